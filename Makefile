@@ -1,0 +1,66 @@
+# make run and make test are all that a fresh machine needs: the first call builds .venv from
+# constraints.txt. PIP_ARGS passes options through to pip, for instance
+#   make run PIP_ARGS="--extra-index-url URL"
+# with the URL of PyTorch's CPU-only packages, which saves gigabytes where there is no GPU.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+INSTALLED := $(VENV)/.installed
+PIP_ARGS ?=
+
+# The first interpreter that is new enough; another one: make BASE_PYTHON=/path/to/python
+BASE_PYTHON ?= $(shell for candidate in python3.11 python3; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$candidate && break; done)
+
+# Replicates are small problems: parallel processes pay, parallel threads only get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+TEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format verify bench clean
+
+help:  ## show this list
+	@awk -F ':|  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## build .venv (the other targets do it by themselves)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer is needed and was not found;\
+	 name one with: make BASE_PYTHON=/path/to/python" >&2; exit 1; }
+	test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
+	$(PYTHON) -m pip install -c constraints.txt -e ".[test,dev]" $(PIP_ARGS)
+	@touch $@
+
+run: $(INSTALLED)  ## run the quickstart scenario
+	$(BIN)/testbed run scenarios/quickstart.toml
+	@echo "data:    runs/quickstart/results.nc"
+	@echo "figures: runs/quickstart/figures/"
+
+test: $(INSTALLED)  ## run the tests and the examples in the docstrings
+	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) tests
+	$(ONE_THREAD) $(PYTHON) -m pytest --doctest-modules testbed plugins
+
+lint: $(INSTALLED)  ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy testbed plugins
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## mend the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+verify: $(INSTALLED)  ## long checks of published results
+	# pytest answers 5 when no test bears the marker.
+	$(ONE_THREAD) $(PYTHON) -m pytest -m verify tests || test $$? -eq 5
+	$(PYTHON) benchmarks/verify.py
+
+bench: $(INSTALLED)  ## measure speed (every benchmarks/bench_*.py)
+	@set -e; for script in $(sort $(wildcard benchmarks/bench_*.py)); do \
+		echo "$$script"; $(PYTHON) $$script; done
+
+clean:  ## remove caches and builds (keeps .venv and runs)
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find testbed plugins tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,1 @@
+"""Adaptive feature models, and the bridge from networks to sequence models."""

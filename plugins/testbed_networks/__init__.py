@@ -1,0 +1,1 @@
+"""Two-layer and deeper networks, and their linearisations."""

@@ -1,0 +1,1 @@
+"""Kernels and kernel regression: neural tangent kernels, their flows and spectral filters."""

@@ -1,0 +1,337 @@
+"""The base classes of everything a plugin can offer.
+
+A component is a frozen attrs class; its fields are the parameters a scenario may set, declared with
+`testbed.parameter`. Its numerics are written for ONE replicate and core maps them over replicates:
+
+* ``batching = "vmap"`` (default): methods are pure functions of tensors, mapped by torch.func.vmap;
+* ``batching = "batch"``: methods get and return a leading replicate axis on every tensor;
+* ``batching = "loop"``: methods are called replicate by replicate, and may do anything.
+
+`draw` is always called once per replicate, eagerly, and is the only place where randomness enters.
+It returns NumPy arrays (or a dict of them), which core casts to the run's dtype and device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from attrs import field, frozen
+
+from testbed.grids import Grid
+from testbed.parameters import parameter
+from testbed.values import Data, Fit, Problem, Sample, Spectrum
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from testbed.cells import Cell
+
+Batching = Literal["vmap", "batch", "loop"]
+Rng = Callable[[str], "np.random.Generator"]
+"""`rng(role)`, role one of inputs, test, noise, target, model, batches: a fresh Philox generator
+keyed by (seed, role, replicate). Asked twice for one role it starts again: ask once and keep it."""
+
+
+@frozen
+class Variable:
+    """A variable of the result: its own dims (besides replicate and time), units and long name.
+
+    `time=False` marks a variable that does not change over training; `predicts` names the metric
+    variable that a theory's variable stands beside.
+    """
+
+    long_name: str
+    dims: tuple[str, ...] = ()
+    units: str = "1"
+    time: bool = True
+    predicts: str | None = None
+    attrs: Mapping[str, Any] = field(factory=dict, hash=False)
+
+
+class Component:
+    """What all kinds share. `name` is what a scenario's `use = "…"` says."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    references: ClassVar[tuple[str, ...]] = ()
+    batching: ClassVar[Batching] = "vmap"
+
+
+class Design(Component):
+    """Where inputs come from: a random design, a sequence of indices, a data set."""
+
+    kind = "design"
+
+    def draw(self, rng: Rng) -> Sample:
+        """One replicate's inputs, test inputs, weights and noise, as float64 NumPy arrays."""
+        raise NotImplementedError
+
+    def derived(self) -> dict[str, float]:
+        """Parameters that follow from others (n = dim^γ); they become auxiliary coordinates."""
+        return {}
+
+    def sizes(self) -> dict[str, int]:
+        """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory."""
+        train = int(getattr(self, "n", 0))
+        return {"train": train, "test": int(getattr(self, "n_test", train))}
+
+    def attributes(self) -> dict[str, str]:
+        """Provenance that belongs into the result's attributes: a data set's licence and source."""
+        return {}
+
+
+class Target(Component):
+    """The truth f* (for sequences: θ*)."""
+
+    kind = "target"
+
+    def draw(self, rng: Rng, sample: Sample) -> Any:
+        """What is random in the truth; None if nothing is."""
+        return None
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        """f*(x) as float64, shape (n,) or (n, outputs)."""
+        raise NotImplementedError
+
+    def expansion(self, drawn: Any, sample: Sample) -> dict[str, np.ndarray]:
+        """The target's own coefficients in its own basis, where it has them."""
+        return {}
+
+    def problem(self, drawn: Any, sample: Sample) -> Problem:
+        """The regression problem of one replicate, in NumPy arrays: truth plus noise.
+
+        Targets that know labels instead of a truth override this.
+        """
+        truth, test_truth = (self.values(drawn, x) for x in (sample.x, sample.test_x))
+        return Problem(
+            train=Data(sample.x, truth + sample.noise, truth, sample.weight),
+            test=Data(
+                sample.test_x, test_truth + sample.test_noise, test_truth, sample.test_weight
+            ),
+            noise=float(sample.variance),
+            expansion=self.expansion(drawn, sample),
+        )
+
+
+class Model(Component):
+    """What is fitted: features Φ_η and readout β. The smallest useful model is start and predict."""
+
+    kind = "model"
+    reads: ClassVar[Literal["problem", "inputs"]] = "problem"
+    """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares the
+    preparation between targets, noises and optimizers."""
+    time_batching: ClassVar[Literal["vmap", "loop"]] = "vmap"
+    """How predict, spectrum, basis and gram are mapped over recorded times, whatever `batching` is."""
+    spectrum_of: ClassVar[Literal["population", "sample"]] = "sample"
+    """"population" promises that Σ(estimate − truth)² + outside of `spectrum` is the exact risk."""
+
+    def supports(self, capability: str) -> str | None:
+        """None if this model, with these parameter values, can do it; else the reason why not."""
+        if capability == "exact_spectrum":
+            if self.spectrum_of == "population":
+                return self.supports("spectrum")
+            return f"the spectrum of {self.name} is that of a sample"
+        needed = "predict" if capability == "gradient" else capability
+        own = getattr(type(self), needed, None) is not getattr(Model, needed, None)
+        own = own or getattr(type(self), capability, None) is not getattr(Model, capability, None)
+        return None if own else f"{self.name} has no {capability}"
+
+    def draw(self, rng: Rng, problem: Problem) -> Any:
+        """The random part of the initialisation; None if there is none.
+
+        `problem` holds tensors of this replicate; models that read "inputs" see no y in it.
+        """
+        return None
+
+    def prepare(self, drawn: Any, problem: Problem) -> Any:
+        """What stays fixed over training: a factorisation, eigenvalues, a Jacobian."""
+        return drawn
+
+    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Any:
+        """Parameters at time 0: a tensor or a dict of tensors."""
+        raise NotImplementedError
+
+    def probe(self, prepared: Any, x: Tensor) -> Any:
+        """What predicting at x needs, computed once per x: K(x, X), basis values. Default x."""
+        return x
+
+    def predict(self, prepared: Any, params: Any, probe: Any) -> Tensor:
+        """f(x), shape (n,) or (n, outputs)."""
+        raise NotImplementedError
+
+    def gradient(
+        self, prepared: Any, params: Any, problem: Problem, rows: Tensor | None = None
+    ) -> Any:
+        """The direction that gradient flow descends, shaped like params: ∇ ½ Σ weight·(y − f)².
+
+        Default: autograd through `predict`. `rows` restricts the sum to a batch, rescaled to keep
+        its expectation. Riemannian, width-scaled or hand-derived gradients override this.
+        """
+        from testbed.numerics.gradients import loss_gradient
+
+        return loss_gradient(self, prepared, params, problem, rows)
+
+    def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
+        """Exact gradient flow: parameters with leading axis len(times), from `last` at `since`."""
+        raise NotImplementedError
+
+    def eigensystem(self, prepared: Any) -> Eigensystem:
+        """The factorisation that spectral filters act on."""
+        raise NotImplementedError
+
+    def spectrum(
+        self, prepared: Any, params: Any, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        """The feature spectrum of a state; `kernel` is "features" or "tangent"."""
+        raise NotImplementedError
+
+    def basis(self, prepared: Any, params: Any) -> Tensor:
+        """Eigenvectors as columns, (rows, modes), in the order of `spectrum`."""
+        raise NotImplementedError
+
+    def gram(self, prepared: Any, params: Any, x: Tensor, kernel: str) -> Tensor:
+        """The learned kernel's Gram matrix on x, (n, n)."""
+        raise NotImplementedError
+
+    def population_spectrum(self, design: Design) -> PopulationSpectrum:
+        """The kernel's true eigenvalues under the design's distribution, with multiplicities."""
+        raise NotImplementedError
+
+
+class Eigensystem(NamedTuple):
+    """Of the weighted Gram matrix of the training points: K·diag(weight) = U diag(s) Uᵀ."""
+
+    eigenvalue: Tensor  # (k,) s ≥ 0
+    vectors: Tensor  # (rows, k) U, orthonormal columns
+    start: Tensor  # (rows,) or (rows, outputs): f₀ at the rows
+    rows: Tensor | None = None  # the training rows that are fitted; None: all
+
+
+class PopulationSpectrum(NamedTuple):
+    """Eigenvalues of a kernel's integral operator, each with its multiplicity, by degree."""
+
+    eigenvalue: np.ndarray  # (levels,)
+    multiplicity: np.ndarray  # (levels,) float64: exact up to 2⁵³
+    degree: np.ndarray  # (levels,) what tells the eigenspaces apart (degree k on the sphere)
+
+
+class Advance(NamedTuple):
+    """What an optimizer returns for a block of recorded times."""
+
+    carry: Any
+    parameters: Any  # leading axis len(times)
+    record: Mapping[str, Any] = {}  # extra variables of `Optimizer.variables`, each (len(times),)
+
+
+@frozen(kw_only=True)
+class Optimizer(Component):
+    """How a model is fitted over training time τ. First-party optimizers have batching "batch"."""
+
+    kind = "optimizer"
+    needs: ClassVar[tuple[str, ...]] = ()
+    variables: ClassVar[Mapping[str, Variable]] = {}
+
+    times: Grid | None = parameter(
+        None, help="recorded training times τ; the scenario's `times` unless given", sweepable=False
+    )
+
+    def accepts(self, model: Model) -> str | None:
+        """None if this optimizer can fit the model, else the reason why not."""
+        reasons = (model.supports(capability) for capability in self.needs)
+        return next((reason for reason in reasons if reason), None)
+
+    def reached(self, times: Sequence[float]) -> tuple[float, ...]:
+        """The times that training really stops at, for the times asked (whole steps)."""
+        return tuple(times)
+
+    def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        """Coordinates along time that explain it: step counts, ridge parameters."""
+        return {}
+
+    def draw(self, rng: Rng, problem: Problem) -> Any:
+        """What is random in training: the batches of SGD; None if nothing is."""
+        return None
+
+    def start(self, fit: Fit) -> Any:
+        """The carry at time 0; by default the parameters alone."""
+        return fit.start
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        """Train from `since` through `times`. Pure and resumable; core calls it block by block."""
+        raise NotImplementedError
+
+    def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
+        """Diagonal of the smoother at each time, (len(times), n); eigenvalue route only."""
+        raise NotImplementedError
+
+
+class Estimator(NamedTuple):
+    """A named model + optimizer pair, with every parameter at one value."""
+
+    name: str
+    model: Model
+    optimizer: Optimizer
+
+
+@frozen(kw_only=True)
+class Metric(Component):
+    """What is measured on a state at a time.
+
+    `needs` lists what core computes for it: predictions, train_predictions, spectrum,
+    exact_spectrum, basis, gram, parameters, leverage, sharpness; with the prefix `initial_` the same
+    at time 0, with `companion_` the same of a second path trained on the same draws. A tuple of
+    tuples lists alternatives, the first that the estimator can serve is taken.
+    """
+
+    kind = "metric"
+    needs: ClassVar[tuple[str, ...] | tuple[tuple[str, ...], ...]] = ()
+    variables: ClassVar[Mapping[str, Variable]] = {}
+
+    def companion(
+        self, estimator: Estimator, estimators: Mapping[str, Estimator]
+    ) -> Estimator | None:
+        """A second path to train in lockstep on the same draws; None if there is none."""
+        return None
+
+    def applies(self, cell: Cell) -> str | None:
+        """None if the metric makes sense for this cell, else the reason why not."""
+        return None
+
+    def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""
+        return {}
+
+    def measure(self, problem: Problem, **needs: Any) -> dict[str, Tensor]:
+        """The variables of one replicate at one time, each with its own dims."""
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Theory(Component):
+    """What is predicted, on the same coordinates, from the cell's parameters alone."""
+
+    kind = "theory"
+    variables: ClassVar[Mapping[str, Variable]] = {}
+    conditional: ClassVar[bool] = False
+    """True: needs the drawn problem of each replicate, and keeps `replicate`."""
+
+    def applies(self, cell: Cell) -> str | None:
+        """None if the theory speaks about this cell, else the reason why not."""
+        return None
+
+    def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """Coordinates of the own dims, as for metrics."""
+        return {}
+
+    def predict(
+        self, cell: Cell, times: Sequence[float], problem: Problem | None = None
+    ) -> dict[str, np.ndarray]:
+        """The variables, each of shape (len(times), own…), or (own…) where `time=False`."""
+        raise NotImplementedError
+
+
+KINDS: dict[str, type[Component]] = {
+    base.kind: base for base in (Design, Target, Model, Optimizer, Metric, Theory)
+}

@@ -1,0 +1,64 @@
+"""One family of errors: what was found, what was expected, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from attrs import frozen
+
+
+class TestbedError(Exception):
+    """Base of every error that testbed raises on purpose; commands show it without a traceback."""
+
+    __test__ = False  # the name begins with "Test": pytest must not collect it
+
+
+@frozen
+class Mistake:
+    """One thing wrong with a request. `where` is a file with its `$.path`, or a plugin."""
+
+    where: str
+    found: str
+    expected: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.found}"
+        if self.expected:
+            text += f"; expected {self.expected}"
+        if self.fix:
+            text += f". {self.fix[0].upper()}{self.fix[1:]}"
+        return text if text.endswith((".", "?", "!")) else text + "."
+
+
+class ScenarioError(TestbedError):
+    """A request that cannot be carried out: every mistake in it, found before any computation."""
+
+    def __init__(self, mistakes: Iterable[Mistake]):
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class PluginError(TestbedError):
+    """A plugin that cannot be loaded, or two plugins that claim the same component name."""
+
+
+class ResultError(TestbedError):
+    """A result file or run folder that cannot be used, and what to do about it."""
+
+
+class UnsuitableError(TestbedError, ValueError):
+    """Raised by a component whose data or parameters cannot be computed with.
+
+    The cell in which it is raised becomes a failed cell with this text; nothing else is disturbed.
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known words, or list them when none is near."""
+    known = sorted(known)
+    near = get_close_matches(word, known, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    return "known: " + ", ".join(known) if known else "none is known here"

@@ -1,0 +1,91 @@
+"""Parameters of components: attrs fields that carry their help, unit and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from attrs import NOTHING, frozen
+
+METADATA_KEY = "testbed.parameter"
+
+
+@frozen
+class Parameter:
+    """What a user needs to know of a field; `None` means that there is no such bound."""
+
+    help: str
+    unit: str = "1"
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    choices: tuple[str, ...] = ()
+    sweepable: bool = True
+
+    def bounds(self) -> str:
+        """The allowed range in words: `at least 1 and below 2`; empty if there is none."""
+        named = (
+            ("at least", self.ge),
+            ("above", self.gt),
+            ("at most", self.le),
+            ("below", self.lt),
+        )
+        parts = [f"{word} {bound:g}" for word, bound in named if bound is not None]
+        return " and ".join(parts)
+
+    def objection(self, value: Any) -> str | None:
+        """Why `value` is not allowed, as "found …, expected …"; None if it is."""
+        if value is None:
+            return None
+        if self.choices and value not in self.choices:
+            return f"found {value!r}, expected one of {', '.join(map(repr, self.choices))}"
+        if isinstance(value, int | float) and not self._holds(value):
+            return f"found {value!r}, expected a number {self.bounds()}"
+        return None
+
+    def _holds(self, value: float) -> bool:
+        return (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+
+
+def parameter(
+    default: Any = NOTHING,
+    *,
+    help: str,
+    unit: str = "1",
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    choices: Sequence[str] = (),
+    sweepable: bool = True,
+    converter: Callable[[Any], Any] | None = None,
+) -> Any:
+    """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
+
+    `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit,
+    `sweepable=False` forbids a sweep over the field. A value out of bounds raises ValueError
+    with "found …, expected …".
+    """
+    info = Parameter(help, unit, ge, gt, le, lt, tuple(choices), sweepable)
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        objection = info.objection(value)
+        if objection:
+            raise ValueError(f"{attribute.name}: {objection}")
+
+    return attrs.field(
+        default=default, validator=check, converter=converter, metadata={METADATA_KEY: info}
+    )
+
+
+def parameter_of(attribute: attrs.Attribute[Any]) -> Parameter:
+    """The Parameter of an attrs field; fields made by plain `attrs.field` have an empty one."""
+    info = attribute.metadata.get(METADATA_KEY)
+    return info if isinstance(info, Parameter) else Parameter(help="")

@@ -1,0 +1,134 @@
+"""One estimator being trained on a stack of problems, and what metrics ask of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.batching import Batched, Training, over_times
+from testbed.components import Estimator
+from testbed.seeds import Streams
+from testbed.trees import stack, tree_map
+from testbed.values import Data, Fit, Problem
+
+Keep = Callable[[str, Callable[[], Any]], Any]
+"""`keep(name, make)` returns what was made under this name before, or makes it now."""
+
+
+class Path:
+    """A model on its problems with an optimizer; `advance` walks it from recorded time to time."""
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        problem: Problem,
+        problems: Sequence[Problem],
+        rngs: Sequence[Streams],
+        cast: Callable[[Any], Any],
+        keep: Keep,
+    ):
+        model, optimizer = estimator.model, estimator.optimizer
+        self.model = Batched(model)
+        self.training = Training(optimizer, model)
+        self.keep = keep
+        see = inputs_only if model.reads == "inputs" else (lambda whole: whole)
+
+        def draw() -> Any:
+            pairs = zip(rngs, problems, strict=True)
+            return stack([cast(model.draw(rng, see(own))) for rng, own in pairs])
+
+        drawn = keep("draws", draw)
+        prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
+        start = self.model.start(drawn, prepared, problem)
+        pairs = zip(rngs, problems, strict=True)
+        batches = stack([cast(optimizer.draw(rng, own)) for rng, own in pairs])
+        self.fit = Fit(self.model, prepared, start, problem, batches)
+        self.carry = self.training.start(self.fit)
+        self.since = 0.0
+        self._initial: States | None = None
+
+    def advance(self, times: Sequence[float]) -> tuple[States, dict[str, Tensor]]:
+        """Train through the next recorded times; the states, and what the optimizer notes of them."""
+        step = self.training.advance(self.fit, self.carry, self.since, times)
+        self.carry, self.since = step.carry, times[-1]
+        return States(self, step.parameters, times), dict(step.record)
+
+    def probe(self, points: str) -> Any:
+        """What predicting at the train or test inputs needs, made once."""
+        data = self.fit.problem.train if points == "train" else self.fit.problem.test
+        return self.keep(f"probe-{points}", lambda: self.model.probe(self.fit.prepared, data.x))
+
+    @property
+    def initial(self) -> States:
+        """The states at time 0, with a time axis of length one."""
+        if self._initial is None:
+            params = tree_map(lambda leaf: leaf.unsqueeze(1), self.fit.start)
+            self._initial = States(self, params, (0.0,))
+        return self._initial
+
+
+def inputs_only(problem: Problem) -> Problem:
+    """The problem as models that read "inputs" see it: no observations, no truth, no noise."""
+    train, test = (Data(data.x, None, None, data.weight) for data in (problem.train, problem.test))
+    return Problem(train, test, None, {})
+
+
+class States:
+    """A block of states of one path, parameters (replicates, times, …). Each need is computed once."""
+
+    def __init__(self, path: Path, params: Any, times: Sequence[float]):
+        self.path, self.params, self.times = path, params, times
+        self._known: dict[tuple[str, str, str], Any] = {}
+        self._parts: dict[tuple[int, ...], States] = {}
+
+    def at(self, chosen: tuple[int, ...]) -> States:
+        """The states at some of the block's times."""
+        if chosen == tuple(range(len(self.times))):
+            return self
+        if chosen not in self._parts:
+            params = tree_map(lambda leaf: leaf[:, list(chosen)], self.params)
+            self._parts[chosen] = States(self.path, params, [self.times[at] for at in chosen])
+        return self._parts[chosen]
+
+    def need(self, name: str, kernel: str, points: str) -> Any:
+        """One of a metric's needs, every tensor of shape (replicates, times, …)."""
+        key = (name, kernel, points)
+        if key not in self._known:
+            self._known[key] = self._compute(name, kernel, points)
+        return self._known[key]
+
+    def _compute(self, name: str, kernel: str, points: str) -> Any:
+        path, model = self.path, self.path.model
+        prepared, problem = path.fit.prepared, path.fit.problem
+        if name in ("predictions", "train_predictions"):
+            probe = path.probe("test" if name == "predictions" else "train")
+            return self._map(lambda params: model.predict(prepared, params, probe))
+        if name in ("spectrum", "exact_spectrum"):
+            return self._map(
+                lambda params: model.spectrum(prepared, params, problem, kernel, points)
+            )
+        if name == "gram":
+            x = problem.train.x if points == "train" else problem.test.x
+            return self._map(lambda params: model.gram(prepared, params, x, kernel))
+        if name == "basis":
+            return self._map(lambda params: model.basis(prepared, params))
+        if name == "parameters":
+            return self.params
+        if name == "leverage":
+            return path.training.leverage(path.fit, self.times)
+        if name == "sharpness":
+            from testbed.numerics.sharpness import sharpness
+
+            gradient = lambda params: model.gradient(prepared, params, problem)  # noqa: E731
+            count = len(self.times)
+            moments = [
+                tree_map(lambda leaf, at=at: leaf[:, at], self.params) for at in range(count)
+            ]
+            return torch.stack([sharpness(gradient, params) for params in moments], 1)
+        raise ValueError(f"a metric needs {name!r}, which core does not know")
+
+    def _map(self, function: Callable[[Any], Any]) -> Any:
+        return over_times(self.path.model.model, function)(self.params)
