@@ -167,7 +167,7 @@ class Training:
 
 
 def over_times(model: Model, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Map a function of batched parameters (replicates, …) over parameters (replicates, times, …)."""
+    """A function of parameters (replicates, …), mapped over those of many times."""
     if model.time_batching == "vmap":
         return mapped(function, axis=1)
 
@@ -182,7 +182,7 @@ def over_times(model: Model, function: Callable[[Any], Any]) -> Callable[[Any], 
 def measured(
     metric: Metric, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
 ) -> dict[str, Tensor]:
-    """`metric.measure` over (replicate, time): `moving` needs have both axes, `still` ones replicates.
+    """`metric.measure` over (replicate, time): `moving` needs have both axes, `still` ones one.
 
     A metric with batching "batch" gets the axes as they are; "loop" is called one by one.
     """

@@ -102,7 +102,7 @@ def variable_of(cell: Cell, name: str) -> Variable:
     for planned in cell.metrics:
         for own, given in planned.names.items():
             if given == name:
-                return planned.metric.variables[own]
+                return planned.metric.declared()[own]
     for evaluated in cell.theories:
         for own, given in evaluated.names.items():
             if given == name:

@@ -86,6 +86,8 @@ class Target(Component):
     """The truth f* (for sequences: θ*)."""
 
     kind = "target"
+    known: ClassVar[bool] = True
+    """False where nobody knows the truth (real data): risks against f* then do not apply."""
 
     def draw(self, rng: Rng, sample: Sample) -> Any:
         """What is random in the truth; None if nothing is."""
@@ -116,14 +118,14 @@ class Target(Component):
 
 
 class Model(Component):
-    """What is fitted: features Φ_η and readout β. The smallest useful model is start and predict."""
+    """What is fitted: features Φ_η and readout β. The smallest one has start and predict."""
 
     kind = "model"
     reads: ClassVar[Literal["problem", "inputs"]] = "problem"
-    """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares the
-    preparation between targets, noises and optimizers."""
+    """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares
+    the preparation between targets, noises and optimizers."""
     time_batching: ClassVar[Literal["vmap", "loop"]] = "vmap"
-    """How predict, spectrum, basis and gram are mapped over recorded times, whatever `batching` is."""
+    """How predict, spectrum, basis and gram are mapped over recorded times, in any `batching`."""
     spectrum_of: ClassVar[Literal["population", "sample"]] = "sample"
     """"population" promises that Σ(estimate − truth)² + outside of `spectrum` is the exact risk."""
 
@@ -280,9 +282,10 @@ class Metric(Component):
     """What is measured on a state at a time.
 
     `needs` lists what core computes for it: predictions, train_predictions, spectrum,
-    exact_spectrum, basis, gram, parameters, leverage, sharpness; with the prefix `initial_` the same
-    at time 0, with `companion_` the same of a second path trained on the same draws. A tuple of
-    tuples lists alternatives, the first that the estimator can serve is taken.
+    exact_spectrum (handed over as `spectrum`), basis, gram, parameters, leverage, sharpness; with
+    the prefix `initial_` the same at time 0, with `companion_` the same of a second path trained on
+    the same draws. A tuple of tuples lists alternatives, the first that the estimator can serve is
+    taken. Fields named `kernel` and `points` choose the spectrum's and the Gram matrix's.
     """
 
     kind = "metric"
@@ -298,6 +301,10 @@ class Metric(Component):
     def applies(self, cell: Cell) -> str | None:
         """None if the metric makes sense for this cell, else the reason why not."""
         return None
+
+    def declared(self) -> Mapping[str, Variable]:
+        """The variables as these parameter values make them; `variables` unless dims depend on it."""
+        return self.variables
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""

@@ -1,7 +1,7 @@
 """One cell: draw, fit, measure. The border between components (attrs) and tensors.
 
-Everything random is drawn first, replicate by replicate; what follows is a pure function of tensors.
-Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so that the
+Everything random is drawn first, replicate by replicate; what follows is a pure function of
+tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so that the
 numbers do not depend on where or beside what a cell runs.
 """
 
@@ -69,7 +69,7 @@ def _describe(error: Exception) -> str:
 def draw_problem(cell: Cell, replicate: int) -> Problem:
     """The regression problem of one replicate, cast to the cell's dtype and device."""
     rng = Streams(cell.seed, replicate, cell.shared_design)
-    sample = cell.design.draw(rng)
+    sample = cell.design.draw(rng)._replace(design=cell.design)
     drawn = cell.target.draw(rng, sample)
     return _cast(cell, cell.target.problem(drawn, sample))
 
@@ -125,7 +125,7 @@ def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
 
 
 def _chunk_size(cell: Cell, problem: Problem) -> int:
-    """Replicates at a time, so that eight recorded times of all of them fit into the memory bound."""
+    """Replicates at a time, so that eight recorded times of them fit into the memory bound."""
     numbers = 8 * floats(problem) * min(len(cell.times), 8)
     return max(1, min(len(cell.replicates), int(_budget(cell) / max(8 * numbers, 1))))
 
@@ -137,13 +137,11 @@ def _budget(cell: Cell) -> float:
 
 def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
     """Join the results of chunks of replicates; sums are added, the rest is concatenated."""
-    variables = {
-        name: sum(part.variables[name] for part in parts)
-        if name in parts[0].counts
-        else np.concatenate([part.variables[name] for part in parts])
-        for name in parts[0].variables
-    }
-    counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
+    variables: Arrays = {}
+    for name in parts[0].variables:
+        arrays = [part.variables[name] for part in parts]
+        variables[name] = np.sum(arrays, 0) if name in parts[0].counts else np.concatenate(arrays)
+    counts = {name: np.sum([p.counts[name] for p in parts], 0) for name in parts[0].counts}
     status = np.concatenate([part.status for part in parts])
     diverged = np.concatenate([np.asarray(part.diverged_at) for part in parts])
     return CellResult(

@@ -6,7 +6,8 @@ becomes a dimension of the result. Both use these words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,16 @@ def _spaced(word: str, numbers: Sequence[Any]) -> np.ndarray:
     return np.geomspace(first, last, count)
 
 
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
 def _increasing(_: Any, __: Any, values: tuple[float, ...]) -> None:
     if not values:
         raise ValueError("a grid is empty, expected at least one number")
     if any(not np.isfinite(value) for value in values):
         raise ValueError("a grid holds a number that is not finite")
-    if any(low >= high for low, high in zip(values[:-1], values[1:], strict=True)):
+    if any(low >= high for low, high in pairwise(values)):
         raise ValueError("a grid must increase strictly; a number stands twice or out of order")
 
 
@@ -62,9 +67,7 @@ class Grid:
     (0.0, 1.0, 10.0, 100.0)
     """
 
-    values: tuple[float, ...] = field(
-        converter=lambda values: tuple(float(value) for value in values), validator=_increasing
-    )
+    values: tuple[float, ...] = field(converter=_floats, validator=_increasing)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -42,7 +42,7 @@ class MetricSeries:
             self._locate(problem, moving)
         finite = alive[:, list(chosen)].cpu().numpy()  # (replicates, chosen)
         for own, name in self.planned.names.items():
-            variable = metric.variables[own]
+            variable = metric.declared()[own]
             array = values[own].detach().double().cpu().numpy()  # (replicates, chosen, own…)
             self._check(name, own, array.shape[2:])
             array = np.where(finite.reshape(*finite.shape, *(1,) * (array.ndim - 2)), array, np.nan)
@@ -62,13 +62,13 @@ class MetricSeries:
         for need in self.planned.needs:
             if need.startswith("initial_"):
                 value = states.path.initial.need(need.removeprefix("initial_"), kernel, points)
-                still[need] = tree_map(lambda leaf: leaf[:, 0], value)
+                still[need.replace("exact_", "")] = tree_map(lambda leaf: leaf[:, 0], value)
             elif need.startswith("companion_"):
                 assert companion is not None  # the plan gives one to every metric that asks
-                moving[need] = companion.need(need.removeprefix("companion_"), kernel, points)
+                value = companion.need(need.removeprefix("companion_"), kernel, points)
+                moving[need.replace("exact_", "")] = value
             else:
-                own = "spectrum" if need == "exact_spectrum" else need
-                moving[own] = states.need(need, kernel, points)
+                moving[need.replace("exact_", "")] = states.need(need, kernel, points)
         return moving, still
 
     def _locate(self, problem: Problem, moving: Mapping[str, Any]) -> None:
@@ -84,16 +84,16 @@ class MetricSeries:
             sizes["modes"] = moving["basis"].shape[-1]
         coordinates = self.planned.metric.coordinates(sizes)
         for own, name in self.planned.names.items():
-            for dim in self.planned.metric.variables[own].dims:
+            for dim in self.planned.metric.declared()[own].dims:
                 self.coordinates[name, dim] = np.asarray(coordinates[dim])
 
     def _check(self, name: str, own: str, shape: tuple[int, ...]) -> None:
-        dims = self.planned.metric.variables[own].dims
+        dims = self.planned.metric.declared()[own].dims
         expected = tuple(len(self.coordinates[name, dim]) for dim in dims)
         if shape != expected:
             raise UnsuitableError(
-                f"metric {self.planned.metric.name}: found {own} of shape {shape} for one replicate "
-                f"at one time, expected {expected} for its dims {dims}; mend its measure or its "
+                f"metric {self.planned.metric.name}: found {own} of shape {shape} for one "
+                f"replicate at one time, expected {expected} for its dims {dims}; mend its measure or its "
                 "coordinates"
             )
 

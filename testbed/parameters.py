@@ -66,11 +66,13 @@ def parameter(
     choices: Sequence[str] = (),
     sweepable: bool = True,
     converter: Callable[[Any], Any] | None = None,
+    alias: str | None = None,
 ) -> Any:
     """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
 
     `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit,
-    `sweepable=False` forbids a sweep over the field. A value out of bounds raises ValueError
+    `sweepable=False` forbids a sweep over the field, `alias` is the name that scenarios use where a
+    method has the field's. A value out of bounds raises ValueError
     with "found …, expected …".
     """
     info = Parameter(help, unit, ge, gt, le, lt, tuple(choices), sweepable)
@@ -81,7 +83,11 @@ def parameter(
             raise ValueError(f"{attribute.name}: {objection}")
 
     return attrs.field(
-        default=default, validator=check, converter=converter, metadata={METADATA_KEY: info}
+        default=default,
+        validator=check,
+        converter=converter,
+        alias=alias,
+        metadata={METADATA_KEY: info},
     )
 
 

@@ -51,7 +51,7 @@ class Path:
         self._initial: States | None = None
 
     def advance(self, times: Sequence[float]) -> tuple[States, dict[str, Tensor]]:
-        """Train through the next recorded times; the states, and what the optimizer notes of them."""
+        """Train through the next recorded times; the states, and what the optimizer notes."""
         step = self.training.advance(self.fit, self.carry, self.since, times)
         self.carry, self.since = step.carry, times[-1]
         return States(self, step.parameters, times), dict(step.record)
@@ -77,7 +77,7 @@ def inputs_only(problem: Problem) -> Problem:
 
 
 class States:
-    """A block of states of one path, parameters (replicates, times, …). Each need is computed once."""
+    """A block of states, parameters (replicates, times, …). Each need is computed once."""
 
     def __init__(self, path: Path, params: Any, times: Sequence[float]):
         self.path, self.params, self.times = path, params, times

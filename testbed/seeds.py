@@ -16,8 +16,8 @@ class Streams:
     """`rng(role)` for one replicate.
 
     Rows drawn one after another from one stream do not depend on how many follow, so the first 100
-    samples of a replicate are the same whether n is 100 or 1000. With `shared_inputs` every replicate
-    draws the inputs of replicate 0, and its own noise.
+    samples of a replicate are the same whether n is 100 or 1000. With `shared_inputs` every
+    replicate draws the inputs of replicate 0, and its own noise.
 
     >>> rng = Streams(seed=1, replicate=0)
     >>> bool((rng("noise").standard_normal(5) == rng("noise").standard_normal(9)[:5]).all())

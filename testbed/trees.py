@@ -96,3 +96,19 @@ def as_tensors(tree: Any, dtype: torch.dtype, device: torch.device | str) -> Any
         parts = [as_tensors(value, dtype, device) for value in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return tree
+
+
+def flatten(tree: Any) -> Tensor:
+    """Stacked parameters as one matrix (replicates, size)."""
+    return torch.cat([leaf.reshape(leaf.shape[0], -1) for leaf in tensors(tree)], 1)
+
+
+def unflatten(like: Any, flat: Tensor) -> Any:
+    """The inverse of `flatten`; `flat` (replicates, …, size) may have more axes in between."""
+    leaves = list(tensors(like))
+    parts = flat.split([leaf[0].numel() for leaf in leaves], -1)
+    shaped = (
+        part.reshape(*flat.shape[:-1], *leaf.shape[1:])
+        for part, leaf in zip(parts, leaves, strict=True)
+    )
+    return rebuild(like, shaped)

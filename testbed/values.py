@@ -26,15 +26,21 @@ class Sample(NamedTuple):
     test_noise: np.ndarray  # (m,) or (m, outputs): added to the truth at test_x
     label: np.ndarray | None = None  # (n,) or (n, outputs): real data only
     test_label: np.ndarray | None = None
+    design: Any = None  # filled in by core: the design that drew it, for targets of a known law
+
+
+Array = Any
+"""A tensor, as models and metrics see it; a NumPy array, as targets make it; None where a model
+that reads inputs only must not look."""
 
 
 class Data(NamedTuple):
     """Points with their observations; the loss is ½ Σ weight·(y − f(x))²."""
 
-    x: Tensor  # (n, …)
-    y: Tensor  # (n,) or (n, outputs)
-    truth: Tensor  # like y: f*(x), NaN where nobody knows it
-    weight: Tensor  # (n,)
+    x: Array  # (n, …)
+    y: Array  # (n,) or (n, outputs)
+    truth: Array  # like y: f*(x), NaN where nobody knows it
+    weight: Array  # (n,)
 
 
 class Problem(NamedTuple):
@@ -42,12 +48,12 @@ class Problem(NamedTuple):
 
     train: Data
     test: Data
-    noise: Tensor  # () ε² = σ²/n
-    expansion: dict[str, Tensor]  # the target's own coefficients, where it has some
+    noise: Array  # () ε² = σ²/n
+    expansion: dict[str, Array]  # the target's own coefficients, where it has some
 
 
 class Spectrum(NamedTuple):
-    """The feature spectrum: eigenvalues of the learned kernel and coefficients on its eigenfunctions.
+    """Eigenvalues of the learned kernel, and coefficients on its eigenfunctions.
 
     All of shape (modes,), in the model's own order, which does not change over time.
     `outside` is ‖f*‖² − Σ truth²: the truth's energy that no listed eigenfunction carries.

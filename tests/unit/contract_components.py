@@ -20,7 +20,7 @@ from testbed.components import (
     Variable,
 )
 from testbed.numerics.integrate import begin, integrate
-from testbed.trees import rebuild, tensors, tree_map
+from testbed.trees import flatten, tree_map, unflatten
 from testbed.values import Sample, Spectrum
 
 
@@ -48,11 +48,9 @@ class Sphere(Design):
             return x / np.linalg.norm(x, axis=1, keepdims=True)
 
         noise = 0.1 * rng("noise").standard_normal(self.n)
-        weight = np.full(self.n, 1 / self.n)
-        test = points("test", 16)
-        return Sample(
-            points("inputs", self.n), weight, noise, 0.01 / self.n, test, np.full(16, 1 / 16), np.zeros(16)
-        )  # fmt: skip
+        weight, test_weight = np.full(self.n, 1 / self.n), np.full(16, 1 / 16)
+        x, test_x = points("inputs", self.n), points("test", 16)
+        return Sample(x, weight, noise, 0.01 / self.n, test_x, test_weight, np.zeros(16))
 
 
 @frozen(kw_only=True)
@@ -254,25 +252,16 @@ class Numeric(Optimizer):
     batching = "batch"
     needs = ("gradient",)
 
-    def _flat(self, tree):
-        return torch.cat([leaf.flatten(1) for leaf in tensors(tree)], 1)
-
-    def _tree(self, like, flat):
-        sizes = [leaf[0].numel() for leaf in tensors(like)]
-        parts = zip(flat.split(sizes, -1), tensors(like), strict=True)
-        shaped = [part.reshape(*flat.shape[:-1], *leaf.shape[1:]) for part, leaf in parts]
-        return rebuild(like, iter(shaped))
-
     def start(self, fit):
-        return begin(self._flat(fit.start))
+        return begin(flatten(fit.start))
 
     def advance(self, fit, carry, since, times):
         def field(flat):
-            params = self._tree(fit.start, flat)
-            return -self._flat(fit.model.gradient(fit.prepared, params, fit.problem))
+            params = unflatten(fit.start, flat)
+            return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
 
         path = integrate(field, carry, since, times, rtol=1e-9, atol=1e-12)
-        return Advance(path.state, self._tree(fit.start, path.states))
+        return Advance(path.state, unflatten(fit.start, path.states))
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""The component contract carries six different families, each in a few lines, without core knowing any."""
+"""The component contract carries six different families, and core knows none of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+"""Cells made by hand, for tests of components without a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from testbed.cells import STATUS, Cell, CellResult, Compute, PlannedMetric
+from testbed.components import Design, Estimator, Metric, Model, Optimizer, Target
+from testbed.execute import execute_cell
+
+
+def planned(
+    metric: Metric, model: Model, optimizer: Optimizer, estimators: dict[str, Estimator]
+) -> PlannedMetric:
+    """The metric with the first of its alternatives that the model can serve."""
+    alternatives = metric.needs if isinstance(metric.needs[0], tuple) else (metric.needs,)
+    capability = {"predictions": "predict", "train_predictions": "predict"}
+
+    def served(needs: tuple[str, ...]) -> bool:
+        own = [need.removeprefix("initial_") for need in needs if "companion_" not in need]
+        own = [need for need in own if need not in ("parameters", "leverage", "sharpness")]
+        return all(model.supports(capability.get(need, need)) is None for need in own)
+
+    needs = next(needs for needs in alternatives if served(needs))
+    companion = metric.companion(Estimator("main", model, optimizer), estimators)
+    return PlannedMetric(
+        metric, {name: name for name in metric.declared()}, needs, None, False, companion
+    )
+
+
+def make_cell(
+    design: Design,
+    target: Target,
+    model: Model,
+    optimizer: Optimizer,
+    times: Sequence[float],
+    metrics: Sequence[Metric],
+    *,
+    replicates: int = 3,
+    seed: int = 7,
+    estimators: dict[str, Estimator] | None = None,
+    **fields: Any,
+) -> Cell:
+    """One cell, replicates 0 … R−1, as the plan would make it."""
+    chosen = tuple(planned(metric, model, optimizer, estimators or {}) for metric in metrics)
+    fields = {"compute": Compute(), "key": "k", "group": "g", "theories": (), **fields}
+    return Cell(
+        estimator="main",
+        point={},
+        index=(),
+        replicates=tuple(range(replicates)),
+        design=design,
+        target=target,
+        model=model,
+        optimizer=optimizer,
+        times=tuple(map(float, times)),
+        metrics=chosen,
+        seed=seed,
+        **fields,
+    )
+
+
+def run_cell(*args: Any, **kwargs: Any) -> dict[str, np.ndarray]:
+    """The variables of a cell that has to succeed."""
+    result: CellResult = execute_cell(make_cell(*args, **kwargs))
+    assert not result.error, result.error
+    assert (result.status == STATUS["ok"]).all()
+    return dict(result.variables)
