@@ -36,13 +36,15 @@ class PlannedTheory:
 
 @frozen
 class Compute:
-    """`[compute]`: where and how numbers are made. Part of every cell's key but for time_limit."""
+    """`[compute]`: where and how numbers are made. Part of every cell's key but for time_limit and
+    results."""
 
     device: str = "cpu"
     dtype: Literal["float64", "float32"] = "float64"
     memory: float = 2.0  # GiB that one cell may hold
     block: int = 16  # replicates of one cell, unless the model runs one by one
     time_limit: float | None = None  # seconds that one cell may take
+    results: float = 1.0  # GiB that the result may take
 
 
 @frozen

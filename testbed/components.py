@@ -126,6 +126,8 @@ class Model(Component):
     the preparation between targets, noises and optimizers."""
     time_batching: ClassVar[Literal["vmap", "loop"]] = "vmap"
     """How predict, spectrum, basis and gram are mapped over recorded times, in any `batching`."""
+    threads: ClassVar[Literal["one", "all"]] = "one"
+    """"all" gives the model's cells every core, and runs them while no other cell runs."""
     spectrum_of: ClassVar[Literal["population", "sample"]] = "sample"
     """"population" promises that Σ(estimate − truth)² + outside of `spectrum` is the exact risk."""
 
@@ -303,7 +305,7 @@ class Metric(Component):
         return None
 
     def declared(self) -> Mapping[str, Variable]:
-        """The variables as these parameter values make them; `variables` unless dims depend on it."""
+        """The variables as these parameter values make them: `variables`, or other dims."""
         return self.variables
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """One cell: draw, fit, measure. The border between components (attrs) and tensors.
 
 Everything random is drawn first, replicate by replicate; what follows is a pure function of
-tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so that the
-numbers do not depend on where or beside what a cell runs.
+tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so
+that the numbers do not depend on where or beside what a cell runs.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ class MetricSeries:
         if shape != expected:
             raise UnsuitableError(
                 f"metric {self.planned.metric.name}: found {own} of shape {shape} for one "
-                f"replicate at one time, expected {expected} for its dims {dims}; mend its measure or its "
-                "coordinates"
+                f"replicate at one time, expected {expected} for its dims {dims}; mend its "
+                "measure or its coordinates"
             )
 
     def _full(self, name: str) -> np.ndarray:

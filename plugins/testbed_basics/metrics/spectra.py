@@ -1,0 +1,120 @@
+"""What the learned kernel looks like: eigenvalues, eigenvectors, and where the truth lies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Metric, Variable
+from testbed.grids import Grid
+from testbed.numerics.spans import order, ordered_tails
+from testbed.parameters import parameter
+from testbed.values import Problem, Spectrum
+from testbed_basics.metrics.modes import chosen
+
+KERNELS = ("features", "tangent")
+POINTS = ("train", "test")
+
+
+@frozen(kw_only=True)
+class SpectrumMetric(Metric):
+    """Base of metrics that read the feature spectrum; not offered itself."""
+
+    needs = ("spectrum",)
+
+    kernel: str = parameter(
+        "features", help="kernel of the learned features, or the tangent kernel", choices=KERNELS
+    )
+    points: str = parameter(
+        "train", help="points on which an empirical kernel's spectrum is taken", choices=POINTS
+    )
+
+
+@frozen(kw_only=True)
+class Eigenvalues(SpectrumMetric):
+    """Eigenvalues of the learned kernel in the model's own order, and the truth's coefficients on
+    their eigenfunctions at the first recorded time."""
+
+    name = "eigenvalues"
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "eigenvalue": Variable("eigenvalue of the learned kernel", ("mode",)),
+        "truth_coefficient": Variable(
+            "coefficient of the truth on the eigenfunction", ("mode",), time=False
+        ),
+    }
+
+    modes: Grid | None = parameter(
+        None, help="modes kept; all up to 100, else 100 log-spaced ones", sweepable=False
+    )
+
+    def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        return {"mode": chosen(self.modes, sizes["modes"], "modes")}
+
+    def measure(self, problem: Problem, spectrum: Spectrum) -> dict[str, Tensor]:
+        at = torch.from_numpy(chosen(self.modes, spectrum.eigenvalue.shape[-1], "modes") - 1)
+        at = at.to(spectrum.eigenvalue.device)
+        return {
+            "eigenvalue": spectrum.eigenvalue[at],
+            "truth_coefficient": spectrum.truth[at],
+        }
+
+
+@frozen(kw_only=True)
+class Eigenvectors(SpectrumMetric):
+    """Overlaps ⟨u_k(t), u_l(0)⟩² of the learned eigenvectors with the initial ones, both ordered by
+    decreasing eigenvalue."""
+
+    name = "eigenvectors"
+    needs = ("basis", "spectrum", "initial_basis", "initial_spectrum")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "eigenvector_overlap": Variable(
+            "squared overlap of learned and initial eigenvectors", ("k", "initial_k")
+        )
+    }
+
+    k: Grid = parameter(
+        Grid(range(1, 11)), help="ranks of the eigenvectors compared", sweepable=False
+    )
+
+    def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        ranks = chosen(self.k, sizes["modes"], "ranks k")
+        return {"k": ranks, "initial_k": ranks}
+
+    def measure(
+        self,
+        problem: Problem,
+        basis: Tensor,
+        spectrum: Spectrum,
+        initial_basis: Tensor,
+        initial_spectrum: Spectrum,
+    ) -> dict[str, Tensor]:
+        ranks = torch.from_numpy(chosen(self.k, basis.shape[-1], "ranks k") - 1).to(basis.device)
+        now = basis[:, order(spectrum)[ranks]]
+        then = initial_basis[:, order(initial_spectrum)[ranks]]
+        return {"eigenvector_overlap": (now.mT @ then).square()}
+
+
+@frozen(kw_only=True)
+class TopProjection(SpectrumMetric):
+    """Share of the truth's energy in the top-k learned eigenspaces (arXiv:2412.18756, §4.3.3):
+    p_k(t) = Σ_{j≤k} ⟨u_j(t), f*⟩² / ‖f*‖², eigenvectors by decreasing eigenvalue, ties by index."""
+
+    name = "top-projection"
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "top_projection": Variable("share of the truth in the top-k eigenspaces", ("k",))
+    }
+
+    k: Grid = parameter(Grid([1, 2, 5, 10]), help="numbers of eigenspaces", sweepable=False)
+
+    def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        return {"k": chosen(self.k, sizes["modes"], "ranks k")}
+
+    def measure(self, problem: Problem, spectrum: Spectrum) -> dict[str, Tensor]:
+        tail = ordered_tails(spectrum)
+        ranks = torch.from_numpy(chosen(self.k, tail.shape[-1] - 1, "ranks k")).to(tail.device)
+        return {"top_projection": 1 - tail[ranks] / tail[0]}

@@ -1,0 +1,93 @@
+"""Gradient flow: exact where the model can, adaptive integration everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Advance, Model, Optimizer, Variable
+from testbed.numerics.integrate import begin, integrate
+from testbed.numerics.spectral import filtered, smoother_diagonal
+from testbed.parameters import parameter
+from testbed.trees import flatten, tree_map, unflatten
+from testbed.values import Fit
+
+
+@frozen(kw_only=True)
+class GradientFlow(Optimizer):
+    """Gradient flow of ½ Σ weight·(y − f)², recorded at times τ.
+
+    "exact" takes the model's closed form or its eigensystem; "numeric" integrates adaptively, with
+    one step size per replicate; "auto" is exact where it can be. The numeric route is explicit: it
+    costs about (fastest rate)·τ/3 steps, and ends with status `diverged` and NaN where
+    `max_evaluations` does not suffice.
+    """
+
+    name = "gradient-flow"
+    batching = "batch"
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "evaluations": Variable("right-hand sides evaluated by the integrator")
+    }
+
+    method: str = parameter(
+        "auto", help="how the flow is solved", choices=("auto", "exact", "numeric")
+    )
+    rtol: float = parameter(1e-6, help="relative tolerance of the numeric route", gt=0, lt=1)
+    atol: float = parameter(1e-9, help="absolute tolerance of the numeric route", gt=0)
+    max_evaluations: int = parameter(
+        1_000_000, help="right-hand sides after which the numeric route gives up", ge=10
+    )
+
+    def route(self, model: Model) -> str:
+        """Which way this model goes: "flow", "eigensystem" or "numeric"."""
+        if self.method != "numeric":
+            for capability in ("flow", "eigensystem"):
+                if model.supports(capability) is None:
+                    return capability
+        return "numeric"
+
+    def accepts(self, model: Model) -> str | None:
+        """Exact needs `flow` or `eigensystem`, numeric needs `gradient`."""
+        if self.method == "exact" and self.route(model) == "numeric":
+            return (
+                f"{model.name} has no exact flow ({model.supports('flow')}); "
+                'use method = "numeric" or "auto"'
+            )
+        return model.supports("gradient") if self.route(model) == "numeric" else None
+
+    def start(self, fit: Fit) -> Any:
+        return begin(flatten(fit.start)) if self.route(fit.model) == "numeric" else fit.start
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        route = self.route(fit.model)
+        if route == "numeric":
+            return self._integrate(fit, carry, since, times)
+        params = (
+            fit.model.flow(fit, carry, since, times)
+            if route == "flow"
+            else filtered(fit, "flow", times)
+        )
+        return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
+
+    def _integrate(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        def field(flat: Tensor) -> Tensor:
+            params = unflatten(fit.start, flat)
+            return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
+
+        path = integrate(
+            field,
+            carry,
+            since,
+            times,
+            rtol=self.rtol,
+            atol=self.atol,
+            max_evaluations=self.max_evaluations,
+        )
+        params = unflatten(fit.start, path.states)
+        return Advance(path.state, params, {"evaluations": path.evaluations})
+
+    def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
+        return smoother_diagonal(fit, "flow", times)

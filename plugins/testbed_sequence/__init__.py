@@ -1,0 +1,39 @@
+"""Gaussian sequence models: z_j = θ*_j + ξ_j, fitted by fixed and by learned features."""
+
+from __future__ import annotations
+
+from testbed import hookimpl
+from testbed.components import Design, Model, Target
+
+
+@hookimpl
+def testbed_designs() -> list[type[Design]]:
+    """Where sequences come from."""
+    from testbed_sequence.designs import GaussianSequence
+    from testbed_sequence.linear_model import LinearModel
+
+    return [GaussianSequence, LinearModel]
+
+
+@hookimpl
+def testbed_targets() -> list[type[Target]]:
+    """Truths of sequences."""
+    from testbed_sequence import targets
+    from testbed_sequence.linear_model import LinearCoefficients
+
+    return [
+        targets.SparsePower,
+        targets.Power,
+        targets.Block,
+        targets.Coefficients,
+        LinearCoefficients,
+    ]
+
+
+@hookimpl
+def testbed_models() -> list[type[Model]]:
+    """Fixed and over-parameterized sequence models."""
+    from testbed_sequence.models.diagonal import Diagonal
+    from testbed_sequence.models.fixed import Fixed
+
+    return [Fixed, Diagonal]

@@ -1,0 +1,1 @@
+"""Sequence models, each with its exact flow."""

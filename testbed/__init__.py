@@ -1,0 +1,124 @@
+"""Testbed: claims about neural networks, kernels and adaptive features as files; labelled answers.
+
+    scenario.toml  →  load_scenario  →  plan: cells  →  execute: draw, fit, measure
+                   →  journal  →  results.nc  →  figures, summary, your own xarray
+
+    import testbed
+    tree = testbed.run("scenarios/quickstart.toml")       # an xarray.DataTree
+    tree["adaptive"]["excess_risk"].sel(depth=1)          # dims: n, replicate, time
+
+Plugins offer components: frozen attrs classes derived from Design, Target, Model, Optimizer, Metric
+or Theory, their fields declared with `parameter`, returned by functions marked `hookimpl`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbed.cells import Cell
+    from testbed.components import (
+        Advance,
+        Design,
+        Eigensystem,
+        Estimator,
+        Metric,
+        Model,
+        Optimizer,
+        PopulationSpectrum,
+        Target,
+        Theory,
+        Variable,
+    )
+    from testbed.errors import (
+        PluginError,
+        ResultError,
+        ScenarioError,
+        TestbedError,
+        UnsuitableError,
+    )
+    from testbed.grids import Grid
+    from testbed.hookspecs import hookimpl
+    from testbed.parameters import parameter
+    from testbed.runs import open_results, run
+    from testbed.scenario import Scenario, load_scenario
+    from testbed.values import Data, Fit, Problem, Sample, Spectrum
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "testbed.cells": ("Cell",),
+    "testbed.components": (
+        "Advance",
+        "Design",
+        "Eigensystem",
+        "Estimator",
+        "Metric",
+        "Model",
+        "Optimizer",
+        "PopulationSpectrum",
+        "Target",
+        "Theory",
+        "Variable",
+    ),
+    "testbed.errors": (
+        "PluginError",
+        "ResultError",
+        "ScenarioError",
+        "TestbedError",
+        "UnsuitableError",
+    ),
+    "testbed.grids": ("Grid",),
+    "testbed.hookspecs": ("hookimpl",),
+    "testbed.parameters": ("parameter",),
+    "testbed.runs": ("open_results", "run"),
+    "testbed.scenario": ("Scenario", "load_scenario"),
+    "testbed.values": ("Data", "Fit", "Problem", "Sample", "Spectrum"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Advance",
+    "Cell",
+    "Data",
+    "Design",
+    "Eigensystem",
+    "Estimator",
+    "Fit",
+    "Grid",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "PluginError",
+    "PopulationSpectrum",
+    "Problem",
+    "ResultError",
+    "Sample",
+    "Scenario",
+    "ScenarioError",
+    "Spectrum",
+    "Target",
+    "TestbedError",
+    "Theory",
+    "UnsuitableError",
+    "Variable",
+    "hookimpl",
+    "load_scenario",
+    "open_results",
+    "parameter",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import testbed` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'testbed' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

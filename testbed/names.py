@@ -1,0 +1,32 @@
+"""Which names a scenario may use."""
+
+from __future__ import annotations
+
+import re
+
+RESERVED_DIMS = frozenset(
+    {"replicate", "time", "mode", "status", "claims", "soundness", "published"}
+)
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def folder_objection(name: str) -> str | None:
+    """Why a name cannot name a scenario or an estimator; None if it can."""
+    if _FOLDER.fullmatch(name):
+        return None
+    return f"found the name {name!r}, expected letters, digits, '-' and '_' only (no path)"
+
+
+def dim_objection(name: str) -> str | None:
+    """Why a name cannot name a dimension; None if it can."""
+    if name in RESERVED_DIMS:
+        return f"found the dimension name {name!r}, which is reserved"
+    if _IDENTIFIER.fullmatch(name):
+        return None
+    return f"found the dimension name {name!r}, expected letters, digits and '_', a letter first"
+
+
+def variable_name(name: str) -> str:
+    """A component's name as a variable: the last part, underscores for dashes."""
+    return name.rsplit(".", 1)[-1].replace("-", "_")

@@ -1,0 +1,78 @@
+"""Spectral filters: what each algorithm makes of an eigenvalue s by training time t.
+
+Residuals ψ_t(s) = 1 − sφ_t(s) are the primary objects, φ_t(s) follows as (1 − ψ)/s without
+cancellation, with its limit at s = 0. All share one clock: φ_t(0) = t but for cut-off.
+Sources: Bauer, Pereverzev, Rosasco, J. Complexity 23 (2007); Engl, Hanke, Neubauer (1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+NAMES = ("flow", "ridge", "descent", "iterated-ridge", "cutoff", "heavy-ball")
+
+
+def spectral_filter(
+    name: str,
+    eigenvalue: Tensor,
+    times: Sequence[float],
+    *,
+    learning_rate: float = 0.0,
+    momentum: float = 0.0,
+    qualification: float = 1.0,
+) -> Tensor:
+    """φ_t(s) for eigenvalues (…, k) and times (T,), of shape (…, T, k).
+
+    flow (1 − e^{−ts})/s; ridge 1/(s + 1/t); descent (1 − (1 − ηs)^m)/s with t = ηm; iterated-ridge
+    (1 − (1 + ts/q)^{−q})/s; cutoff 1[s ≥ 1/t]/s; heavy-ball (1 − p_m(s))/s with t = ηm/(1 − μ).
+
+    >>> s = torch.tensor([0.0, 2.0]).double()
+    >>> spectral_filter("ridge", s, [0.5])
+    tensor([[0.5000, 0.2500]], dtype=torch.float64)
+    """
+    s = eigenvalue.unsqueeze(-2)  # (…, 1, k)
+    t = torch.tensor(times, dtype=s.dtype, device=s.device).unsqueeze(-1)  # (T, 1)
+    if name == "ridge":
+        return t / (1 + t * s)
+    if name == "cutoff":
+        return torch.where(t * s >= 1, 1 / s.clamp_min(torch.finfo(s.dtype).tiny), 0.0)
+    if name == "flow":
+        kept = -torch.expm1(-t * s)
+    elif name == "iterated-ridge":
+        kept = -torch.expm1(-qualification * torch.log1p(t * s / qualification))
+    elif name == "descent":
+        kept = _descent(s, torch.round(t / learning_rate), learning_rate)
+    elif name == "heavy-ball":
+        steps = [round(time * (1 - momentum) / learning_rate) for time in times]
+        kept = _heavy_ball(eigenvalue, steps, learning_rate, momentum)
+    else:
+        raise ValueError(f"found the filter {name!r}, expected one of {', '.join(NAMES)}")
+    limit = t.expand_as(kept)
+    return torch.where(s == 0, limit, kept / torch.where(s == 0, 1.0, s))
+
+
+def _descent(s: Tensor, steps: Tensor, learning_rate: float) -> Tensor:
+    """1 − (1 − ηs)^m, accurate for small ηs and right in sign beyond ηs = 1."""
+    factor = 1 - learning_rate * s
+    small = -torch.expm1(steps * torch.log1p(-(learning_rate * s).clamp_max(0.5)))
+    return torch.where(learning_rate * s <= 0.5, small, 1 - factor**steps)
+
+
+def _heavy_ball(s: Tensor, steps: Sequence[int], learning_rate: float, momentum: float) -> Tensor:
+    """1 − p_m(s): p₀ = 1, p₁ = 1 − ηs, p_{m+1} = (1 + μ − ηs) p_m − μ p_{m−1}.
+
+    The recursion runs on u_m = 1 − p_m and on its increments, so that small ηs lose no digits.
+    """
+    step = learning_rate * s  # (…, k)
+    kept, change = torch.zeros_like(step), torch.zeros_like(step)
+    recorded, done = [], 0
+    for target in steps:
+        for _ in range(target - done):
+            change = momentum * change + step * (1 - kept)
+            kept = kept + change
+        done = target
+        recorded.append(kept)
+    return torch.stack(recorded, -2)  # (…, T, k)

@@ -1,0 +1,53 @@
+"""Spectral algorithms on a model's eigensystem: one factorisation, every filter and time.
+
+With W the diagonal of loss weights and W^{1/2} K W^{1/2} = U diag(s) Uᵀ, a filter φ_t gives the
+dual coefficients α = W^{1/2} U φ_t(s) Uᵀ W^{1/2} (y − f₀), and f_t(x) = f₀(x) + k(x, X) α. For
+regression (weight 1/n) this is f_t = k(·, X) U φ_t(s) Uᵀ y/n with s the eigenvalues of K/n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.components import Eigensystem
+from testbed.numerics.filters import spectral_filter
+from testbed.values import Fit
+
+
+def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+    """Dual coefficients along a filter's path, (replicates, times, rows[, outputs])."""
+    system = fit.model.eigensystem(fit.prepared)
+    root, rest = _weighted_rest(fit, system)
+    coordinates = system.vectors.mT @ rest  # (replicates, k, outputs)
+    phi = spectral_filter(name, system.eigenvalue, times, **options)  # (replicates, times, k)
+    scaled = phi.unsqueeze(-1) * coordinates.unsqueeze(1)  # (replicates, times, k, outputs)
+    replicates, count, _, outputs = scaled.shape
+    flat = scaled.permute(0, 2, 1, 3).reshape(replicates, -1, count * outputs)
+    dual = root.unsqueeze(-1) * (system.vectors @ flat)  # (replicates, rows, times·outputs)
+    dual = dual.reshape(replicates, -1, count, outputs).permute(0, 2, 1, 3)
+    return dual if fit.problem.train.y.ndim > 2 else dual.squeeze(-1)
+
+
+def _weighted_rest(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
+    """W^{1/2}, (replicates, rows), and W^{1/2}(y − f₀), (replicates, rows, outputs)."""
+    data = fit.problem.train
+    y, weight = data.y, data.weight
+    if system.rows is not None:
+        y = torch.stack([own[rows] for own, rows in zip(y, system.rows, strict=True)])
+        weight = torch.full_like(system.rows, 1, dtype=y.dtype) / system.rows.shape[-1]
+    root = weight.sqrt()
+    rest = y - system.start
+    rest = rest if rest.ndim > 2 else rest.unsqueeze(-1)
+    return root, root.unsqueeze(-1) * rest
+
+
+def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+    """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, rows)."""
+    system = fit.model.eigensystem(fit.prepared)
+    phi = spectral_filter(name, system.eigenvalue, times, **options)
+    share = phi * system.eigenvalue.unsqueeze(1)  # (replicates, times, k)
+    return share @ system.vectors.square().mT

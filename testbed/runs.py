@@ -1,0 +1,159 @@
+"""From a scenario file to results: plan, execute what is missing, record."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from attrs import frozen
+
+from testbed import executors
+from testbed.cells import STATUS, Cell, CellResult
+from testbed.errors import Mistake, ScenarioError, TestbedError
+from testbed.plan import Plan, make_plan
+from testbed.plugins import Registry, load_registry
+from testbed.record import record
+from testbed.scenario import Scenario, load_scenario
+from testbed.store import RunFolder, read_tree
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+WRITE_EVERY = 60.0  # seconds after which results.nc is renewed during a run
+
+
+class Watcher(Protocol):
+    """Who wants to see a run go on."""
+
+    def started(self, plan: Plan, done: int) -> None: ...
+
+    def finished(self, cell: Cell, result: CellResult) -> None: ...
+
+
+@frozen
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    tree: xr.DataTree
+    plan: Plan
+    failed: tuple[tuple[Cell, str], ...]  # cells that failed, with their errors
+    reused: int  # cells that were in the journal before
+
+
+def run(
+    scenario: Scenario | str | Path,
+    folder: str | Path | None = None,
+    *,
+    executor: Literal["serial", "processes"] = "serial",
+    workers: int | None = None,
+    overrides: Sequence[str] = (),
+    fresh: bool = False,
+) -> xr.DataTree:
+    """Run a scenario and return its results as an xarray.DataTree.
+
+    Results go to `folder`, by default `runs/<name>/`; finished cells found there are not computed
+    again unless `fresh`. Failed cells are data: look at `status` and `error` of each group. Raises
+    ScenarioError before anything is computed if the scenario cannot be run.
+
+    >>> tree = run("scenarios/quickstart.toml", overrides=["replicates=4"])  # doctest: +SKIP
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = load_scenario(scenario, overrides)
+    return execute_run(scenario, folder, executor, workers, fresh).tree
+
+
+def open_results(path: str | Path) -> xr.DataTree:
+    """Open a result file, or the results in a run folder, as an xarray.DataTree in memory.
+
+    Plain `xarray.open_datatree` does as well; this one explains what is wrong with a damaged file.
+    """
+    return read_tree(path)
+
+
+def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
+    """The plan, with the objections of plugins; ScenarioError if there are any."""
+    registry = registry or load_registry()
+    plan = make_plan(scenario)
+    reasons = [
+        reason for group in registry.hook("testbed_check_scenario")(plan=plan) for reason in group
+    ]
+    if reasons:
+        raise ScenarioError([Mistake(f"{scenario.path}: $", reason) for reason in reasons])
+    return plan
+
+
+def execute_run(
+    scenario: Scenario,
+    folder: str | Path | None = None,
+    executor: str = "serial",
+    workers: int | None = None,
+    fresh: bool = False,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Plan, execute what the journal does not hold, and put results.nc in place."""
+    if executor not in ("serial", "processes"):
+        raise TestbedError(f"found the executor {executor!r}, expected serial or processes")
+    registry = load_registry()
+    plan = checked_plan(scenario, registry)
+    path = Path(folder) if folder is not None else Path("runs") / scenario.name
+    with RunFolder(path, scenario.name, fresh) as store:
+        done = store.finished(cell.key for cell in plan.cells)
+        missing = [cell for cell in plan.cells if cell.key not in done]
+        if watcher:
+            watcher.started(plan, len(done))
+        registry.hook("testbed_run_started")(plan=plan, folder=path)
+        failures = []
+        for cell, result in _journaled(store, plan, missing, executor, workers, registry):
+            if result.error:
+                failures.append((cell, result.error))
+            if watcher:
+                watcher.finished(cell, result)
+        tree = _write(store, plan, registry)
+        registry.hook("testbed_run_finished")(plan=plan, folder=path)
+    return Outcome(path, tree, plan, tuple(failures), len(done))
+
+
+def _journaled(
+    store: RunFolder,
+    plan: Plan,
+    cells: Sequence[Cell],
+    executor: str,
+    workers: int | None,
+    registry: Registry,
+) -> Iterator[tuple[Cell, CellResult]]:
+    """Execute cells, committing each result before it is passed on."""
+    by_key = {cell.key: cell for cell in cells}
+    if executor == "processes":
+        results = executors.processes(cells, workers or os.cpu_count() or 1)
+    else:
+        results = executors.serial(cells)
+    written = time.monotonic()
+    for result in results:
+        store.add(result)
+        cell = by_key[result.key]
+        registry.hook("testbed_cell_finished")(cell=cell, result=result)
+        yield cell, result
+        if time.monotonic() - written > WRITE_EVERY:
+            _write(store, plan, registry)
+            written = time.monotonic()
+
+
+def _write(store: RunFolder, plan: Plan, registry: Registry) -> xr.DataTree:
+    """Bring results.nc up to date with the journal."""
+    names = [row.distribution for row in registry.plugins if not row.error]
+    tree = record(plan, store.results(cell.key for cell in plan.cells), names)
+    store.write_results(tree)
+    return tree
+
+
+def statuses(tree: xr.DataTree) -> dict[str, int]:
+    """How many replicates of a result have each status, over all groups."""
+    counts = dict.fromkeys(STATUS, 0)
+    for group in tree.children.values():
+        for word, value in STATUS.items():
+            counts[word] += int((group["status"] == value).sum())
+    return {word: count for word, count in counts.items() if count}

@@ -1,0 +1,354 @@
+"""The scenario file as frozen classes, read strictly: all mistakes at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from attrs import field, frozen
+
+from testbed.cells import Compute
+from testbed.errors import Mistake, ScenarioError, did_you_mean
+from testbed.grids import Grid
+from testbed.names import folder_objection
+from testbed.overrides import apply_overrides
+from testbed.reading import ComponentSource, Reader
+from testbed.specs import Spec
+
+FORMAT = 1
+TOP = (
+    "format", "name", "title", "description", "references", "seed", "replicates", "times",
+    "design", "target", "estimator", "metric", "theory", "figure", "compute",
+)  # fmt: skip
+LATER = ("claim", "soundness")
+FIGURE_KEYS = ("kind", "of", "title", "x", "y", "at")
+
+
+@frozen
+class Alternative:
+    """A design or target; `name` is empty unless there are several."""
+
+    spec: Spec
+    name: str = ""
+    along: str = ""
+    shared: bool = False
+
+
+@frozen
+class EstimatorSpec:
+    """A named model and optimizer; `simulate` says for which cells numbers are drawn."""
+
+    name: str
+    model: Spec
+    optimizer: Spec
+    simulate: bool | float | int = True  # a share (float), or cells up to this n (int)
+
+
+@frozen
+class MetricSpec:
+    """A metric, under which name, of which estimators, at which times, and how replicates are kept."""
+
+    spec: Spec
+    name: str = ""
+    of: tuple[str, ...] = ()
+    times: Grid | None = None
+    mean: bool = False
+
+
+@frozen
+class TheorySpec:
+    """A theory and the estimators it is asked about."""
+
+    spec: Spec
+    of: tuple[str, ...] = ()
+
+
+@frozen
+class FigureSpec:
+    """What a figure should show, as the file says it."""
+
+    kind: str
+    options: Mapping[str, Any] = field(factory=dict, hash=False)
+
+
+@frozen
+class Scenario:
+    """One experiment. `text` is what was read, with overrides applied; results store it."""
+
+    name: str
+    seed: int
+    replicates: int
+    designs: tuple[Alternative, ...]
+    targets: tuple[Alternative, ...]
+    estimators: tuple[EstimatorSpec, ...]
+    metrics: tuple[MetricSpec, ...]
+    theories: tuple[TheorySpec, ...] = ()
+    figures: tuple[FigureSpec, ...] = ()
+    title: str = ""
+    description: str = ""
+    references: tuple[str, ...] = ()
+    times: Grid | None = None
+    compute: Compute = Compute()
+    text: str = field(default="", repr=False)
+    path: str = ""
+
+
+def load_scenario(
+    path: str | Path, overrides: Sequence[str] = (), registry: ComponentSource | None = None
+) -> Scenario:
+    """Read a scenario file. Overrides are strings such as `estimator.adaptive.model.depth=2`.
+
+    Raises ScenarioError that holds every mistake found, each with its place.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"found no readable file ({error.strerror})"
+        raise ScenarioError([Mistake(str(path), what, "a scenario in TOML")]) from None
+    return read_scenario(text, str(path), overrides, registry)
+
+
+def read_scenario(
+    text: str,
+    path: str = "scenario",
+    overrides: Sequence[str] = (),
+    registry: ComponentSource | None = None,
+) -> Scenario:
+    """Read a scenario from its text; `path` is what errors call it."""
+    if registry is None:
+        from testbed.plugins import load_registry
+
+        registry = load_registry()
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError([Mistake(path, f"found broken TOML: {error}", "TOML 1.0")]) from None
+    if overrides:
+        document = apply_overrides(document, overrides)
+        text = tomli_w.dumps(document)
+    reader = Reader(path, registry)
+    scenario = _scenario(reader, document, text)
+    if reader.mistakes or scenario is None:
+        raise ScenarioError(reader.mistakes)
+    return scenario
+
+
+def dump_scenario(scenario: Scenario) -> str:
+    """The scenario as TOML, in the writer's own layout; reading it gives an equal scenario."""
+    return tomli_w.dumps(tomllib.loads(scenario.text))
+
+
+def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario | None:
+    for key in LATER:
+        if key in document:
+            what = f"found [[{key}]], which this version does not support yet"
+            reader.object(f"$.{key}", what, "remove it")
+    reader.unknown_keys(document, (*TOP, *LATER), "$")
+    if document.get("format") != FORMAT:
+        what = f"found format {document.get('format')!r}, expected {FORMAT}"
+        reader.object("$.format", what, f"add format = {FORMAT} at the top")
+    name = reader.name(document, "$")
+    seed = _at_least(reader, document, "seed", 0, 0)
+    replicates = _at_least(reader, document, "replicates", 1, 1)
+    designs = _alternatives(reader, document, "design")
+    targets = _alternatives(reader, document, "target")
+    estimators = _estimators(reader, document)
+    names = tuple(estimator.name for estimator in estimators)
+    metrics = _metrics(reader, document, names)
+    theories = _theories(reader, document, names)
+    scenario = Scenario(
+        name=name,
+        seed=seed,
+        replicates=replicates,
+        designs=designs,
+        targets=targets,
+        estimators=estimators,
+        metrics=metrics,
+        theories=theories,
+        figures=_figures(reader, document),
+        title=reader.value(document, "title", str, "$", name),
+        description=reader.value(document, "description", str, "$", ""),
+        references=reader.value(document, "references", tuple[str, ...], "$", ()),
+        times=reader.value(document, "times", Grid, "$", None),
+        compute=_compute(reader, document),
+        text=text,
+        path=reader.file,
+    )
+    return scenario
+
+
+def _at_least(reader: Reader, table: dict[str, Any], key: str, least: int, default: int) -> int:
+    value = reader.value(table, key, int, "$", default)
+    if value < least:
+        reader.object(f"$.{key}", f"found {value}, expected an integer of at least {least}")
+    return int(value)
+
+
+def _tables(reader: Reader, document: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    """The tables of `[[key]]`, each with its path."""
+    raw = document.get(key, [])
+    if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
+        reader.object(f"$.{key}", f"found one [{key}], expected a list of tables", f"use [[{key}]]")
+        return []
+    return [(f"$.{key}[{position}]", table) for position, table in enumerate(raw)]
+
+
+def _alternatives(
+    reader: Reader, document: dict[str, Any], kind: Literal["design", "target"]
+) -> tuple[Alternative, ...]:
+    raw = document.get(kind)
+    if raw is None:
+        reader.object("$", f"found no [{kind}], expected one", f'add [{kind}] with use = "…"')
+        return ()
+    extra = ("shared",) if kind == "design" else ()
+    if isinstance(raw, dict):
+        spec = reader.component(raw, kind, f"$.{kind}", extra)
+        shared = bool(reader.value(raw, "shared", bool, f"$.{kind}", False)) if extra else False
+        return (Alternative(spec, shared=shared),) if spec else ()
+    found = []
+    for path, table in _tables(reader, document, kind):
+        spec = reader.component(table, kind, path, ("name", "along", *extra), sweeps=False)
+        name, along = reader.name(table, path), reader.value(table, "along", str, path, "")
+        shared = bool(reader.value(table, "shared", bool, path, False)) if extra else False
+        if spec:
+            found.append(Alternative(spec, name, along, shared))
+    _once(reader, [one.name for one in found], f"$.{kind}", f"{kind}s")
+    return tuple(found)
+
+
+def _once(reader: Reader, names: Sequence[str], path: str, what: str) -> None:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        reader.object(path, f"found two {what} named {name!r}, expected each name once")
+
+
+def _estimators(reader: Reader, document: dict[str, Any]) -> tuple[EstimatorSpec, ...]:
+    found = []
+    tables = _tables(reader, document, "estimator")
+    if not tables and "estimator" not in document:
+        reader.object("$", "found no [[estimator]], expected at least one")
+    for path, table in tables:
+        reader.unknown_keys(table, ("name", "model", "optimizer", "simulate"), path)
+        name = reader.name(table, path)
+        parts: dict[str, Spec | None] = {}
+        for kind in ("model", "optimizer"):
+            if kind not in table:
+                reader.object(path, f"found no {kind}, expected one", f"add {kind} = {{ use = … }}")
+            else:
+                parts[kind] = reader.component(table[kind], kind, f"{path}.{kind}")
+        simulate = _simulate(reader, table, path)
+        model, optimizer = parts.get("model"), parts.get("optimizer")
+        if model and optimizer:
+            found.append(EstimatorSpec(name, model, optimizer, simulate))
+    _once(reader, [table.get("name", "") for _, table in tables], "$.estimator", "estimators")
+    return tuple(found)
+
+
+def _simulate(reader: Reader, table: dict[str, Any], path: str) -> bool | float | int:
+    raw = table.get("simulate", True)
+    if isinstance(raw, bool):
+        return raw
+    if isinstance(raw, float) and 0 < raw <= 1:
+        return raw
+    if isinstance(raw, dict) and list(raw) == ["n"] and type(raw["n"]) is int and raw["n"] > 0:
+        return int(raw["n"])
+    wanted = "true, false, a share such as 0.1, or { n = 5000 }"
+    reader.object(f"{path}.simulate", f"found {raw!r}, expected {wanted}")
+    return True
+
+
+def _of(reader: Reader, table: dict[str, Any], path: str, names: Sequence[str]) -> tuple[str, ...]:
+    of: tuple[str, ...] = reader.value(table, "of", tuple[str, ...], path, ())
+    for name in of:
+        if name not in names:
+            fix = did_you_mean(name, names)
+            reader.object(f"{path}.of", f"found no estimator {name!r}", fix)
+    return of
+
+
+def _metrics(
+    reader: Reader, document: dict[str, Any], names: Sequence[str]
+) -> tuple[MetricSpec, ...]:
+    found = []
+    tables = _tables(reader, document, "metric")
+    if not tables and "metric" not in document and "theory" not in document:
+        reader.object("$", "found no [[metric]], expected at least one")
+    for path, table in tables:
+        keys = ("name", "of", "times", "replicates")
+        own = {key: value for key, value in table.items() if key != "times"}
+        spec = reader.component(own, "metric", path, keys, sweeps=False)
+        name = reader.value(table, "name", str, path, "")
+        if name and folder_objection(name):
+            reader.object(f"{path}.name", str(folder_objection(name)))
+        kept = reader.value(table, "replicates", Literal["all", "mean"], path, "all")
+        times = reader.value(table, "times", Grid, path, None)
+        of = _of(reader, table, path, names)
+        if spec:
+            found.append(MetricSpec(spec, name, of, times, kept == "mean"))
+    return tuple(found)
+
+
+def _theories(
+    reader: Reader, document: dict[str, Any], names: Sequence[str]
+) -> tuple[TheorySpec, ...]:
+    found = []
+    for path, table in _tables(reader, document, "theory"):
+        spec = reader.component(table, "theory", path, ("of",), sweeps=False)
+        of = _of(reader, table, path, names)
+        if spec:
+            found.append(TheorySpec(spec, of))
+    return tuple(found)
+
+
+def _figures(reader: Reader, document: dict[str, Any]) -> tuple[FigureSpec, ...]:
+    found = []
+    for path, table in _tables(reader, document, "figure"):
+        reader.unknown_keys(table, FIGURE_KEYS, path)
+        kind = reader.value(table, "kind", str, path, "")
+        options = {key: value for key, value in table.items() if key != "kind"}
+        found.append(FigureSpec(kind, options))
+    return tuple(found)
+
+
+def _compute(reader: Reader, document: dict[str, Any]) -> Compute:
+    table = document.get("compute", {})
+    path = "$.compute"
+    if not isinstance(table, dict):
+        reader.object(path, f"found {table!r}, expected a table")
+        return Compute()
+    if "dask" in table:
+        what = "found [compute.dask], which this version does not support yet"
+        reader.object(f"{path}.dask", what, "remove it")
+    reader.unknown_keys(
+        table, ("device", "dtype", "memory", "block", "time_limit", "results", "dask"), path
+    )
+    default = Compute()
+    values = {
+        "device": reader.value(table, "device", str, path, default.device),
+        "dtype": reader.value(table, "dtype", Literal["float64", "float32"], path, default.dtype),
+        "memory": reader.value(table, "memory", float, path, default.memory),
+        "block": reader.value(table, "block", int, path, default.block),
+        "time_limit": reader.value(table, "time_limit", float, path, default.time_limit),
+        "results": reader.value(table, "results", float, path, default.results),
+    }
+    for key in ("memory", "block", "time_limit", "results"):
+        if values[key] is not None and values[key] <= 0:
+            reader.object(f"{path}.{key}", f"found {values[key]}, expected a number above 0")
+            values[key] = getattr(default, key)
+    return Compute(**values)
+
+
+def read_figures(text: str) -> tuple[FigureSpec, ...]:
+    """The figures that a stored scenario asks for; none if its text cannot be read any more."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return ()
+    tables = document.get("figure", [])
+    return tuple(
+        FigureSpec(str(table.get("kind", "")), {k: v for k, v in table.items() if k != "kind"})
+        for table in tables
+    )
