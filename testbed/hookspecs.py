@@ -2,7 +2,8 @@
 
 A plugin is a module, found through the entry-point group ``testbed.plugins``, with functions marked
 by ``testbed.hookimpl``. Six hooks register components, one for each kind; the others ship
-scenarios, check them, and watch a run. No hook runs inside the numerics. `docs/hooks.md` explains each.
+scenarios, check them, and watch a run. No hook runs inside the numerics. `docs/hooks.md` explains
+each.
 """
 
 from __future__ import annotations

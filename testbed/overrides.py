@@ -11,7 +11,7 @@ from testbed.errors import Mistake, ScenarioError, did_you_mean
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of the document with every override applied; ScenarioError for those that cannot be."""
+    """A copy of the document with every override applied; ScenarioError if one cannot be."""
     changed = copy.deepcopy(document)
     mistakes = []
     for override in overrides:

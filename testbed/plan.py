@@ -6,6 +6,7 @@ Everything that can be wrong with a well-typed scenario is found here, before an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -221,13 +222,13 @@ class _Planner:
             if asked > 0 and abs(got - asked) > 0.05 * asked:
                 self.object(
                     path,
-                    f"found the time {asked:g}, which whole steps reach at {got:g}, more than 5% off",
+                    f"found the time {asked:g}; whole steps reach {got:g}, more than 5% off",
                     "times that whole steps can reach",
                     "lower the learning rate or drop early times",
                 )
                 return ()
         if len(set(reached)) < len(reached):
-            twice = next(b for a, b in zip(reached, reached[1:], strict=False) if a == b)
+            twice = next(b for a, b in pairwise(reached) if a == b)
             self.object(
                 path,
                 f"found two times that fall on one step, at {twice:g}",

@@ -62,7 +62,7 @@ class Registry:
         return sorted(name for name, offer in self.offers.items() if offer.component.kind == kind)
 
     def find(self, name: str) -> Offer:
-        """The component of a name, whatever its kind; PluginError with suggestions if there is none."""
+        """The component of a name, whatever its kind; PluginError with suggestions otherwise."""
         if name not in self.offers:
             raise PluginError(f"no component is named {name!r}; {did_you_mean(name, self.offers)}")
         return self.offers[name]

@@ -55,7 +55,7 @@ class Reader:
     def value(
         self, table: Mapping[str, Any], key: str, wanted: Any, path: str, default: Any
     ) -> Any:
-        """One value of a table, strictly of the wanted type; the default where it is missing or wrong."""
+        """One value of a table, strictly typed; the default where it is missing or wrong."""
         if key not in table:
             return default
         try:

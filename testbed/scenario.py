@@ -49,7 +49,7 @@ class EstimatorSpec:
 
 @frozen
 class MetricSpec:
-    """A metric, under which name, of which estimators, at which times, and how replicates are kept."""
+    """A metric: under which name, of which estimators, at which times, replicates kept or not."""
 
     spec: Spec
     name: str = ""

@@ -52,8 +52,8 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ResultError(
-                f"{self.path}: found another run at work in this folder, expected none. Wait for it, "
-                "or choose another folder with -o"
+                f"{self.path}: found another run at work in this folder, expected none. Wait "
+                "for it, or choose another folder with -o"
             ) from None
         try:
             if fresh:
@@ -249,6 +249,6 @@ def read_tree(path: str | Path) -> xr.DataTree:
             return lazy.load()
     except (OSError, RuntimeError, ValueError, AttributeError, KeyError) as error:
         raise ResultError(
-            f"{file}: found a file that cannot be read ({error}), expected whole netCDF results; it "
-            "may have been cut short. Run the scenario again: finished cells are in the journal"
+            f"{file}: found a file that cannot be read ({error}), expected whole netCDF results; "
+            "it may have been cut short. Run the scenario again: finished cells are in the journal"
         ) from None

@@ -1,4 +1,4 @@
-"""What the learned kernel looks like: eigenvalues, eigenvectors, and where the truth lies in them."""
+"""The learned kernel: eigenvalues, eigenvectors, and where the truth lies in them."""
 
 from __future__ import annotations
 

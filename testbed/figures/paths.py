@@ -1,0 +1,125 @@
+"""Variables against training time, with intervals, theory, and the best stopping time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from testbed.analysis import mean_interval, oracle
+from testbed.figures.style import (
+    COLOURS,
+    DASHES,
+    axis_label,
+    log_time,
+    log_values,
+    panels,
+    sweep_points,
+    words,
+)
+
+PANELS, LINES = 6, 6
+LEFT_OUT = ("evaluations", "time_reached")
+
+
+def paths(
+    tree: xr.DataTree, of: str | Sequence[str] = (), title: str = "", **_: Any
+) -> Iterator[tuple[str, Figure]]:
+    """One figure a variable: a panel for each estimator and point of its other sweeps, a line for
+    each value of the longest one."""
+    wanted = [of] if isinstance(of, str) else list(of)
+    for name in wanted or _variables(tree):
+        drawn = _figure(tree, name, title)
+        if drawn is not None:
+            yield f"{name}-against-time", drawn
+
+
+def _variables(tree: xr.DataTree) -> list[str]:
+    """Variables with a time and no own dimension, in the order in which groups hold them."""
+    names: dict[str, None] = {}
+    for group in tree.children.values():
+        for name, values in group.to_dataset().data_vars.items():
+            own = set(values.dims) - set(group["status"].dims) - {"time"}
+            if "time" in values.dims and not own and "__" not in str(name) and name not in LEFT_OUT:
+                names[str(name)] = None
+    return list(names)
+
+
+def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
+    jobs = []
+    for number, (group, node) in enumerate(tree.children.items()):
+        if name not in node:
+            continue
+        dataset = node.to_dataset()
+        sweep = [d for d in dataset[name].dims if d not in ("replicate", "time")]
+        lines = max(sweep, key=lambda d: dataset.sizes[d]) if sweep else None
+        others = [str(d) for d in sweep if d != lines]
+        for point in sweep_points(dataset[name], others):
+            jobs.append((number, str(group), dataset.sel(point), lines, point))
+    if not jobs:
+        return None
+    figure, axes = panels(min(len(jobs), PANELS))
+    for ax, (number, group, dataset, lines, point) in zip(axes, jobs, strict=False):
+        _panel(ax, dataset, name, None if lines is None else str(lines), number)
+        ax.set_title(f"{group}: {words(point)}" if point else group)
+    _same_height(axes)
+    axes[0].set_ylabel(axis_label(jobs[0][2][name]))
+    note = f" ({len(jobs) - PANELS} more panels left out)" if len(jobs) > PANELS else ""
+    figure.suptitle((title or str(tree.attrs.get("title", name))) + note)
+    return figure
+
+
+def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: int) -> None:
+    values = dataset[name]
+    points: list[dict[str, Any]] = [{}]
+    if lines:
+        every = max(1, int(np.ceil(values.sizes[lines] / LINES)))
+        points = [{lines: value} for value in values[lines].values[::-1][::every][::-1]]
+    shown = []
+    for i, point in enumerate(points):
+        own = values.sel(point)
+        alpha = 1.0 if len(points) == 1 else 0.35 + 0.65 * i / (len(points) - 1)
+        colour = COLOURS[number % len(COLOURS)]
+        shown.append(_line(ax, own, colour, alpha, words(point)))
+        for j, theory in enumerate(_theories(dataset, name)):
+            label = str(dataset[theory].attrs.get("long_name", theory)) if i == 0 else None
+            ax.plot(
+                own["time"], dataset[theory].sel(point), color="black", lw=1, alpha=alpha,
+                ls=DASHES[1 + j % 3], label=label,
+            )  # fmt: skip
+    log_time(ax, values["time"].values)
+    log_values(ax, np.concatenate(shown))
+    if len(points) > 1 or _theories(dataset, name):
+        ax.legend()
+
+
+def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:
+    """A mean with its band, and a dot at the best stopping time of a risk."""
+    time = values["time"]
+    if "replicate" not in values.dims:
+        ax.plot(time, values, color=colour, alpha=alpha, label=label)
+        return values.values
+    interval = mean_interval(values)
+    ax.plot(time, interval.mean, color=colour, alpha=alpha, label=label)
+    ax.fill_between(time, interval.lower, interval.upper, color=colour, alpha=0.2 * alpha, lw=0)
+    if "risk" in str(values.name) or "error" in str(values.name):
+        best = oracle(values)
+        ax.plot(best.time, best.value.mean(), "o", ms=4, color=colour, alpha=alpha)
+    return interval.mean.values
+
+
+def _theories(dataset: xr.Dataset, name: str) -> list[str]:
+    return [str(v) for v in dataset.data_vars if dataset[v].attrs.get("predicts") == name]
+
+
+def _same_height(axes: list[Any]) -> None:
+    """Equal limits in all panels, so that heights can be compared."""
+    limits = [ax.get_ylim() for ax in axes]
+    scales = {ax.get_yscale() for ax in axes}
+    if len(scales) > 1:
+        return
+    for ax in axes:
+        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

@@ -1,0 +1,101 @@
+"""One look for all figures: a colour per estimator, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Okabe and Ito's palette, yellow left out: it vanishes on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's settings for every figure."""
+    settings: Any = {
+        "font.size": 10,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "lines.linewidth": 1.5,
+        "savefig.dpi": 150,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "testbed",
+        "figure.constrained_layout.use": True,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def panels(count: int, columns: int = 3) -> tuple[Figure, list[Any]]:
+    """A figure with `count` axes in rows of at most `columns`."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(1.0 + 3.9 * columns, 0.5 + 3.1 * rows))
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    return figure, axes
+
+
+def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, Any]]:
+    """Every combination of coordinates along some dims."""
+    sizes = [values.sizes[dim] for dim in dims]
+    for position in np.ndindex(*sizes):
+        yield {dim: values[dim].values[i] for dim, i in zip(dims, position, strict=True)}
+
+
+def words(point: dict[str, Any]) -> str:
+    """A point of a sweep as a label: `n = 500, depth = 1`."""
+    return ", ".join(f"{dim} = {_number(value)}" for dim, value in point.items())
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def axis_label(values: xr.DataArray) -> str:
+    """Long name with its unit."""
+    name = str(values.attrs.get("long_name", values.name))
+    unit = values.attrs.get("units", "1")
+    return name if unit in ("1", "") else f"{name} [{unit}]"
+
+
+def log_time(axes: Any, times: np.ndarray) -> None:
+    """A logarithmic time axis, linear below the first positive time if the grid begins at 0."""
+    positive = times[times > 0]
+    if positive.size and positive.max() > 30 * positive.min():
+        if times.min() == 0:
+            axes.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.5)
+            axes.set_xlim(left=0)
+        else:
+            axes.set_xscale("log")
+    axes.set_xlabel("training time τ")
+
+
+def sweep_axis(axes: Any, values: np.ndarray, label: str) -> None:
+    """A logarithmic axis over a sweep, with ticks at its values only."""
+    values = np.asarray(values, dtype=float)
+    if values.min() > 0 and values.max() > 2 * values.min():
+        axes.set_xscale("log")
+    every = max(1, math.ceil(len(values) / 6))
+    axes.set_xticks(values[::every], [f"{value:g}" for value in values[::every]])
+    axes.minorticks_off()
+    axes.set_xlabel(label)
+
+
+def log_values(axes: Any, values: np.ndarray) -> None:
+    """A logarithmic value axis where values are positive and span more than a factor of five."""
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() > 0 and finite.max() > 5 * finite.min():
+        axes.set_yscale("log")
