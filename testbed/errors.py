@@ -28,7 +28,7 @@ class Mistake:
         if self.expected:
             text += f"; expected {self.expected}"
         if self.fix:
-            text += f". {self.fix[0].upper()}{self.fix[1:]}"
+            text += f"; {self.fix}"
         return text if text.endswith((".", "?", "!")) else text + "."
 
 
@@ -56,9 +56,9 @@ class UnsuitableError(TestbedError, ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known words, or list them when none is near."""
+    """Suggest the nearest known word, or list all when none is near."""
     known = sorted(known)
-    near = get_close_matches(word, known, n=3, cutoff=0.6)
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
-        return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+        return f"did you mean {near[0]!r}?"
     return "known: " + ", ".join(known) if known else "none is known here"

@@ -19,6 +19,7 @@ from attrs import evolve
 
 from testbed.cells import STATUS, Cell, CellResult
 from testbed.components import Estimator
+from testbed.errors import TestbedError
 from testbed.measure import MetricSeries
 from testbed.paths import Keep, Path, States
 from testbed.seeds import Streams
@@ -59,6 +60,9 @@ def execute_cell(cell: Cell, cache: PreparationCache | None = None) -> CellResul
 
 
 def _describe(error: Exception) -> str:
+    """What a cell raised; components' own explanations need no place in the code."""
+    if isinstance(error, TestbedError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = (
         f" (at {frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""

@@ -74,9 +74,9 @@ def make_plan(scenario: Scenario) -> Plan:
             [
                 Mistake(
                     f"{scenario.path}: $",
-                    f"found a result of {plan.bytes / 2**30:.2f} GiB",
-                    f"at most {scenario.compute.results:g} GiB",
-                    f"thin a grid of {largest} ({size / 2**30:.2f} GiB of it), keep "
+                    f"found a result of {plan.bytes / 2**20:.1f} MiB",
+                    f"at most {scenario.compute.results * 2**10:g} MiB",
+                    f"thin a grid of {largest} ({size / 2**20:.1f} MiB of it), keep "
                     'replicates = "mean", or raise compute.results',
                 )
             ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import attrs
 import pluggy
 from attrs import evolve, field, frozen
 
@@ -19,6 +20,7 @@ from testbed.components import KINDS, Component
 from testbed.errors import PluginError, did_you_mean
 
 GROUP = "testbed.plugins"
+RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use")
 BARE = "theory-testbed"  # the one distribution whose names need no namespace
 
 
@@ -137,6 +139,13 @@ def _admit(offers: dict[str, Offer], plugin: Plugin, components: list[type[Compo
         name = getattr(component, "name", None)
         if not isinstance(name, str) or not name:
             raise PluginError(f"{plugin}: {component.__name__} has no name")
+        own = {attribute.name for attribute in attrs.fields(component)}  # type: ignore[arg-type]
+        clash = sorted(own & set(RESERVED))
+        if clash:
+            raise PluginError(
+                f"{plugin}: found the parameter {clash[0]!r} in {name}, which every component has "
+                "already; rename it, scenarios can still say it with parameter(alias=…)"
+            )
         if "." not in name and plugin.distribution != BARE:
             raise PluginError(
                 f"{plugin}: found the name {name!r}, expected one with a namespace such as "

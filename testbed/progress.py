@@ -49,7 +49,7 @@ class ProgressWatcher:
         if result.error:
             where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
             text = f"failed: {cell.estimator}({where}): {result.error}"
-            self.console.print(text, style="red", highlight=False, markup=False)
+            self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
             self._bar.update(self._task, completed=self._done)
         elif time.monotonic() - self._said > PLAIN_EVERY:

@@ -51,6 +51,9 @@ def _risk(risk: xr.DataArray) -> Iterator[str]:
         at = dict(zip(sweep, point, strict=True)) if sweep else {}
         mean, half = (float(part.sel(at)) for part in (interval.mean, interval.upper))
         where = " ".join(f"{dim}={_number(value)}" for dim, value in at.items())
+        if np.isnan(mean):
+            yield f"    {where:<24} no replicate has a value"
+            continue
         note = "   at an end of the time grid: not bracketed" if bool(best.at_end.sel(at)) else ""
         time = float(best.time.sel(at))
         yield f"    {where:<24} {mean:.4g} ± {half - mean:.1g}  at τ = {time:.3g}{note}"

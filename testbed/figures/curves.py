@@ -33,7 +33,11 @@ def learning_curves(
         if of in node and {"time", "replicate"} <= set(node[of].dims)
     ]
     along = x or next((d for d in PREFERRED if any(d in v.dims for _, _, v in groups)), "")
-    groups = [(i, name, v) for i, name, v in groups if along in v.dims and v.sizes[along] > 1]
+    groups = [
+        (i, name, v)
+        for i, name, v in groups
+        if along in v.dims and v.sizes[along] > 1 and np.isfinite(v).any()
+    ]
     if not groups:
         return
     figure, (left, right) = panels(2)
@@ -56,6 +60,8 @@ def _curves(
     others = [str(d) for d in values.dims if d not in (along, "time", "replicate")]
     fits = slope(values, along)
     for i, point in enumerate(sweep_points(values, others)):
+        if not np.isfinite(values.sel(point)).any():
+            continue  # every cell of this curve failed
         best = oracle(values.sel(point))
         interval = mean_interval(best.value)
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)]

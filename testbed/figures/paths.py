@@ -58,7 +58,8 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
         lines = max(sweep, key=lambda d: dataset.sizes[d]) if sweep else None
         others = [str(d) for d in sweep if d != lines]
         for point in sweep_points(dataset[name], others):
-            jobs.append((number, str(group), dataset.sel(point), lines, point))
+            if np.isfinite(dataset[name].sel(point)).any():
+                jobs.append((number, str(group), dataset.sel(point), lines, point))
     if not jobs:
         return None
     figure, axes = panels(min(len(jobs), PANELS))
@@ -99,6 +100,8 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
 def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:
     """A mean with its band, and a dot at the best stopping time of a risk."""
     time = values["time"]
+    if not np.isfinite(values).any():
+        return np.zeros(0)  # every replicate failed
     if "replicate" not in values.dims:
         ax.plot(time, values, color=colour, alpha=alpha, label=label)
         return values.values

@@ -26,7 +26,10 @@ def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str
             values = node.to_dataset()[name]
             others = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
             for point in sweep_points(values, others):
-                jobs.append((str(group), values.sel(point), point))
+                if np.isfinite(values.sel(point)).any():
+                    jobs.append((str(group), values.sel(point), point))
+        if not jobs:
+            continue
         figure, axes = panels(min(len(jobs), PANELS))
         for ax, (group, values, point) in zip(axes, jobs, strict=False):
             values = values.mean("replicate") if "replicate" in values.dims else values

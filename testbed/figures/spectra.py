@@ -31,7 +31,8 @@ def spectra(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str,
             str(d) for d in dataset["eigenvalue"].dims if d not in ("time", "mode", "replicate")
         ]
         for point in sweep_points(dataset["eigenvalue"], others):
-            jobs.append((str(name), dataset.sel(point), point))
+            if np.isfinite(dataset["eigenvalue"].sel(point)).any():
+                jobs.append((str(name), dataset.sel(point), point))
     if not jobs:
         return
     figure, axes = panels(min(len(jobs), PANELS))

@@ -1,0 +1,118 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from testbed.cli import main
+
+SCENARIO = """
+format = 1
+name = "small"
+replicates = 3
+[design]
+use = "sequence.gaussian"
+n = { values = [100, 200, 400] }
+modes = 60
+[target]
+use = "sequence.sparse-power"
+p = 1.0
+q = 2.0
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow", times = { geom = [1.0, 1e4, 12] } }
+[[metric]]
+use = "excess-risk"
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SCENARIO)
+    return tmp_path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_run_leaves_results_figures_and_a_summary(place):
+    result = invoke("run", "small.toml")
+    assert result.exit_code == 0, result.output
+    assert "slope in n" in result.output and "replicates: 9 ok" in result.output
+    assert (place / "runs/small/results.nc").exists()
+    assert (place / "runs/small/figures/excess_risk-against-n.png").stat().st_size > 5000
+    again = invoke("run", "small.toml")
+    assert "3 of them are in the journal" in again.output
+    assert "slope in n" in invoke("show", "runs/small").output
+    assert "excess_risk-against-n.png" in invoke("plot", "runs/small/results.nc").output
+
+
+def test_plan_check_and_dry_run_compute_nothing(place):
+    for command in (("plan",), ("check",), ("run", "--dry-run")):
+        result = invoke(*command, "small.toml", "--set", "replicates=5")
+        assert result.exit_code == 0, result.output
+    assert not (place / "runs").exists()
+    assert "5 replicates" in invoke("plan", "small.toml", "--set", "replicates=5").output
+
+
+def test_a_wrong_request_exits_with_2_and_no_traceback(place):
+    for arguments in (
+        ("run", "nowhere.toml"),
+        ("run", "nothing"),
+        ("run", "small.toml", "--set", "design.n=-1"),
+        ("describe", "sequence.diagnal"),
+        ("show", "runs"),
+    ):
+        result = invoke(*arguments)
+        assert result.exit_code == 2, (arguments, result.output)
+        assert "Traceback" not in result.output and result.output.strip()
+    assert "did you mean 'sequence.diagonal'?" in invoke("describe", "sequence.diagnal").output
+
+
+def test_a_failed_cell_exits_with_1_and_the_others_finish(place):
+    result = invoke("run", "small.toml", "--set", "target.nonzeros=3", "--set", "design.modes=60")
+    assert result.exit_code == 0
+    text = SCENARIO.replace(
+        '[target]\nuse = "sequence.sparse-power"\np = 1.0\nq = 2.0',
+        '[target]\nuse = "sequence.block"\nstart = { values = [1, 200] }\ncount = 5',
+    )
+    (place / "half.toml").write_text(text.replace('"small"', '"half"'))
+    result = invoke("run", "half.toml")
+    assert result.exit_code == 1
+    assert "raise `modes`" in result.output and "9 ok, 9 failed" in result.output
+
+
+def test_a_damaged_result_is_explained(place):
+    assert invoke("run", "small.toml").exit_code == 0
+    path = place / "runs/small/results.nc"
+    path.write_bytes(path.read_bytes()[:2000])
+    result = invoke("show", "runs/small")
+    assert result.exit_code == 2
+    assert "may have been cut short" in result.output
+    assert invoke("run", "small.toml").exit_code == 0
+    assert invoke("show", "runs/small").exit_code == 0
+
+
+def test_listing_and_describing():
+    assert "sequence.fixed" in invoke("list", "models").output
+    assert "excess-risk" not in invoke("list", "models").output
+    text = invoke("describe", "sequence.diagonal").output
+    for word in ("gamma", "required", "at least 0", "arXiv:2409.00894", "model = {"):
+        assert word in text
+    assert "sequence" in invoke("plugins").output
+
+
+def test_help_and_import_load_neither_torch_nor_xarray():
+    code = (
+        "import sys, testbed, testbed.cli; "
+        "sys.exit(bool({'torch', 'xarray', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert "Usage" in invoke("--help").output

@@ -1,0 +1,90 @@
+"""Plugins are found, loaded one by one, and cost only themselves when broken."""
+
+from __future__ import annotations
+
+import contract_components as tiny
+import pytest
+from attrs import frozen
+from tiny import MODULE, Entry, Module
+
+from testbed import hookimpl
+from testbed.components import Model
+from testbed.errors import PluginError
+from testbed.parameters import parameter
+from testbed.plugins import Plugin, load_registry, make_registry
+
+
+def registry(*modules, distribution="somewhere"):
+    found = [
+        (Plugin(f"p{i}", f"{distribution}-{i}", "1.0"), Entry(m)) for i, m in enumerate(modules)
+    ]
+    return make_registry(found)
+
+
+def test_components_know_their_plugin():
+    known = registry(MODULE)
+    assert known.get("model", "tiny.fixed") is tiny.Fixed
+    assert known.get("metric", "tiny.fixed") is None
+    assert known.find("tiny.risk").plugin.distribution == "somewhere-0"
+    with pytest.raises(PluginError, match=r"did you mean 'tiny\.risk'"):
+        known.find("tiny.rsk")
+
+
+class Misspelled:
+    @hookimpl
+    def testbed_modles(self):
+        return []
+
+
+class Raises:
+    @hookimpl
+    def testbed_models(self):
+        raise RuntimeError("no luck")
+
+
+@frozen(kw_only=True)
+class Bare(Model):
+    name = "bare"
+
+
+@frozen(kw_only=True)
+class Clash(Model):
+    name = "own.clash"
+    batching: str = parameter("vmap", help="hides what core reads")
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (ImportError("no module named nowhere"), "ImportError: no module named nowhere"),
+        (Misspelled(), "testbed_modles"),
+        (Raises(), "no luck"),
+        (Module(models=[int]), "expected subclasses of testbed.Model"),
+        (
+            Module(models=[tiny.Fixed]),
+            "the name 'tiny.fixed' is taken by plugin 'p0' of somewhere-0",
+        ),
+        (Module(models=[Bare]), "expected one with a namespace such as p1.bare"),
+        (Module(models=[Clash]), "found the parameter 'batching' in own.clash"),
+    ],
+)
+def test_a_broken_plugin_is_a_row_with_its_error(broken, error):
+    known = registry(MODULE, broken)
+    good, bad = known.plugins
+    assert not good.error and error in bad.error
+    assert known.get("model", "tiny.fixed") is tiny.Fixed
+    assert "own.clash" not in known.offers
+
+
+def test_a_conflict_names_both_distributions_and_costs_only_the_second():
+    known = registry(MODULE, Module(models=[tiny.Fixed], metrics=[]))
+    assert "somewhere-0" in known.plugins[1].error and "somewhere-1" in known.plugins[1].error
+
+
+def test_first_party_plugins_load_without_an_error():
+    known = load_registry()
+    assert {row.name for row in known.plugins} >= {"basics", "sequence"}
+    assert not [
+        row.error for row in known.plugins if row.distribution == "theory-testbed" and row.error
+    ]
+    assert "sequence.diagonal" in known.names("model")
