@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from testbed.errors import Mistake
 from testbed.scenario import Alternative, EstimatorSpec, Scenario
-from testbed.specs import Spec, Sweep
+from testbed.specs import Sweep
 
 
 @frozen
@@ -31,73 +31,105 @@ def dimensions(
     scenario: Scenario, estimator: EstimatorSpec, mistakes: list[Mistake]
 ) -> tuple[Dimension, ...]:
     """Dimensions in the order design, target, model, optimizer; notes what clashes."""
-    found: dict[str, list[Sweep]] = {}
-    result: dict[str, Dimension] = {}
-    for kind, options in (("design", scenario.designs), ("target", scenario.targets)):
-        if len(options) > 1:
-            _alternatives(kind, options, result, scenario, mistakes)
-    for sweep in _sweeps(scenario, estimator):
-        others = found.setdefault(sweep.dim, [])
-        objection = _clash(sweep, others, result)
+    named = _named(scenario)
+    sweeps: dict[str, list[Sweep]] = {}
+    for part in _parts(scenario, estimator):
+        if isinstance(part, str):
+            sweeps.setdefault(part, [])
+            continue
+        objection = _clash(part, sweeps.get(part.dim, []), named)
         if objection:
-            mistakes.append(Mistake(f"{scenario.path}: {sweep.path}", *objection))
+            mistakes.append(Mistake(f"{scenario.path}: {part.path}", *objection))
         else:
-            others.append(sweep)
-    for dim, sweeps in found.items():
-        if sweeps and dim not in result:
-            result[dim] = _dimension(dim, sweeps)
-    return tuple(result.values())
+            sweeps.setdefault(part.dim, []).append(part)
+    return tuple(named.get(dim) or _dimension(dim, own, sweeps) for dim, own in sweeps.items())
 
 
-def _sweeps(scenario: Scenario, estimator: EstimatorSpec) -> Iterator[Sweep]:
-    alone = [
-        options[0].spec for options in (scenario.designs, scenario.targets) if len(options) == 1
-    ]
-    for spec in (*alone, estimator.model, estimator.optimizer):
-        yield from spec.sweeps()
+def _parts(scenario: Scenario, estimator: EstimatorSpec) -> Iterator[str | Sweep]:
+    """What makes dimensions, in order: names of alternatives, and sweeps."""
+    for kind, options in (("design", scenario.designs), ("target", scenario.targets)):
+        if _are_alternatives(options):
+            yield options[0].along or kind
+        else:
+            for option in options:
+                yield from option.spec.sweeps()
+    yield from estimator.model.sweeps()
+    yield from estimator.optimizer.sweeps()
 
 
-def _alternatives(
-    kind: str,
-    options: tuple[Alternative, ...],
-    result: dict[str, Dimension],
-    scenario: Scenario,
-    mistakes: list[Mistake],
-) -> None:
-    """The dimension of several designs or targets; with `along` they share the other's."""
-    dim = options[0].along or kind
-    names = tuple(option.name for option in options)
-    other = result.get(dim)
-    if other is not None and len(other) != len(names):
-        mistakes.append(
-            Mistake(
-                f"{scenario.path}: $.{kind}",
-                f"found {len(names)} {kind}s along {dim!r}, which has {len(other)} values",
-                "as many of both",
+# --- alternatives of different type -------------------------------------------------------------
+
+
+def _are_alternatives(options: tuple[Alternative, ...]) -> bool:
+    return bool(options) and bool(options[0].name)
+
+
+def _named(scenario: Scenario) -> dict[str, Dimension]:
+    """The dimensions of `[[design]]` and `[[target]]`; those tied by `along` share the other's."""
+    found: dict[str, Dimension] = {}
+    tied: dict[str, dict[str, tuple[Any, ...]]] = {}
+    kinds = {"design": scenario.designs, "target": scenario.targets}
+    for kind, options in kinds.items():
+        if _are_alternatives(options) and options[0].along:
+            tied[options[0].along] = {kind: tuple(option.name for option in options)}
+    for kind, options in kinds.items():
+        if _are_alternatives(options) and not options[0].along:
+            names = tuple(option.name for option in options)
+            also = tied.get(kind, {})
+            found[kind] = Dimension(kind, names, long_name=f"name of the {kind}", tied=also)
+    return found
+
+
+def misplaced_ties(scenario: Scenario) -> Iterator[Mistake]:
+    """What is wrong with the `along` of alternatives."""
+    kinds = {"design": scenario.designs, "target": scenario.targets}
+    for kind, other in (("design", "target"), ("target", "design")):
+        own, others = kinds[kind], kinds[other]
+        words = {option.along for option in own}
+        if words == {""} or not own or not others:
+            continue
+        where = f"{scenario.path}: $.{kind}"
+        if words != {other}:
+            found = ", ".join(repr(word) for word in sorted(words - {"", other})) or "it in some"
+            yield Mistake(where, f"found along = {found}", f'along = "{other}" in all or in none')
+        elif not _are_alternatives(others):
+            yield Mistake(
+                where, f'found along = "{other}"', f"several {other}s", f"write them as [[{other}]]"
             )
-        )
-    if other is None:
-        own = names if dim == kind else tuple(option.name for option in scenario.targets)
-        result[dim] = Dimension(dim, own, long_name=f"name of the {dim}")
+        elif others[0].along and kind == "target":
+            fix = "drop one of the two"
+            yield Mistake(where, "found designs and targets along each other", "one of them", fix)
+        elif len(own) != len(others) and not others[0].along:
+            found = f"found {len(own)} {kind}s along {len(others)} {other}s"
+            yield Mistake(where, found, "as many of both", "make the lists equally long")
+
+
+def chosen(options: tuple[Alternative, ...], kind: str, at: Mapping[str, int]) -> Alternative:
+    """The design or target at a point."""
+    return options[at[options[0].along or kind]] if _are_alternatives(options) else options[0]
+
+
+# --- sweeps -------------------------------------------------------------------------------------
 
 
 def _clash(
-    sweep: Sweep, others: list[Sweep], result: Mapping[str, Dimension]
+    sweep: Sweep, others: list[Sweep], named: Mapping[str, Dimension]
 ) -> tuple[str, str, str] | None:
-    if sweep.dim in result:
+    """Why a sweep cannot join those of its dimension: found, expected, what to do."""
+    if sweep.dim in named:
         return (
-            f"found the dimension {sweep.dim!r} twice",
+            f"found the dimension {sweep.dim!r} also at $.{sweep.dim}",
             "each name once",
             'give this one another with dim = "…"',
         )
     if not others:
         return None
     first = others[0]
-    if not (sweep.tied and first.tied):
+    if sum(not one.tied for one in (sweep, *others)) > 1:
         return (
             f"found the dimension {sweep.dim!r} also at {first.path}",
             "different names in design, target, model and optimizer",
-            'rename one with dim = "…", or tie both with along = "…"',
+            f'rename one with dim = "…", or tie it to the other with along = "{sweep.dim}"',
         )
     if len(sweep.values) != len(first.values):
         return (
@@ -109,25 +141,36 @@ def _clash(
     return None
 
 
-def _dimension(dim: str, sweeps: list[Sweep]) -> Dimension:
-    if len(sweeps) == 1 and not sweeps[0].tied:
-        sweep = sweeps[0]
-        return Dimension(dim, sweep.coordinate, sweep.units, sweep.long_name)
-    own = next((sweep for sweep in sweeps if sweep.parameter == dim), None)
-    coordinate = own.coordinate if own else tuple(range(1, len(sweeps[0].values) + 1))
-    tied = {sweep.parameter: sweep.coordinate for sweep in sweeps if sweep is not own}
-    return Dimension(dim, coordinate, long_name="position of tied parameters", tied=tied)
+def _dimension(dim: str, sweeps: list[Sweep], taken: Mapping[str, Any]) -> Dimension:
+    """The dimension of one sweep, or of several that are tied; its coordinate is the one that
+    bears its name, if any."""
+    own = next((one for one in sweeps if not one.tied or one.parameter == dim), None)
+    tied: dict[str, tuple[Any, ...]] = {}
+    for sweep in sweeps:
+        if sweep is not own:
+            free = sweep.parameter not in taken and sweep.parameter not in tied
+            tied[sweep.parameter if free else _full_name(sweep)] = sweep.coordinate
+    if own is None:
+        positions = tuple(range(1, len(sweeps[0].values) + 1))
+        return Dimension(dim, positions, long_name="position of tied parameters", tied=tied)
+    return Dimension(dim, own.coordinate, own.units, own.long_name, tied)
+
+
+def _full_name(sweep: Sweep) -> str:
+    """`$.estimator[0].model.gamma` → `model_gamma`."""
+    parts = sweep.path.split(".")[1:]
+    return "_".join(part for part in parts if not part.startswith("estimator["))
+
+
+def swept_names(dims: tuple[Dimension, ...]) -> set[str]:
+    """The names of dimensions, and of the coordinates that are tied to them."""
+    return {dim.name for dim in dims} | {name for dim in dims for name in dim.tied}
+
+
+# --- points -------------------------------------------------------------------------------------
 
 
 def points(dims: tuple[Dimension, ...]) -> Iterator[dict[str, int]]:
     """Every point of the sweep, as positions along the dimensions."""
     for positions in itertools.product(*(range(len(dim)) for dim in dims)):
         yield dict(zip((dim.name for dim in dims), positions, strict=True))
-
-
-def chosen(
-    options: tuple[Alternative, ...], kind: str, at: Mapping[str, int]
-) -> tuple[Spec, Alternative]:
-    """The design or target at a point."""
-    option = options[0] if len(options) == 1 else options[at[options[0].along or kind]]
-    return option.spec, option

@@ -1,8 +1,16 @@
-"""What fits what: which of a metric's needs an estimator can serve."""
+"""What fits what: optimizers and models, times and whole steps, metrics and estimators."""
 
 from __future__ import annotations
 
-from testbed.components import Estimator, Metric, Optimizer
+from itertools import pairwise
+
+from testbed.components import Estimator, Metric, Model, Optimizer
+from testbed.grids import Grid
+
+LARGEST_MOVE = 0.05  # how far whole steps may move a recorded time, relative to it
+
+Objection = tuple[str, str, str]
+"""What was found, what was expected, what to do."""
 
 _CAPABILITY = {
     "predictions": "predict",
@@ -11,21 +19,53 @@ _CAPABILITY = {
 }
 
 
+def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
+    """Why an optimizer cannot fit a model; None if it can."""
+    reason = optimizer.accepts(model)
+    if not reason:
+        return None
+    found = f"found {optimizer.name} on {model.name}, which do not fit: {reason}"
+    return found, "a pair that fits", "choose another optimizer or model"
+
+
+def times_objection(optimizer: Optimizer, times: Grid | None) -> Objection | None:
+    """Why an optimizer cannot record these times; None if it can."""
+    if times is None:
+        fix = "add times = { … } to the optimizer, or at the top for all estimators"
+        return "found no times", "a grid of training times", fix
+    if times.values[0] < 0:
+        return f"found the time {times.values[0]:g}", "times of at least 0", ""
+    reached = optimizer.reached(times.values)
+    for asked, got in zip(times.values, reached, strict=True):
+        if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:
+            found = f"found the time {asked:g}; whole steps reach {got:g}, more than 5% off"
+            fix = "lower the learning rate, or drop early times"
+            return found, "times that whole steps can reach", fix
+    for before, after in pairwise(reached):
+        if before == after:
+            found = f"found two times that fall on one step, at {after:g}"
+            return found, "times at least one step apart", "thin the grid"
+    return None
+
+
 def served_needs(
     metric: Metric, estimator: Estimator, companion: Estimator | None
 ) -> tuple[tuple[str, ...], str]:
     """The first of the metric's alternatives that can be served, and ""; or (), and why not."""
-    alternatives: list[tuple[str, ...]] = [
-        needs if isinstance(needs, tuple) else metric.needs  # type: ignore[misc]
-        for needs in metric.needs[: None if isinstance(metric.needs[0], tuple) else 1]
-    ]
     reasons = []
-    for needs in alternatives:
+    for needs in _alternatives(metric):
         reason = _first_objection(needs, estimator, companion)
         if not reason:
-            return tuple(needs), ""
+            return needs, ""
         reasons.append(reason)
     return (), "; ".join(dict.fromkeys(reasons))
+
+
+def _alternatives(metric: Metric) -> list[tuple[str, ...]]:
+    """The alternatives as tuples of needs; a metric that lists words has one alternative."""
+    words = tuple(need for need in metric.needs if isinstance(need, str))
+    several = [need for need in metric.needs if isinstance(need, tuple)]
+    return several or [words]
 
 
 def _first_objection(

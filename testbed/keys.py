@@ -8,23 +8,49 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
+from attrs import evolve
+
+from testbed.cells import Cell
 
 NUMBERS = 1  # raised whenever the same scenario would give other numbers than before
 
 
 def describe(value: Any) -> Any:
     """A value as plain data: attrs classes by their name and fields, numbers by their repr."""
+    if isinstance(value, float | int | str):  # most of what there is: long lists of times
+        return repr(value)
     if attrs.has(type(value)):
         fields = {
             attribute.name: describe(getattr(value, attribute.name))
             for attribute in attrs.fields(type(value))
         }
         return [type(value).__module__, type(value).__qualname__, fields]
+    if isinstance(value, np.ndarray):
+        bytes_ = np.ascontiguousarray(value).tobytes()
+        return [str(value.dtype), list(value.shape), hashlib.sha256(bytes_).hexdigest()]
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     return repr(value)
+
+
+def cell_key(cell: Cell) -> str:
+    """Identifies everything that a cell's numbers depend on; bounds of time and results do not."""
+    compute = evolve(cell.compute, time_limit=None, results=0.0)
+    return fingerprint(evolve(cell, compute=compute, key="", group=""))
+
+
+def preparation_key(cell: Cell) -> str:
+    """Identifies the preparation of a model that reads inputs only.
+
+    A design's parameter `noise` changes the observations alone, so that all noise levels of a
+    sweep share a preparation.
+    """
+    module, name, fields = describe(cell.design)
+    inputs = {key: value for key, value in fields.items() if key != "noise"}
+    return fingerprint([module, name, inputs], cell.shared_design, cell.model, cell.replicates)
 
 
 def fingerprint(*values: Any) -> str:

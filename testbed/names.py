@@ -7,6 +7,8 @@ import re
 RESERVED_DIMS = frozenset(
     {"replicate", "time", "mode", "status", "claims", "soundness", "published"}
 )
+RESERVED_GROUPS = frozenset({"claims", "soundness", "published"})
+RESERVED_VARIABLES = RESERVED_DIMS | {"seed", "error", "time_reached", "duration"}
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -16,6 +18,13 @@ def folder_objection(name: str) -> str | None:
     if _FOLDER.fullmatch(name):
         return None
     return f"found the name {name!r}, expected letters, digits, '-' and '_' only (no path)"
+
+
+def group_objection(name: str) -> str | None:
+    """Why a name cannot name an estimator, a group of the result; None if it can."""
+    if name in RESERVED_GROUPS:
+        return f"found the name {name!r}, which results keep for a table of their own"
+    return folder_objection(name)
 
 
 def dim_objection(name: str) -> str | None:

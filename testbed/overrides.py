@@ -18,7 +18,8 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
         try:
             _apply(changed, override)
         except ValueError as error:
-            mistakes.append(Mistake(f"--set {override}", str(error)))
+            what, _, expected = str(error).partition(", expected ")
+            mistakes.append(Mistake(f"--set {override}", what, expected))
     if mistakes:
         raise ScenarioError(mistakes)
     return changed
@@ -33,7 +34,7 @@ def _apply(document: dict[str, Any], override: str) -> None:
     for key in keys[:-1]:
         place = _step(place, key)
     if not isinstance(place, dict):
-        raise ValueError(f"found no table that could hold {keys[-1]!r}")
+        raise ValueError(f"found no table that could hold {keys[-1]!r}, expected one")
     place[keys[-1]] = _value(text.strip())
 
 
@@ -49,7 +50,7 @@ def _value(text: str) -> Any:
 
 def _step(place: Any, key: str) -> Any:
     """One step into the document: a key, or an element of a list by its name, use or number."""
-    if isinstance(place, list):
+    if isinstance(place, list) and all(isinstance(element, dict) for element in place):
         for element in place:
             if key in (element.get("name"), element.get("use")):
                 return element
@@ -58,6 +59,7 @@ def _step(place: Any, key: str) -> Any:
         names = [str(element.get("name", element.get("use"))) for element in place]
         raise ValueError(f"found no element {key!r}; {did_you_mean(key, names)}")
     if not isinstance(place, dict) or key not in place:
-        known = list(place) if isinstance(place, dict) else []
-        raise ValueError(f"found no {key!r} in the scenario; {did_you_mean(key, known)}")
+        if not isinstance(place, dict):
+            raise ValueError(f"found {place!r} before {key!r}, expected a table")
+        raise ValueError(f"found no {key!r} in the scenario; {did_you_mean(key, place)}")
     return place[key]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 from attrs import field, frozen
 
 from testbed.components import Component, Model
-from testbed.errors import Mistake, did_you_mean
-from testbed.grids import WORDS, Grid, expand
+from testbed.errors import Mistake, PluginError, did_you_mean
+from testbed.grids import WORDS, Grid
 from testbed.names import dim_objection, folder_objection
 from testbed.parameters import Parameter, parameter_of
 from testbed.specs import Reference, Spec, Sweep
-from testbed.strict import convert, found
+from testbed.strict import convert, found, spaced
 
 SWEEP_KEYS = (*WORDS, "labels", "along", "dim")
 
@@ -64,23 +64,29 @@ class Reader:
             self.object(f"{path}.{key}", str(error))
             return default
 
-    def name(self, table: Mapping[str, Any], path: str) -> str:
-        """The required name of a table."""
-        name = self.value(table, "name", str, path, "")
+    def name(
+        self,
+        table: Mapping[str, Any],
+        path: str,
+        objection_to: Callable[[str], str | None] = folder_objection,
+    ) -> str:
+        """The required name of a table; "" where it is missing or not a string."""
         if "name" not in table:
             self.object(path, "found no name, expected one", 'add name = "…"')
-        elif name:
-            objection = folder_objection(name)
-            if objection:
-                self.object(f"{path}.name", objection)
-        return str(name)
+            return ""
+        name: str | None = self.value(table, "name", str, path, None)
+        objection = None if name is None else objection_to(name)
+        if objection:
+            self.object(f"{path}.name", objection)
+        return name or ""
 
     # --- components ---------------------------------------------------------------------------
 
     def component(
         self, table: Any, kind: str, path: str, extra: Collection[str] = (), sweeps: bool = True
     ) -> Spec | None:
-        """A component's table as a Spec; None if it could not be read."""
+        """A component's table as a Spec; None if there was any mistake in it."""
+        before = len(self.mistakes)
         if not isinstance(table, dict):
             self.object(path, f"{found(table)}, expected a table with use = …")
             return None
@@ -89,7 +95,7 @@ class Reader:
             return None
         attributes = {field.alias or field.name: field for field in attrs.fields(component)}  # type: ignore[arg-type]
         self.unknown_keys(table, {*attributes, "use", *extra}, path)
-        hints = typing.get_type_hints(component)
+        hints = _annotations(component)
         values: dict[str, Any] = {}
         for name, attribute in attributes.items():
             if name not in table:
@@ -103,13 +109,14 @@ class Reader:
             values[name] = self._parameter(
                 table[name], hints[attribute.name], info, name, own, sweeps and info.sweepable
             )
-        return Spec(component, values, path)
+        return Spec(component, values, path) if len(self.mistakes) == before else None
 
     def _class(self, table: Mapping[str, Any], kind: str, path: str) -> type[Component] | None:
         use = table.get("use")
         if not isinstance(use, str):
+            what = "found no use" if use is None else found(use)
             fix = f'add use = "…"; {did_you_mean("", self.registry.names(kind))}'
-            self.object(path, f"found no use, expected the name of a {kind}", fix)
+            self.object(path, f"{what}, expected the name of a {kind}", fix)
             return None
         component = self.registry.get(kind, use)
         if component is None:
@@ -128,11 +135,10 @@ class Reader:
         if isinstance(raw, dict) and Grid not in options:
             if any(word in raw for word in WORDS):
                 return self._sweep(raw, wanted, info, name, path, sweeps)
-            if any(isinstance(v, dict) and any(w in v for w in WORDS) for v in raw.values()):
+            entry = _entry_type(wanted)
+            if entry is not None:
                 return {
-                    key: self._parameter(
-                        item, float, Parameter(info.help), key, f"{path}.{key}", sweeps
-                    )
+                    key: self._parameter(item, entry, info, key, f"{path}.{key}", sweeps)
                     for key, item in raw.items()
                 }
         return self._checked(raw, wanted, info, path)
@@ -166,21 +172,36 @@ class Reader:
             return None
         self.unknown_keys(raw, SWEEP_KEYS, path)
         try:
-            numbers = expand({key: value for key, value in raw.items() if key in WORDS})
+            numbers = spaced(raw)
         except ValueError as error:
             self.object(path, str(error))
             return None
-        if wanted is int and "values" not in raw:
+        rounded = _is_whole(wanted) and "values" not in raw
+        if rounded:
             numbers = tuple(round(number) for number in numbers)
         values = tuple(self._checked(value, wanted, info, path) for value in numbers)
-        dim = str(raw.get("along", raw.get("dim", name)))
+        labels = self._labels(raw, values, path)
+        self._distinct(values, path, "rounding makes them equal: take fewer" if rounded else "")
+        dim = self._dim(raw, name, path)
+        return Sweep(dim, name, values, labels, "along" in raw, info.unit, info.help, path)
+
+    def _dim(self, raw: dict[str, Any], name: str, path: str) -> str:
+        """The dimension that a sweep makes, or shares with others."""
+        if "along" in raw and "dim" in raw:
+            self.object(path, "found both dim and along, expected one of them")
+        word = "along" if "along" in raw else "dim"
+        dim = self.value(raw, word, str, path, name)
         objection = dim_objection(dim)
         if objection:
             self.object(path, objection, 'choose another with dim = "…"')
-        labels = self._labels(raw, values, path)
-        if len(set(map(repr, values))) < len(values) and None not in values:
-            self.object(path, f"found {list(values)!r}, expected each value once")
-        return Sweep(dim, name, values, labels, "along" in raw, info.unit, info.help, path)
+        return str(dim)
+
+    def _distinct(self, values: Sequence[Any], path: str, fix: str = "") -> None:
+        """Note values that stand twice; None stands for one that is wrong anyway."""
+        seen = [repr(value) for value in values if value is not None]
+        twice = sorted({value for value in seen if seen.count(value) > 1})
+        if twice:
+            self.object(path, f"found {', '.join(twice)} twice, expected each value once", fix)
 
     def _labels(
         self, raw: dict[str, Any], values: tuple[Any, ...], path: str
@@ -192,4 +213,28 @@ class Reader:
             self.object(
                 f"{path}.labels", f"found {len(labels)} labels, expected {len(values)}, one a value"
             )
+        self._distinct(labels or (), f"{path}.labels")
         return labels
+
+
+def _annotations(component: type[Component]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(component)
+    except NameError as error:
+        raise PluginError(
+            f"{component.name}: the annotation of a parameter cannot be read: {error}; import the "
+            "type at run time, not for type checking only"
+        ) from None
+
+
+def _entry_type(wanted: Any) -> Any:
+    """What the entries of a table-valued type are; None if the type is no table."""
+    options = typing.get_args(wanted) if typing.get_origin(wanted) is not dict else (wanted,)
+    tables = [option for option in options if typing.get_origin(option) is dict]
+    return typing.get_args(tables[0])[1] if tables else None
+
+
+def _is_whole(wanted: Any) -> bool:
+    """Whether a type takes integers and no other numbers."""
+    options = typing.get_args(wanted) or (wanted,)
+    return int in options and float not in options

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -101,29 +100,31 @@ def execute_run(
     plan = checked_plan(scenario, registry)
     path = Path(folder) if folder is not None else Path("runs") / scenario.name
     with RunFolder(path, scenario.name, fresh) as store:
-        done = store.finished(cell.key for cell in plan.cells)
-        missing = [cell for cell in plan.cells if cell.key not in done]
+        results = {
+            result.key: result
+            for result in store.results(cell.key for cell in plan.cells)
+            if not result.error
+        }
+        reused = len(results)
+        missing = [cell for cell in plan.cells if cell.key not in results]
         if watcher:
-            watcher.started(plan, len(done))
+            watcher.started(plan, reused)
         registry.hook("testbed_run_started")(plan=plan, folder=path)
-        failures = []
-        for cell, result in _journaled(store, plan, missing, executor, workers, registry):
-            if result.error:
-                failures.append((cell, result.error))
+        for cell, result in _journaled(store, missing, executor, workers):
+            results[cell.key] = result
+            registry.hook("testbed_cell_finished")(cell=cell, result=result)
             if watcher:
                 watcher.finished(cell, result)
-        tree = _write(store, plan, registry)
+            if store.seconds_since_written() > WRITE_EVERY:
+                _write(store, plan, results, registry)
+        tree = _write(store, plan, results, registry)
         registry.hook("testbed_run_finished")(plan=plan, folder=path)
-    return Outcome(path, tree, plan, tuple(failures), len(done))
+    failed = tuple((cell, results[cell.key].error) for cell in missing if results[cell.key].error)
+    return Outcome(path, tree, plan, failed, reused)
 
 
 def _journaled(
-    store: RunFolder,
-    plan: Plan,
-    cells: Sequence[Cell],
-    executor: str,
-    workers: int | None,
-    registry: Registry,
+    store: RunFolder, cells: Sequence[Cell], executor: str, workers: int | None
 ) -> Iterator[tuple[Cell, CellResult]]:
     """Execute cells, committing each result before it is passed on."""
     by_key = {cell.key: cell for cell in cells}
@@ -131,21 +132,17 @@ def _journaled(
         results = executors.processes(cells, workers or os.cpu_count() or 1)
     else:
         results = executors.serial(cells)
-    written = time.monotonic()
     for result in results:
         store.add(result)
-        cell = by_key[result.key]
-        registry.hook("testbed_cell_finished")(cell=cell, result=result)
-        yield cell, result
-        if time.monotonic() - written > WRITE_EVERY:
-            _write(store, plan, registry)
-            written = time.monotonic()
+        yield by_key[result.key], result
 
 
-def _write(store: RunFolder, plan: Plan, registry: Registry) -> xr.DataTree:
-    """Bring results.nc up to date with the journal."""
+def _write(
+    store: RunFolder, plan: Plan, results: Mapping[str, CellResult], registry: Registry
+) -> xr.DataTree:
+    """Bring results.nc up to date."""
     names = [row.distribution for row in registry.plugins if not row.error]
-    tree = record(plan, store.results(cell.key for cell in plan.cells), names)
+    tree = record(plan, results.values(), names)
     store.write_results(tree)
     return tree
 

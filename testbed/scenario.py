@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,11 @@ from attrs import field, frozen
 from testbed.cells import Compute
 from testbed.errors import Mistake, ScenarioError, did_you_mean
 from testbed.grids import Grid
-from testbed.names import folder_objection
+from testbed.names import group_objection
 from testbed.overrides import apply_overrides
 from testbed.reading import ComponentSource, Reader
 from testbed.specs import Spec
+from testbed.strict import found
 
 FORMAT = 1
 TOP = (
@@ -24,12 +26,15 @@ TOP = (
     "design", "target", "estimator", "metric", "theory", "figure", "compute",
 )  # fmt: skip
 LATER = ("claim", "soundness")
-FIGURE_KEYS = ("kind", "of", "title", "x", "y", "at")
+FIGURE_KEYS: dict[str, Any] = {
+    "kind": str, "of": str | tuple[str, ...], "title": str, "x": str, "y": str, "at": dict,
+}  # fmt: skip
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
 @frozen
 class Alternative:
-    """A design or target; `name` is empty unless there are several."""
+    """A design or target; `name` is empty unless it is one of `[[design]]` or `[[target]]`."""
 
     spec: Spec
     name: str = ""
@@ -92,8 +97,8 @@ class Scenario:
     references: tuple[str, ...] = ()
     times: Grid | None = None
     compute: Compute = Compute()
-    text: str = field(default="", repr=False)
-    path: str = ""
+    text: str = field(default="", repr=False, eq=False)
+    path: str = field(default="", eq=False)
 
 
 def load_scenario(
@@ -106,8 +111,9 @@ def load_scenario(
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        what = f"found no readable file ({error.strerror})"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        what = f"found no readable file ({reason})"
         raise ScenarioError([Mistake(str(path), what, "a scenario in TOML")]) from None
     return read_scenario(text, str(path), overrides, registry)
 
@@ -132,17 +138,15 @@ def read_scenario(
         text = tomli_w.dumps(document)
     reader = Reader(path, registry)
     scenario = _scenario(reader, document, text)
-    if reader.mistakes or scenario is None:
-        raise ScenarioError(reader.mistakes)
+    if reader.mistakes:
+        # Only here does reading look ahead: all mistakes of a file are shown at once.
+        from testbed.plan import further_mistakes
+
+        raise ScenarioError([*reader.mistakes, *further_mistakes(scenario)])
     return scenario
 
 
-def dump_scenario(scenario: Scenario) -> str:
-    """The scenario as TOML, in the writer's own layout; reading it gives an equal scenario."""
-    return tomli_w.dumps(tomllib.loads(scenario.text))
-
-
-def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario | None:
+def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario:
     for key in LATER:
         if key in document:
             what = f"found [[{key}]], which this version does not support yet"
@@ -157,10 +161,10 @@ def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario |
     designs = _alternatives(reader, document, "design")
     targets = _alternatives(reader, document, "target")
     estimators = _estimators(reader, document)
-    names = tuple(estimator.name for estimator in estimators)
+    names = _names(document)
     metrics = _metrics(reader, document, names)
     theories = _theories(reader, document, names)
-    scenario = Scenario(
+    return Scenario(
         name=name,
         seed=seed,
         replicates=replicates,
@@ -178,7 +182,6 @@ def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario |
         text=text,
         path=reader.file,
     )
-    return scenario
 
 
 def _at_least(reader: Reader, table: dict[str, Any], key: str, least: int, default: int) -> int:
@@ -192,7 +195,8 @@ def _tables(reader: Reader, document: dict[str, Any], key: str) -> list[tuple[st
     """The tables of `[[key]]`, each with its path."""
     raw = document.get(key, [])
     if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
-        reader.object(f"$.{key}", f"found one [{key}], expected a list of tables", f"use [[{key}]]")
+        what = f"found one [{key}]" if isinstance(raw, dict) else found(raw)
+        reader.object(f"$.{key}", f"{what}, expected a list of tables", f"use [[{key}]]")
         return []
     return [(f"$.{key}[{position}]", table) for position, table in enumerate(raw)]
 
@@ -201,7 +205,7 @@ def _alternatives(
     reader: Reader, document: dict[str, Any], kind: Literal["design", "target"]
 ) -> tuple[Alternative, ...]:
     raw = document.get(kind)
-    if raw is None:
+    if raw is None or raw == []:
         reader.object("$", f"found no [{kind}], expected one", f'add [{kind}] with use = "…"')
         return ()
     extra = ("shared",) if kind == "design" else ()
@@ -209,30 +213,32 @@ def _alternatives(
         spec = reader.component(raw, kind, f"$.{kind}", extra)
         shared = bool(reader.value(raw, "shared", bool, f"$.{kind}", False)) if extra else False
         return (Alternative(spec, shared=shared),) if spec else ()
-    found = []
+    options, names = [], []
     for path, table in _tables(reader, document, kind):
         spec = reader.component(table, kind, path, ("name", "along", *extra), sweeps=False)
         name, along = reader.name(table, path), reader.value(table, "along", str, path, "")
         shared = bool(reader.value(table, "shared", bool, path, False)) if extra else False
+        names.append(name)
         if spec:
-            found.append(Alternative(spec, name, along, shared))
-    _once(reader, [one.name for one in found], f"$.{kind}", f"{kind}s")
-    return tuple(found)
+            options.append(Alternative(spec, name, along, shared))
+    _once(reader, names, f"$.{kind}", f"{kind}s")
+    return tuple(options)
 
 
 def _once(reader: Reader, names: Sequence[str], path: str, what: str) -> None:
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
         reader.object(path, f"found two {what} named {name!r}, expected each name once")
 
 
 def _estimators(reader: Reader, document: dict[str, Any]) -> tuple[EstimatorSpec, ...]:
-    found = []
+    estimators, names = [], []
     tables = _tables(reader, document, "estimator")
-    if not tables and "estimator" not in document:
+    if document.get("estimator", []) == []:
         reader.object("$", "found no [[estimator]], expected at least one")
     for path, table in tables:
         reader.unknown_keys(table, ("name", "model", "optimizer", "simulate"), path)
-        name = reader.name(table, path)
+        name = reader.name(table, path, group_objection)
+        names.append(name)
         parts: dict[str, Spec | None] = {}
         for kind in ("model", "optimizer"):
             if kind not in table:
@@ -242,9 +248,9 @@ def _estimators(reader: Reader, document: dict[str, Any]) -> tuple[EstimatorSpec
         simulate = _simulate(reader, table, path)
         model, optimizer = parts.get("model"), parts.get("optimizer")
         if model and optimizer:
-            found.append(EstimatorSpec(name, model, optimizer, simulate))
-    _once(reader, [table.get("name", "") for _, table in tables], "$.estimator", "estimators")
-    return tuple(found)
+            estimators.append(EstimatorSpec(name, model, optimizer, simulate))
+    _once(reader, names, "$.estimator", "estimators")
+    return tuple(estimators)
 
 
 def _simulate(reader: Reader, table: dict[str, Any], path: str) -> bool | float | int:
@@ -260,6 +266,13 @@ def _simulate(reader: Reader, table: dict[str, Any], path: str) -> bool | float 
     return True
 
 
+def _names(document: dict[str, Any]) -> tuple[str, ...]:
+    """The names of all estimators, of those too that could not be read."""
+    tables = document.get("estimator")
+    tables = tables if isinstance(tables, list) else []
+    return tuple(str(table.get("name")) for table in tables if isinstance(table, dict))
+
+
 def _of(reader: Reader, table: dict[str, Any], path: str, names: Sequence[str]) -> tuple[str, ...]:
     of: tuple[str, ...] = reader.value(table, "of", tuple[str, ...], path, ())
     for name in of:
@@ -272,45 +285,46 @@ def _of(reader: Reader, table: dict[str, Any], path: str, names: Sequence[str]) 
 def _metrics(
     reader: Reader, document: dict[str, Any], names: Sequence[str]
 ) -> tuple[MetricSpec, ...]:
-    found = []
+    metrics = []
     tables = _tables(reader, document, "metric")
-    if not tables and "metric" not in document and "theory" not in document:
+    if not document.get("metric") and not document.get("theory"):
         reader.object("$", "found no [[metric]], expected at least one")
     for path, table in tables:
         keys = ("name", "of", "times", "replicates")
         own = {key: value for key, value in table.items() if key != "times"}
         spec = reader.component(own, "metric", path, keys, sweeps=False)
-        name = reader.value(table, "name", str, path, "")
-        if name and folder_objection(name):
-            reader.object(f"{path}.name", str(folder_objection(name)))
+        name = reader.name(table, path) if "name" in table else ""
         kept = reader.value(table, "replicates", Literal["all", "mean"], path, "all")
         times = reader.value(table, "times", Grid, path, None)
         of = _of(reader, table, path, names)
         if spec:
-            found.append(MetricSpec(spec, name, of, times, kept == "mean"))
-    return tuple(found)
+            metrics.append(MetricSpec(spec, name, of, times, kept == "mean"))
+    return tuple(metrics)
 
 
 def _theories(
     reader: Reader, document: dict[str, Any], names: Sequence[str]
 ) -> tuple[TheorySpec, ...]:
-    found = []
+    theories = []
     for path, table in _tables(reader, document, "theory"):
         spec = reader.component(table, "theory", path, ("of",), sweeps=False)
         of = _of(reader, table, path, names)
         if spec:
-            found.append(TheorySpec(spec, of))
-    return tuple(found)
+            theories.append(TheorySpec(spec, of))
+    return tuple(theories)
 
 
 def _figures(reader: Reader, document: dict[str, Any]) -> tuple[FigureSpec, ...]:
-    found = []
+    figures = []
     for path, table in _tables(reader, document, "figure"):
         reader.unknown_keys(table, FIGURE_KEYS, path)
-        kind = reader.value(table, "kind", str, path, "")
+        if "kind" not in table:
+            reader.object(path, "found no kind, expected one", 'add kind = "…"')
+        for key, wanted in FIGURE_KEYS.items():
+            reader.value(table, key, wanted, path, None)
         options = {key: value for key, value in table.items() if key != "kind"}
-        found.append(FigureSpec(kind, options))
-    return tuple(found)
+        figures.append(FigureSpec(str(table.get("kind")), options))
+    return tuple(figures)
 
 
 def _compute(reader: Reader, document: dict[str, Any]) -> Compute:
@@ -326,8 +340,11 @@ def _compute(reader: Reader, document: dict[str, Any]) -> Compute:
         table, ("device", "dtype", "memory", "block", "time_limit", "results", "dask"), path
     )
     default = Compute()
+    device = reader.value(table, "device", str, path, default.device)
+    if not _DEVICE.fullmatch(device):
+        reader.object(f"{path}.device", f"found {device!r}, expected cpu, cuda, cuda:N or mps")
     values = {
-        "device": reader.value(table, "device", str, path, default.device),
+        "device": device,
         "dtype": reader.value(table, "dtype", Literal["float64", "float32"], path, default.dtype),
         "memory": reader.value(table, "memory", float, path, default.memory),
         "block": reader.value(table, "block", int, path, default.block),

@@ -9,6 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from testbed.components import Component, Model
+from testbed.errors import TestbedError
 from testbed.parameters import parameter_of
 
 
@@ -47,6 +48,18 @@ class Reference:
     estimator: str
 
 
+class UnresolvedReferenceError(TestbedError):
+    """Raised for a reference to an estimator that has no model of one value."""
+
+
+class UnbuildableError(TestbedError):
+    """A component that objects to its parameters: where, and what it says."""
+
+    def __init__(self, path: str, text: str):
+        self.path, self.text = path, text
+        super().__init__(f"{path}: {text}")
+
+
 @frozen
 class Spec:
     """A component class with its parameters as written."""
@@ -58,7 +71,7 @@ class Spec:
     path: str = ""
 
     def sweeps(self) -> Iterator[Sweep]:
-        """Every sweep in this component and in those nested in it, in the order of the file."""
+        """Every sweep in this component and in those nested in it, in the order of the fields."""
         yield from _sweeps(self.values)
 
     def references(self) -> Iterator[Reference]:
@@ -66,9 +79,29 @@ class Spec:
         yield from _references(self.values)
 
     def build(self, at: Mapping[str, int], resolve: Callable[[str], Model]) -> Component:
-        """The component at one point of the sweep, `at` maps dimensions to positions."""
-        built = {name: _build(value, at, resolve) for name, value in self.values.items()}
-        return self.component(**built)
+        """The component at one point of the sweep, `at` maps dimensions to positions.
+
+        Raises UnbuildableError with the place, whatever the component objects to.
+        """
+        built = {}
+        for name, value in self.values.items():
+            try:
+                built[name] = _build(value, at, resolve)
+            except UnresolvedReferenceError as error:
+                raise UnbuildableError(f"{self.path}.{name}", str(error)) from None
+        try:
+            return self.component(**built)
+        except (ValueError, TypeError) as error:
+            raise UnbuildableError(*self._blame(str(error))) from None
+
+    def _blame(self, text: str) -> tuple[str, str]:
+        """The place of a component's objection: of the parameter that it begins with, if any."""
+        name, colon, rest = text.partition(": ")
+        fields = attrs.fields(self.component)  # type: ignore[arg-type]
+        given = {attribute.name: attribute.alias or attribute.name for attribute in fields}
+        if colon and name in given:
+            return f"{self.path}.{given[name]}", rest
+        return self.path, text
 
     def fixed(self) -> dict[str, Scalar]:
         """The parameters that are not swept and fit into a scalar coordinate, defaults included."""

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class RunFolder:
                 f"{self.path}: found no folder that can be made ({error.strerror}), expected a "
                 "writable place. Choose another with -o"
             ) from None
+        self._written = time.monotonic()
         self._lock = FileLock(self.path / ".lock")
         try:
             self._lock.acquire(timeout=0)
@@ -112,15 +114,8 @@ class RunFolder:
                 "INSERT OR REPLACE INTO cells VALUES (?, ?, ?)", (result.key, header, arrays)
             )
 
-    def finished(self, keys: Iterable[str]) -> set[str]:
-        """Which of these cells are in the journal and did not fail."""
-        rows = self._database.execute(
-            "SELECT key FROM cells WHERE json_extract(header, '$.error') = ''"
-        )
-        return {key for (key,) in rows} & set(keys)
-
     def results(self, keys: Iterable[str]) -> Iterator[CellResult]:
-        """The journaled results of these cells; rows that cannot be read are left out."""
+        """The journaled results of these cells; a damaged row is dropped, to be computed again."""
         for key in keys:
             row = self._database.execute(
                 "SELECT header, arrays FROM cells WHERE key = ?", (key,)
@@ -128,7 +123,7 @@ class RunFolder:
             if row is not None:
                 try:
                     yield decode(key, *row)
-                except (ValueError, KeyError, OSError):
+                except (ValueError, KeyError):
                     self.forget(key)
 
     def forget(self, key: str) -> None:
@@ -140,7 +135,12 @@ class RunFolder:
         """Put results.nc in place: written aside, synced, renamed."""
         path = self.path / RESULTS
         write_tree(tree, path)
+        self._written = time.monotonic()
         return path
+
+    def seconds_since_written(self) -> float:
+        """How old results.nc is, or the run if it has not been written yet."""
+        return time.monotonic() - self._written
 
 
 # --- cells as bytes -----------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
         with open(aside, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # netCDF4 raises RuntimeError for HDF5's failures
         raise ResultError(
             f"{path}: found that the results cannot be written ({error}), expected room on a "
             "writable disk. The finished cells are safe in the journal: make room and run the same "

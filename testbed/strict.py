@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from testbed.grids import Grid
+from testbed.grids import WORDS, Grid, expand
 
 _WORDS = {
     bool: "true or false",
@@ -32,7 +32,7 @@ def convert(value: Any, wanted: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(value, [option for option in arguments if option is not type(None)])
     if origin is Literal:
-        if value not in arguments:
+        if not any(value == word and type(value) is type(word) for word in arguments):
             raise ValueError(f"{found(value)}, expected one of {', '.join(map(repr, arguments))}")
         return value
     if origin is tuple:
@@ -42,8 +42,35 @@ def convert(value: Any, wanted: Any) -> Any:
             raise ValueError(f"{found(value)}, expected a table")
         return {key: convert(item, arguments[1]) for key, item in value.items()}
     if wanted is Grid:
-        return Grid.parse(value)
+        return grid(value)
+    if wanted is Any:
+        return value
     return _scalar(value, wanted)
+
+
+def grid(value: Any) -> Grid:
+    """A grid; whatever is wrong with it becomes a ValueError."""
+    if isinstance(value, dict):
+        _finite(value)
+    try:
+        return Grid.parse(value)
+    except TypeError:
+        wanted = "a list of numbers, or a table such as { geom = [1, 100, 3] }"
+        raise ValueError(f"{found(value)}, expected {wanted}") from None
+
+
+def spaced(table: dict[str, Any]) -> tuple[Any, ...]:
+    """The values of a sweep's table of `values`, `geom` or `linspace`."""
+    words = {key: value for key, value in table.items() if key in WORDS}
+    _finite(words)
+    return expand(words)
+
+
+def _finite(words: dict[str, Any]) -> None:
+    for word, numbers in words.items():
+        for number in numbers if isinstance(numbers, list) else ():
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"found {number} in {word}, expected finite numbers")
 
 
 def _one_of(value: Any, options: list[Any]) -> Any:

@@ -7,7 +7,8 @@ from tiny import SCENARIO, tiny_registry
 
 from testbed.errors import ScenarioError
 from testbed.plan import make_plan
-from testbed.scenario import dump_scenario, load_scenario, read_scenario
+from testbed.scenario import load_scenario, read_scenario
+from testbed.writing import dump_scenario
 
 REGISTRY = tiny_registry()
 

@@ -1,0 +1,161 @@
+"""Kernels of a network's state: conjugate kernel and empirical neural tangent kernel.
+
+For two-layer networks in closed form, with H = XWᵀ + 1bᵀ and D = σ'(H) diag(a):
+
+    conjugate  (1/m) σ(H) σ(H')ᵀ
+    tangent    (1/m) [σ(H) σ(H')ᵀ + (XX'ᵀ + 11ᵀ) ∘ (D D'ᵀ)]      (11ᵀ only with a bias)
+
+(arXiv:1806.07572). Both are m^{2κ−1} times the product of the Jacobians, hence 1/m for every κ:
+the kernels that govern training on the clock τ, ∂_τ f = −Θ (weight∘(f − y)) (for the conjugate
+kernel: when the second layer alone is trained). Of any other network by per-example Jacobians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.trees import tensors, tree_map
+from testbed_networks.two_layer import Params, TwoLayer, preactivation
+
+Predict = Callable[[Any, Tensor], Tensor]
+TILE = 256  # rows: a tile and its factors stay in cache
+JACOBIAN_BYTES = 2**28
+
+
+class _Factors:
+    """What a kernel value needs of each point."""
+
+    def __init__(self, network: TwoLayer, params: Params, x: Tensor, slopes: bool):
+        pre = preactivation(params, x)  # (…, n, m)
+        self.value = network.activation.value(pre)
+        self.x, self.slope, self.bias = x, None, "bias" in params
+        if slopes:
+            self.slope = network.activation.derivative(pre).mul_(params["second"].unsqueeze(-2))
+
+
+def conjugate_kernel(
+    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+) -> Tensor:
+    """(1/m) σ(H) σ(H')ᵀ, shape (…, n, n'); symmetric on x alone without `other`."""
+    return _kernel(network, params, x, other, readout=True, slopes=False)
+
+
+def tangent_kernel(
+    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+) -> Tensor:
+    """Empirical NTK of the layers that are trained, shape (…, n, n'), as the module's text has it.
+
+    Without `other` it is symmetric to the last bit, and only one triangle of tiles is computed.
+    """
+    readout, slopes = network.trains("second"), network.trains("first")
+    return _kernel(network, params, x, other, readout, slopes)
+
+
+def _kernel(
+    network: TwoLayer,
+    params: Params,
+    x: Tensor,
+    other: Tensor | None,
+    readout: bool,
+    slopes: bool,
+) -> Tensor:
+    left = _Factors(network, params, x, slopes)
+    right = left if other is None else _Factors(network, params, other, slopes)
+    rows, columns = x.shape[-2], right.x.shape[-2]
+    kernel = x.new_empty(*left.value.shape[:-1], columns)
+    for top in range(0, rows, TILE):
+        i = slice(top, top + TILE)
+        for start in range(0 if other is not None else top, columns, TILE):
+            j = slice(start, start + TILE)
+            tile = _tile(left, right, i, j, readout)
+            if other is None and start == top:
+                tile = 0.5 * (tile + tile.mT)  # products are symmetric to rounding only
+            kernel[..., i, j] = tile
+            if other is None and start > top:
+                kernel[..., j, i] = tile.mT
+    return kernel
+
+
+def _tile(left: _Factors, right: _Factors, i: slice, j: slice, readout: bool) -> Tensor:
+    width = left.value.shape[-1]
+    total = left.value[..., i, :] @ right.value[..., j, :].mT if readout else None
+    if left.slope is not None and right.slope is not None:
+        inputs = left.x[..., i, :] @ right.x[..., j, :].mT
+        if left.bias:
+            inputs += 1
+        inputs *= left.slope[..., i, :] @ right.slope[..., j, :].mT
+        total = inputs if total is None else total.add_(inputs)
+    assert total is not None
+    return total.div_(width)
+
+
+def jacobian(predict: Predict, params: Any, x: Tensor) -> Any:
+    """∂f(x_i)/∂θ per example: leaves (n, outputs, size of the leaf), one output if f is (n,).
+
+    One backward pass per example and output, mapped over examples, where differentiating the whole
+    vector at once would take n passes over all n points.
+    """
+
+    def single(own: Any, point: Tensor) -> Tensor:
+        return predict(own, point.unsqueeze(0)).reshape(-1)
+
+    blocks = torch.func.vmap(torch.func.jacrev(single), in_dims=(None, 0))(params, x)
+    return tree_map(lambda leaf: leaf.flatten(2), blocks)
+
+
+def jacobian_kernel(
+    predict: Predict,
+    params: Any,
+    x: Tensor,
+    other: Tensor | None = None,
+    scales: Mapping[str, float] | None = None,
+    block: int | None = None,
+) -> Tensor:
+    """Empirical NTK of any network f = predict(params, x), by blocks of per-example Jacobians.
+
+    Args:
+        params: the parameters that are trained, a tensor or a dict of tensors.
+        x, other: (n, …) and (n', …); predict returns (n,) or (n, outputs).
+        scales: multiplier of the step of each leaf of a dict, as in maximal-update scaling.
+        block: examples at a time; by default as many as keep one block's Jacobian in 256 MB.
+
+    Returns (n, n'), or (n, n', outputs, outputs) where there are several outputs.
+    """
+    outputs = predict(params, x[:1]).shape[1:].numel()
+    size = block or _block(params, x, outputs)
+    right = x if other is None else other
+    kernel = x.new_empty(x.shape[0], right.shape[0], outputs, outputs)
+    for top in range(0, x.shape[0], size):
+        i = slice(top, top + size)
+        mine = jacobian(predict, params, x[i])
+        for start in range(0 if other is not None else top, right.shape[0], size):
+            j = slice(start, start + size)
+            same = other is None and start == top
+            theirs = mine if same else jacobian(predict, params, right[j])
+            tile = _contracted(mine, theirs, scales)
+            kernel[i, j] = 0.5 * (tile + _swapped(tile)) if same else tile
+            if other is None and start > top:
+                kernel[j, i] = _swapped(tile)
+    return kernel[:, :, 0, 0] if outputs == 1 else kernel
+
+
+def _block(params: Any, x: Tensor, outputs: int) -> int:
+    floats = sum(leaf.numel() for leaf in tensors(params)) * outputs
+    return max(1, min(x.shape[0], JACOBIAN_BYTES // (floats * x.element_size())))
+
+
+def _swapped(tile: Tensor) -> Tensor:
+    """Θ(x', x) from Θ(x, x')."""
+    return tile.permute(1, 0, 3, 2)
+
+
+def _contracted(mine: Any, theirs: Any, scales: Mapping[str, float] | None) -> Tensor:
+    if scales is not None:
+        mine = {name: leaf * scales.get(name, 1.0) for name, leaf in mine.items()}
+    pairs = zip(tensors(mine), tensors(theirs), strict=True)
+    total = torch.stack([torch.einsum("iap,jbp->ijab", one, two) for one, two in pairs])
+    return total.sum(0)  # (n, n', outputs, outputs)

@@ -1,0 +1,282 @@
+"""Two-layer networks as pure functions of tensors, with hand-derived gradients.
+
+    f(x) = m^{−κ} Σ_k a_k σ(⟨w_k, x⟩ + b_k),   k = 1 … m
+
+κ = ½ is the NTK parameterization (lazy as m → ∞), κ = 1 the mean-field one. Training minimises
+L = ½ Σ weight·(y − f)² by θ ← θ − η m^{2κ−1} ∇L, on the clock τ = η·steps (arXiv:1806.07572 for
+κ = ½, arXiv:1804.06561 for κ = 1), so that both parameterizations share one time axis.
+
+Parameters are a dict: `first` (…, m, d) holds the w_k, `second` (…, m) the a_k, `bias` (…, m), if
+present, the b_k. Any leading axes are replicates; x is (…, n, d), y and weight are (…, n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from testbed_networks.activations import Activation
+
+Params = dict[str, Tensor]
+Train = Literal["both", "first", "second"]
+KAPPA: Mapping[str, float] = {"ntk": 0.5, "mean-field": 1.0}
+"""The exponent κ of each parameterization."""
+
+
+class TwoLayer(NamedTuple):
+    """What does not change over training; the bias belongs to the first layer."""
+
+    activation: Activation
+    kappa: float = 0.5
+    train: Train = "both"
+
+    def trains(self, leaf: str) -> bool:
+        """Whether this leaf of the parameters is moved by training."""
+        return self.train in ("both", "second" if leaf == "second" else "first")
+
+
+def output_scale(network: TwoLayer, params: Params) -> float:
+    """m^{−κ}."""
+    return float(params["second"].shape[-1]) ** -network.kappa
+
+
+def step_scale(network: TwoLayer, width: int) -> float:
+    """m^{2κ−1}: what multiplies every step, so that f moves at order one in time τ of order one."""
+    return float(width) ** (2 * network.kappa - 1)
+
+
+def preactivation(params: Params, x: Tensor) -> Tensor:
+    """H = X Wᵀ + 1bᵀ, shape (…, n, m)."""
+    pre = x @ params["first"].mT
+    return pre + params["bias"].unsqueeze(-2) if "bias" in params else pre
+
+
+def predict(network: TwoLayer, params: Params, x: Tensor) -> Tensor:
+    """f(x), shape (…, n)."""
+    value = network.activation.value(preactivation(params, x))  # (…, n, m)
+    summed = (value @ params["second"].unsqueeze(-1)).squeeze(-1)
+    return output_scale(network, params) * summed
+
+
+def gradient(network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
+    """∇ ½ Σ weight·(y − f)², zero for layers that are not trained; without the factor m^{2κ−1}.
+
+    With c = m^{−κ}·weight∘(f − y) and D = σ'(H), ∂a = σ(H)ᵀc, ∂b = a∘Dᵀc and
+    ∂W = diag(a) Dᵀ diag(c) X: the matrix D∘(c aᵀ) is never formed.
+    """
+    pre = preactivation(params, x)  # (…, n, m)
+    value = network.activation.value(pre)
+    scale = output_scale(network, params)
+    second = params["second"].unsqueeze(-1)  # (…, m, 1)
+    pull = scale * weight * (scale * (value @ second).squeeze(-1) - y)  # (…, n)
+    result = {leaf: torch.zeros_like(own) for leaf, own in params.items()}
+    if network.trains("second"):
+        result["second"] = (value.mT @ pull.unsqueeze(-1)).squeeze(-1)
+    if network.trains("first"):
+        slope = network.activation.derivative(pre).mT  # (…, m, n)
+        result["first"] = (slope @ (pull.unsqueeze(-1) * x)) * second
+        if "bias" in params:
+            result["bias"] = (slope @ pull.unsqueeze(-1)).squeeze(-1) * params["second"]
+    return result
+
+
+class Descent(NamedTuple):
+    """Where training stands: enough to go on as if it had never stopped."""
+
+    params: Params
+    velocity: Params | None  # the last step, where there is momentum
+    finite_steps: Tensor  # (replicates,) int64: steps that began at finite predictions
+
+
+BLOCK_BYTES = 2**22  # of activations at a time; smaller blocks cost more in calls than they save
+
+
+def group_size(width: int) -> int:
+    """How many replicates are trained at a time, decided by the width alone.
+
+    Small networks need many to fill one batched product. Large ones fill it alone, but products of
+    four keep two threads busy on one replicate each: a third faster than threads inside a product.
+    """
+    return 16 if width <= 256 else 4
+
+
+def descend(
+    network: TwoLayer,
+    params: Params,
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    learning_rate: float | Tensor,
+    steps: int,
+    momentum: float = 0.0,
+    batches: Tensor | None = None,
+    velocity: Params | None = None,
+    group: int | None = None,
+) -> Descent:
+    """Gradient descent θ ← θ − η m^{2κ−1} ∇L of many replicates, in preallocated buffers.
+
+    The same steps as `gradient`, to rounding: v ← μv − η m^{2κ−1}∇L, θ ← θ + v. Nothing is
+    recorded on the way and activations exist for one block of rows only, so memory does not grow
+    with `steps`, and with n only as the data do.
+
+    Args:
+        params: leading axis R; not changed.
+        x, y, weight: (R, n, d), (R, n), (R, n).
+        learning_rate: η, one for all or one per replicate, (R,).
+        batches: (R, steps, batch) rows of x, for SGD; weights are multiplied by n/batch, which
+            keeps the expected gradient. None: all rows.
+        velocity: where momentum stands, of an earlier `Descent`; None: at rest.
+        group: replicates at a time, `group_size` unless given.
+
+    A replicate that diverges ends with non-finite parameters; its `finite_steps` is the number of
+    steps after which its predictions were no longer finite. The others do not feel it.
+    """
+    replicates = x.shape[0]
+    rate = torch.as_tensor(learning_rate, dtype=x.dtype, device=x.device).expand(replicates)
+    size = group or group_size(params["second"].shape[-1])
+    parts = []
+    for start in range(0, replicates, size):
+        own = slice(start, start + size)
+        loop = _Loop(network, _rows(params, own), x[own], y[own], weight[own], rate[own])
+        loop.rest(momentum, velocity and _rows(velocity, own))
+        parts.append(loop.run(steps, None if batches is None else batches[own]))
+    return Descent(
+        _joined([part.params for part in parts]),
+        _joined([part.velocity for part in parts if part.velocity]) or None,
+        torch.cat([part.finite_steps for part in parts]),
+    )
+
+
+def _rows(params: Params, rows: slice) -> Params:
+    return {leaf: own[rows] for leaf, own in params.items()}
+
+
+def _joined(parts: list[Params]) -> Params:
+    return {leaf: torch.cat([part[leaf] for part in parts]) for leaf in (parts[0] if parts else ())}
+
+
+class _Loop:
+    """Descent of one group, R replicates side by side: d' = d, plus 1 for the bias.
+
+    Rows are taken in blocks small enough for the cache. That is exact, because the residual of a
+    row needs all neurons but no other row.
+    """
+
+    def __init__(
+        self, network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Tensor, rate: Tensor
+    ):
+        self.network, self.scale = network, output_scale(network, params)
+        self.biased = "bias" in params
+        self.first, self.second = self.pack(params)  # (R, d', m), (R, 1, m)
+        self.x = torch.cat([x, torch.ones_like(x[..., :1])], -1) if self.biased else x.contiguous()
+        self.y = y.unsqueeze(1).contiguous()  # (R, 1, n)
+        step = self.scale * step_scale(network, self.second.shape[-1]) * rate
+        self.factor = -step[:, None, None] * weight.unsqueeze(1)  # (R, 1, n)
+        self.down_first, self.down_second = map(torch.zeros_like, (self.first, self.second))
+        self.byproduct = network.train == "both" and network.activation.degree is not None
+        self.rest(0.0, None)
+
+    def pack(self, params: Params) -> tuple[Tensor, Tensor]:
+        """Copies of the parameters in the layout of the products."""
+        leaves = [params["first"].mT]
+        if self.biased:
+            leaves.append(params["bias"].unsqueeze(1))
+        return torch.cat(leaves, 1).contiguous(), params["second"].unsqueeze(1).clone()
+
+    def unpack(self, first: Tensor, second: Tensor) -> Params:
+        """The inverse of `pack`."""
+        width = first.shape[1] - self.biased
+        params = {"first": first[:, :width].mT.contiguous(), "second": second[:, 0]}
+        return params | {"bias": first[:, -1].contiguous()} if self.biased else params
+
+    def rest(self, momentum: float, velocity: Params | None) -> None:
+        """Set the momentum and where it stands."""
+        self.momentum = momentum
+        if velocity is None:
+            self.velocity = (torch.zeros_like(self.first), torch.zeros_like(self.second))
+        else:
+            self.velocity = self.pack(velocity)
+
+    def run(self, steps: int, batches: Tensor | None) -> Descent:
+        """Take the steps."""
+        full = (self.x, self.y, self.factor)
+        rows = full[0].shape[1] if batches is None else batches.shape[-1]
+        self._allocate(rows)
+        finite = torch.zeros_like(self.second[:, 0, 0], dtype=torch.int64)  # (R,)
+        still = batches is None and self.network.train == "second" and len(self.blocks) == 1
+        for step in range(steps):
+            if batches is not None:
+                self.x, self.y, self.factor = _gathered(full, batches[:, step])
+            for block in self.blocks:
+                if not (still and step):
+                    self._activate(block)
+                self._accumulate(block)
+            # 0·x is 0 for finite x only
+            finite += self.pull.sum((1, 2)).mul_(0).eq_(0).to(torch.int64)
+            self._step()
+        velocity = self.unpack(*self.velocity) if self.momentum else None
+        return Descent(self.unpack(self.first, self.second), velocity, finite)
+
+    def _allocate(self, rows: int) -> None:
+        replicates, columns, width = self.first.shape
+        most = max(64, BLOCK_BYTES // (replicates * width * self.x.element_size()))
+        size = -(-rows // -(-rows // most))  # blocks of nearly equal size
+        self.blocks = [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
+        self.pre = self.x.new_empty(replicates, size, width)
+        aliases = self.network.activation.aliases
+        self.value = self.pre if aliases else torch.empty_like(self.pre)
+        self.pulled = self.x.new_empty(replicates, size, columns)
+        self.pull = self.x.new_empty(replicates, 1, rows)
+
+    def _activate(self, block: slice) -> None:
+        size = block.stop - block.start
+        pre, value = self.pre[:, :size], self.value[:, :size]
+        torch.bmm(self.x[:, block], self.first, out=pre)
+        self.network.activation.fill(pre, value)
+
+    def _accumulate(self, block: slice) -> None:
+        """Add what this block of rows contributes to the step."""
+        size, keep = block.stop - block.start, float(block.start > 0)
+        pre, value = self.pre[:, :size], self.value[:, :size]
+        pull = self.pull[:, :, block]
+        torch.baddbmm(
+            self.y[:, :, block], self.second, value.mT, beta=-1, alpha=self.scale, out=pull
+        )
+        pull.mul_(self.factor[:, :, block])
+        if self.network.trains("second") and not self.byproduct:
+            self.down_second.baddbmm_(pull, value, beta=keep)
+        if self.network.trains("first"):
+            slope = self.network.activation.slope(pre, value)
+            pulled = torch.mul(self.x[:, block], pull.mT, out=self.pulled[:, :size])
+            self.down_first.baddbmm_(pulled.mT, slope, beta=keep)
+
+    def _step(self) -> None:
+        if self.byproduct:  # Σ_i c_i σ(h_ik) = w̃_k·(Dᵀ diag(c) X̃)_k / degree
+            torch.sum(self.first * self.down_first, 1, keepdim=True, out=self.down_second)
+            self.down_second.div_(self.network.activation.degree or 1)
+        if not self.momentum:
+            self.first.addcmul_(self.down_first, self.second)
+            self.second.add_(self.down_second)
+            return
+        self.down_first.mul_(self.second)
+        for own, moved, down in zip(
+            (self.first, self.second),
+            self.velocity,
+            (self.down_first, self.down_second),
+            strict=True,
+        ):
+            own.add_(moved.mul_(self.momentum).add_(down))
+
+
+def _gathered(full: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of a mini-batch, (R, batch), with their factors multiplied by n/batch."""
+    x, y, factor = full
+    across = rows.unsqueeze(1)  # (R, 1, batch)
+    return (
+        torch.gather(x, 1, rows.unsqueeze(-1).expand(-1, -1, x.shape[-1])),
+        torch.gather(y, 2, across),
+        torch.gather(factor, 2, across) * (x.shape[1] / rows.shape[-1]),
+    )

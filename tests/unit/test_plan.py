@@ -1,0 +1,394 @@
+"""From a scenario to cells: points, blocks, dimensions, what is measured, keys and sizes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from attrs import evolve
+from planned_components import (
+    DESIGN,
+    HEAD,
+    METRIC,
+    TARGET,
+    Lines,
+    Plain,
+    estimator,
+    planned,
+    read,
+    text,
+)
+
+from testbed.cells import Cell
+from testbed.keys import cell_key, describe, fingerprint
+from testbed.plan import Plan, make_plan
+
+SHAPES = 'use = "shapes", seed_size = 1'
+
+
+def simulated(plan: Plan, name: str = "lines") -> list[Cell]:
+    return [cell for cell in plan.cells if cell.estimator == name and cell.replicates]
+
+
+def dims(plan: Plan, position: int = 0) -> list[str]:
+    return [dim.name for dim in plan.estimators[position].dims]
+
+
+# --- points and blocks ------------------------------------------------------------------------
+
+
+def test_without_a_sweep_there_is_one_point_in_blocks_of_replicates():
+    plan = planned(text())
+    assert [cell.replicates for cell in plan.cells] == [
+        tuple(range(0, 16)),
+        tuple(range(16, 32)),
+        tuple(range(32, 40)),
+    ]
+    assert all(cell.point == {} and cell.index == () for cell in plan.cells)
+    assert plan.cells[0].design == Plain() and plan.cells[0].model == Lines()
+    assert plan.cells[0].times == plan.estimators[0].times == (0.0, 1.0, 2.0)
+
+
+def test_models_that_run_one_by_one_have_a_cell_for_each_replicate():
+    looped = estimator('use = "wrapped", of = { use = "lines" }')
+    assert [cell.replicates for cell in planned(text(estimator=looped)).cells] == [
+        (replicate,) for replicate in range(40)
+    ]
+
+
+def test_a_sweep_is_the_product_of_its_dimensions():
+    model = 'use = "lines", depth = { values = [0, 1] }, gamma = { values = [1, 2], dim = "decay" }'
+    plan = planned(text(DESIGN + "n = { values = [10, 20, 30] }", estimator=estimator(model)))
+    cells = [cell for cell in simulated(plan) if cell.replicates[0] == 0]
+    assert dims(plan) == ["n", "decay", "depth"]  # fields in the order of their class
+    assert len(cells) == 12 and len({cell.index for cell in cells}) == 12
+    for cell in cells:
+        assert cell.design.n == cell.point["n"] == (10, 20, 30)[cell.index[dims(plan).index("n")]]
+        assert cell.model.depth == cell.point["depth"]
+        assert cell.model.gamma == cell.point["decay"]
+
+
+def test_dimensions_come_in_the_order_of_design_target_model_optimizer():
+    target = '[[target]]\nname = "a"\nuse = "power"\n[[target]]\nname = "b"\nuse = "zero"\n'
+    model = 'use = "lines", depth = { values = [0, 1] }'
+    optimizer = 'use = "descent", learning_rate = { values = [0.5, 1.0] }'
+    toml = text(DESIGN + "n = { values = [1, 2] }", target, estimator(model, optimizer))
+    assert dims(planned(toml)) == ["n", "target", "depth", "learning_rate"]
+
+
+def test_along_zips_parameters_on_one_dimension():
+    model = 'use = "lines", gamma = { values = [1, 2], along = "size" }'
+    toml = text(DESIGN + 'n = { values = [10, 20], along = "size" }', estimator=estimator(model))
+    plan = planned(toml)
+    (size,) = plan.estimators[0].dims
+    assert (size.name, size.coordinate) == ("size", (1, 2))
+    assert size.tied == {"n": (10, 20), "gamma": (1.0, 2.0)}
+    pairs = {(cell.design.n, cell.model.gamma) for cell in plan.cells}
+    assert pairs == {(10, 1.0), (20, 2.0)}
+
+
+def test_along_may_name_a_swept_parameter_whose_values_are_the_coordinate():
+    model = 'use = "lines", gamma = { values = [1, 2], along = "n" }'
+    toml = text(DESIGN + "n = { values = [10, 20] }", estimator=estimator(model))
+    (n,) = planned(toml).estimators[0].dims
+    assert (n.name, n.coordinate, n.tied) == ("n", (10, 20), {"gamma": (1.0, 2.0)})
+
+
+def test_tied_parameters_of_one_name_keep_apart():
+    model = 'use = "lines", gamma = { values = [1, 2], along = "size" }'
+    toml = text(DESIGN + 'gamma = { values = [3, 4], along = "size" }', estimator=estimator(model))
+    (size,) = planned(toml).estimators[0].dims
+    assert size.tied == {"gamma": (3.0, 4.0), "model_gamma": (1.0, 2.0)}
+
+
+def test_alternatives_are_a_dimension_of_names():
+    target = '[[target]]\nname = "a"\nuse = "power"\n[[target]]\nname = "b"\nuse = "zero"\n'
+    plan = planned(text(target=target))
+    (dim,) = plan.estimators[0].dims
+    assert (dim.name, dim.coordinate) == ("target", ("a", "b"))
+    assert {cell.point["target"]: cell.target.name for cell in plan.cells} == {
+        "a": "power",
+        "b": "zero",
+    }
+    assert "target" not in plan.estimators[0].fixed
+
+
+def test_a_design_tied_to_its_target():
+    design = (
+        '[[design]]\nname = "d1"\nuse = "plain"\nalong = "target"\nshared = true\n'
+        '[[design]]\nname = "d2"\nuse = "grown"\ngamma = 1\nalong = "target"\n'
+    )
+    target = '[[target]]\nname = "a"\nuse = "power"\n[[target]]\nname = "b"\nuse = "zero"\n'
+    plan = planned(text(design, target))
+    (dim,) = plan.estimators[0].dims
+    assert (dim.name, dim.coordinate) == ("target", ("a", "b"))
+    assert dim.tied == {"design": ("d1", "d2")}
+    seen = {(cell.design.name, cell.target.name, cell.shared_design) for cell in plan.cells}
+    assert seen == {("plain", "power", True), ("grown", "zero", False)}
+
+
+def test_the_model_of_another_estimator_is_resolved():
+    both = estimator('use = "lines", depth = 3') + estimator(
+        'use = "wrapped", of = "estimator:lines"', name="outer"
+    )
+    plan = planned(text(target=TARGET + 'kernel = "estimator:lines"', estimator=both))
+    assert all(cell.target.kernel == Lines(depth=3) for cell in plan.cells)
+    assert simulated(plan, "outer")[0].model.of == Lines(depth=3)
+
+
+# --- simulate ---------------------------------------------------------------------------------
+
+LAW = '[[theory]]\nuse = "tiny.sharp-law"\n'
+SWEPT = DESIGN + "n = { values = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100] }"
+
+
+def points_simulated(simulate: str, head: str = HEAD) -> set[int]:
+    lines = estimator(more=f"simulate = {simulate}")
+    return {
+        c.design.n for c in simulated(planned(text(SWEPT, estimator=lines, more=LAW, head=head)))
+    }
+
+
+def test_a_share_of_the_points_is_chosen_by_the_seed():
+    chosen = points_simulated("0.3")
+    assert len(chosen) == 3 and points_simulated("0.3") == chosen
+    others = [points_simulated("0.3", HEAD.replace("seed = 3", f"seed = {s}")) for s in range(9)]
+    assert any(other != chosen for other in others)
+    assert chosen < points_simulated("0.6")
+
+
+def test_cells_up_to_a_size_are_simulated_derived_sizes_included():
+    assert points_simulated("{ n = 30 }") == {10, 20, 30}
+    grown = '[design]\nuse = "grown"\ngamma = { values = [1, 2, 3] }'
+    law = '[[theory]]\nuse = "given"\n' + LAW
+    lines = estimator(more="simulate = { n = 100 }")
+    plan = planned(text(grown, estimator=lines, more=law))
+    assert {cell.design.gamma for cell in simulated(plan)} == {1.0, 2.0}
+    assert points_simulated("false") == set()
+
+
+def test_theory_has_one_cell_for_each_point_and_conditional_theory_rides_along():
+    plan = planned(text(SWEPT, more=LAW + '[[theory]]\nuse = "given"\n'))
+    theory = [cell for cell in plan.cells if not cell.replicates]
+    assert len(theory) == 10 and all(cell.metrics == () for cell in theory)
+    names = [list(one.names.values()) for one in theory[0].theories]
+    assert names == [["risk__sharp_law", "own__sharp_law"], ["risk__given"]]
+    for cell in simulated(plan):
+        assert [one.theory.name for one in cell.theories] == ["given"]
+        assert [one.metric.name for one in cell.metrics] == ["risk"]
+
+
+def test_a_theory_that_does_not_apply_is_kept_and_listed():
+    grown = '[design]\nuse = "grown"\ngamma = 2'
+    plan = planned(text(grown, more=LAW))
+    assert [one.theory.name for one in plan.cells[0].theories] == ["tiny.sharp-law"]
+    (omission,) = plan.omissions
+    assert (omission.what, omission.reason) == ("tiny.sharp-law", "the law needs a plain design")
+
+
+# --- metrics ----------------------------------------------------------------------------------
+
+
+def names(plan: Plan, estimator: str) -> list[str]:
+    cell = simulated(plan, estimator)[0]
+    return [name for metric in cell.metrics for name in metric.names.values()]
+
+
+def test_metrics_take_the_first_need_that_is_served_and_omit_the_rest():
+    both = estimator() + estimator(SHAPES, name="shapes")
+    plan = planned(text(estimator=both, metric=METRIC + '[[metric]]\nuse = "spread"'))
+    assert names(plan, "lines") == ["risk"]
+    assert names(plan, "shapes") == ["risk", "eigenvalue", "width"]
+    assert simulated(plan, "lines")[0].metrics[0].needs == ("predictions",)
+    assert simulated(plan, "shapes")[0].metrics[0].needs == ("exact_spectrum",)
+    (omission,) = plan.omissions
+    assert (omission.estimator, omission.what) == ("lines", "spread")
+    assert omission.reason == "lines has no spectrum"
+
+
+def test_leverage_needs_the_optimizer():
+    plan = planned(text(metric=METRIC + '[[metric]]\nuse = "risk"\nname = "again"\nof = ["lines"]'))
+    assert names(plan, "lines") == ["risk", "again"]
+    with pytest.raises(Exception, match="flow has no leverage"):
+        planned(text(metric='[[metric]]\nuse = "leverage"'))
+
+
+def test_metrics_that_apply_at_some_points_only():
+    model = 'use = "lines", depth = { values = [0, 1] }'
+    plan = planned(text(estimator=estimator(model), metric=METRIC + '[[metric]]\nuse = "deep"'))
+    by_depth = {cell.model.depth: len(cell.metrics) for cell in plan.cells}
+    assert by_depth == {0: 1, 1: 2}
+    assert [one.reason for one in plan.omissions] == ["the model has no layers"]
+
+
+def test_names_of_variables():
+    metric = (
+        '[[metric]]\nuse = "spread"\nname = "late-spread"\n[[metric]]\nuse = "risk"\nname = "r"'
+    )
+    plan = planned(text(estimator=estimator(SHAPES), metric=metric))
+    assert names(plan, "lines") == ["late_spread_eigenvalue", "late_spread_width", "r"]
+
+
+def test_a_metric_is_asked_at_recorded_times_nearest_to_its_own():
+    head = HEAD.replace("[0, 1, 2]", "[0, 1, 10, 100]")
+    late = METRIC + "times = [9, 11, 120]"
+    (metric,) = simulated(planned(text(head=head, metric=late)))[0].metrics
+    assert metric.times == (10.0,)
+    short = estimator() + estimator(optimizer='use = "flow", times = [0, 300]', name="long")
+    plan = planned(text(head=head, estimator=short, metric=METRIC + "times = [200]"))
+    assert [one.reason for one in plan.omissions] == ["none of its times lies within 0 and 100"]
+
+
+def test_a_companion_is_the_other_estimator_at_the_same_point():
+    model = 'use = "lines", depth = {{ values = [0, 1] }}, gamma = {}'
+    both = estimator(model.format(1)) + estimator(model.format(2), name="other")
+    plan = planned(text(estimator=both, metric='[[metric]]\nuse = "gap"\nto = "other"'))
+    for cell in simulated(plan):
+        companion = cell.metrics[0].companion
+        assert companion is not None and companion.name == "other"
+        assert companion.model == Lines(depth=cell.model.depth, gamma=2.0)
+
+
+def test_a_companion_swept_otherwise_is_an_omission():
+    both = estimator() + estimator('use = "lines", depth = { values = [0, 1] }', name="other")
+    metric = METRIC + '[[metric]]\nuse = "gap"\nto = "other"'
+    plan = planned(text(estimator=both, metric=metric))
+    (omission,) = plan.omissions
+    assert omission.estimator == "lines" and "swept over 'depth'" in omission.reason
+
+
+# --- labels, warnings, sizes ------------------------------------------------------------------
+
+
+def test_fixed_parameters_become_scalars_under_free_names():
+    model = 'use = "lines", depth = { values = [0, 1] }'
+    fixed = planned(text(estimator=estimator(model))).estimators[0].fixed
+    assert fixed["design"].value == "plain" and fixed["model"].value == "lines"
+    assert (fixed["gamma"].value, fixed["model_gamma"].value) == (2.0, 1.5)
+    assert "depth" not in fixed
+
+
+def test_a_fixed_parameter_gives_way_to_a_variable_of_its_name():
+    metric = METRIC + 'name = "depth"'
+    fixed = planned(text(metric=metric)).estimators[0].fixed
+    assert "depth" not in fixed and fixed["model_depth"].value == 0
+
+
+def test_warnings_where_xarray_would_subtract_to_nothing():
+    same = estimator() + estimator(name="other")
+    times = estimator() + estimator(optimizer='use = "flow", times = [1, 5]', name="other")
+    sweeps = estimator('use = "lines", depth = { values = [0, 1] }') + estimator(
+        'use = "lines", depth = { values = [0, 2] }', name="other"
+    )
+    assert planned(text(estimator=same)).warnings == ()
+    (warning,) = planned(text(estimator=times)).warnings
+    assert "different times" in warning
+    (warning,) = planned(text(estimator=sweeps)).warnings
+    assert "different values of depth" in warning
+
+
+def test_the_size_of_the_result_counts_every_number():
+    metric = METRIC + '[[metric]]\nuse = "spread"\nreplicates = "mean"\nk = [1, 2, 3, 4, 5]'
+    plan = planned(
+        text(DESIGN + "n = { values = [7, 9] }", estimator=estimator(SHAPES), metric=metric)
+    )
+    assert plan.sizes == {
+        "lines/risk": 8 * 2 * 3 * (40 + 1),
+        "lines/eigenvalue": 8 * 2 * 3 * 9 * 2,
+        "lines/width": 8 * 2 * 5 * 2,
+    }
+    assert plan.bytes == sum(plan.sizes.values())
+
+
+# --- keys and groups --------------------------------------------------------------------------
+
+
+def test_keys_are_unique_and_do_not_depend_on_other_estimators_or_their_order():
+    first, other = estimator(), estimator('use = "lines", depth = 2', name="other")
+    alone = {cell.key for cell in planned(text(estimator=first)).cells}
+    both = {cell.key for cell in planned(text(estimator=first + other)).cells}
+    turned = {cell.key for cell in planned(text(estimator=other + first)).cells}
+    assert len(alone) == 3 and len(both) == 6
+    assert alone < both == turned
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=4",
+        "design.n=101",
+        "design.shared=true",
+        "target.p=1.5",
+        "estimator.lines.model.gamma=1.6",
+        "estimator.lines.model.widths=[8, 8]",
+        "estimator.lines.optimizer.times=[0, 1]",
+        "metric.risk.times=[1]",
+        "metric.risk.name='other'",
+        "compute={ block = 16, dtype = 'float32' }",
+        "compute={ memory = 1.0 }",
+    ],
+)
+def test_keys_change_with_everything_that_numbers_depend_on(override):
+    before = {cell.key for cell in planned(text()).cells}
+    assert not before & {cell.key for cell in planned(text(), override).cells}
+
+
+@pytest.mark.parametrize(
+    "override", ["title='new'", "compute={ time_limit = 9.0 }", "compute={ results = 0.5 }"]
+)
+def test_keys_stay_where_numbers_do(override):
+    before = [cell.key for cell in planned(text()).cells]
+    assert before == [cell.key for cell in planned(text(), override).cells]
+
+
+def test_more_replicates_keep_the_keys_of_full_blocks():
+    few = [cell.key for cell in planned(text(), "replicates=32").cells]
+    many = [cell.key for cell in planned(text(), "replicates=64").cells]
+    assert many[:2] == few
+
+
+def test_fingerprints_tell_types_and_neighbouring_floats_apart():
+    values = [
+        1,
+        1.0,
+        True,
+        "1",
+        np.nextafter(1.0, 2.0),
+        (1,),
+        {"a": 1},
+        None,
+        np.ones(1),
+        np.ones(2),
+    ]
+    assert len({fingerprint(value) for value in values}) == len(values)
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert describe(Lines())[1] == "Lines"
+
+
+def test_the_key_leaves_itself_out():
+    cell = planned(text()).cells[0]
+    assert cell_key(cell) == cell.key == cell_key(evolve(cell, key="other", group="other"))
+
+
+def test_preparations_are_shared_between_targets_optimizers_and_noises():
+    both = estimator(SHAPES) + estimator(
+        SHAPES, 'use = "descent", learning_rate = { values = [0.5, 1.0] }', name="descent"
+    )
+    design = DESIGN + "noise = { values = [0.1, 1.0] }\nn = { values = [5, 6] }"
+    plan = planned(text(design, TARGET + "p = { values = [1, 2] }", both))
+    # 3 blocks × 2 sizes prepare once for 2 noises × 2 targets × (1 + 2) estimators
+    assert plan.preparations == (6, 6 * 12)
+    groups = [key for key, _ in itertools.groupby(cell.group for cell in plan.cells)]
+    assert len(groups) == len(set(groups)) == 6
+
+
+def test_models_that_read_the_problem_share_nothing():
+    plan = planned(text(DESIGN, TARGET + "p = { values = [1, 2] }"))
+    assert plan.preparations == (0, 0)
+    assert all(cell.group == cell.key for cell in plan.cells)
+
+
+def test_planning_twice_gives_the_same_plan():
+    scenario = read(text(SWEPT, more=LAW))
+    assert make_plan(scenario) == make_plan(scenario)
