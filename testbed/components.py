@@ -60,7 +60,11 @@ class Component:
 
 
 class Design(Component):
-    """Where inputs come from: a random design, a sequence of indices, a data set."""
+    """Where inputs come from: a random design, a sequence of indices, a data set.
+
+    A field called `noise` may touch the observations only, never the inputs: designs that differ in
+    nothing else share the preparations of models that read inputs.
+    """
 
     kind = "design"
 
@@ -312,8 +316,11 @@ class Metric(Component):
         """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""
         return {}
 
-    def measure(self, problem: Problem, **needs: Any) -> dict[str, Tensor]:
-        """The variables of one replicate at one time, each with its own dims."""
+    def measure(self, *problem: Any, **needs: Any) -> dict[str, Tensor]:
+        """The variables of one replicate at one time, each with its own dims.
+
+        Metrics write `measure(self, problem, predictions)`: the problem, then their needs by name.
+        """
         raise NotImplementedError
 
 

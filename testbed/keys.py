@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import attrs
@@ -12,14 +13,17 @@ import numpy as np
 from attrs import evolve
 
 from testbed.cells import Cell
+from testbed.grids import Grid
 
 NUMBERS = 1  # raised whenever the same scenario would give other numbers than before
 
 
 def describe(value: Any) -> Any:
     """A value as plain data: attrs classes by their name and fields, numbers by their repr."""
-    if isinstance(value, float | int | str):  # most of what there is: long lists of times
+    if isinstance(value, float | int | str):
         return repr(value)
+    if isinstance(value, Grid):
+        return _grid(value.values)
     if attrs.has(type(value)):
         fields = {
             attribute.name: describe(getattr(value, attribute.name))
@@ -36,10 +40,17 @@ def describe(value: Any) -> Any:
     return repr(value)
 
 
+@cache
+def _grid(values: tuple[float, ...]) -> str:
+    """A grid of times as a digest, found once: most of what a cell holds are its times."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()
+
+
 def cell_key(cell: Cell) -> str:
     """Identifies everything that a cell's numbers depend on; bounds of time and results do not."""
     compute = evolve(cell.compute, time_limit=None, results=0.0)
-    return fingerprint(evolve(cell, compute=compute, key="", group=""))
+    bare = evolve(cell, compute=compute, times=(), key="", group="")
+    return fingerprint(bare, _grid(cell.times))
 
 
 def preparation_key(cell: Cell) -> str:

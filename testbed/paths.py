@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from testbed.batching import Batched, Training, over_times
+from testbed.batching import Batched, Single, Training, over_times
 from testbed.components import Estimator
+from testbed.numerics.sharpness import sharpness
 from testbed.seeds import Streams
-from testbed.trees import stack, tree_map
+from testbed.trees import index, stack, tensors, tree_map
 from testbed.values import Data, Fit, Problem
 
 Keep = Callable[[str, Callable[[], Any]], Any]
@@ -120,15 +121,23 @@ class States:
         if name == "leverage":
             return path.training.leverage(path.fit, self.times)
         if name == "sharpness":
-            from testbed.numerics.sharpness import sharpness
-
-            gradient = lambda params: model.gradient(prepared, params, problem)  # noqa: E731
-            count = len(self.times)
-            moments = [
-                tree_map(lambda leaf, at=at: leaf[:, at], self.params) for at in range(count)
-            ]
-            return torch.stack([sharpness(gradient, params) for params in moments], 1)
+            return self._sharpness()
         raise ValueError(f"a metric needs {name!r}, which core does not know")
+
+    def _sharpness(self) -> Tensor:
+        """Largest Hessian eigenvalue of each (replicate, time), one by one."""
+        fit, model = self.path.fit, Single(self.path.model.model)
+        rows = []
+        for replicate in range(next(tensors(self.params)).shape[0]):
+            prepared, problem = (index(tree, replicate) for tree in (fit.prepared, fit.problem))
+
+            def gradient(params: Any, prepared: Any = prepared, problem: Any = problem) -> Any:
+                return model.gradient(prepared, params, problem)
+
+            own = index(self.params, replicate)
+            moments = [index(own, at) for at in range(len(self.times))]
+            rows.append(torch.stack([sharpness(gradient, params) for params in moments]))
+        return torch.stack(rows)
 
     def _map(self, function: Callable[[Any], Any]) -> Any:
         return over_times(self.path.model.model, function)(self.params)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,7 +91,7 @@ def sweep_axis(axes: Any, values: np.ndarray, label: str) -> None:
         axes.set_xscale("log")
     every = max(1, math.ceil(len(values) / 6))
     axes.set_xticks(values[::every], [f"{value:g}" for value in values[::every]])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(label)
 
 

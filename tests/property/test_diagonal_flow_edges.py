@@ -107,9 +107,7 @@ def check_position(exact: Exact, beta: mpmath.mpf, time: float) -> None:
 @example(z=1e-12, eigenvalue=1e-16, b0=1e-3, depth=6, time=1e12, sign=1.0)
 @example(z=1e3, eigenvalue=1.0, b0=1e-3, depth=1, time=1e-6, sign=-1.0)
 @example(z=0.3, eigenvalue=0.01, b0=1.0, depth=3, time=20.0, sign=1.0)
-@given(
-    z=magnitudes, sign=signs, eigenvalue=eigenvalues, b0=starts, depth=depths, time=moments
-)
+@given(z=magnitudes, sign=signs, eigenvalue=eigenvalues, b0=starts, depth=depths, time=moments)
 def test_deep_coordinate_is_where_multiprecision_says(
     z: float, sign: float, eigenvalue: float, b0: float, depth: int, time: float
 ) -> None:

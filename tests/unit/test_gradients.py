@@ -1,4 +1,4 @@
-"""The default gradient: autograd of the loss, in single and batch form, whole and in mini-batches."""
+"""The default gradient: autograd of the loss, single and batched, whole and in mini-batches."""
 
 from __future__ import annotations
 

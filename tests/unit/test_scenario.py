@@ -1,4 +1,4 @@
-"""Reading scenarios: what is written is what is planned, and every mistake is named with its place."""
+"""What is written is what is planned, and every mistake is named with its place."""
 
 from __future__ import annotations
 
@@ -108,25 +108,41 @@ def test_keys_name_what_numbers_depend_on_and_nothing_else():
 
 
 BAD = {
-    "unknown key": ('[target]', '[target]\npower = 3', "$.target.power: found the unknown key 'power'"),
+    "unknown key": (
+        "[target]",
+        "[target]\npower = 3",
+        "$.target.power: found the unknown key 'power'",
+    ),
     "unknown top": ("seed = 3", "seed = 3\nreplicate = 3", "did you mean 'replicates'?"),
     "unknown component": ("tiny.power", "tiny.pwer", "did you mean 'tiny.power'?"),
     "wrong kind": ('use = "tiny.power"', 'use = "tiny.fixed"', "it is a model"),
     "wrong type": ("[50, 100]", '[50, "100"]', "found '100' (a string); expected an integer"),
-    "float for an integer": ("replicates = 4", "replicates = 4.0", "$.replicates: found 4.0 (a number)"),
+    "float for an integer": (
+        "replicates = 4",
+        "replicates = 4.0",
+        "$.replicates: found 4.0 (a number)",
+    ),
     "bool for a number": ("gamma = { values = [1.0, 2.0] }", "gamma = true", "expected a number"),
     "empty sweep": ("[50, 100]", "[]", "expected at least one"),
     "duplicate value": ("[50, 100]", "[50, 50]", "expected each value once"),
-    "a path in name": ('name = "tiny"', 'name = "../tiny"', "found the name '../tiny'; expected letters"),
+    "a path in name": (
+        'name = "tiny"',
+        'name = "../tiny"',
+        "found the name '../tiny'; expected letters",
+    ),
     "no times": (", times = [0.0, 1.0, 10.0]", "", "found no times"),
     "a claim": ("[[metric]]", '[[claim]]\nname="x"\n[[metric]]', "does not support yet"),
     "wrong format": ("format = 1", "format = 2", "found format 2"),
     "negative time": ("[0.0, 1.0", "[-1.0, 1.0", "times of at least 0"),
     "reserved dim": ("[50, 100] }", '[50, 100], dim = "time" }', "'time', which is reserved"),
     "a pair that does not fit": ("tiny.exact", "tiny.filter", "tiny.fixed has no eigensystem"),
-    "metric grid": ('use = "tiny.risk"', 'use = "tiny.risk"\nof = ["fixd"]', "found no estimator 'fixd'"),
+    "metric grid": (
+        'use = "tiny.risk"',
+        'use = "tiny.risk"\nof = ["fixd"]',
+        "found no estimator 'fixd'",
+    ),
     "simulate": ('name = "fixed"', 'name = "fixed"\nsimulate = 3', "a share such as 0.1"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from testbed_networks.activations import activation
-from testbed_networks.sharpness import (
+from testbed.numerics.sharpness import (
     gauss_newton_product,
     hessian_product,
     inner,
     largest_eigenvalue,
     random_direction,
 )
+from testbed_networks.activations import activation
 from testbed_networks.two_layer import TwoLayer, descend, gradient, predict
 
 
