@@ -39,7 +39,8 @@ class Parameter:
         """Why `value` is not allowed, as "found …, expected …"; None if it is."""
         if value is None:
             return None
-        if self.choices and value not in self.choices:
+        words = value if isinstance(value, tuple) else (value,)
+        if self.choices and not set(words) <= set(self.choices):
             return f"found {value!r}, expected one of {', '.join(map(repr, self.choices))}"
         if isinstance(value, int | float) and not self._holds(value):
             return f"found {value!r}, expected a number {self.bounds()}"

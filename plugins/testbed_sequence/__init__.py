@@ -35,5 +35,6 @@ def testbed_models() -> list[type[Model]]:
     """Fixed and over-parameterized sequence models."""
     from testbed_sequence.models.diagonal import Diagonal
     from testbed_sequence.models.fixed import Fixed
+    from testbed_sequence.models.orthogonal import Orthogonal
 
-    return [Fixed, Diagonal]
+    return [Fixed, Diagonal, Orthogonal]

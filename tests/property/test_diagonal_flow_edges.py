@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import mpmath
 import numpy as np
 import torch
@@ -70,7 +72,7 @@ class Exact:
         def slowness(y: mpmath.mpf) -> mpmath.mpf:
             return mpmath.exp(-y) / self.speed(self.rest - mpmath.exp(-y))
 
-        return sum(self.panel(slowness, a, b) for a, b in zip(points, points[1:], strict=False))
+        return sum(self.panel(slowness, a, b) for a, b in pairwise(points))
 
     @staticmethod
     def panel(function: object, low: mpmath.mpf, high: mpmath.mpf) -> mpmath.mpf:

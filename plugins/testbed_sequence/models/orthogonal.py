@@ -1,0 +1,154 @@
+"""A learned basis: over-parameterization by an orthogonal matrix (arXiv:2412.18756, §4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Model
+from testbed.parameters import parameter
+from testbed.values import Fit, Problem, Spectrum
+from testbed_sequence.models.fixed import power_spectrum
+from testbed_sequence.orthogonal_flow import (
+    Matrices,
+    Reduced,
+    free_flow,
+    matrix_start,
+    reduced_flow,
+    reduced_start,
+)
+from testbed_sequence.rotations import matrix_flow
+
+Params = dict[str, Tensor]
+
+
+@frozen(kw_only=True)
+class Orthogonal(Model):
+    """θ = A diag(d) α with A ∈ O(J), all trained: ḋ = α∘e, α̇ = d∘e, Ȧ = A skew(y vᵀ), where
+    y = Aᵀz, v = d∘α, e = y − v, from A = I, d = λ^{1/2}, α = 0.
+
+    The start is testbed's reading; the paper's own could not be read. The reduced form follows
+    (Aᵀz, d, α, Aᵀθ*) in O(J) a step and never forms A; the matrix form has A itself, turned by
+    exact rank-two rotations. With the constraint "free", A moves in all matrices and the spectrum
+    is that of A diag(d²) Aᵀ.
+    """
+
+    name = "sequence.orthogonal"
+    references = ("arXiv:2412.18756",)
+    batching = "batch"
+    spectrum_of = "population"
+
+    gamma: float = parameter(1.0, help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
+    train: tuple[str, ...] = parameter(
+        ("basis", "eigenvalues"),
+        help="what is trained beside α, among basis and eigenvalues",
+        choices=("basis", "eigenvalues"),
+    )
+    constraint: str = parameter(
+        "orthogonal", help="where A may move", choices=("orthogonal", "free")
+    )
+    form: str = parameter(
+        "reduced", help='"matrix" keeps A itself, for eigenvectors', choices=("reduced", "matrix")
+    )
+    rtol: float = parameter(1e-10, help="relative tolerance of the flow", gt=0, lt=1)
+    atol: float = parameter(1e-12, help="absolute tolerance of the flow", gt=0)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether A is never formed."""
+        return self.form == "reduced" and self.constraint == "orthogonal"
+
+    def supports(self, capability: str) -> str | None:
+        if self.reduced and capability in ("predict", "basis"):
+            return f'{self.name} in reduced form has no {capability}; use form = "matrix"'
+        return super().supports(capability)
+
+    def prepare(self, drawn: Any, problem: Problem) -> Tensor:
+        return power_spectrum(problem.train.x, self.gamma)
+
+    def start(self, drawn: Any, prepared: Tensor, problem: Problem) -> Params:
+        data = problem.train
+        if self.reduced:
+            return reduced_start(data.y, prepared, data.truth)._asdict()
+        return matrix_start(data.y, prepared)._asdict()
+
+    def predict(self, prepared: Tensor, params: Params, probe: Any) -> Tensor:
+        fitted = params["scale"] * params["weight"]
+        return (params["basis"] @ fitted.unsqueeze(-1)).squeeze(-1)
+
+    def gradient(
+        self, prepared: Tensor, params: Params, problem: Problem, rows: Tensor | None = None
+    ) -> Params:
+        """The Riemannian gradient of ½‖z − A diag(d) α‖²; what is not trained gets zeros."""
+        fitted = params["scale"] * params["weight"]
+        if self.reduced:
+            observed = params["observed"]
+        else:
+            observed = (params["basis"].mT @ problem.train.y.unsqueeze(-1)).squeeze(-1)
+        rest = observed - fitted
+        if self.constraint == "free":
+            rest = self._rest_seen(params, problem)
+        slope = {"weight": -params["scale"] * rest}
+        slope["scale"] = -params["weight"] * rest if "eigenvalues" in self.train else 0 * rest
+        slope |= self._turn(params, problem, observed, fitted)
+        return {name: slope[name] for name in params}
+
+    def _rest_seen(self, params: Params, problem: Problem) -> Tensor:
+        """Aᵀ(z − Av) of a free A."""
+        fitted = params["basis"] @ (params["scale"] * params["weight"]).unsqueeze(-1)
+        rest = problem.train.y - fitted.squeeze(-1)
+        return (params["basis"].mT @ rest.unsqueeze(-1)).squeeze(-1)
+
+    def _turn(self, params: Params, problem: Problem, y: Tensor, v: Tensor) -> Params:
+        """Minus the velocity of the basis, or of what is seen from it."""
+        moves = float("basis" in self.train)
+        if self.reduced:
+
+            def seen(u: Tensor) -> Tensor:  # skew(y vᵀ) u
+                inner = (v * u).sum(-1, keepdim=True), (y * u).sum(-1, keepdim=True)
+                return 0.5 * moves * (inner[0] * y - inner[1] * v)
+
+            return {"observed": seen(params["observed"]), "truth": seen(params["truth"])}
+        basis = params["basis"]
+        if self.constraint == "free":
+            rest = problem.train.y - (basis @ v.unsqueeze(-1)).squeeze(-1)
+            return {"basis": -moves * rest.unsqueeze(-1) * v.unsqueeze(-2)}
+        outer = y.unsqueeze(-1) * v.unsqueeze(-2)
+        return {"basis": -0.5 * moves * basis @ (outer - outer.mT)}
+
+    def flow(self, fit: Fit, last: Params, since: float, times: Sequence[float]) -> Params:
+        options: dict[str, Any] = {
+            "since": since, "train": self.train, "rtol": self.rtol, "atol": self.atol,
+        }  # fmt: skip
+        if self.reduced:
+            return reduced_flow(Reduced(**last), times, **options)._asdict()
+        route = free_flow if self.constraint == "free" else matrix_flow
+        return route(fit.problem.train.y, Matrices(**last), times, **options)._asdict()
+
+    def spectrum(
+        self, prepared: Tensor, params: Params, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        outside = torch.zeros_like(problem.noise)
+        fitted = params["scale"] * params["weight"]
+        if self.reduced:
+            parts = (params["scale"].square(), params["truth"], fitted, params["observed"])
+            return Spectrum(*parts, outside)
+        data = problem.train
+        if self.constraint == "free":
+            scaled = params["basis"] * params["scale"].unsqueeze(-2)
+            eigenvalue, vectors = torch.linalg.eigh(scaled @ scaled.mT)
+            fitted = (vectors.mT @ self.predict(prepared, params, None).unsqueeze(-1)).squeeze(-1)
+        else:
+            eigenvalue, vectors = params["scale"].square(), params["basis"]
+        truth, seen = ((vectors.mT @ u.unsqueeze(-1)).squeeze(-1) for u in (data.truth, data.y))
+        return Spectrum(eigenvalue, truth, fitted, seen, outside)
+
+    def basis(self, prepared: Tensor, params: Params) -> Tensor:
+        if self.constraint == "free":
+            scaled = params["basis"] * params["scale"].unsqueeze(-2)
+            return torch.linalg.eigh(scaled @ scaled.mT).eigenvectors
+        return params["basis"]
