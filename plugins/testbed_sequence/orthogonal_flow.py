@@ -75,13 +75,14 @@ def reduced_flow(
     packed = torch.stack([part.expand_as(start.observed) for part in start], -2)
     path = integrate(
         reduced_field(modes, train),
-        packed.reshape(-1, 4 * modes),
+        packed.reshape(-1, 4 * modes).double(),
         times,
         since=since,
         rtol=rtol,
         atol=atol,
         rate=lambda state: _fastest(state.view(-1, 4, modes)),
     )
+    path = path.to(start.observed.dtype)
     return Reduced(*path.reshape(*batch, len(times), 4, modes).unbind(-2))
 
 
@@ -175,20 +176,28 @@ def free_flow(
     basis = start.basis.expand(*batch, modes, modes).flatten(-2)
     packed = torch.cat([basis, *(x.expand_as(z) for x in (start.scale, start.weight, z))], -1)
     path = integrate(
-        _free_field(modes, train), packed.reshape(-1, sum(sizes)), times,
-        since=since, rtol=rtol, atol=atol,
-    )  # fmt: skip
-    path = path.reshape(*batch, len(times), sum(sizes))
+        _free_field(modes, train),
+        packed.reshape(-1, sum(sizes)).double(),
+        times,
+        since=since,
+        rtol=rtol,
+        atol=atol,
+        rate=lambda state: _fastest_free(*_unpacked(state, modes)),
+    )
+    path = path.to(z.dtype).reshape(*batch, len(times), sum(sizes))
     basis, scale, weight, _ = path.split(sizes, -1)
     return Matrices(basis.unflatten(-1, (modes, modes)), scale, weight)
 
 
-def _free_field(modes: int, train: Collection[str]) -> Field:
-    sizes = (modes * modes, modes, modes, modes)
+def _unpacked(state: Tensor, modes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A ``(r, n, n)``, d, α and z ``(r, n)`` of packed rows."""
+    flat, scale, weight, z = state.split((modes * modes, modes, modes, modes), 1)
+    return flat.view(-1, modes, modes), scale, weight, z
 
+
+def _free_field(modes: int, train: Collection[str]) -> Field:
     def field(state: Tensor) -> Tensor:
-        flat, scale, weight, z = state.split(sizes, 1)
-        basis = flat.view(-1, modes, modes)
+        basis, scale, weight, z = _unpacked(state, modes)
         fitted = scale * weight
         rest = z - torch.bmm(basis, fitted[:, :, None])[:, :, 0]  # z − Av
         residual = torch.bmm(rest[:, None], basis)[:, 0]  # Aᵀ(z − Av)
@@ -198,6 +207,14 @@ def _free_field(modes: int, train: Collection[str]) -> Field:
         return torch.cat((turn.flatten(1), grow, scale * residual, still), 1)
 
     return field
+
+
+def _fastest_free(basis: Tensor, scale: Tensor, weight: Tensor, z: Tensor) -> Tensor:
+    """Bound of the rate at which the free flow rests: ``‖v‖² + ‖A‖² max(d² + α²)``."""
+    size = basis.abs()
+    norm = size.sum(1).amax(1) * size.sum(2).amax(1)  # ‖A‖₁‖A‖_∞ ≥ ‖A‖₂²
+    own = (scale**2 + weight**2).amax(1)
+    return norm * own + ((scale * weight) ** 2).sum(1) + 1e-300
 
 
 def check_trainable(train: Collection[str]) -> None:

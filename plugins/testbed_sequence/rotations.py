@@ -73,13 +73,13 @@ def matrix_flow(
     """
     check_trainable(train)
     batch, modes = z.shape[:-1], z.shape[-1]
-    basis = start.basis.expand(*batch, modes, modes).reshape(-1, modes, modes).clone()
-    scale, weight, seen = (x.expand_as(z).reshape(-1, modes) for x in (*start[1:], z))
+    basis = start.basis.expand(*batch, modes, modes).reshape(-1, modes, modes).double().clone()
+    scale, weight, seen = (x.expand_as(z).reshape(-1, modes).double() for x in (*start[1:], z))
     observed = torch.bmm(seen[:, None], basis)[:, 0]
     vectors = Vectors(observed, scale, weight, (scale - weight) * (scale + weight))
     march = _March(basis, vectors, since, train, rtol, atol)
-    record = [march.to(time) for time in times]
-    parts = (torch.stack(part, 1) for part in zip(*record, strict=True))
+    record = [march.to(time, times[-1]) for time in times]
+    parts = (torch.stack(part, 1).to(z.dtype) for part in zip(*record, strict=True))
     return Matrices(*(part.reshape(*batch, len(times), *part.shape[2:]) for part in parts))
 
 
@@ -101,12 +101,14 @@ class _March:
         self.clock = y.new_full(y.shape[:1], since)
         self.step = 0.1 / ((scale**2).amax(1) + (y * y).sum(1)).clamp(min=1e-300)
 
-    def to(self, end: float) -> tuple[Tensor, Tensor, Tensor]:
+    def to(self, end: float, last: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Basis, d and α at ``end``; rows that rest until ``last`` need no further work."""
         for _ in range(MOST_STEPS):
             rows = (self.clock < end).nonzero()[:, 0]
             if not len(rows):
                 break
             self._advance(rows, end)
+            self._rest(rows, last)
         self.basis[self.clock < end] = torch.nan
         return self.basis.clone(), self.vectors.scale, self.vectors.weight
 
@@ -133,12 +135,30 @@ class _March:
         lost = rows[~good & ~(step > 1e-14 * self.clock[rows].abs())]
         self.basis[lost], self.clock[lost] = torch.nan, torch.inf
 
+    def _rest(self, rows: Tensor, last: float) -> None:
+        """A row rests if even its present speed, kept up to the end, stays below the tolerance."""
+        remaining = (last - self.clock[rows])[:, None]
+        resting = torch.ones_like(rows, dtype=torch.bool)
+        vectors = Vectors(*(part[rows] for part in self.vectors))
+        for part, speed in zip(vectors, _velocity(vectors), strict=False):
+            resting &= (speed.abs() * remaining <= self.atol + self.rtol * part.abs()).all(1)
+        self.clock[rows[resting]] = torch.inf
+
     def _error(self, before: Vectors, coarse: Vectors, fine: Vectors) -> Tensor:
         sizes = []
         for old, rough, new in zip(before[:3], coarse[:3], fine[:3], strict=True):
             scale = self.atol + self.rtol * torch.maximum(old.abs(), new.abs())
             sizes.append(((rough - new).abs() / scale).amax(1))
         return torch.stack(sizes).amax(0)
+
+
+def _velocity(vectors: Vectors) -> tuple[Tensor, Tensor, Tensor]:
+    """ẏ, ḋ and α̇ with everything trained: zero only where nothing moves at all."""
+    y, scale, weight, _ = vectors
+    fitted = scale * weight
+    residual = y - fitted
+    along, length = ((x * y).sum(1, keepdim=True) for x in (fitted, y))
+    return 0.5 * (length * fitted - along * y), weight * residual, scale * residual
 
 
 def composed(
