@@ -17,7 +17,7 @@ from torch import Tensor
 
 from testbed_sequence.travel_time import travelled
 
-BLOCK = 131072  # (time, coordinate) pairs worked on at once: a few arrays of this size fit in cache
+BLOCK = 65536  # (time, coordinate) pairs worked on at once: a few arrays of this size fit in cache
 BLOCK_ON_DEVICE = 1 << 23
 KEPT_BYTES = 32 * 2**20 - 65536
 COLUMNS = 512  # neighbouring eigenvalues a block holds: alike in their number of panels
@@ -45,7 +45,7 @@ def diagonal_flow(
     but for returning it. Each coordinate and time is computed by itself: neither the batch nor the
     other times change it. Works on whole batches, not inside ``torch.func.vmap``.
 
-    >>> z, eigenvalue = torch.tensor([0.3]).double(), torch.tensor([0.01]).double()
+    >>> z, eigenvalue = (torch.tensor([x], dtype=torch.float64) for x in (0.3, 0.01))
     >>> path = diagonal_flow(z, eigenvalue, 1.0, 0, [20.0])
     >>> round(float(path.theta), 12), round(float(path.a), 12)
     (0.299782923215, 0.552109243858)
@@ -127,7 +127,7 @@ def _over_blocks(
     grid = [x.double().expand(shape).reshape(-1, shape[-1]) for x in (z, eigenvalue, start)]
     rows, columns = grid[0].shape
     if z.device.type == "cpu":
-        _keep_pages()
+        keep_pages()
     empty = torch.empty(0, dtype=torch.result_type(z, eigenvalue), device=z.device)
     out = [empty.new_empty(rows, len(clock), columns) for _ in range(count)]
     for piece in _pieces(rows, columns, len(clock), z.device):
@@ -145,7 +145,7 @@ def _clock(times: Sequence[float], device: torch.device) -> Tensor:
     return clock
 
 
-def _keep_pages() -> None:
+def keep_pages() -> None:
     """Let temporaries reuse memory: glibc returns freed blocks above a threshold to the system, and
     every operation then faults its pages anew (twice the time). The threshold follows the largest
     block freed, up to 32 MiB: free one that was never touched.

@@ -9,6 +9,7 @@ is asked for: no accumulation, no step size, every time by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 NODES = 8  # Gauss–Radau nodes a panel; also the degree of the travel-time polynomial
 PANEL = 0.3  # width of a panel over the half-width of the strip where travel time is analytic
-NEWTON_STEPS = 4
+ROUGH_STEPS = 3  # Newton steps in single precision, before the one in double
 REST_STEPS = 7
 
 
@@ -149,8 +150,8 @@ def _travel(chart: Chart, clock: Tensor) -> Tensor:
     """s(t) ``(t, n)``: Newton on the travel time of the panel that t falls in.
 
     Travel time is increasing and concave in u: the tangents at both ends of the panel bound the
-    root from below, and Newton from there rises to it without ever passing it. A fixed number of
-    steps serves all, and no coordinate sees another.
+    root from below, and Newton from there rises to it without ever passing it, first in single
+    precision. A fixed number of steps serves all, and no coordinate sees another.
     """
     count = chart.arrival.shape[1]
     panel = _panel_index(chart.arrival, clock)  # (t, n)
@@ -162,18 +163,27 @@ def _travel(chart: Chart, clock: Tensor) -> Tensor:
     left = panel.to(clock)
     behind = left - chart.panels  # −(K − k)
     rate = pick(chart.rise)  # 1/(dt/du) at the left edge: the panel's own unit of time
-    late = (clock[:, None] - pick(chart.arrival)).mul_(rate)
+    late = (clock[:, None] - pick(chart.arrival)).mul_(rate).clamp_(max=1e30)
     residue = rate.mul_(chart.residue)
     polynomial = [pick(table) for table in chart.polynomial.unbind(1)]
     u = torch.addcmul(pick(chart.intercept), pick(chart.tangent), late)
     down = torch.maximum(u, late).neg_()  # −u
-    for _ in range(NEWTON_STEPS):
+    problem = late, residue, behind, *polynomial
+    rough = _newton(down.float(), [part.float() for part in problem], ROUGH_STEPS)
+    down = _newton(rough.to(clock), problem, 1)
+    return torch.expm1(down).mul_(behind).clamp_(0.0, 1.0).add_(left).mul_(chart.width)
+
+
+def _newton(down: Tensor, problem: Sequence[Tensor], steps: int) -> Tensor:
+    """Steps towards ``late = residue·u + x h(x)``, ``x = (K − k)(1 − e^{−u})``; down is −u."""
+    late, residue, behind, *polynomial = problem
+    for _ in range(steps):
         x = torch.expm1(down).mul_(behind).clamp_(0.0, 1.0)
         value, slope = _horner(polynomial, x)
         error = torch.addcmul(late, residue, down).addcmul_(value, x, value=-1.0)
         slope = torch.addcmul(residue, slope, x.add_(behind), value=-1.0)  # dt/du
         down.sub_(error.div_(slope))
-    return torch.expm1(down).mul_(behind).clamp_(0.0, 1.0).add_(left).mul_(chart.width)
+    return down
 
 
 def _panel_index(arrival: Tensor, clock: Tensor) -> Tensor:
@@ -184,7 +194,7 @@ def _panel_index(arrival: Tensor, clock: Tensor) -> Tensor:
     return torch.cumsum(begun[:-1], 0, dtype=torch.int32)
 
 
-def _horner(coefficients: list[Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+def _horner(coefficients: Sequence[Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     """``h(x)`` with ``x h(x) = Σ c_i x^i`` (i = 1..), and the derivative of ``x h(x)``."""
     value = coefficients[-1]
     slope = value
