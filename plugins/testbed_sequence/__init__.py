@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed import hookimpl
-from testbed.components import Design, Model, Target
+from testbed.components import Design, Model, Target, Theory
 
 
 @hookimpl
@@ -38,3 +38,11 @@ def testbed_models() -> list[type[Model]]:
     from testbed_sequence.models.orthogonal import Orthogonal
 
     return [Fixed, Diagonal, Orthogonal]
+
+
+@hookimpl
+def testbed_theories() -> list[type[Theory]]:
+    """Expected risks, rates and bounds."""
+    from testbed_sequence import theory
+
+    return [theory.ExpectedRisk, theory.Rates, theory.SpanBounds]

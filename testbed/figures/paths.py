@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from testbed.analysis import mean_interval, oracle
 from testbed.figures.style import (
@@ -67,6 +68,7 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
         _panel(ax, dataset, name, None if lines is None else str(lines), number)
         ax.set_title(f"{group}: {words(point)}" if point else group)
     _same_height(axes)
+    _name_theories(figure, jobs[0][2], name)
     axes[0].set_ylabel(axis_label(jobs[0][2][name]))
     note = f" ({len(jobs) - PANELS} more panels left out)" if len(jobs) > PANELS else ""
     figure.suptitle((title or str(tree.attrs.get("title", name))) + note)
@@ -86,14 +88,11 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
         colour = COLOURS[number % len(COLOURS)]
         shown.append(_line(ax, own, colour, alpha, words(point)))
         for j, theory in enumerate(_theories(dataset, name)):
-            label = str(dataset[theory].attrs.get("long_name", theory)) if i == 0 else None
-            ax.plot(
-                own["time"], dataset[theory].sel(point), color="black", lw=1, alpha=alpha,
-                ls=DASHES[1 + j % 3], label=label,
-            )  # fmt: skip
+            line = dataset[theory].sel(point)
+            ax.plot(own["time"], line, color="black", lw=0.9, alpha=alpha, ls=DASHES[1 + j % 3])
     log_time(ax, values["time"].values)
     log_values(ax, np.concatenate(shown))
-    if len(points) > 1 or _theories(dataset, name):
+    if len(points) > 1:
         ax.legend()
 
 
@@ -126,3 +125,16 @@ def _same_height(axes: list[Any]) -> None:
         return
     for ax in axes:
         ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def _name_theories(figure: Figure, dataset: xr.Dataset, name: str) -> None:
+    """Say once, below all panels, which dashes are which theory."""
+    lines = [
+        Line2D(
+            [], [], color="black", lw=0.9, ls=DASHES[1 + j % 3],
+            label=f"{dataset[theory].attrs.get('long_name', theory)} (theory)",
+        )
+        for j, theory in enumerate(_theories(dataset, name))
+    ]  # fmt: skip
+    if lines:
+        figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))

@@ -56,7 +56,7 @@ def _against_own(ax: Any, values: xr.DataArray, own: str) -> None:
     chosen = np.unique(np.linspace(0, len(times) - 1, LINES).round().astype(int))
     colours = colormaps["viridis"](np.linspace(0, 0.85, len(chosen)))
     for colour, at in zip(colours, chosen, strict=True):
-        ax.plot(values[own], values.isel(time=at), color=colour, label=f"τ = {times[at]:.3g}")
+        ax.plot(values[own], values.isel(time=at), color=colour, label=f"time {times[at]:.3g}")
     ax.set(xscale="log", yscale="log", xlabel=own)
     ax.legend()
 

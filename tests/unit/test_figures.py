@@ -1,0 +1,89 @@
+"""Figures and summaries show what a result holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.figures import draw_figures
+from testbed.runs import run
+from testbed.scenario import FigureSpec, read_scenario
+from testbed.summary import summary
+
+SCENARIO = """
+format = 1
+name = "drawn"
+title = "Something to look at"
+replicates = 4
+times = { geom = [1.0, 1e3, 9], include = [0.0] }
+[design]
+use = "sequence.gaussian"
+n = { values = [100, 400, 1600] }
+modes = 60
+[target]
+use = "sequence.sparse-power"
+p = 1.0
+q = 2.0
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow" }
+[[estimator]]
+name = "adaptive"
+model = { use = "sequence.diagonal", gamma = 1.5, depth = { values = [0, 1] } }
+optimizer = { use = "gradient-flow" }
+[[metric]]
+use = "excess-risk"
+[[metric]]
+use = "eigenvalues"
+[[metric]]
+use = "span-profile"
+[[metric]]
+use = "top-projection"
+[[theory]]
+use = "sequence.expected-risk"
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return run(read_scenario(SCENARIO), tmp_path_factory.mktemp("drawn"))
+
+
+def test_every_kind_that_has_data_is_drawn_with_its_labels(tree, tmp_path):
+    drawn = {
+        path.stem: path.with_suffix(".svg").read_text() for path in draw_figures(tree, tmp_path)
+    }
+    assert set(drawn) == {
+        "excess_risk-against-time",
+        "excess_risk-against-n",
+        "learned-spectrum",
+        "span-profile",
+        "top-projection",
+    }
+    for text in drawn.values():
+        assert "Something to look at" in text
+    paths = drawn["excess_risk-against-time"]
+    for words in ("fixed", "adaptive: depth = 0", "n = 1600", "expected excess risk (theory)"):
+        assert words in paths
+    assert "slope -0." in drawn["excess_risk-against-n"]
+    assert "truth" in drawn["learned-spectrum"]
+
+
+def test_a_figure_table_chooses_kind_variable_and_title(tree, tmp_path):
+    spec = FigureSpec("paths", {"of": "excess_risk", "title": "Mine"})
+    (path,) = draw_figures(tree, tmp_path, [spec])
+    assert path.name == "1-excess_risk-against-time.png"
+    assert "Mine" in path.with_suffix(".svg").read_text()
+
+
+def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
+    text = summary(tree)
+    assert text.startswith("Something to look at")
+    assert text.count("slope in n") == 3
+    assert "n=1600 depth=1" in text and "±" in text
+    cut = tree.copy()
+    cut["fixed"] = cut["fixed"].to_dataset().isel(time=slice(0, 4))
+    assert "at an end of the time grid: not bracketed" in summary(cut)
+    broken = tree.copy()
+    broken["fixed"]["status"][0] = 1
+    assert "4 of 12 replicates are failed" in summary(broken)
