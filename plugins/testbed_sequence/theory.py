@@ -66,9 +66,10 @@ class ExpectedRisk(Theory):
 
 @frozen(kw_only=True)
 class SpanBounds(Theory):
-    """Bounds (d† − 1)ε² ≤ min_k [kε² + tail(k)] ≤ 2d†ε² of the oracle projection risk, with the span
-    dimension d† = d†(ε²) of the initial order (arXiv:2509.20294): what holds at time 0 for every
-    model, and at all times for fixed features."""
+    """Bounds (d† − 1)ε² ≤ min_k [kε² + tail(k)] ≤ 2d†ε² of the oracle projection risk.
+
+    d† = d†(ε²) is the span dimension of the initial order (arXiv:2509.20294): the bounds hold at
+    time 0 for every model, and at all times for fixed features."""
 
     name = "sequence.span-bounds"
     references = ("arXiv:2509.20294",)
