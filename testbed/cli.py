@@ -25,6 +25,7 @@ def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except TestbedError as error:
             click.echo(str(error), err=True)
+            _mention_broken_plugins()
             sys.exit(2)
         except KeyboardInterrupt:
             click.echo(
@@ -33,6 +34,16 @@ def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(130)
 
     return wrapped
+
+
+def _mention_broken_plugins() -> None:
+    """What is missing may be what a broken plugin would have brought."""
+    from testbed.describe import broken_text
+    from testbed.plugins import load_registry
+
+    text = broken_text(load_registry())
+    if text:
+        click.echo(text, err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,16 +64,12 @@ _SET = click.option(
 def _file(name: str) -> Path:
     """A scenario file, or the shipped scenario of that name."""
     path = Path(name)
-    if path.exists() or path.suffix:
+    if path.is_file() or path.suffix or path.name != name:
         return path
     from testbed.errors import did_you_mean
     from testbed.plugins import load_registry
 
-    shipped = {
-        Path(file).stem: Path(file)
-        for files in load_registry().hook("testbed_scenarios")()
-        for file in files
-    }
+    shipped = load_registry().scenarios()
     if name not in shipped:
         raise TestbedError(
             f"found no file and no shipped scenario {name!r}; {did_you_mean(name, shipped)}"
@@ -162,10 +169,11 @@ def check(file: str, overrides: tuple[str, ...]) -> None:
 @_explained
 def list_(kind: str | None) -> None:
     """List components, all or of one KIND."""
-    from testbed.describe import list_text
+    from testbed.describe import list_tables
     from testbed.plugins import load_registry
+    from testbed.tables import show
 
-    click.echo(list_text(load_registry(), kind))
+    show(list_tables(load_registry(), kind))
 
 
 @main.command()
@@ -173,26 +181,28 @@ def list_(kind: str | None) -> None:
 @_explained
 def describe(name: str) -> None:
     """Describe a component: parameters, bounds, units, references, an example."""
-    from testbed.describe import component_text
+    from testbed.describe import component_parts
     from testbed.plugins import load_registry
+    from testbed.tables import show
 
-    click.echo(component_text(load_registry().find(name)))
+    show(component_parts(load_registry().find(name)))
 
 
 @main.command()
 @_explained
 def plugins() -> None:
     """List the installed plugins, broken ones with their error."""
-    from testbed.describe import plugins_text
+    from testbed.describe import plugins_table
     from testbed.plugins import load_registry
+    from testbed.tables import show
 
-    click.echo(plugins_text(load_registry()))
+    show([plugins_table(load_registry())])
 
 
-@main.command()
+@main.command(name="show")
 @click.argument("results", type=click.Path(path_type=Path))
 @_explained
-def show(results: Path) -> None:
+def show_(results: Path) -> None:
     """Summarise RESULTS: a run folder or a results.nc."""
     from testbed.runs import open_results
     from testbed.summary import summary

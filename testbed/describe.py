@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import re
+import textwrap
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from testbed.components import Component
-from testbed.parameters import parameter_of
+from testbed.grids import Grid
+from testbed.parameters import Parameter, parameter_of
 from testbed.plan import Plan
-from testbed.plugins import Offer, Registry
+from testbed.plugins import Offer, Plugin, Registry
+from testbed.tables import Table
 
 PLURAL = {
     "design": "designs",
@@ -31,69 +35,90 @@ def first_sentence(component: type[Component]) -> str:
     return text[: end + 1] if end > 0 else text
 
 
-def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Rows as aligned columns."""
-    table = [[str(cell) for cell in row] for row in rows]
-    if not table:
-        return ""
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in table)
-    return "\n".join((indent + line).rstrip() for line in lines)
-
-
-def list_text(registry: Registry, kind: str | None = None) -> str:
+def list_tables(registry: Registry, kind: str | None = None) -> list[Table]:
     """Every component by kind, with its first sentence."""
-    parts = []
-    for singular, plural in PLURAL.items():
-        if kind not in (None, plural):
-            continue
-        rows = [
-            (name, first_sentence(registry.offers[name].component))
-            for name in registry.names(singular)
-        ]
-        parts.append(f"{plural}\n{columns(rows) or '  (none)'}")
-    return "\n\n".join(parts)
+    return [
+        Table(
+            plural,
+            [
+                (name, first_sentence(registry.offers[name].component))
+                for name in registry.names(singular)
+            ],
+        )
+        for singular, plural in PLURAL.items()
+        if kind in (None, plural)
+    ]
 
 
-def plugins_text(registry: Registry) -> str:
+def plugins_table(registry: Registry) -> Table:
     """Installed plugins, the broken ones with their error."""
     rows = [
-        (row.name, row.distribution, row.version, row.error or f"{len(row.components)} components")
+        (row.name, row.distribution, row.version, row.error or _counted(row))
         for row in registry.plugins
     ]
-    return columns([("plugin", "distribution", "version", ""), *rows], indent="")
+    return Table("", rows, ("plugin", "distribution", "version", "status"))
 
 
-def component_text(offer: Offer) -> str:
+def _counted(plugin: Plugin) -> str:
+    count = len(plugin.components)
+    return f"ok, {count} component{'' if count == 1 else 's'}"
+
+
+def broken_text(registry: Registry) -> str:
+    """A line for each plugin that could not be loaded; empty if there is none."""
+    broken = [row for row in registry.plugins if row.error]
+    return "\n".join(f"note: {row} could not be loaded: {row.error}" for row in broken)
+
+
+# --- one component ------------------------------------------------------------------------------
+
+
+def component_parts(offer: Offer) -> list[str | Table]:
     """A component in full: parameters with types, defaults, bounds and units; an example."""
     component = offer.component
-    hints = typing.get_type_hints(component)
-    lines = [f"{component.name} ({component.kind}, from {offer.plugin})", ""]
-    lines += [inspect.getdoc(component) or "", "", "parameters"]
-    rows = []
-    for attribute in attrs.fields(component):  # type: ignore[arg-type]
-        info = parameter_of(attribute)
-        required = attribute.default is attrs.NOTHING
-        default = "required" if required else f"default {_shown(attribute.default)}"
-        choices = f"one of {', '.join(info.choices)}" if info.choices else info.bounds()
-        unit = f"[{info.unit}]" if info.unit != "1" else ""
-        name = attribute.alias or attribute.name
-        kind = _type_text(hints[attribute.name])
-        rows.append((name, kind, default, " ".join(filter(None, (choices, unit))), info.help))
-    lines.append(columns(rows) or "  (none)")
+    parts: list[str | Table] = [
+        f"{component.name} ({component.kind}, from {offer.plugin})",
+        inspect.getdoc(component) or "(without a docstring)",
+        Table("parameters", [_parameter_row(*own) for own in _parameters(component)], PARAMETER),
+    ]
     variables = getattr(component, "variables", {})
     if variables:
-        lines += ["", "variables"]
-        lines.append(
-            columns((n, f"({', '.join(v.dims)})", v.long_name) for n, v in variables.items())
-        )
+        rows = [
+            (name, f"({', '.join(own.dims)})", own.units, own.long_name)
+            for name, own in variables.items()
+        ]
+        parts.append(Table("variables", rows, ("name", "own dims", "units", "long name")))
+    needs = _needs_text(getattr(component, "needs", ()))
+    if needs:
+        parts.append(f"needs: {needs}")
     if component.references:
-        lines += ["", "references: " + ", ".join(component.references)]
-    return "\n".join([*lines, "", "example", _example(component)])
+        parts.append("references: " + ", ".join(component.references))
+    return [*parts, f"example\n{textwrap.indent(example(component), '  ')}"]
+
+
+PARAMETER = ("name", "type", "default", "allowed", "unit", "meaning")
+
+
+def _parameters(component: type[Component]) -> list[tuple[attrs.Attribute[Any], Any]]:
+    """The parameters of a component with their annotations."""
+    hints = typing.get_type_hints(component)
+    fields = attrs.fields(component)  # type: ignore[arg-type]
+    return [(attribute, hints.get(attribute.name, Any)) for attribute in fields]
+
+
+def _parameter_row(attribute: attrs.Attribute[Any], hint: Any) -> tuple[str, ...]:
+    info = parameter_of(attribute)
+    default = "required" if attribute.default is attrs.NOTHING else _shown(attribute.default)
+    allowed = f"one of {', '.join(info.choices)}" if info.choices else info.bounds()
+    name = attribute.alias or attribute.name
+    unit = "" if info.unit == "1" else info.unit
+    return name, _type_text(hint), default, allowed, unit, info.help
 
 
 def _type_text(hint: Any) -> str:
-    return str(getattr(hint, "__name__", hint)).replace("testbed.grids.", "").replace("typing.", "")
+    """`Grid | None`, without the modules of the types."""
+    text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    return re.sub(r"\b(\w+\.)+(?=\w)", "", text)
 
 
 def _shown(default: Any) -> str:
@@ -108,33 +133,58 @@ def _shown(default: Any) -> str:
     return "none" if default is None else repr(default)
 
 
-def _example(component: type[Component]) -> str:
-    """A TOML table that sets what is required."""
+def _needs_text(needs: Sequence[str | tuple[str, ...]]) -> str:
+    """What a metric or an optimizer asks for; alternatives stand in brackets."""
+    if any(isinstance(need, tuple) for need in needs):
+        return " or ".join(f"({', '.join(need)})" for need in needs)
+    return ", ".join(map(str, needs))
+
+
+def example(component: type[Component]) -> str:
+    """A TOML table, valid as it stands, that sets what is required."""
     pairs = [f'use = "{component.name}"']
-    for attribute in attrs.fields(component):  # type: ignore[arg-type]
+    for attribute, hint in _parameters(component):
         if attribute.default is attrs.NOTHING:
-            hint = typing.get_type_hints(component)[attribute.name]
             pairs.append(f"{attribute.alias or attribute.name} = {_sample(attribute, hint)}")
+    if component.kind == "optimizer":
+        pairs.append("times = { geom = [1.0, 100.0, 9] }")
     if component.kind in ("model", "optimizer"):
-        return f"  {component.kind} = {{ {', '.join(pairs)} }}"
-    header = (
-        f"[{component.kind}]" if component.kind in ("design", "target") else f"[[{component.kind}]]"
-    )
-    return "\n".join(f"  {line}" for line in (header, *pairs))
+        return f"{component.kind} = {{ {', '.join(pairs)} }}"
+    single = component.kind in ("design", "target")
+    header = f"[{component.kind}]" if single else f"[[{component.kind}]]"
+    return "\n".join((header, *pairs))
 
 
-def _sample(attribute: Any, hint: Any) -> str:
-    """A value that the parameter allows."""
+def _sample(attribute: attrs.Attribute[Any], hint: Any) -> str:
+    """A value that the parameter allows, in TOML."""
     info = parameter_of(attribute)
+    if not isinstance(hint, type):
+        hint = next((part for part in typing.get_args(hint) if part is not type(None)), hint)
+    origin = typing.get_origin(hint) or hint
+    if origin is tuple:
+        return f"[{_sample(attribute, typing.get_args(hint)[0])}]"
     if info.choices:
         return f'"{info.choices[0]}"'
+    if hint is bool:
+        return "false"
     if hint in (int, float):
-        least = info.ge if info.ge is not None else info.gt
-        value = 1.0 if least is None else max(least + (info.gt is not None), 1.0)
-        top = info.le if info.le is not None else info.lt
-        value = value if top is None or value < top else ((least or 0.0) + top) / 2
-        return str(int(value)) if hint is int else str(float(value))
-    return '"…"' if hint is str else "[1.0]"
+        return repr(hint(_number(info)))
+    if hint is Grid:
+        return "[1.0]"
+    if isinstance(hint, type) and issubclass(hint, Component):
+        return '"estimator:NAME"'
+    return "{}" if origin is dict else '"…"'
+
+
+def _number(info: Parameter) -> float:
+    """A number within bounds: 1 where it is allowed."""
+    least = info.ge if info.ge is not None else info.gt
+    value = 1.0 if least is None else max(least + (info.gt is not None), 1.0)
+    top = info.le if info.le is not None else info.lt
+    return value if top is None or value < top else ((least or 0.0) + top) / 2
+
+
+# --- plans --------------------------------------------------------------------------------------
 
 
 def plan_text(plan: Plan) -> str:

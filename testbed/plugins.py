@@ -1,14 +1,20 @@
 """Finding plugins by their metadata, loading each on its own, and the components they offer.
 
 A plugin that cannot be loaded costs only itself: it becomes a row with its error. Hooks are called
-plugin by plugin, so that every component knows the distribution it came from.
+plugin by plugin, so that every component knows the distribution it came from, and a hook that
+raises later costs a warning that names its plugin.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,7 +27,16 @@ from testbed.errors import PluginError, did_you_mean
 
 GROUP = "testbed.plugins"
 RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use")
-BARE = "theory-testbed"  # the one distribution whose names need no namespace
+BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
+_ANSWERS: dict[str, tuple[Any, str]] = {
+    "testbed_scenarios": (str | os.PathLike, "a list of paths"),
+    "testbed_check_scenario": (str, "a list of strings"),
+}
+
+
+class PluginWarning(UserWarning):
+    """A plugin that loaded, but whose hook failed or answered what it must not."""
 
 
 @frozen
@@ -69,9 +84,40 @@ class Registry:
             raise PluginError(f"no component is named {name!r}; {did_you_mean(name, self.offers)}")
         return self.offers[name]
 
-    def hook(self, name: str) -> Any:
-        """The pluggy caller of a hook, for the plugins that loaded."""
-        return getattr(self.manager.hook, name)
+    def components(self) -> list[type[Component]]:
+        """Every component, by name."""
+        return [self.offers[name].component for name in sorted(self.offers)]
+
+    def scenarios(self) -> dict[str, Path]:
+        """Shipped scenario files by their stem; of two with one stem the first counts."""
+        shipped: dict[str, Path] = {}
+        for files in self.hook("testbed_scenarios")():
+            for file in map(Path, files):
+                if shipped.setdefault(file.stem, file) != file:
+                    found = f"found two shipped scenarios named {file.stem!r}"
+                    text = f"{found}: {shipped[file.stem]} and {file}; the second needs its path"
+                    warnings.warn(text, PluginWarning, stacklevel=2)
+        return shipped
+
+    def hook(self, name: str) -> Callable[..., list[Any]]:
+        """Calls a hook of every plugin that loaded, in their order, and lists the answers.
+
+        A plugin that raises, or answers what it must not, is left out with a PluginWarning.
+        """
+        implementations = getattr(self.manager.hook, name).get_hookimpls()
+        callers = [(one.plugin_name, _alone(self.manager, name, one)) for one in implementations]
+
+        def call(**arguments: Any) -> list[Any]:
+            answers: list[Any] = []
+            for plugin, caller in callers:
+                try:
+                    answers += [_checked_answer(name, answer) for answer in caller(**arguments)]
+                except Exception as error:
+                    text = f"plugin {plugin}: {name} raised {type(error).__name__}: {error}"
+                    warnings.warn(f"{text}; it is left out", PluginWarning, stacklevel=2)
+            return answers
+
+        return call
 
 
 @cache
@@ -88,7 +134,12 @@ def _entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
         name = distribution.name if distribution else "unknown"
         version = distribution.version if distribution else "?"
         found.append((Plugin(entry.name, name, version), entry))
-    return sorted(found, key=lambda pair: (pair[0].distribution != BARE, pair[0].name))
+    return sorted(found, key=lambda pair: _order(pair[0]))
+
+
+def _order(plugin: Plugin) -> tuple[bool, str, str]:
+    """First-party plugins first: of two components with one name theirs stays."""
+    return plugin.distribution != BARE[0], plugin.distribution, plugin.name
 
 
 def make_registry(found: list[tuple[Plugin, Any]]) -> Registry:
@@ -102,7 +153,7 @@ def make_registry(found: list[tuple[Plugin, Any]]) -> Registry:
             module = entry.load()
             components = list(_register(manager, plugin, module))
             _admit(offers, plugin, components)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a module may call sys.exit as it is imported
             _forget(manager, plugin)
             rows.append(evolve(plugin, error=f"{type(error).__name__}: {error}"))
         else:
@@ -114,46 +165,86 @@ def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Compon
     """Register one module with pluggy and ask it, and it alone, for its components."""
     name = f"{plugin.distribution}:{plugin.name}"
     if manager.has_plugin(name):
-        raise PluginError(f"{plugin} is installed twice")
-    manager.register(module, name)
+        raise PluginError(f"{plugin} is installed twice; uninstall one")
+    if manager.is_registered(module):
+        raise PluginError(f"{plugin} is the module of {manager.get_name(module)}; drop one entry")
     try:
+        manager.register(module, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(f"{plugin}: {error}; the hooks are listed in docs/hooks.md") from None
-    others = [other for other in manager.get_plugins() if other is not module]
     for kind, base in KINDS.items():
         hook = "testbed_theories" if kind == "theory" else f"testbed_{kind}s"
-        for offered in manager.subset_hook_caller(hook, others)():
-            for component in offered:
-                if not (isinstance(component, type) and issubclass(component, base)):
-                    raise PluginError(
-                        f"{plugin}: {hook} returned {component!r}, expected subclasses of "
-                        f"testbed.{base.__name__}"
-                    )
-                yield component
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin is module:
+                for offered in _alone(manager, hook, implementation)():
+                    yield from _classes(plugin, hook, base, offered)
+
+
+def _alone(manager: Any, hook: str, implementation: Any) -> Any:
+    """The pluggy caller of one plugin's hook."""
+    others = [other for other in manager.get_plugins() if other is not implementation.plugin]
+    return manager.subset_hook_caller(hook, others)
+
+
+def _classes(
+    plugin: Plugin, hook: str, base: type[Component], offered: Any
+) -> Iterator[type[Component]]:
+    """What a hook returned, if it is a list of component classes of the right kind."""
+    if not isinstance(offered, list | tuple):
+        raise PluginError(f"{plugin}: {hook} returned {offered!r}, expected a list of classes")
+    for component in offered:
+        if not (isinstance(component, type) and issubclass(component, base)):
+            raise PluginError(
+                f"{plugin}: {hook} returned {component!r}, expected subclasses of "
+                f"testbed.{base.__name__}"
+            )
+        yield component
+
+
+def _checked_answer(hook: str, answer: Any) -> Any:
+    """An answer of a hook that returns a list, if it is one; what others return does not count."""
+    wanted, words = _ANSWERS.get(hook, (object, ""))
+    is_list = isinstance(answer, list | tuple) and all(isinstance(item, wanted) for item in answer)
+    if words and not is_list:
+        raise TypeError(f"found the answer {answer!r}, expected {words}")
+    return answer
 
 
 def _admit(offers: dict[str, Offer], plugin: Plugin, components: list[type[Component]]) -> None:
     """Add a plugin's components, all or none."""
     for component in components:
-        name = getattr(component, "name", None)
-        if not isinstance(name, str) or not name:
-            raise PluginError(f"{plugin}: {component.__name__} has no name")
-        own = {attribute.name for attribute in attrs.fields(component)}  # type: ignore[arg-type]
-        clash = sorted(own & set(RESERVED))
-        if clash:
-            raise PluginError(
-                f"{plugin}: found the parameter {clash[0]!r} in {name}, which every component has "
-                "already; rename it, scenarios can still say it with parameter(alias=…)"
-            )
-        if "." not in name and plugin.distribution != BARE:
-            raise PluginError(
-                f"{plugin}: found the name {name!r}, expected one with a namespace such as "
-                f"{plugin.name}.{name}"
-            )
-        if name in offers:
-            raise PluginError(f"{plugin}: the name {name!r} is taken by {offers[name].plugin}")
+        objection = _objection(offers, plugin, component)
+        if objection:
+            raise PluginError(f"{plugin}: {objection}")
+    twice = [name for name, n in Counter(own.name for own in components).items() if n > 1]
+    if twice:
+        raise PluginError(f"{plugin}: found {twice[0]!r} offered twice, expected each name once")
     offers.update({component.name: Offer(component, plugin) for component in components})
+
+
+def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Component]) -> str | None:
+    """Why a component cannot be admitted; None if it can."""
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"{component.__name__} has no name"
+    if not attrs.has(component):
+        return f"found {name} without parameters, expected an attrs class; put @frozen above it"
+    clash = sorted({attribute.name for attribute in attrs.fields(component)} & set(RESERVED))
+    if clash:
+        return (
+            f"found the parameter {clash[0]!r} in {name}, which every component has "
+            "already; rename it, scenarios can still say it with parameter(alias=…)"
+        )
+    if not _NAME.fullmatch(name):
+        return f"found the name {name!r}, expected words of letters, digits, '-', '_' with dots"
+    if "." not in name and (plugin.distribution, plugin.name) != BARE:
+        return (
+            f"found the name {name!r}, expected one with a namespace such as {plugin.name}.{name}"
+        )
+    if name in offers:
+        return f"the name {name!r} is taken by {offers[name].plugin}"
+    return None
 
 
 def _forget(manager: Any, plugin: Plugin) -> None:

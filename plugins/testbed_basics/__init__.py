@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from testbed import hookimpl
 from testbed.components import Metric, Optimizer
+from testbed_basics.runlog import RunLog
+
+if TYPE_CHECKING:
+    from testbed.cells import Cell, CellResult
+    from testbed.plan import Plan
+
+_LOG = RunLog()
 
 
 @hookimpl
@@ -33,3 +43,27 @@ def testbed_metrics() -> list[type[Metric]]:
         spans.OracleProjectionRisk,
         spans.ProjectionError,
     ]
+
+
+@hookimpl
+def testbed_scenarios() -> list[Path]:
+    """The scenarios of a source checkout; an installed wheel has none."""
+    return sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+
+
+@hookimpl
+def testbed_run_started(plan: Plan, folder: Path) -> None:
+    """Begin `run.jsonl` in the run folder."""
+    _LOG.started(plan, folder)
+
+
+@hookimpl
+def testbed_cell_finished(cell: Cell, result: CellResult) -> None:
+    """Log a cell's duration and error."""
+    _LOG.cell(cell, result)
+
+
+@hookimpl
+def testbed_run_finished(plan: Plan, folder: Path) -> None:
+    """Log the end."""
+    _LOG.finished(folder)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed import hookimpl
 from testbed.components import Design, Model, Target, Theory
+
+if TYPE_CHECKING:
+    from testbed.plan import Plan
 
 
 @hookimpl
@@ -46,3 +51,11 @@ def testbed_theories() -> list[type[Theory]]:
     from testbed_sequence import theory
 
     return [theory.ExpectedRisk, theory.Rates, theory.SpanBounds]
+
+
+@hookimpl
+def testbed_check_scenario(plan: Plan) -> list[str]:
+    """Refuse deep models whose default start b₀ is 0, and signals that do not fit."""
+    from testbed_sequence.checks import objections
+
+    return objections(plan)

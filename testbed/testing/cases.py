@@ -1,0 +1,221 @@
+"""A component under test, with partners and data: what a law is tried on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from attrs import evolve, frozen
+
+from testbed.batching import Single
+from testbed.cells import Cell, Compute, PlannedMetric
+from testbed.components import Component, Design, Estimator, Metric, Model, Optimizer, Target
+from testbed.errors import TestbedError
+from testbed.execute import draw_problem
+from testbed.fitting import served_needs
+from testbed.paths import Path, States
+from testbed.seeds import Streams
+from testbed.testing import partners
+from testbed.trees import as_tensors, stack, tree_map
+from testbed.values import Problem
+
+TIMES = (0.0, 1.0, 4.0)
+
+
+@frozen
+class Case:
+    """A component and everything around it. `tolerance` is what integrators are allowed."""
+
+    component: Component
+    design: Design
+    target: Target
+    model: Model
+    optimizer: Optimizer
+    times: tuple[float, ...] = TIMES
+    tolerance: float = 1e-6
+    replicates: tuple[int, ...] = (0, 1, 2, 3)
+    seed: int = 1
+    dtype: str = "float64"
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that this case is, with the metric under test if it is one."""
+        compute = evolve(Compute(), dtype=self.dtype)  # type: ignore[arg-type]
+        return Cell(
+            "tested", {}, (), self.replicates, self.design, self.target, self.model,
+            self.optimizer, self.times, (), (), self.seed, compute, key="tested", group="tested",
+        )  # fmt: skip
+
+    def problems(self) -> list[Problem]:
+        """The regression problem of every replicate, in tensors."""
+        return [draw_problem(self.cell, replicate) for replicate in self.replicates]
+
+    def path(self) -> Path:
+        """The estimator at time 0, as core would train it."""
+        estimator = Estimator("tested", self.model, self.optimizer)
+        problems = self.problems()
+        rngs = [Streams(self.seed, replicate) for replicate in self.replicates]
+        cast = functools.partial(as_tensors, dtype=getattr(torch, self.dtype), device="cpu")
+        return Path(estimator, stack(problems), problems, rngs, cast, lambda _, make: make())
+
+    def walk(self, *blocks: Sequence[float]) -> list[States]:
+        """The states at the times of each block, trained one block after the other."""
+        with torch.no_grad():
+            path = self.path()
+            return [path.advance(tuple(block))[0] for block in blocks or (self.times,)]
+
+
+# --- making cases -------------------------------------------------------------------------------
+
+
+def make_case(
+    component: Component | type[Component],
+    *,
+    design: Design | None = None,
+    target: Target | None = None,
+    model: Model | None = None,
+    optimizer: Optimizer | None = None,
+    times: Sequence[float] = TIMES,
+    tolerance: float = 1e-6,
+) -> Case:
+    """Small data and partners for a component; those that are given are taken.
+
+    Models and metrics are tried on twelve points in the plane, or on a sequence if `design` or the
+    metric's needs say so. TestbedError if the partners do not fit the component.
+    """
+    if isinstance(component, type):
+        component = _instance(component)
+    given: dict[str, Any] = {
+        "design": design, "target": target, "model": model, "optimizer": optimizer,
+    }  # fmt: skip
+    if component.kind in given:
+        given[component.kind] = component
+    reasons = []
+    for case in _candidates(component, given, tuple(times), tolerance):
+        reason = _misfit(case)
+        if reason is None:
+            return case
+        reasons.append(reason)
+    raise TestbedError(
+        f"{component.name}: found no small case that fits ({'; '.join(dict.fromkeys(reasons))}), "
+        "expected partners; give some of design, target, model and optimizer"
+    )
+
+
+def _instance(component: type[Component]) -> Component:
+    try:
+        return component()
+    except TypeError as error:
+        raise TestbedError(
+            f"found the class {component.__name__}, expected a component with its parameters "
+            f"({error}); write {component.__name__}(…)"
+        ) from None
+
+
+def _candidates(
+    component: Component, given: Mapping[str, Any], times: tuple[float, ...], tolerance: float
+) -> Iterator[Case]:
+    """Cases in the order of preference: points, then a sequence; exact flows before numeric."""
+    for design, model in (
+        (partners.Points(), partners.Kernel()),
+        (partners.Sequence(), partners.SequenceModel()),
+    ):
+        for optimizer in partners.FLOWS:
+            yield Case(
+                component,
+                given["design"] or design,
+                given["target"] or partners.Smooth(),
+                given["model"] or model,
+                given["optimizer"] or optimizer,
+                times,
+                tolerance,
+            )
+
+
+def _misfit(case: Case) -> str | None:
+    """Why the parts of a case do not fit each other; None if they do."""
+    reason = case.optimizer.accepts(case.model)
+    if reason is None and isinstance(case.component, Metric):
+        reason = case.component.applies(case.cell) or planned(case)[1]
+    if reason is None and case.component.kind == "theory":
+        theory: Any = case.component
+        reason = theory.applies(case.cell)
+    if reason is None and case.component.kind in ("target", "model"):
+        reason = _unsuitable(case)
+    return reason or None
+
+
+def _unsuitable(case: Case) -> str | None:
+    """What the component says of the data; other errors are for the laws to find."""
+    try:
+        if case.component.kind == "target":
+            draw_problem(case.cell, 0)
+        else:
+            with torch.no_grad():
+                case.path()
+    except TestbedError as error:
+        return str(error)
+    except Exception:
+        return None
+    return None
+
+
+class _AnyName(Mapping[str, Estimator]):
+    """Every name is the same estimator, for metrics that compare with another one."""
+
+    def __init__(self, estimator: Estimator):
+        self._estimator = estimator
+
+    def __getitem__(self, name: str) -> Estimator:
+        return self._estimator._replace(name=name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("other",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def planned(case: Case) -> tuple[PlannedMetric, str]:
+    """The case's metric as a cell would measure it, and why it cannot be measured, or ""."""
+    metric: Any = case.component
+    own = Estimator("tested", case.model, case.optimizer)
+    companion = metric.companion(own, _AnyName(own))
+    needs, reason = served_needs(metric, own, companion)
+    names = {name: name for name in metric.declared()}
+    return PlannedMetric(metric, names, needs, companion=companion), reason
+
+
+# --- the same component, one replicate after the other ------------------------------------------
+
+
+class OneByOne:
+    """A component that core sees as `batching = "loop"`, whatever it is written in."""
+
+    batching = "loop"
+
+    def __init__(self, component: Any):
+        self._component = component
+        self._single = Single(component) if isinstance(component, Model) else component
+
+    def draw(self, *arguments: Any) -> Any:
+        return self._component.draw(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._single, name)
+
+
+def observed(states: States) -> torch.Tensor:
+    """The fitted function at each recorded time, (replicates, times, points): predictions, or the
+    spectrum's estimate of models that only have that, or else the parameters."""
+    model = states.path.model
+    if model.supports("predict") is None:
+        return states.need("predictions", "features", "train")
+    if model.supports("spectrum") is None:
+        values: torch.Tensor = states.need("spectrum", "features", "train").estimate
+        return values
+    leaves: list[torch.Tensor] = []
+    tree_map(lambda leaf: leaves.append(leaf.flatten(2)), states.params)
+    return torch.cat(leaves, -1)

@@ -1,0 +1,184 @@
+"""Laws of metrics and of theories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from attrs import evolve
+
+from testbed.cells import CellResult, PlannedTheory
+from testbed.components import Theory, Variable
+from testbed.execute import draw_problem, execute_cell
+from testbed.names import RESERVED_VARIABLES
+from testbed.testing.cases import Case, OneByOne, planned
+from testbed.testing.laws import ROUNDING, Law, close, finite
+
+KNOWN_NEEDS = frozenset(
+    {
+        "predictions", "train_predictions", "spectrum", "exact_spectrum", "basis", "gram",
+        "parameters", "leverage", "sharpness",
+    }
+)  # fmt: skip
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+class _Spy:
+    """A metric that remembers which variables it returned."""
+
+    def __init__(self, metric: Any):
+        self._metric = metric
+        self.seen: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._metric, name)
+
+    def measure(self, *problem: Any, **needs: Any) -> Any:
+        values = self._metric.measure(*problem, **needs)
+        self.seen |= set(values)
+        return values
+
+
+def measured(case: Case, metric: Any = None) -> CellResult:
+    """The metric's variables on the case, as a cell leaves them."""
+    one, _ = planned(case)
+    cell = evolve(case.cell, metrics=(evolve(one, metric=metric or one.metric),))
+    result = execute_cell(cell)
+    assert not result.error, f"found the error {result.error}, expected numbers"
+    return result
+
+
+def _declared(case: Case) -> Mapping[str, Variable]:
+    metric: Any = case.component
+    declared: Mapping[str, Variable] = metric.declared()
+    return declared
+
+
+def needs_are_known(case: Case) -> None:
+    """`needs` lists only what core can compute."""
+    metric: Any = case.component
+    words = {word for need in metric.needs for word in ([need] if type(need) is str else need)}
+    bare = {word.removeprefix("initial_").removeprefix("companion_") for word in words}
+    assert bare <= KNOWN_NEEDS, f"found the needs {sorted(bare - KNOWN_NEEDS)}, which core lacks"
+
+
+def variables_are_declared(case: Case) -> None:
+    """`measure` returns the declared variables, each with its declared dims and coordinates."""
+    spy = _Spy(case.component)
+    result = measured(case, spy)
+    declared = _declared(case)
+    assert spy.seen == set(declared), (
+        f"found the variables {sorted(spy.seen)}, expected those declared: {sorted(declared)}"
+    )
+    assert not set(declared) & RESERVED_VARIABLES, "found a reserved name among the variables"
+    for name, variable in declared.items():
+        own = tuple(len(result.coordinates[name, dim]) for dim in variable.dims)
+        times = (len(case.times),) if variable.time else ()
+        shape = result.variables[name].shape
+        assert shape == (len(case.replicates), *times, *own), (
+            f"found {name} of shape {shape[1:]} for a replicate, expected {(*times, *own)}"
+        )
+
+
+def coordinates_increase(case: Case) -> None:
+    """Coordinates of own dims are distinct, and increase where they are numbers."""
+    for (name, dim), values in measured(case).coordinates.items():
+        assert len(set(values.tolist())) == len(values), f"found {dim} of {name} with doubles"
+        if values.dtype.kind in "fiu":
+            assert (np.diff(values) > 0).all(), f"found {dim} of {name} out of order"
+
+
+def values_are_finite(case: Case) -> None:
+    """Every number is finite on a small problem."""
+    for name, values in measured(case).variables.items():
+        finite(values, name)
+
+
+def measures_a_replicate_alone(case: Case) -> None:
+    """A replicate alone has the numbers that it has in a batch."""
+    together, last = measured(case).variables, len(case.replicates) - 1
+    alone = measured(evolve(case, replicates=(case.replicates[last],))).variables
+    for name, values in together.items():
+        close(alone[name][0], values[last], ROUNDING, f"{name} of a replicate alone")
+
+
+def measures_one_by_one(case: Case) -> None:
+    """One replicate after the other gives what all at once give."""
+    together, apart = measured(case).variables, measured(case, OneByOne(case.component)).variables
+    for name, values in together.items():
+        close(apart[name], values, ROUNDING, f"{name} one by one")
+
+
+METRIC_LAWS = (
+    Law(needs_are_known),
+    Law(variables_are_declared),
+    Law(coordinates_increase),
+    Law(values_are_finite),
+    Law(measures_a_replicate_alone),
+    Law(measures_one_by_one, lambda case: case.component.batching == "vmap"),
+)
+
+# --- theories -------------------------------------------------------------------------------------
+
+
+def _predicted(case: Case, times: tuple[float, ...] | None = None) -> dict[str, np.ndarray]:
+    theory: Any = case.component
+    cell = evolve(case.cell, times=times or case.times)
+    problem = draw_problem(cell, 0) if theory.conditional else None
+    values = theory.predict(cell, cell.reached, problem)
+    return {name: np.asarray(array) for name, array in values.items()}
+
+
+def _theory(case: Case) -> Theory:
+    assert isinstance(case.component, Theory)
+    return case.component
+
+
+def predictions_are_declared(case: Case) -> None:
+    """`predict` returns the declared variables, (times, own…) each, own dims with coordinates."""
+    theory, values = _theory(case), _predicted(case)
+    assert set(values) == set(theory.variables), (
+        f"found the variables {sorted(values)}, expected {sorted(theory.variables)}"
+    )
+    coordinates = theory.coordinates(case.design.sizes())
+    for name, variable in theory.variables.items():
+        own = tuple(len(coordinates[dim]) for dim in variable.dims)
+        expected = (*((len(case.times),) if variable.time else ()), *own)
+        shape = values[name].shape
+        assert shape == expected, f"found {name} of shape {shape}, expected {expected}"
+
+
+def predictions_are_finite(case: Case) -> None:
+    """Every prediction is finite where the theory applies."""
+    for name, values in _predicted(case).items():
+        finite(values, name)
+
+
+def predicted_times_stack(case: Case) -> None:
+    """A vector of times equals single times stacked."""
+    theory, together = _theory(case), _predicted(case)
+    for position, time in enumerate(case.times):
+        for name, values in _predicted(case, (time,)).items():
+            if theory.variables[name].time:
+                close(values[0], together[name][position], ROUNDING, f"{name} at time {time:g}")
+
+
+def theory_runs_in_a_cell(case: Case) -> None:
+    """Core evaluates it, beside a simulation if it is conditional, and else without one."""
+    theory = _theory(case)
+    names = {name: name for name in theory.variables}
+    replicates = case.replicates if theory.conditional else ()
+    cell = evolve(case.cell, replicates=replicates, theories=(PlannedTheory(theory, names),))
+    result = execute_cell(cell)
+    assert not result.error, f"found the error {result.error}, expected predictions"
+    assert set(result.variables) >= set(names), "found predictions missing from the result"
+
+
+THEORY_LAWS = (
+    Law(predictions_are_declared),
+    Law(predictions_are_finite),
+    Law(predicted_times_stack),
+    Law(theory_runs_in_a_cell),
+)

@@ -1,0 +1,241 @@
+"""Small components that a component under test is tried with. No registry knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Advance, Design, Eigensystem, Model, Optimizer, Rng, Target
+from testbed.numerics.gradients import batch_of
+from testbed.numerics.integrate import begin, integrate
+from testbed.numerics.spectral import filtered, smoother_diagonal
+from testbed.parameters import parameter
+from testbed.trees import flatten, tree_map, unflatten
+from testbed.values import Fit, Problem, Sample, Spectrum
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Points(Design):
+    """Regression on Gaussian points, weights 1/n."""
+
+    name = "testing.points"
+
+    n: int = parameter(12, help="training points", ge=1)
+    n_test: int = parameter(9, help="test points", ge=1)
+    dim: int = parameter(2, help="coordinates of a point", ge=1)
+    noise: float = parameter(0.1, help="noise level", ge=0)
+
+    def draw(self, rng: Rng) -> Sample:
+        x = rng("inputs").standard_normal((self.n, self.dim))
+        test_x = rng("test").standard_normal((self.n_test, self.dim))
+        return Sample(
+            x=x,
+            weight=np.full(self.n, 1 / self.n),
+            noise=self.noise * rng("noise").standard_normal(self.n),
+            variance=self.noise**2 / self.n,
+            test_x=test_x,
+            test_weight=np.full(self.n_test, 1 / self.n_test),
+            test_noise=np.zeros(self.n_test),
+        )
+
+
+@frozen(kw_only=True)
+class Sequence(Design):
+    """A Gaussian sequence, z_j = θ*_j + ξ_j, weights 1."""
+
+    name = "testing.sequence"
+
+    n: int = parameter(100, help="sample size: the noise of a coefficient is 1/n", ge=1)
+    modes: int = parameter(12, help="coefficients", ge=1)
+    noise: float = parameter(1.0, help="noise level", ge=0)
+
+    def draw(self, rng: Rng) -> Sample:
+        index, ones = np.arange(1.0, self.modes + 1), np.ones(self.modes)
+        noise = self.noise / np.sqrt(self.n) * rng("noise").standard_normal(self.modes)
+        zeros = np.zeros(self.modes)
+        return Sample(index, ones, noise, self.noise**2 / self.n, index, ones, zeros)
+
+    def sizes(self) -> dict[str, int]:
+        return {"train": self.modes, "test": self.modes}
+
+
+@frozen(kw_only=True)
+class Smooth(Target):
+    """1/j on indices, a plane and a wave on points."""
+
+    name = "testing.smooth"
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        if x.ndim == 1:
+            return 1 / x
+        return x[:, 0] - 0.5 * x[:, -1] + np.sin(x[:, 0])
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Kernel(Model):
+    """Regression with the Gaussian kernel, in dual coefficients: f = K(·, X) α, α̇ = W(y − Kα)."""
+
+    name = "testing.kernel"
+    reads = "inputs"
+
+    def prepare(self, drawn: Any, problem: Problem) -> dict[str, Tensor]:
+        data = problem.train
+        root = data.weight.sqrt()
+        gram = _gaussian(data.x, data.x)
+        value, vectors = torch.linalg.eigh(root[:, None] * gram * root)
+        return {
+            "x": data.x,
+            "gram": gram,
+            "root": root,
+            "value": value.clamp_min(0),
+            "vectors": vectors,
+        }
+
+    def start(self, drawn: Any, prepared: dict[str, Tensor], problem: Problem) -> Tensor:
+        return torch.zeros_like(prepared["root"])
+
+    def probe(self, prepared: dict[str, Tensor], x: Tensor) -> Tensor:
+        return _gaussian(x, prepared["x"])
+
+    def predict(self, prepared: dict[str, Tensor], params: Tensor, probe: Tensor) -> Tensor:
+        return probe @ params
+
+    def gradient(
+        self,
+        prepared: dict[str, Tensor],
+        params: Tensor,
+        problem: Problem,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        at = torch.arange(len(params)) if rows is None else rows
+        data = batch_of(problem.train, rows)
+        rest = data.weight * (prepared["gram"][at] @ params - data.y)
+        return torch.zeros_like(params).index_add(0, at, rest)
+
+    def eigensystem(self, prepared: dict[str, Tensor]) -> Eigensystem:
+        return Eigensystem(prepared["value"], prepared["vectors"], 0 * prepared["root"])
+
+    def spectrum(
+        self,
+        prepared: dict[str, Tensor],
+        params: Tensor,
+        problem: Problem,
+        kernel: str,
+        points: str,
+    ) -> Spectrum:
+        def seen(values: Tensor) -> Tensor:
+            return prepared["vectors"].mT @ (prepared["root"] * values)
+
+        data, fitted = problem.train, prepared["gram"] @ params
+        outside = torch.zeros_like(problem.noise)
+        return Spectrum(prepared["value"], seen(data.truth), seen(fitted), seen(data.y), outside)
+
+    def basis(self, prepared: dict[str, Tensor], params: Tensor) -> Tensor:
+        return prepared["vectors"]
+
+    def gram(self, prepared: dict[str, Tensor], params: Tensor, x: Tensor, kernel: str) -> Tensor:
+        return _gaussian(x, x)
+
+
+def _gaussian(x: Tensor, z: Tensor) -> Tensor:
+    """exp(−‖x − z‖²/2), (n, k)."""
+    return torch.exp(-0.5 * (x[:, None, :] - z[None, :, :]).square().sum(-1))
+
+
+@frozen(kw_only=True)
+class SequenceModel(Model):
+    """Fixed features on a sequence, eigenvalues 1/j: θ_j(t) = (1 − e^{−t/j}) z_j."""
+
+    name = "testing.sequence-model"
+    spectrum_of = "population"
+
+    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
+        return torch.zeros_like(problem.train.x)
+
+    def predict(self, prepared: Any, params: Tensor, probe: Tensor) -> Tensor:
+        return params
+
+    def gradient(
+        self, prepared: Any, params: Tensor, problem: Problem, rows: Tensor | None = None
+    ) -> Tensor:
+        return (params - problem.train.y) / problem.train.x
+
+    def flow(self, fit: Fit, last: Tensor, since: float, times: Many[float]) -> Tensor:
+        rate, y = 1 / fit.problem.train.x, fit.problem.train.y
+        return torch.stack([-torch.expm1(-rate * t) * y for t in times])
+
+    def spectrum(
+        self, prepared: Any, params: Tensor, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        data, outside = problem.train, torch.zeros_like(problem.noise)
+        return Spectrum(1 / data.x, data.truth, params, data.y, outside)
+
+    def basis(self, prepared: Any, params: Tensor) -> Tensor:
+        return torch.eye(len(params), dtype=params.dtype)
+
+
+# --- optimizers -----------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class NumericFlow(Optimizer):
+    """Gradient flow by adaptive integration, for every model with a gradient."""
+
+    name = "testing.numeric-flow"
+    batching = "batch"
+    needs = ("gradient",)
+
+    rtol: float = parameter(1e-9, help="relative tolerance", gt=0)
+    atol: float = parameter(1e-12, help="absolute tolerance", gt=0)
+
+    def start(self, fit: Fit) -> Any:
+        return begin(flatten(fit.start))
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        def field(flat: Tensor) -> Tensor:
+            params = unflatten(fit.start, flat)
+            return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
+
+        path = integrate(field, carry, since, times, rtol=self.rtol, atol=self.atol)
+        return Advance(path.state, unflatten(fit.start, path.states))
+
+
+@frozen(kw_only=True)
+class ExactFlow(Optimizer):
+    """The model's own closed form."""
+
+    name = "testing.exact-flow"
+    batching = "batch"
+    needs = ("flow",)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        params = fit.model.flow(fit, carry, since, times)
+        return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
+
+
+@frozen(kw_only=True)
+class FilterFlow(Optimizer):
+    """Gradient flow as a filter on the model's eigensystem."""
+
+    name = "testing.filter-flow"
+    batching = "batch"
+    needs = ("eigensystem",)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        return Advance(carry, filtered(fit, "flow", times))
+
+    def leverage(self, fit: Fit, times: Many[float]) -> Tensor:
+        return smoother_diagonal(fit, "flow", times)
+
+
+FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), NumericFlow())
