@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
 BOOTSTRAPS = 400
 
@@ -29,6 +28,8 @@ def mean_interval(values: xr.DataArray, level: float = 0.95, dim: str = "replica
 
     Limits are NaN where fewer than two replicates are there.
     """
+    from scipy import stats  # costs most of a second, and much is done here without
+
     values = _bare(values)
     count = values.notnull().sum(dim)
     mean = values.mean(dim)

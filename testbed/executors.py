@@ -8,40 +8,60 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from testbed.cells import STATUS, Cell, CellResult
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 TRIES = 2  # a cell whose worker died is tried once more, in a fresh one
 
 
 def serial(cells: Sequence[Cell]) -> Iterator[CellResult]:
     """Run cells one after another in this process."""
+    import torch
+
     from testbed.execute import PreparationCache
 
     cache = PreparationCache()
-    for cell in cells:
-        yield _execute(cell, cache)
+    threads = torch.get_num_threads()
+    try:
+        for cell in cells:
+            yield _execute(cell, cache)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _execute(cell: Cell, cache: Any) -> CellResult:
     import torch
-    from threadpoolctl import threadpool_limits
 
     from testbed.execute import execute_cell
 
     threads = (os.cpu_count() or 1) if cell.model.threads == "all" else 1
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    with threadpool_limits(threads, user_api="blas"):
+    with _libraries(len(sys.modules)).limit(limits=threads, user_api="blas"):
         return execute_cell(cell, cache)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The process's thread pools. Looking for them takes 4 ms, more than a small cell: it is done
+    again only when modules, and with them perhaps libraries, have been loaded since.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def failed(cell: Cell, error: str, seconds: float) -> CellResult:
@@ -163,6 +183,7 @@ class _Worker:
 
 def _work(pipe: Connection) -> None:
     """What a worker does: cells in, results out, until the pipe is closed."""
+
     from testbed.execute import PreparationCache
 
     cache = PreparationCache()

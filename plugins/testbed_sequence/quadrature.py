@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from testbed_sequence.diagonal_flow import coordinate_estimate, keep_pages
@@ -109,6 +108,8 @@ def _splined(truth: Array, eigenvalue: Array, problem: _Problem) -> Array | None
     even = np.searchsorted(place, np.linspace(place[0], place[-1], SAMPLES))
     chosen = np.unique(np.concatenate([even.clip(max=len(place) - 1), [0, len(place) - 1]]))
     risk = coordinate_risk(truth[chosen], eigenvalue[chosen], problem)
+    from scipy.interpolate import CubicSpline  # costs start-up time wherever it is not needed
+
     spline = CubicSpline(place[chosen], np.log(np.maximum(risk, np.finfo(float).tiny)))
     others = np.setdiff1d(np.arange(len(place)), chosen)
     checked = others[np.linspace(0, len(others) - 1, CHECKS).astype(int)]

@@ -9,19 +9,35 @@ reached to rounding, noticed, and kept without further work.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
 
 import torch
-from scipy.integrate import DOP853
 from torch import Tensor
 
 Field = Callable[[Tensor], Tensor]  # (replicates, size) → (replicates, size), autonomous
 Rate = Callable[[Tensor], Tensor]  # (replicates, size) → (replicates,), bound of the fastest rate
 
-STAGES = torch.from_numpy(DOP853.A.copy())  # (12, 12)
-WEIGHTS = torch.from_numpy(DOP853.B.copy())  # (12,)
-ERRORS = torch.from_numpy(DOP853.E5.copy()), torch.from_numpy(DOP853.E3.copy())  # (13,) each
 STABLE = 3.0  # largest step × rate; the method's real stability ends near 6
 MOST_STEPS = 200_000
+
+
+class Tableau(NamedTuple):
+    """Coefficients of the method."""
+
+    stages: Tensor  # (12, 12)
+    weights: Tensor  # (12,)
+    fifth: Tensor  # (13,) of the error of order 5
+    third: Tensor  # (13,) of the error of order 3
+
+
+@cache
+def tableau() -> Tableau:
+    """SciPy's; imported on the first use, for that takes most of a second."""
+    from scipy.integrate import DOP853
+
+    parts = (DOP853.A, DOP853.B, DOP853.E5, DOP853.E3)
+    return Tableau(*(torch.from_numpy(part.copy()) for part in parts))
 
 
 def integrate(
@@ -106,16 +122,16 @@ def dormand_prince(
     field: Field, y: Tensor, slope: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     """One step of every row: new state, new slope, and the errors of orders 5 and 3, ``(r, n)``."""
-    width = step[:, None]
+    width, (stages, weights, *errors) = step[:, None], (part.to(y) for part in tableau())
     slopes = y.new_empty(13, *y.shape)
     slopes[0] = slope
     flat = slopes.view(13, -1)
     for stage in range(1, 12):
-        change = (STAGES[stage, :stage].to(y) @ flat[:stage]).view_as(y)
+        change = (stages[stage, :stage] @ flat[:stage]).view_as(y)
         slopes[stage] = field(torch.addcmul(y, width, change))
-    new = torch.addcmul(y, width, (WEIGHTS.to(y) @ flat[:12]).view_as(y))
+    new = torch.addcmul(y, width, (weights @ flat[:12]).view_as(y))
     slopes[12] = field(new)
-    fifth, third = ((error.to(y) @ flat).view_as(y) * width for error in ERRORS)
+    fifth, third = ((error @ flat).view_as(y) * width for error in errors)
     return new, slopes[12], (fifth, third)
 
 

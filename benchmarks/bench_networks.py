@@ -1,6 +1,6 @@
 """Two-layer networks against peers, side by side in one run; prints a Markdown table.
 
-    python benchmarks/networks.py [--steps 1000] [--peer-python /path/to/python/with/jax]
+    python benchmarks/bench_networks.py [--steps 1000] [--peer-python /path/to/python/with/jax]
 
 Training: 32 replicates of a two-layer ReLU network, d = 20, n = 500, full-batch gradient descent in
 single precision, against a Python loop of torch modules with autograd and optim.SGD and, through

@@ -1,0 +1,96 @@
+"""Run the shipped scenarios at the size of their sources and write docs/results.md.
+
+    python benchmarks/verify [NAME …] [--folder runs/verify]
+
+Runs resume: what was computed before is kept. With names, only these scenarios are shown, on the
+terminal. Exit code 1 if a row fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+import sequences  # noqa: E402
+import xarray as xr  # noqa: E402
+from rows import Row, markdown  # noqa: E402
+from side_by_side import conditions  # noqa: E402
+
+import testbed  # noqa: E402
+
+
+class Check(NamedTuple):
+    """A scenario, what is set for the published size, and what is looked at."""
+
+    scenario: str
+    rows: Callable[[xr.DataTree], list[Row]]
+    overrides: tuple[str, ...] = ()
+
+
+CHECKS = [
+    Check("adaptivity-rates", sequences.adaptivity_rates, ("replicates=64",)),
+    Check("eigenvalue-learning", sequences.eigenvalue_learning),
+    Check("feature-alignment", sequences.feature_alignment),
+    Check("span-profile", sequences.span_profile),
+    Check("span-depth", sequences.span_depth),
+    Check("span-depth-ablation", sequences.span_depth_ablation),
+    Check("span-alignment", sequences.span_alignment),
+    Check("span-alignment-logarithmic", sequences.span_alignment),
+]
+HEAD = """# Results
+
+What the shipped scenarios find beside what is published or derived. Written by `make verify`, which
+runs every scenario below at the size of its source; a row that fails makes it exit with 1.
+Intervals are 95% and, for slopes at the best stopping time, include the choice of that time.
+"""
+
+
+def verified(check: Check, folder: Path) -> tuple[str, bool]:
+    """A section of the page, and whether all its rows hold."""
+    print(f"{check.scenario} …", file=sys.stderr, flush=True)
+    begun = time.perf_counter()
+    tree = testbed.run(
+        ROOT / "scenarios" / f"{check.scenario}.toml",
+        folder=folder / check.scenario,
+        overrides=list(check.overrides),
+    )
+    spent = time.perf_counter() - begun
+    rows = check.rows(tree)
+    settings = "".join(f" --set {text}" for text in check.overrides)
+    command = f"testbed run scenarios/{check.scenario}.toml{settings}"
+    head = f"## {tree.attrs['title']}\n\n`{command}`: {spent:.0f} s."
+    return f"{head}\n\n{markdown(rows)}\n", all(row.holds for row in rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="scenarios; all unless given")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "verify")
+    options = parser.parse_args()
+    unknown = set(options.names) - {check.scenario for check in CHECKS}
+    if unknown:
+        parser.error(
+            f"found {', '.join(unknown)}; expected {', '.join(c.scenario for c in CHECKS)}"
+        )
+    chosen = [check for check in CHECKS if not options.names or check.scenario in options.names]
+    sections, verdicts = zip(*(verified(check, options.folder) for check in chosen), strict=True)
+    below = conditions("torch", "numpy", "scipy", "xarray")
+    page = "\n".join(
+        [HEAD, *sections, f"Measured with {below}; a run that resumes takes less time.\n"]
+    )
+    if options.names:
+        print("\n".join(sections))
+    else:
+        (ROOT / "docs" / "results.md").write_text(page, encoding="utf-8")
+    return 0 if all(verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
