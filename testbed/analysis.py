@@ -133,12 +133,20 @@ def paired_difference(one: xr.DataArray, other: xr.DataArray, level: float = 0.9
     ValueError if the coordinates differ: xarray would return an empty result without a word.
     """
     for dim in set(one.dims) & set(other.dims):
-        if not one[dim].equals(other[dim]):
+        if not np.array_equal(one[dim].values, other[dim].values):
             raise ValueError(
                 f"found different coordinates along {dim!r}, expected equal ones; select common "
                 "values first, for times with .sel(time=…, method='nearest')"
             )
-    return mean_interval(_bare(one) - _bare(other), level)
+    return mean_interval(_plain(one) - _plain(other), level)
+
+
+def _plain(values: xr.DataArray) -> xr.DataArray:
+    """Without attributes and scalar coordinates: what two estimators differ in is no coordinate of
+    their difference.
+    """
+    scalar = [name for name, coordinate in values.coords.items() if not coordinate.dims]
+    return _bare(values).drop_vars(scalar)
 
 
 def crossing_time(values: xr.DataArray, threshold: float) -> xr.DataArray:

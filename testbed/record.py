@@ -85,13 +85,23 @@ class _Group:
         data: dict[str, xr.Variable] = {}
         for name, owners in self._names().items():
             self._add(name, owners, data)
-        return xr.Dataset(data | self._reasons() | self._statuses(), coords=coordinates)
+        variables = data | self._reasons() | self._statuses()
+        return xr.Dataset(variables, coords=coordinates, attrs=self._omissions())
+
+    def _omissions(self) -> dict[str, str]:
+        """What was asked for and is not measured here, and why, a line each."""
+        lines = [
+            f"{one.what}: {one.reason}"
+            for one in self.plan.omissions
+            if one.estimator == self.estimator.name
+        ]
+        return {"omitted": "\n".join(lines)} if lines else {}
 
     # --- coordinates --------------------------------------------------------------------------
 
     def _coordinates(self) -> dict[str, Any]:
         coordinates: dict[str, Any] = {
-            "replicate": ("replicate", np.arange(self.replicates), {"long_name": "replicate"}),
+            "replicate": ("replicate", np.arange(self.replicates), {"long_name": "replicate", "units": "1"}),
             "time": ("time", np.array(self.estimator.times), TIME),
         }
         for dim in self.estimator.dims:
@@ -102,7 +112,7 @@ class _Group:
         for name, scalar in self.estimator.fixed.items():
             labels = {"long_name": scalar.long_name or name, "units": scalar.units}
             coordinates[name] = ((), scalar.value, labels)
-        coordinates["seed"] = ((), self.plan.scenario.seed, {"long_name": "scenario's seed"})
+        coordinates["seed"] = ((), self.plan.scenario.seed, {"long_name": "scenario's seed", "units": "1"})
         return coordinates | self._auxiliary(coordinates)
 
     def _auxiliary(self, taken: Mapping[str, Any]) -> dict[str, Any]:

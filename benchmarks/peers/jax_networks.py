@@ -1,4 +1,4 @@
-"""The peers' side of benchmarks/networks.py; runs in an interpreter with jax, prints JSON.
+"""The peers' side of benchmarks/bench_networks.py; runs in an interpreter with jax, prints JSON.
 
 Imports nothing of testbed: only jax, numpy and, for `kernel`, neural_tangents.
 """

@@ -13,6 +13,7 @@ from testbed.figures.paths import paths
 from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
 from testbed.figures.style import styled
+from testbed.figures.sweeps import sweeps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,6 +25,7 @@ KINDS: dict[str, Drawing] = {
     "learning-curves": learning_curves,
     "spectra": spectra,
     "profiles": profiles,
+    "sweeps": sweeps,
 }
 
 
@@ -33,7 +35,8 @@ def draw_figures(tree: xr.DataTree, folder: str | Path, specs: Iterable[Any] = (
     `specs` are the scenario's `[[figure]]` tables (kind and options); without any, every kind that
     the result has data for is drawn. Kinds: paths (variables against time), learning-curves (risk
     at the best stopping time against a sweep), spectra (learned eigenvalues with the truth),
-    profiles (variables along their own dimension).
+    profiles (variables along their own dimension), sweeps (what was measured at one time only,
+    against a sweep).
     """
     wanted = [(spec.kind, dict(spec.options)) for spec in specs] or [(kind, {}) for kind in KINDS]
     folder = Path(folder)

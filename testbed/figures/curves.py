@@ -16,6 +16,7 @@ from testbed.figures.style import (
     panels,
     sweep_axis,
     sweep_points,
+    titled,
     words,
 )
 
@@ -41,6 +42,7 @@ def learning_curves(
     if not groups:
         return
     figure, (left, right) = panels(2)
+    figure.set_figwidth(figure.get_figwidth() + 2.5)  # for the legend beside them
     for number, name, values in groups:
         _curves(left, right, number, name, values, along)
     for ax, label in (
@@ -49,8 +51,8 @@ def learning_curves(
     ):
         ax.set(yscale="log", ylabel=label)
         sweep_axis(ax, groups[0][2][along].values, along)
-        ax.legend()
-    figure.suptitle(title or str(tree.attrs.get("title", "")))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right center")
+    titled(figure, title or str(tree.attrs.get("title", "")))
     yield f"{of}-against-{along}", figure
 
 
@@ -76,4 +78,4 @@ def _curves(
         )  # fmt: skip
         line = np.exp(float(fits.intercept.sel(point))) * x**mid
         left.plot(x, line, color=colour, ls=dash, lw=1)
-        right.plot(x, best.time, ls=dash, label=label, **style)
+        right.plot(x, best.time, ls=dash, **style)

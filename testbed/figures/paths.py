@@ -14,15 +14,18 @@ from testbed.analysis import mean_interval, oracle
 from testbed.figures.style import (
     COLOURS,
     DASHES,
+    PANELS,
     axis_label,
+    legends,
+    log_axis,
     log_time,
-    log_values,
     panels,
     sweep_points,
+    titled,
     words,
 )
 
-PANELS, LINES = 6, 6
+LINES = 6
 LEFT_OUT = ("evaluations", "time_reached")
 
 
@@ -52,7 +55,7 @@ def _variables(tree: xr.DataTree) -> list[str]:
 def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
     jobs = []
     for number, (group, node) in enumerate(tree.children.items()):
-        if name not in node:
+        if name not in node or node.sizes["time"] < 2:
             continue
         dataset = node.to_dataset()
         sweep = [d for d in dataset[name].dims if d not in ("replicate", "time")]
@@ -68,10 +71,10 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
         _panel(ax, dataset, name, None if lines is None else str(lines), number)
         ax.set_title(f"{group}: {words(point)}" if point else group)
     _same_height(axes)
+    legends(figure, axes)
     _name_theories(figure, jobs[0][2], name)
     axes[0].set_ylabel(axis_label(jobs[0][2][name]))
-    note = f" ({len(jobs) - PANELS} more panels left out)" if len(jobs) > PANELS else ""
-    figure.suptitle((title or str(tree.attrs.get("title", name))) + note)
+    titled(figure, title or str(tree.attrs.get("title", name)), len(jobs))
     return figure
 
 
@@ -91,9 +94,7 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
             line = dataset[theory].sel(point)
             ax.plot(own["time"], line, color="black", lw=0.9, alpha=alpha, ls=DASHES[1 + j % 3])
     log_time(ax, values["time"].values)
-    log_values(ax, np.concatenate(shown))
-    if len(points) > 1:
-        ax.legend()
+    log_axis(ax, "y", np.concatenate(shown), 5)
 
 
 def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:

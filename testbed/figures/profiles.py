@@ -10,10 +10,21 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from testbed.figures.style import axis_label, log_time, panels, sweep_points, words
+from testbed.figures.style import (
+    PANELS,
+    axis_label,
+    legends,
+    log_axis,
+    log_time,
+    panels,
+    some,
+    sweep_points,
+    titled,
+    words,
+)
 
-PANELS, LINES = 6, 5
-ALONG_OWN, ALONG_TIME = ("tau",), ("k",)
+LINES = 5
+ALONG_OWN, ALONG_TIME = {"tau": "threshold"}, ("k",)
 
 
 def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str, Figure]]:
@@ -21,7 +32,7 @@ def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str
     for name, own in _variables(tree).items():
         jobs = []
         for group, node in tree.children.items():
-            if name not in node:
+            if name not in node or node.sizes["time"] < 2:
                 continue
             values = node.to_dataset()[name]
             others = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
@@ -36,7 +47,8 @@ def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str
             (_against_own if own in ALONG_OWN else _against_time)(ax, values, own)
             ax.set_title(f"{group}: {words(point)}" if point else group)
         axes[0].set_ylabel(axis_label(jobs[0][1]))
-        figure.suptitle(title or str(tree.attrs.get("title", "")))
+        legends(figure, axes)
+        titled(figure, title or str(tree.attrs.get("title", "")), len(jobs))
         yield name.replace("_", "-"), figure
 
 
@@ -53,18 +65,17 @@ def _variables(tree: xr.DataTree) -> dict[str, str]:
 
 def _against_own(ax: Any, values: xr.DataArray, own: str) -> None:
     times = values["time"].values
-    chosen = np.unique(np.linspace(0, len(times) - 1, LINES).round().astype(int))
+    chosen = some(times, LINES)
     colours = colormaps["viridis"](np.linspace(0, 0.85, len(chosen)))
     for colour, at in zip(colours, chosen, strict=True):
-        ax.plot(values[own], values.isel(time=at), color=colour, label=f"time {times[at]:.3g}")
-    ax.set(xscale="log", yscale="log", xlabel=own)
-    ax.legend()
+        ax.plot(values[own], values.isel(time=at), color=colour, label=f"τ = {times[at]:.4g}")
+    ax.set(xscale="log", yscale="log", xlabel=ALONG_OWN[own])
 
 
 def _against_time(ax: Any, values: xr.DataArray, own: str) -> None:
-    ranks = values[own].values
+    ranks = values[own].values[some(values[own].values, LINES)]
     colours = colormaps["viridis"](np.linspace(0, 0.85, len(ranks)))
     for colour, rank in zip(colours, ranks, strict=True):
         ax.plot(values["time"], values.sel({own: rank}), color=colour, label=f"{own} = {rank:g}")
     log_time(ax, values["time"].values)
-    ax.legend()
+    log_axis(ax, "y", values.values, 30)

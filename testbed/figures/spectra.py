@@ -10,9 +10,18 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from testbed.figures.style import panels, sweep_points, words
+from testbed.figures.style import (
+    PANELS,
+    legends,
+    log_axis,
+    panels,
+    some,
+    sweep_points,
+    titled,
+    words,
+)
 
-PANELS, TIMES = 6, 5
+TIMES = 5
 
 
 def spectra(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str, Figure]]:
@@ -41,7 +50,8 @@ def spectra(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str,
         shown = {"n": dataset["n"].values[()]} if "n" in dataset.coords else {}
         ax.set_title(f"{name}: {words({**shown, **point})}")
     axes[0].set_ylabel("eigenvalue of the learned kernel")
-    figure.suptitle(title or str(tree.attrs.get("title", "")))
+    legends(figure, axes)
+    titled(figure, title or str(tree.attrs.get("title", "")), len(jobs))
     yield "learned-spectrum", figure
 
 
@@ -49,15 +59,15 @@ def _panel(ax: Any, dataset: xr.Dataset) -> None:
     values = dataset["eigenvalue"]
     values = values.mean("replicate") if "replicate" in values.dims else values
     times = values["time"].values
-    chosen = np.unique(np.linspace(0, len(times) - 1, TIMES).round().astype(int))
+    chosen = some(times, TIMES)
     colours = colormaps["viridis"](np.linspace(0, 0.85, len(chosen)))
     for colour, at in zip(colours, chosen, strict=True):
-        label = f"τ = {times[at]:.3g}"
+        label = f"τ = {times[at]:.4g}"
         ax.plot(values["mode"], values.isel(time=at), color=colour, lw=1.2, label=label)
     if "truth_coefficient" in dataset:
         truth = dataset["truth_coefficient"]
         truth = truth.mean("replicate") if "replicate" in truth.dims else truth
         energy = (truth**2).where(truth != 0)
         ax.plot(truth["mode"], energy, "o", ms=3.5, color="#D55E00", label="truth θ*²")
-    ax.set(xscale="log", yscale="log", xlabel="mode j")
-    ax.legend()
+    log_axis(ax, "x", values["mode"].values, 5)
+    ax.set(yscale="log", xlabel="mode j")

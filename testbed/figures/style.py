@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, yellow left out: it vanishes on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+PANELS = 12  # most that a figure has room for
 
 
 @contextmanager
@@ -28,7 +30,9 @@ def styled() -> Iterator[None]:
         "axes.titlesize": 10,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "legend.frameon": False,
+        "legend.frameon": True,  # lines shine through, and labels stay legible above them
+        "legend.framealpha": 0.8,
+        "legend.edgecolor": "none",
         "legend.fontsize": 8.5,
         "lines.linewidth": 1.5,
         "savefig.dpi": 150,
@@ -40,13 +44,46 @@ def styled() -> Iterator[None]:
         yield
 
 
-def panels(count: int, columns: int = 3) -> tuple[Figure, list[Any]]:
-    """A figure with `count` axes in rows of at most `columns`."""
-    columns = min(columns, count)
+def panels(count: int) -> tuple[Figure, list[Any]]:
+    """A figure with `count` axes in rows of three, or of four where there are many."""
+    columns = min(4 if count > 9 else 3, count)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(1.0 + 3.9 * columns, 0.5 + 3.1 * rows))
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     return figure, axes
+
+
+def titled(figure: Figure, title: str, wanted: int = 0) -> None:
+    """The figure's title, in as many lines as its width asks for; it says if of the panels that
+    were `wanted` some had no room.
+    """
+    left_out = wanted - len(figure.axes)
+    note = f" ({left_out} more panels left out)" if left_out > 0 else ""
+    figure.suptitle(textwrap.fill(title + note, int(10 * figure.get_figwidth())))
+
+
+def legends(figure: Figure, axes: list[Any]) -> None:
+    """One legend beside the panels if they all say the same, otherwise one in each."""
+    handles = [axis.get_legend_handles_labels() for axis in axes]
+    labels = [tuple(names) for _, names in handles if names]
+    if len(axes) > 1 and len(set(labels)) == 1:
+        figure.legend(*handles[0], loc="outside right center")
+    else:
+        for axis, (_, names) in zip(axes, handles, strict=True):
+            if len(names) > 1:
+                axis.legend()
+
+
+def some(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of at most `count` values, spread evenly from the first to the last."""
+    return np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
+
+
+def log_axis(axes: Any, which: str, values: np.ndarray, factor: float) -> None:
+    """A logarithmic axis, "x" or "y", where values are positive and span more than a factor."""
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() > 0 and finite.max() > factor * finite.min():
+        axes.set(**{f"{which}scale": "log"})
 
 
 def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, Any]]:
@@ -69,7 +106,7 @@ def axis_label(values: xr.DataArray) -> str:
     """Long name with its unit."""
     name = str(values.attrs.get("long_name", values.name))
     unit = values.attrs.get("units", "1")
-    return name if unit in ("1", "") else f"{name} [{unit}]"
+    return textwrap.fill(name if unit in ("1", "") else f"{name} [{unit}]", 42)
 
 
 def log_time(axes: Any, times: np.ndarray) -> None:
@@ -93,10 +130,3 @@ def sweep_axis(axes: Any, values: np.ndarray, label: str) -> None:
     axes.set_xticks(values[::every], [f"{value:g}" for value in values[::every]])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(label)
-
-
-def log_values(axes: Any, values: np.ndarray) -> None:
-    """A logarithmic value axis where values are positive and span more than a factor of five."""
-    finite = values[np.isfinite(values)]
-    if finite.size and finite.min() > 0 and finite.max() > 5 * finite.min():
-        axes.set_yscale("log")

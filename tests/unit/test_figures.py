@@ -87,3 +87,24 @@ def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
     broken = tree.copy()
     broken["fixed"]["status"][0] = 1
     assert "4 of 12 replicates are failed" in summary(broken)
+
+
+def test_what_was_measured_at_one_time_is_drawn_against_the_sweep(tmp_path):
+    text = SCENARIO.replace("times = { geom = [1.0, 1e3, 9], include = [0.0] }", "times = [10.0]")
+    one = run(read_scenario(text), tmp_path / "run")
+    drawn = {path.stem: path.with_suffix(".svg") for path in draw_figures(one, tmp_path)}
+    assert (
+        {"at-one-time"}
+        <= set(drawn)
+        <= {"at-one-time", "learned-spectrum", "excess_risk-against-n"}
+    )
+    words = drawn["at-one-time"].read_text()
+    assert "fixed" in words and "adaptive, depth = 1" in words
+    assert "least over k" in words  # a variable with ranks is shown at its best rank
+
+
+def test_panels_without_room_are_counted_in_the_title(tmp_path):
+    text = SCENARIO.replace("gamma = 1.5 }", "gamma = { linspace = [1.0, 2.0, 14] } }")
+    many = run(read_scenario(text), tmp_path / "run")
+    (path,) = draw_figures(many, tmp_path, [FigureSpec("spectra", {})])
+    assert "(4 more panels left out)" in path.with_suffix(".svg").read_text()

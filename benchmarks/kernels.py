@@ -1,0 +1,205 @@
+"""Kernel regression side by side: Gram matrix, regularisation path, memory; prints Markdown tables.
+
+    python benchmarks/kernels.py [--n 5000] [--dim 100] [--memory]
+
+Peers that are not installed are left out, and the line below the tables says so. Slow contestants
+run a few ridges and are extrapolated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(Path(__file__).parent)]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from side_by_side import Row, conditions, table, timed  # noqa: E402
+from sklearn.kernel_ridge import KernelRidge  # noqa: E402
+
+from testbed.values import Data, Fit, Problem  # noqa: E402
+from testbed_ntk.gram import cross_matrix, gram_matrix  # noqa: E402
+from testbed_ntk.kernels import Kernel  # noqa: E402
+from testbed_ntk.models import ReluTangent  # noqa: E402
+
+DEPTH = 3
+RIDGES = 50
+MODEL = ReluTangent(depth=DEPTH, first_variance=1.0)
+
+
+def inputs(n: int, dim: int, seed: int = 1) -> torch.Tensor:
+    x = np.random.Generator(np.random.Philox(seed)).standard_normal((n, dim))
+    return torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
+# --- the Gram matrix ------------------------------------------------------------------------------
+
+
+def naive_gram(x: torch.Tensor) -> torch.Tensor:
+    """The recursion on whole matrices, as one writes it down."""
+    sigma = x @ x.T
+    theta = sigma
+    for _ in range(DEPTH):
+        q = sigma.diagonal().sqrt()
+        cosine = (sigma / (q[:, None] * q)).clamp(-1, 1)
+        angle = math.pi - torch.acos(cosine)
+        sigma = q[:, None] * q * (cosine * angle + (1 - cosine**2).sqrt()) / math.pi
+        theta = sigma + angle / math.pi * theta
+    return theta
+
+
+def scikit_ntk_gram(x: torch.Tensor) -> np.ndarray:
+    from skntk import NeuralTangentKernel  # type: ignore[import-not-found]
+
+    found: np.ndarray = NeuralTangentKernel(D=DEPTH, bias=0.0)(x.numpy())
+    return found
+
+
+def neural_tangents_gram() -> Callable[[torch.Tensor], np.ndarray]:
+    import jax  # type: ignore[import-not-found]
+    from neural_tangents import stax  # type: ignore[import-not-found]
+
+    jax.config.update("jax_enable_x64", True)
+    layers = [layer for _ in range(DEPTH) for layer in (stax.Dense(1, 2**0.5), stax.Relu())]
+    kernel = jax.jit(stax.serial(*layers, stax.Dense(1))[2], static_argnames="get")
+    return lambda x: np.asarray(kernel(x.numpy(), None, get="ntk"))
+
+
+def grams(n: int, dim: int) -> str:
+    x = inputs(n, dim)
+    rows = [
+        timed("testbed", lambda: gram_matrix(MODEL.kernel(dim), x), rounds=3),
+        timed("torch, whole matrices", lambda: naive_gram(x), rounds=2),
+    ]
+    if importlib.util.find_spec("skntk"):
+        rows.append(timed("scikit-ntk", lambda: scikit_ntk_gram(x), rounds=2))
+    if importlib.util.find_spec("neural_tangents"):
+        peer = neural_tangents_gram()
+        rows.append(timed("neural-tangents, jitted", lambda: peer(x), rounds=3))
+    errors = [abs(np.diag(np.asarray(row.answer)) / (DEPTH + 1) - 1).max() for row in rows[:2]]
+    same = float((rows[0].answer - rows[1].answer).abs().max())
+    note = (
+        f"Largest relative error of the diagonal: ours {errors[0]:.1e}, whole matrices "
+        f"{errors[1]:.1e}; largest difference of the two {same:.1e}."
+    )
+    work = f"NTK Gram matrix, float64: n = {n}, d = {dim}, {DEPTH} hidden layers"
+    return table(work, rows) + "\n\n" + note
+
+
+# --- the path -------------------------------------------------------------------------------------
+
+
+def problem_of(x: torch.Tensor) -> Problem:
+    noise = np.random.Generator(np.random.Philox(2)).standard_normal(len(x))
+    truth = x[:, 0] * len(x[0]) ** 0.5 + x[:, 1] * x[:, 2] * len(x[0])
+    y = truth + 0.3 * torch.from_numpy(noise)
+    weight = torch.full_like(y, 1 / len(x))
+    data = Data(x, y, truth, weight)
+    return Problem(data, data, torch.tensor(0.09 / len(x)), {})
+
+
+def our_path(route: str, problem: Problem, test: torch.Tensor, times: list[float]) -> torch.Tensor:
+    """Predictions of every ridge at every test point, (ridges, m), Gram matrix included."""
+    model = ReluTangent(depth=DEPTH, first_variance=1.0, route=route)
+    prepared = model.prepare(None, problem)
+    fit = Fit(model, prepared, model.start(None, prepared, problem), problem, None)
+    dual = model.path(fit, "ridge", times)
+    probe = model.probe(prepared, test)
+    assert isinstance(probe, torch.Tensor)
+    return dual @ probe.mT
+
+
+def refits(problem: Problem, test: torch.Tensor, times: list[float]) -> np.ndarray:
+    """KernelRidge on our Gram matrices, one fit for each ridge."""
+    x, n = problem.train.x, len(problem.train.x)
+    kernel: Kernel = MODEL.kernel(x.shape[1])
+    gram, probe = gram_matrix(kernel, x).numpy(), cross_matrix(kernel, test, x).numpy()
+    fits = [
+        KernelRidge(alpha=n / time, kernel="precomputed").fit(gram, problem.train.y.numpy())
+        for time in times
+    ]
+    return np.stack([fit.predict(probe) for fit in fits])
+
+
+def paths(n: int, dim: int, few: int = 4) -> str:
+    x, test = inputs(n, dim), inputs(1000, dim, seed=3)
+    problem, times = problem_of(x), np.geomspace(1.0, 1e4, RIDGES).tolist()
+    some = [times[at] for at in np.linspace(0, RIDGES - 1, few).astype(int)]
+    weighted = gram_matrix(MODEL.kernel(dim), x, problem.train.weight.sqrt())
+    rows: list[Row] = [
+        timed("testbed, Krylov route", lambda: our_path("krylov", problem, test, times), rounds=2),
+        timed("testbed, eigenvalue route", lambda: our_path("eigen", problem, test, times)),
+        timed("torch.linalg.eigh alone", lambda: torch.linalg.eigh(weighted)),
+        timed(
+            "scikit-learn KernelRidge refits",
+            lambda: refits(problem, test, some),
+            share=few / RIDGES,
+        ),
+    ]
+    chosen = [times.index(time) for time in some]
+    exact = rows[3].answer
+    shown = []
+    for row in rows[:2]:
+        gap = row.answer[chosen].numpy() - exact
+        shown.append(f"{(np.linalg.norm(gap, axis=1) / np.linalg.norm(exact, axis=1)).max():.1e}")
+    note = (
+        f"Largest relative error of the predictions against KernelRidge: Krylov {shown[0]}, "
+        f"eigenvalues {shown[1]}. Kernel matrices are ours in every row."
+    )
+    work = f"{RIDGES} ridges, n = {n}, d = {dim}, 1000 test points"
+    return table(work, rows) + "\n\n" + note
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def _peak(route: str, n: int, dim: int, out: multiprocessing.connection.Connection) -> None:
+    """Peak memory of the path beyond what the imports and a small problem took, in matrices."""
+    our_path(route, problem_of(inputs(200, dim)), inputs(50, dim), [1.0, 100.0])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    our_path(route, problem_of(inputs(n, dim)), inputs(1000, dim, seed=3), [1.0, 100.0, 1e4])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    out.send(grown * 1024 / (8 * n * n))
+
+
+def memory(sizes: dict[str, int], dim: int) -> str:
+    context = multiprocessing.get_context("spawn")
+    lines = [
+        "**Peak memory of a path, in n×n matrices**\n",
+        "| route | n | matrices |",
+        "|---|---|---|",
+    ]
+    for route, n in sizes.items():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_peak, args=(route, n, dim, theirs))
+        process.start()
+        lines.append(f"| {route} | {n} | {ours.recv():.2f} |")
+        process.join()
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--n", type=int, default=5000)
+    parser.add_argument("--dim", type=int, default=100)
+    parser.add_argument("--memory", action="store_true", help="also n = 8000 and 20000")
+    options = parser.parse_args()
+    print(grams(options.n, options.dim), paths(options.n, options.dim), sep="\n\n")
+    if options.memory:
+        print("\n" + memory({"eigen": 8000, "krylov": 20_000}, options.dim))
+    absent = [name for name in ("skntk", "neural_tangents") if not importlib.util.find_spec(name)]
+    print("\n" + conditions("torch", "numpy", "scipy", "scikit-learn"))
+    if absent:
+        print(f"Not installed here, and not compared with: {', '.join(absent)}.")
+
+
+if __name__ == "__main__":
+    main()
