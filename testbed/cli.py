@@ -139,14 +139,23 @@ def _show(tree: Any, folder: Path, figures: Any) -> None:
 @main.command()
 @click.argument("file")
 @_SET
+@click.option(
+    "--costs", is_flag=True, help="Try a few replicates, and say how long the whole will take."
+)
 @_explained
-def plan(file: str, overrides: tuple[str, ...]) -> None:
-    """Show what a scenario FILE would do: cells, dimensions, sizes, omissions."""
+def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
+    """Show what a scenario FILE would do: cells, dimensions, sizes, omissions, costs."""
     from testbed.describe import plan_text
     from testbed.runs import checked_plan
     from testbed.scenario import load_scenario
 
-    click.echo(plan_text(checked_plan(load_scenario(_file(file), overrides))))
+    made = checked_plan(load_scenario(_file(file), overrides))
+    found = None
+    if costs:
+        from testbed.costs import costs_of
+
+        found = costs_of(made)
+    click.echo(plan_text(made, found))
 
 
 @main.command()

@@ -6,8 +6,8 @@ import inspect
 import re
 import textwrap
 import typing
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -17,6 +17,9 @@ from testbed.parameters import Parameter, parameter_of
 from testbed.plan import Plan
 from testbed.plugins import Offer, Plugin, Registry
 from testbed.tables import Table
+
+if TYPE_CHECKING:
+    from testbed.costs import Cost
 
 PLURAL = {
     "design": "designs",
@@ -187,8 +190,8 @@ def _number(info: Parameter) -> float:
 # --- plans --------------------------------------------------------------------------------------
 
 
-def plan_text(plan: Plan) -> str:
-    """A plan in words."""
+def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
+    """A plan in words, with what was found by trying it out."""
     scenario = plan.scenario
     made, served = plan.preparations
     lines = [
@@ -209,6 +212,8 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"  measured:  {', '.join(names) or 'nothing'}")
         if theories:
             lines.append(f"  predicted: {', '.join(theories)}")
+        if costs:
+            lines.append(f"  costs:     {costs[estimator.name]}")
         for omission in plan.omissions:
             if omission.estimator == estimator.name:
                 lines.append(f"  without {omission.what}: {omission.reason}")

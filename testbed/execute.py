@@ -139,6 +139,11 @@ def _budget(cell: Cell) -> float:
     return cell.compute.memory * 2**30 / 2
 
 
+def block_length(cell: Cell, count: int, numbers: float) -> int:
+    """Recorded times at once, for `count` replicates that hold so many numbers at each time."""
+    return max(1, min(len(cell.times), int(_budget(cell) / (8 * count * numbers))))
+
+
 def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
     """Join the results of chunks of replicates; sums are added, the rest is concatenated."""
     variables: Arrays = {}
@@ -151,6 +156,20 @@ def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
     return CellResult(
         cell.key, status, variables, parts[0].coordinates, counts, diverged_at=diverged
     )
+
+
+def tried(cell: Cell, count: int) -> tuple[float, float]:
+    """Simulate the cell's first replicates: seconds that took, and bytes the whole cell holds."""
+    some, whole = cell.replicates[:count], len(cell.replicates)
+    started = time.perf_counter()
+    with torch.no_grad():
+        problems = [draw_problem(cell, replicate) for replicate in some]
+        whole = min(whole, _chunk_size(cell, problems[0]))
+        simulation = _Simulation(cell, some, problems, PreparationCache())
+        simulation.run()
+    staying, moving = simulation.held()
+    numbers = staying + moving * block_length(cell, whole, moving)
+    return time.perf_counter() - started, 8 * whole * numbers
 
 
 def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
@@ -217,14 +236,19 @@ class _Simulation:
             diverged_at=self.diverged_at,
         )
 
-    def _blocks(self) -> Iterator[range]:
-        """Positions of recorded times, as many at once as fit into the memory bound."""
+    def held(self) -> tuple[float, float]:
+        """Numbers held for one replicate: those that stay, and those of one recorded time."""
         count, paths = len(self.rngs), [self.main, *self.companions.values()]
         points = self.problem.train.weight.shape[-1] + self.problem.test.weight.shape[-1]
-        numbers = 8 * (sum(floats(path.fit.start) for path in paths) / count + len(paths) * points)
+        moving = sum(floats(path.fit.start) for path in paths) / count + len(paths) * points
         if any("gram" in need for planned in self.cell.metrics for need in planned.needs):
-            numbers += 4 * self.problem.train.weight.shape[-1] ** 2
-        length = max(1, int(_budget(self.cell) / (8 * count * numbers)))
+            moving += self.problem.train.weight.shape[-1] ** 2 / 2
+        staying = floats(self.problem) + sum(floats(path.fit.prepared) for path in paths)
+        return staying / count, 8 * moving  # eight: temporaries of training and measuring
+
+    def _blocks(self) -> Iterator[range]:
+        """Positions of recorded times, as many at once as fit into the memory bound."""
+        length = block_length(self.cell, len(self.rngs), self.held()[1])
         total = len(self.cell.times)
         for at in range(0, total, length):
             yield range(at, min(at + length, total))

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from multiprocessing.connection import Connection, wait
@@ -43,15 +44,22 @@ def serial(cells: Sequence[Cell]) -> Iterator[CellResult]:
 
 
 def _execute(cell: Cell, cache: Any) -> CellResult:
-    import torch
-
     from testbed.execute import execute_cell
 
-    threads = (os.cpu_count() or 1) if cell.model.threads == "all" else 1
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    with _libraries(len(sys.modules)).limit(limits=threads, user_api="blas"):
+    with threads_of(cell.model.threads):
         return execute_cell(cell, cache)
+
+
+@contextmanager
+def threads_of(threads: str) -> Iterator[None]:
+    """The threads that a model's cells are given: "one", or "all" of the machine's."""
+    import torch
+
+    count = (os.cpu_count() or 1) if threads == "all" else 1
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+    with _libraries(len(sys.modules)).limit(limits=count, user_api="blas"):
+        yield
 
 
 @lru_cache(maxsize=1)

@@ -101,7 +101,11 @@ class _Group:
 
     def _coordinates(self) -> dict[str, Any]:
         coordinates: dict[str, Any] = {
-            "replicate": ("replicate", np.arange(self.replicates), {"long_name": "replicate", "units": "1"}),
+            "replicate": (
+                "replicate",
+                np.arange(self.replicates),
+                {"long_name": "replicate", "units": "1"},
+            ),
             "time": ("time", np.array(self.estimator.times), TIME),
         }
         for dim in self.estimator.dims:
@@ -112,7 +116,11 @@ class _Group:
         for name, scalar in self.estimator.fixed.items():
             labels = {"long_name": scalar.long_name or name, "units": scalar.units}
             coordinates[name] = ((), scalar.value, labels)
-        coordinates["seed"] = ((), self.plan.scenario.seed, {"long_name": "scenario's seed", "units": "1"})
+        coordinates["seed"] = (
+            (),
+            self.plan.scenario.seed,
+            {"long_name": "scenario's seed", "units": "1"},
+        )
         return coordinates | self._auxiliary(coordinates)
 
     def _auxiliary(self, taken: Mapping[str, Any]) -> dict[str, Any]:

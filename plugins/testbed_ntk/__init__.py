@@ -1,1 +1,36 @@
-"""Kernels and kernel regression: neural tangent kernels, their flows and spectral filters."""
+"""Kernels and kernel regression: exact NTK, classical kernels, their spectra and their theory."""
+
+from __future__ import annotations
+
+from testbed import hookimpl
+from testbed.components import Model, Theory
+
+
+@hookimpl
+def testbed_models() -> list[type[Model]]:
+    """Kernel regression with neural tangent and classical kernels."""
+    from testbed_ntk import models
+
+    return [
+        models.ReluTangent,
+        models.ReluProcess,
+        models.Laplace,
+        models.Rbf,
+        models.Matern,
+        models.Polynomial,
+        models.DotProduct,
+        models.Torus,
+    ]
+
+
+@hookimpl
+def testbed_theories() -> list[type[Theory]]:
+    """Learning curves, rates and barriers of kernel regression."""
+    from testbed_ntk import theory
+
+    return [
+        theory.DeterministicEquivalent,
+        theory.Rates,
+        theory.LargeDimension,
+        theory.PolynomialBarrier,
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Design, Model, Target, Theory
+from testbed.components import Design, Metric, Model, Target, Theory
 
 if TYPE_CHECKING:
     from testbed.plan import Plan
@@ -43,6 +43,14 @@ def testbed_models() -> list[type[Model]]:
     from testbed_sequence.models.orthogonal import Orthogonal
 
     return [Fixed, Diagonal, Orthogonal]
+
+
+@hookimpl
+def testbed_metrics() -> list[type[Metric]]:
+    """What the flows conserve."""
+    from testbed_sequence.metrics import InvariantDrift
+
+    return [InvariantDrift]
 
 
 @hookimpl

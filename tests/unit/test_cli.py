@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -116,3 +117,13 @@ def test_help_and_import_load_neither_torch_nor_xarray():
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert "Usage" in invoke("--help").output
+
+
+def test_a_plan_can_be_tried_out_and_says_what_it_costs(place):
+    found = invoke("plan", "small.toml", "--costs")
+    assert found.exit_code == 0
+    assert re.search(
+        r"costs: +about [\d.e+-]+ s in one process, [\d.e+-]+ MiB of memory a cell", found.output
+    )
+    assert not (place / "runs").exists()  # nothing is written
+    assert "costs" not in invoke("plan", "small.toml").output

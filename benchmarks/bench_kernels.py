@@ -1,6 +1,6 @@
 """Kernel regression side by side: Gram matrix, regularisation path, memory; prints Markdown tables.
 
-    python benchmarks/kernels.py [--n 5000] [--dim 100] [--memory]
+    python benchmarks/bench_kernels.py [--n 5000] [--dim 100] [--memory]
 
 Peers that are not installed are left out, and the line below the tables says so. Slow contestants
 run a few ridges and are extrapolated.
@@ -15,6 +15,7 @@ import multiprocessing
 import resource
 import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,9 +27,9 @@ from side_by_side import Row, conditions, table, timed  # noqa: E402
 from sklearn.kernel_ridge import KernelRidge  # noqa: E402
 
 from testbed.values import Data, Fit, Problem  # noqa: E402
-from testbed_ntk.gram import cross_matrix, gram_matrix  # noqa: E402
-from testbed_ntk.kernels import Kernel  # noqa: E402
-from testbed_ntk.models import ReluTangent  # noqa: E402
+from testbed_ntk.gram import gram_matrix  # noqa: E402
+from testbed_ntk.models import Rbf, ReluTangent  # noqa: E402
+from testbed_ntk.operator import eigenpairs  # noqa: E402
 
 DEPTH = 3
 RIDGES = 50
@@ -107,8 +108,8 @@ def problem_of(x: torch.Tensor) -> Problem:
 
 
 def our_path(route: str, problem: Problem, test: torch.Tensor, times: list[float]) -> torch.Tensor:
-    """Predictions of every ridge at every test point, (ridges, m), Gram matrix included."""
-    model = ReluTangent(depth=DEPTH, first_variance=1.0, route=route)
+    """Predictions of every ridge at every test point, (ridges, m), all kernel values included."""
+    model = Rbf(route=route)
     prepared = model.prepare(None, problem)
     fit = Fit(model, prepared, model.start(None, prepared, problem), problem, None)
     dual = model.path(fit, "ridge", times)
@@ -118,50 +119,59 @@ def our_path(route: str, problem: Problem, test: torch.Tensor, times: list[float
 
 
 def refits(problem: Problem, test: torch.Tensor, times: list[float]) -> np.ndarray:
-    """KernelRidge on our Gram matrices, one fit for each ridge."""
-    x, n = problem.train.x, len(problem.train.x)
-    kernel: Kernel = MODEL.kernel(x.shape[1])
-    gram, probe = gram_matrix(kernel, x).numpy(), cross_matrix(kernel, test, x).numpy()
-    fits = [
-        KernelRidge(alpha=n / time, kernel="precomputed").fit(gram, problem.train.y.numpy())
-        for time in times
-    ]
-    return np.stack([fit.predict(probe) for fit in fits])
+    """KernelRidge as one uses it, one fit for each ridge."""
+    x, y, n = problem.train.x.numpy(), problem.train.y.numpy(), len(problem.train.x)
+    fits = [KernelRidge(alpha=n / time, kernel="rbf", gamma=0.5).fit(x, y) for time in times]
+    return np.stack([fit.predict(test.numpy()) for fit in fits])
+
+
+def given_refits(problem: Problem, gram: np.ndarray, times: list[float]) -> np.ndarray:
+    """KernelRidge on a kernel matrix that is there for nothing, without predictions."""
+    y, n = problem.train.y.numpy(), len(gram)
+    fits = [KernelRidge(alpha=n / time, kernel="precomputed").fit(gram, y) for time in times]
+    return np.stack([fit.dual_coef_ for fit in fits])
 
 
 def paths(n: int, dim: int, few: int = 4) -> str:
     x, test = inputs(n, dim), inputs(1000, dim, seed=3)
     problem, times = problem_of(x), np.geomspace(1.0, 1e4, RIDGES).tolist()
     some = [times[at] for at in np.linspace(0, RIDGES - 1, few).astype(int)]
-    weighted = gram_matrix(MODEL.kernel(dim), x, problem.train.weight.sqrt())
+    kernel = Rbf().kernel(dim)
+    weighted = gram_matrix(kernel, x, problem.train.weight.sqrt())
+    share = few / RIDGES
     rows: list[Row] = [
-        timed("testbed, Krylov route", lambda: our_path("krylov", problem, test, times), rounds=2),
+        timed("testbed, Krylov route", lambda: our_path("krylov", problem, test, times), rounds=3),
         timed("testbed, eigenvalue route", lambda: our_path("eigen", problem, test, times)),
+        timed("its eigendecomposition alone", lambda: eigenpairs(weighted.clone())),
         timed("torch.linalg.eigh alone", lambda: torch.linalg.eigh(weighted)),
-        timed(
-            "scikit-learn KernelRidge refits",
-            lambda: refits(problem, test, some),
-            share=few / RIDGES,
-        ),
+        timed("KernelRidge refits", lambda: refits(problem, test, some), share=share),
     ]
+    gram = gram_matrix(kernel, x).numpy()
+    rows.append(
+        timed(
+            "KernelRidge refits, kernel matrix given, no predictions",
+            lambda: given_refits(problem, gram, some),
+            share=share,
+        )
+    )
     chosen = [times.index(time) for time in some]
-    exact = rows[3].answer
+    exact = rows[4].answer
     shown = []
     for row in rows[:2]:
         gap = row.answer[chosen].numpy() - exact
         shown.append(f"{(np.linalg.norm(gap, axis=1) / np.linalg.norm(exact, axis=1)).max():.1e}")
     note = (
         f"Largest relative error of the predictions against KernelRidge: Krylov {shown[0]}, "
-        f"eigenvalues {shown[1]}. Kernel matrices are ours in every row."
+        f"eigenvalues {shown[1]}."
     )
-    work = f"{RIDGES} ridges, n = {n}, d = {dim}, 1000 test points"
+    work = f"{RIDGES} ridges, Gaussian kernel, n = {n}, d = {dim}, 1000 test points"
     return table(work, rows) + "\n\n" + note
 
 
 # --- memory ---------------------------------------------------------------------------------------
 
 
-def _peak(route: str, n: int, dim: int, out: multiprocessing.connection.Connection) -> None:
+def _peak(route: str, n: int, dim: int, out: Connection) -> None:
     """Peak memory of the path beyond what the imports and a small problem took, in matrices."""
     our_path(route, problem_of(inputs(200, dim)), inputs(50, dim), [1.0, 100.0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

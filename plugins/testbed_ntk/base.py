@@ -1,0 +1,203 @@
+"""Kernel regression: what all kernels share once their values are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Design, Eigensystem, Model, PopulationSpectrum
+from testbed.errors import UnsuitableError
+from testbed.numerics.filters import spectral_filter
+from testbed.numerics.krylov import krylov_path
+from testbed.parameters import parameter
+from testbed.values import Fit, Problem, Spectrum
+from testbed_ntk.gram import cross_matrix, gram_matrix
+from testbed_ntk.kernels import Kernel
+from testbed_ntk.operator import WeightedGram, columnwise, eigenpairs, nonnegative
+from testbed_ntk.profiles import Profile
+from testbed_ntk.sphere import sphere_spectrum
+
+Prepared = dict[str, Any]  # "root": W^{1/2}; "gram": the WeightedGram of the training points
+LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition is a matter of a second
+RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
+NOT_KRYLOV = ("cutoff",)  # jumps between eigenvalues, which no small space resolves
+
+
+@frozen(kw_only=True)
+class KernelModel(Model):
+    """f_t = k(·, X) α_t from f₀ = 0: α̇ = W(y − Kα), W the loss weights, 1/n for regression.
+
+    With A = W^{1/2} K W^{1/2} = U diag(s) Uᵀ (A = K/n for regression) every filter is
+    α_t = W^{1/2} U φ_t(s) Uᵀ W^{1/2} y. Not offered itself: its subclasses give the kernel.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("arXiv:1806.07572",)
+    reads = "inputs"
+    batching = "loop"
+    threads = "all"
+
+    route: str = parameter(
+        "auto",
+        help='"eigen" factorises, "krylov" builds one Krylov space for each observation and '
+        'factorises where it does not converge; "auto" factorises up to 2048 points',
+        choices=("auto", "eigen", "krylov"),
+    )
+
+    def kernel(self, dim: int) -> Kernel:
+        """The kernel on inputs of `dim` numbers."""
+        raise NotImplementedError
+
+    def profile(self, dim: int) -> Profile | None:
+        """k as a function of the cosine on the unit sphere of R^dim; None where it is none."""
+        return None
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def prepare(self, drawn: Any, problem: Problem) -> Prepared:
+        data = problem.train
+        self._expect_finite(data.x, "training inputs")
+        root = data.weight.sqrt()
+        gram = WeightedGram(self.name, self.kernel(data.x[0].numel()), data.x, root)
+        return {"root": root, "gram": gram}
+
+    def _expect_finite(self, values: Tensor, what: str) -> None:
+        count = int((~torch.isfinite(values)).sum())
+        if count:
+            raise UnsuitableError(
+                f"{self.name}: found {count} numbers among the {what} that are NaN or infinite, "
+                "expected finite ones; mend or leave out these points"
+            )
+
+    def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Tensor:
+        self._expect_finite(problem.train.y, "observations")
+        return torch.zeros_like(problem.train.y)
+
+    def probe(self, prepared: Prepared, x: Tensor) -> Tensor | WeightedGram:
+        gram: WeightedGram = prepared["gram"]
+        if x.shape == gram.x.shape and torch.equal(x, gram.x):
+            return gram  # the training points: their exact, symmetric matrix, held once
+        self._expect_finite(x, "test inputs")
+        return cross_matrix(gram.kernel, x, gram.x)
+
+    def predict(self, prepared: Prepared, params: Tensor, probe: Tensor | WeightedGram) -> Tensor:
+        return probe.values(params) if isinstance(probe, WeightedGram) else probe @ params
+
+    def gradient(
+        self, prepared: Prepared, params: Tensor, problem: Problem, rows: Tensor | None = None
+    ) -> Tensor:
+        """W(Kα − y): minus the velocity of the dual coefficients, not the gradient in them."""
+        data = problem.train
+        rest = prepared["gram"].values(params) - data.y
+        slope = columnwise(data.weight, rest) * rest
+        if rows is None:
+            return slope
+        share = len(data.weight) / len(rows)
+        return torch.zeros_like(slope).index_add(0, rows, share * slope[rows])
+
+    def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Tensor:
+        return self.path(fit, "flow", times)
+
+    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+        """Dual coefficients of one replicate along a filter's path, (times, n) or (times, n,
+        outputs), by the route that this model takes."""
+        gram: WeightedGram = fit.prepared["gram"]
+        y = columnwise(gram.root, fit.problem.train.y) * fit.problem.train.y
+
+        def phi(eigenvalue: Tensor) -> Tensor:
+            return spectral_filter(name, eigenvalue, times, **options)
+
+        found = None
+        if self.by_krylov(len(y)) and name not in NOT_KRYLOV:
+            found = krylov_path(lambda v: gram.matrix() @ v, y, phi)
+        values = _filtered(gram, phi, y) if found is None else found.values
+        return columnwise(gram.root, y) * values
+
+    def by_krylov(self, count: int) -> bool:
+        """Whether paths on this many points are tried in a Krylov space."""
+        return self.route == "krylov" or (self.route == "auto" and count > LARGEST_BY_PAIRS)
+
+    # --- spectra ----------------------------------------------------------------------------------
+
+    def eigensystem(self, prepared: Prepared) -> Eigensystem:
+        value, vectors = prepared["gram"].pairs()
+        return Eigensystem(value, vectors, torch.zeros_like(value))
+
+    def spectrum(
+        self, prepared: Prepared, params: Tensor, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        """Eigenpairs of the kernel under the empirical law of the points, largest first.
+
+        Eigenfunctions are normalised to the weights, Σ w e_j² = 1: at the points e_j = U_j/√w, and
+        a coefficient is Σ w e_j g. As many as there are points, so that nothing is outside.
+        """
+        data = problem.train if points == "train" else problem.test
+        if points == "train":
+            root, (value, vectors) = prepared["root"], prepared["gram"].pairs()
+            fitted = prepared["gram"].values(params)
+        else:
+            root = data.weight.sqrt()
+            value, vectors = eigenpairs(gram_matrix(prepared["gram"].kernel, data.x, root))
+            value = nonnegative(value, self.name)
+            fitted = self.predict(prepared, params, self.probe(prepared, data.x))
+
+        def seen(values: Tensor) -> Tensor:
+            return (vectors.mT @ (columnwise(root, values) * values)).flip(0)
+
+        outside = torch.zeros_like(root[0])
+        return Spectrum(value.flip(0), seen(data.truth), seen(fitted), seen(data.y), outside)
+
+    def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
+        vectors: Tensor = prepared["gram"].pairs()[1]
+        return vectors.flip(1)
+
+    def gram(self, prepared: Prepared, params: Tensor, x: Tensor, kernel: str) -> Tensor:
+        return gram_matrix(prepared["gram"].kernel, x)
+
+    def population_spectrum(self, design: Design) -> PopulationSpectrum:
+        """Eigenvalues under the design's law, by degree, as far as they are known to three digits;
+        `trace` says how much the degrees beyond hold."""
+        profile = self._profile_on(design)
+        found = sphere_spectrum(profile, design_dim(design))
+        last = int(np.flatnonzero(found.error < RELIABLE)[-1]) + 1
+        degree = np.arange(float(last))
+        return PopulationSpectrum(found.eigenvalue[:last], found.multiplicity[:last], degree)
+
+    def trace(self, design: Design) -> float:
+        """∫ k(x, x), the sum of all eigenvalues under the design's law."""
+        profile = self._profile_on(design)
+        return float(profile.value(np.ones(1))[0])
+
+    def _profile_on(self, design: Design) -> Profile:
+        profile = self.profile(design_dim(design)) if design.name == "sphere" else None
+        if profile is None:
+            raise UnsuitableError(
+                f"{self.name}: found the design {design.name}, expected one whose population "
+                f"spectrum is known for this kernel: {self.known_on}"
+            )
+        return profile
+
+    @property
+    def known_on(self) -> str:
+        """The designs that `population_spectrum` knows."""
+        return "sphere"
+
+
+def design_dim(design: Design) -> int:
+    """The dimension of a design's inputs."""
+    return int(getattr(design, "dim", 0))
+
+
+def _filtered(gram: WeightedGram, phi: Any, y: Tensor) -> Tensor:
+    """U φ_t(s) Uᵀ y at every time, (T, n) or (T, n, outputs)."""
+    value, vectors = gram.pairs()
+    weights = phi(value)  # (T, n)
+    coordinates = vectors.mT @ y
+    if y.ndim == 1:
+        return (weights * coordinates) @ vectors.mT
+    scaled = weights[:, :, None] * coordinates  # (T, n, outputs)
+    return vectors @ scaled

@@ -1,0 +1,73 @@
+"""Gram matrices in tiles: memory near one matrix, symmetric to the bit, exact on the diagonal."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from testbed_ntk.kernels import Kernel, Points
+
+TILE = 384  # rows and columns: a tile and its temporaries stay in cache
+
+
+def gram_matrix(kernel: Kernel, x: Tensor, root: Tensor | None = None) -> Tensor:
+    """K(x, x), (n, n); with `root` (n,) the weighted W^{1/2} K W^{1/2}, root = W^{1/2}.
+
+    One triangle of tiles is computed and mirrored; the diagonal comes from the exact inner product
+    of each point with itself, where a matrix product may round.
+
+    >>> from testbed_ntk.kernels import rbf
+    >>> gram_matrix(rbf(1.0), torch.tensor([[0.0], [1.0]]))
+    tensor([[1.0000, 0.6065],
+            [0.6065, 1.0000]])
+    """
+    points = kernel.embed(x)
+    count = points.rows.shape[0]
+    out = points.rows.new_empty(count, count)
+    for top in range(0, count, TILE):
+        i = slice(top, top + TILE)
+        for start in range(top, count, TILE):
+            j = slice(start, start + TILE)
+            tile = _tile(kernel, _part(points, i), _part(points, j), start == top)
+            if root is not None:
+                tile = tile.mul_(root[i, None]).mul_(root[j])
+            if start == top:
+                tile = 0.5 * (tile + tile.mT)  # products are symmetric to rounding only
+            out[i, j] = tile
+            if start > top:
+                out[j, i] = tile.mT
+    return out
+
+
+def cross_matrix(kernel: Kernel, x: Tensor, other: Tensor) -> Tensor:
+    """K(x, other), (m, n)."""
+    left, right = kernel.embed(x), kernel.embed(other)
+    out = left.rows.new_empty(left.rows.shape[0], right.rows.shape[0])
+    for top in range(0, out.shape[0], TILE):
+        i = slice(top, top + TILE)
+        for start in range(0, out.shape[1], TILE):
+            j = slice(start, start + TILE)
+            out[i, j] = _tile(kernel, _part(left, i), _part(right, j), False)
+    return out
+
+
+def _part(points: Points, chosen: slice) -> Points:
+    layers = None if points.layers is None else points.layers[:, chosen]
+    return Points(points.rows[chosen], points.square[chosen], layers)
+
+
+def _tile(kernel: Kernel, left: Points, right: Points, diagonal: bool) -> Tensor:
+    inner = left.rows @ right.rows.mT
+    if diagonal:
+        inner.diagonal().copy_(left.square)
+    return kernel.tile(inner, left, right)
+
+
+def diagonal(kernel: Kernel, x: Tensor) -> Tensor:
+    """k(x, x) at each point, (n,)."""
+    points = kernel.embed(x)
+    values = [
+        _tile(kernel, _part(points, slice(i, i + 1)), _part(points, slice(i, i + 1)), True)
+        for i in range(points.rows.shape[0])
+    ]
+    return torch.cat(values).flatten() if values else points.square

@@ -1,0 +1,221 @@
+"""The kernels that a scenario can name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from testbed.components import Design, PopulationSpectrum
+from testbed.errors import UnsuitableError
+from testbed.parameters import parameter
+from testbed_ntk import kernels, profiles
+from testbed_ntk.base import KernelModel, design_dim
+from testbed_ntk.kernels import Kernel, Layers
+from testbed_ntk.profiles import Profile
+
+FEATURES = 200_000  # of the torus kernel, beyond which they fill the memory
+
+
+@frozen(kw_only=True)
+class ReluNetwork(KernelModel):
+    """Base of the two kernels of infinitely wide ReLU networks; not offered itself.
+
+    Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}.
+    The two-layer network m^{−1/2} Σ a σ(⟨w, x⟩ + b) of standard Gaussian parameters has
+    first_variance = 1, output_variance = 1 and, with a bias b, bias_variance = 1 and
+    output_bias_variance = 0.
+    """
+
+    references = ("arXiv:1806.07572", "arXiv:1711.00165")
+
+    depth: int = parameter(1, help="number L of hidden layers", ge=1)
+    weight_variance: float = parameter(2.0, help="σ_w² of every layer without its own", gt=0)
+    bias_variance: float = parameter(0.0, help="σ_b² of every layer", ge=0)
+    first_variance: float | None = parameter(
+        None,
+        help="factor of ⟨x, x'⟩ in the first layer; weight_variance/d unless given "
+        "(1: the normalised form, for unit inputs)",
+        gt=0,
+    )
+    output_variance: float | None = parameter(
+        None, help="σ_w² of the output layer; weight_variance unless given", gt=0
+    )
+    output_bias_variance: float | None = parameter(
+        None, help="σ_b² of the output layer; bias_variance unless given", ge=0
+    )
+
+    def layers(self, dim: int) -> Layers:
+        """Variances of every layer, from the first to the output."""
+        first = self.weight_variance / dim if self.first_variance is None else self.first_variance
+        output = self.weight_variance if self.output_variance is None else self.output_variance
+        last = self.bias_variance
+        last = last if self.output_bias_variance is None else self.output_bias_variance
+        inner = self.depth - 1
+        return Layers(
+            (first, *(self.weight_variance,) * inner, output),
+            (self.bias_variance, *(self.bias_variance,) * inner, last),
+        )
+
+
+@frozen(kw_only=True)
+class ReluTangent(ReluNetwork):
+    """Neural tangent kernel Θ^L of a fully connected ReLU network."""
+
+    name = "ntk.relu"
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.relu_network(self.layers(dim), tangent=True)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.network_profile(*self.layers(dim), tangent=True)
+
+
+@frozen(kw_only=True)
+class ReluProcess(ReluNetwork):
+    """Covariance Σ^L of the Gaussian process that a wide ReLU network starts as (NNGP kernel)."""
+
+    name = "ntk.nngp"
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.relu_network(self.layers(dim), tangent=False)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.network_profile(*self.layers(dim), tangent=False)
+
+
+@frozen(kw_only=True)
+class Laplace(KernelModel):
+    """exp(−‖x − x'‖/ℓ)."""
+
+    name = "ntk.laplace"
+
+    bandwidth: float = parameter(1.0, help="length ℓ", gt=0)
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.laplace(self.bandwidth)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.matern_profile(0.5, self.bandwidth)
+
+
+@frozen(kw_only=True)
+class Rbf(KernelModel):
+    """exp(−‖x − x'‖²/(2ℓ²))."""
+
+    name = "ntk.rbf"
+
+    bandwidth: float = parameter(1.0, help="length ℓ", gt=0)
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.rbf(self.bandwidth)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.rbf_profile(self.bandwidth)
+
+
+@frozen(kw_only=True)
+class Matern(KernelModel):
+    """Matérn kernel of smoothness ν: with u = √(2ν)‖x − x'‖/ℓ, e^{−u} times 1, 1 + u or
+    1 + u + u²/3 for ν = 0.5, 1.5, 2.5."""
+
+    name = "ntk.matern"
+
+    nu: float = parameter(1.5, help="smoothness ν: 0.5, 1.5 or 2.5")
+    bandwidth: float = parameter(1.0, help="length ℓ", gt=0)
+
+    def __attrs_post_init__(self) -> None:
+        if self.nu not in (0.5, 1.5, 2.5):
+            raise ValueError(f"nu: found {self.nu:g}, expected 0.5, 1.5 or 2.5")
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.matern(self.nu, self.bandwidth)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.matern_profile(self.nu, self.bandwidth)
+
+
+@frozen(kw_only=True)
+class Polynomial(KernelModel):
+    """(scale·⟨x, x'⟩ + offset)^degree."""
+
+    name = "ntk.polynomial"
+
+    degree: int = parameter(2, help="degree", ge=1)
+    scale: float = parameter(1.0, help="factor of the inner product", gt=0)
+    offset: float = parameter(1.0, help="constant added to it", ge=0)
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.polynomial(self.degree, self.scale, self.offset)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.polynomial_profile(self.degree, self.scale, self.offset)
+
+
+@frozen(kw_only=True)
+class DotProduct(KernelModel):
+    """Σ_j a_j ⟨x, x'⟩^j from its coefficients; none may be negative for a kernel in every
+    dimension, and data show a violation as a negative eigenvalue."""
+
+    name = "ntk.dot-product"
+
+    coefficients: tuple[float, ...] = parameter(
+        (1.0, 1.0), help="a₀, a₁, a₂, …: coefficients of the powers of ⟨x, x'⟩"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not any(self.coefficients):
+            raise ValueError(f"coefficients: found {self.coefficients!r}, expected a non-zero one")
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.power_series(self.coefficients)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.series_profile(self.coefficients)
+
+
+@frozen(kw_only=True)
+class Torus(KernelModel):
+    """Σ_m (1 + |m|²)^{−r} e_m(x) e_m(x') on [−1, 1)^d over frequencies |m_i| ≤ M, with
+    e_m = 1, √2cos(π⟨m, x⟩), √2sin(π⟨m, x⟩), m over one of each pair ±m."""
+
+    name = "ntk.torus"
+    references = ("arXiv:2409.00894",)
+
+    smoothness: float = parameter(1.0, help="exponent r of λ_m = (1 + |m|²)^{−r}", gt=0)
+    frequencies: int = parameter(32, help="largest frequency M of a coordinate", ge=1)
+
+    def kernel(self, dim: int) -> Kernel:
+        count = (2 * self.frequencies + 1) ** dim
+        if count > FEATURES:
+            raise UnsuitableError(
+                f"ntk.torus: found {count} features for {self.frequencies} frequencies in "
+                f"dimension {dim}, expected at most {FEATURES}; lower frequencies"
+            )
+        return kernels.torus(dim, self.frequencies, self.smoothness)
+
+    def population_spectrum(self, design: Design) -> PopulationSpectrum:
+        """λ = (1 + |m|²)^{−r} with the number of m of each |m|², which stands as the degree."""
+        shell, count = self._shells(design)
+        return PopulationSpectrum((1.0 + shell) ** -self.smoothness, count, shell)
+
+    def trace(self, design: Design) -> float:
+        shell, count = self._shells(design)
+        return float(((1.0 + shell) ** -self.smoothness * count).sum())
+
+    def _shells(self, design: Design) -> tuple[Any, Any]:
+        if design.name != "torus":
+            self._profile_on(design)
+        single = np.zeros(self.frequencies**2 + 1)
+        single[np.arange(self.frequencies + 1) ** 2] = 2.0
+        single[0] = 1.0
+        counts = np.ones(1)
+        for _ in range(design_dim(design)):
+            counts = np.convolve(counts, single)
+        shell = np.flatnonzero(counts)
+        return shell.astype(float), counts[shell]
+
+    @property
+    def known_on(self) -> str:
+        return "torus"

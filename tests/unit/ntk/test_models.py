@@ -1,0 +1,361 @@
+"""Kernel regression as a component: laws, routes, spectra, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from cells import make_cell, run_cell
+from sklearn.kernel_ridge import KernelRidge
+
+from testbed.cells import STATUS
+from testbed.components import Design, Target
+from testbed.errors import UnsuitableError
+from testbed.execute import PreparationCache, execute_cell
+from testbed.testing import check_component
+from testbed.values import Data, Fit, Problem, Sample
+from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
+from testbed_basics.metrics.spectra import Eigenvalues
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_ntk import models, operator
+from testbed_ntk.gram import gram_matrix
+from testbed_ntk.operator import eigenpairs
+
+EVERY = (
+    models.ReluTangent(depth=2, bias_variance=0.1),
+    models.ReluTangent(route="krylov", first_variance=1.0, output_bias_variance=0.2),
+    models.ReluProcess(depth=3),
+    models.Laplace(bandwidth=2.0),
+    models.Rbf(),
+    models.Matern(nu=2.5),
+    models.Polynomial(degree=3),
+    models.DotProduct(coefficients=(1.0, 0.5, 0.25)),
+    models.Torus(frequencies=4),
+)
+
+
+@frozen(kw_only=True)
+class Cube(Design):
+    """Uniform on the cube [−1, 1)^d."""
+
+    name = "tests.cube"
+    n: int = 40
+    dim: int = 2
+    spoiled: bool = False
+
+    def draw(self, rng):
+        x = rng("inputs").uniform(-1, 1, (self.n, self.dim))
+        x[3, 1] = np.nan if self.spoiled else x[3, 1]
+        test = rng("test").uniform(-1, 1, (30, self.dim))
+        noise = 0.1 * rng("noise").standard_normal(self.n)
+        weight, tested = np.full(self.n, 1 / self.n), np.full(30, 1 / 30)
+        return Sample(x, weight, noise, 0.01 / self.n, test, tested, np.zeros(30))
+
+
+@frozen(kw_only=True)
+class Waves(Target):
+    """Two outputs."""
+
+    name = "tests.waves"
+    outputs: int = 1
+
+    def values(self, drawn, x):
+        one = np.sin(2 * x[:, 0]) + x[:, 1]
+        return one if self.outputs == 1 else np.stack([one, np.cos(x[:, 0])], 1)
+
+    def problem(self, drawn, sample):
+        if self.outputs == 1:
+            return super().problem(drawn, sample)
+        noise = np.stack([sample.noise, -sample.noise], 1)
+        double = sample._replace(noise=noise, test_noise=np.zeros((30, 2)))
+        return super().problem(drawn, double)
+
+
+def fitted(model, n: int = 60, outputs: int = 1, dim: int = 3) -> tuple[Fit, Problem]:
+    rng = np.random.default_rng(3)
+    x = torch.from_numpy(rng.standard_normal((n, dim)))
+    truth = torch.from_numpy(rng.standard_normal((n, outputs))).squeeze(-1)
+    y = truth + 0.1
+    weight = torch.full((n,), 1 / n, dtype=torch.float64)
+    data = Data(x, y, truth, weight)
+    problem = Problem(data, data, torch.tensor(0.0), {})
+    prepared = model.prepare(None, problem)
+    return Fit(model, prepared, model.start(None, prepared, problem), problem, None), problem
+
+
+@pytest.mark.parametrize("model", EVERY, ids=lambda model: model.name)
+def test_it_keeps_the_laws_of_models(model):
+    check_component(model)
+
+
+@pytest.mark.parametrize("model", EVERY, ids=lambda model: model.name)
+def test_gradient_flow_is_explicit_descent_by_small_steps(model):
+    fit, problem = fitted(model)
+    data, gram = problem.train, gram_matrix(model.kernel(3), problem.train.x)
+    step = 0.02 / float(torch.linalg.eigvalsh(gram / len(gram))[-1])
+    dual = torch.zeros_like(data.y)
+    for _ in range(500):  # Heun's method on α̇ = (y − Kα)/n: an error of order step²
+        slope = (data.y - gram @ dual) / len(gram)
+        ahead = (data.y - gram @ (dual + step * slope)) / len(gram)
+        dual = dual + step / 2 * (slope + ahead)
+    flow = model.flow(fit, fit.start, 0.0, [500 * step])[0]
+    gap = gram @ (flow - dual)
+    assert float(gap.norm() / (gram @ flow).norm()) < 1e-4
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_ridge_is_scikit_learns_kernel_ridge_by_both_routes(outputs):
+    times = [0.5, 20.0, 1e3]
+    for route in ("eigen", "krylov"):
+        model = models.ReluTangent(depth=2, route=route)
+        fit, problem = fitted(model, outputs=outputs)
+        gram = gram_matrix(model.kernel(3), problem.train.x).numpy()
+        found = model.path(fit, "ridge", times)
+        for time, dual in zip(times, found, strict=True):
+            peer = KernelRidge(alpha=60 / time, kernel="precomputed").fit(gram, problem.train.y)
+            np.testing.assert_allclose(dual, peer.dual_coef_, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["flow", "ridge", "iterated-ridge", "descent", "cutoff"])
+def test_both_routes_of_a_path_agree(name):
+    options = {"learning_rate": 0.1} if name == "descent" else {"qualification": 3.0}
+    times = np.geomspace(0.1, 1e3, 9).tolist()
+    paths = []
+    for route in ("eigen", "krylov"):
+        model = models.Laplace(route=route)
+        fit, problem = fitted(model, n=90, outputs=2)
+        dual = model.path(fit, name, times, **options)
+        probe = model.probe(fit.prepared, problem.train.x[:20])
+        paths.append(torch.stack([model.predict(fit.prepared, own, probe) for own in dual]))
+    np.testing.assert_allclose(paths[1], paths[0], rtol=1e-6, atol=1e-9)
+
+
+def test_a_large_problem_goes_the_krylov_way_by_itself():
+    model = models.Rbf()
+    assert model.by_krylov(3000) and not model.by_krylov(2000)
+    assert not evolve(model, route="eigen").by_krylov(3000)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_cell_measures_risks_for_one_and_several_outputs(outputs):
+    risks = {}
+    for method in ("auto", "numeric"):
+        found = run_cell(
+            Cube(),
+            Waves(outputs=outputs),
+            models.Matern(bandwidth=2.0),
+            GradientFlow(method=method, rtol=1e-8),
+            [0.0, 1.0, 30.0],
+            [ExcessRisk(), TrainingLoss()],
+        )
+        assert found["excess_risk"].shape == (3, 3)
+        assert (np.diff(found["training_loss"]) < 0).all()
+        risks[method] = found["excess_risk"]
+    np.testing.assert_allclose(risks["auto"], risks["numeric"], rtol=1e-5)
+
+
+def test_closed_and_stepped_descent_agree():
+    found = [
+        run_cell(
+            Cube(),
+            Waves(),
+            models.ReluTangent(first_variance=1.0),
+            GradientDescent(learning_rate=0.5, method=method),
+            [0.5, 20.0],
+            [ExcessRisk()],
+        )["excess_risk"]
+        for method in ("auto", "stepped")
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+
+
+def test_one_factorisation_serves_a_group_of_cells(monkeypatch):
+    made = []
+
+    def counted(matrix):
+        made.append(len(matrix))
+        return eigenpairs(matrix)
+
+    monkeypatch.setattr(operator, "eigenpairs", counted)
+    cache, model = PreparationCache(), models.Laplace()
+    risks = []
+    for optimizer in (GradientFlow(), GradientDescent(learning_rate=0.1), GradientFlow()):
+        own = make_cell(
+            Cube(), Waves(), model, optimizer, [1.0, 5.0], [ExcessRisk(), TrainingLoss()],
+            replicates=1,
+        )  # fmt: skip
+        risks.append(execute_cell(own, cache).variables["training_loss"])
+    assert made == [40]
+    np.testing.assert_array_equal(risks[0], risks[2])  # whatever was cached before
+
+
+def test_what_was_asked_first_changes_no_number():
+    first, second = (fitted(models.ReluProcess())[0].prepared["gram"] for _ in range(2))
+    dual = torch.linspace(-1, 1, 60, dtype=torch.float64)
+    before = first.values(dual)
+    value, vectors = second.pairs()
+    assert torch.equal(second.values(dual), before)
+    assert torch.equal(first.pairs()[0], value) and torch.equal(first.pairs()[1], vectors)
+
+
+def test_the_spectrum_is_that_of_the_empirical_law():
+    model = models.ReluProcess()
+    fit, problem = fitted(model)
+    data = problem.train
+    dual = model.flow(fit, fit.start, 0.0, [5.0])[0]
+    seen = model.spectrum(fit.prepared, dual, problem, "features", "train")
+    gram = gram_matrix(model.kernel(3), data.x)
+    exact = np.linalg.svd(gram.numpy() / 60, compute_uv=False)  # largest first
+    np.testing.assert_allclose(seen.eigenvalue, exact, rtol=1e-9, atol=1e-14)
+    # Parseval under the weights, and the estimate's filter
+    for own, values in ((seen.truth, data.truth), (seen.estimate, gram @ dual)):
+        assert float(own.square().sum()) == pytest.approx(float(values.square().mean()))
+    kept = -torch.expm1(-5.0 * seen.eigenvalue) * seen.observed
+    np.testing.assert_allclose(seen.estimate, kept, atol=1e-10)
+    basis = model.basis(fit.prepared, dual)
+    np.testing.assert_allclose(basis.T @ (data.truth / 60**0.5), seen.truth, atol=1e-12)
+    # the same points as test points: another factorisation, the same coefficients up to sign
+    again = model.spectrum(fit.prepared, dual, problem, "features", "test")
+    np.testing.assert_allclose(again.eigenvalue, seen.eigenvalue, atol=1e-12)
+    np.testing.assert_allclose(again.estimate.abs(), seen.estimate.abs(), atol=1e-8)
+
+
+def test_eigenvalues_are_a_metric_as_on_sequences():
+    found = run_cell(
+        Cube(),
+        Waves(),
+        models.Torus(smoothness=1.0, frequencies=3),
+        GradientFlow(),
+        [1.0],
+        [Eigenvalues()],
+    )
+    value = found["eigenvalue"][:, 0]
+    assert value.shape == (3, 40) and (np.diff(value) <= 0).all() and (value >= 0).all()
+
+
+@pytest.mark.parametrize("points", ["train", "test"])
+def test_spectra_are_there_on_the_krylov_route_too(points):
+    metric, found = Eigenvalues(points=points), []
+    for route in ("eigen", "krylov"):
+        model = models.Laplace(route=route)
+        found.append(run_cell(Cube(), Waves(), model, GradientFlow(), [1.0, 2.0], [metric]))
+    np.testing.assert_array_equal(found[0]["eigenvalue"], found[1]["eigenvalue"])
+    assert found[0]["eigenvalue"].shape == (3, 2, {"train": 40, "test": 30}[points])
+
+
+# --- population spectra ---------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Law(Design):
+    name = "tests.law"
+    dim: int = 2
+
+
+def test_torus_eigenvalues_count_every_frequency_once():
+    design = type("Torus", (Law,), {"name": "torus"})(dim=2)
+    model = models.Torus(smoothness=1.5, frequencies=6)
+    found = model.population_spectrum(design)
+    axis = np.arange(-6, 7) ** 2
+    shells = (axis[:, None] + axis).ravel()
+    np.testing.assert_array_equal(found.degree, np.unique(shells))
+    np.testing.assert_array_equal(found.multiplicity, np.unique(shells, return_counts=True)[1])
+    np.testing.assert_allclose(found.eigenvalue, (1 + np.unique(shells)) ** -1.5)
+    # ∫ k(x, x) is the kernel's constant diagonal
+    x = torch.tensor([[0.3, -0.8]], dtype=torch.float64)
+    assert model.trace(design) == pytest.approx(float(gram_matrix(model.kernel(2), x)))
+
+
+@pytest.mark.parametrize("model", [models.Laplace(), models.ReluTangent(first_variance=1.0)])
+def test_empirical_eigenvalues_approach_those_of_the_population(model):
+    design = type("Sphere", (Law,), {"name": "sphere"})(dim=3)
+    spectrum = model.population_spectrum(design)
+    x = np.random.default_rng(5).standard_normal((1200, 3))
+    x = torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
+    value = torch.linalg.eigvalsh(gram_matrix(model.kernel(3), x) / 1200).flip(0).numpy()
+    np.testing.assert_allclose(value[0], spectrum.eigenvalue[0], rtol=0.02)
+    np.testing.assert_allclose(value[1:4].mean(), spectrum.eigenvalue[1], rtol=0.03)
+    np.testing.assert_allclose(value[4:9].mean(), spectrum.eigenvalue[2], rtol=0.05)
+    total = (spectrum.eigenvalue * spectrum.multiplicity).sum()
+    assert total == pytest.approx(model.trace(design), rel=5e-3)
+
+
+def test_an_unknown_population_spectrum_says_what_is_known():
+    with pytest.raises(UnsuitableError, match=r"design tests\.law.*sphere"):
+        models.Rbf().population_spectrum(Law())
+    with pytest.raises(UnsuitableError, match=r"design tests\.law.*torus"):
+        models.Torus().population_spectrum(Law())
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def test_an_indefinite_kernel_is_refused_with_its_violation():
+    model = models.DotProduct(coefficients=(1.0, -1.0))
+    result = execute_cell(make_cell(Cube(), Waves(), model, GradientFlow(), [1.0], [ExcessRisk()]))
+    assert (result.status == STATUS["failed"]).all()
+    assert "ntk.dot-product" in result.error and "eigenvalue -" in result.error
+
+
+@pytest.mark.parametrize("coefficients", [(-1.0,), (1.0, -5.0), (-1.0, 0.1)])
+def test_an_indefinite_kernel_is_refused_on_the_krylov_route_too(coefficients):
+    model = models.DotProduct(coefficients=coefficients, route="krylov")
+    fit, _ = fitted(model)
+    with pytest.raises(UnsuitableError, match="positive semidefinite"):
+        model.path(fit, "flow", [1.0])
+
+
+def test_rounding_of_a_low_rank_kernel_is_no_violation():
+    model = models.Polynomial(degree=1)
+    fit, _ = fitted(model, n=200)
+    value = model.eigensystem(fit.prepared).eigenvalue
+    assert float(value.min()) == 0.0 and int((value > 1e-10).sum()) == 4
+
+
+def test_nan_in_the_data_is_named():
+    cell = make_cell(
+        Cube(spoiled=True), Waves(), models.Rbf(), GradientFlow(), [1.0], [ExcessRisk()]
+    )
+    error = execute_cell(cell).error
+    assert "found 1 numbers among the training inputs that are NaN" in error
+    fit, problem = fitted(models.Rbf())
+    broken = problem._replace(train=problem.train._replace(y=problem.train.y * np.nan))
+    with pytest.raises(UnsuitableError, match="60 numbers among the observations"):
+        models.Rbf().start(None, fit.prepared, broken)
+
+
+def test_parameters_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r"found 2, expected 0\.5, 1\.5 or 2\.5"):
+        models.Matern(nu=2.0)
+    with pytest.raises(ValueError, match="expected a non-zero one"):
+        models.DotProduct(coefficients=(0.0, 0.0))
+    with pytest.raises(UnsuitableError, match="lower frequencies"):
+        models.Torus(frequencies=20).kernel(6)
+
+
+def test_images_are_flattened():
+    fit, problem = fitted(models.Laplace(), dim=6)
+    x = problem.train.x.reshape(60, 2, 3)
+    image = problem._replace(train=problem.train._replace(x=x))
+    prepared = models.Laplace().prepare(None, image)
+    assert torch.equal(prepared["gram"].matrix(), fit.prepared["gram"].matrix())
+
+
+def test_float32_is_kept_throughout():
+    model = models.ReluTangent(depth=2)
+    fit, problem = fitted(model)
+    half = Problem(*(Data(*(v.float() for v in d)) for d in problem[:2]), problem.noise, {})
+    prepared = model.prepare(None, half)
+    low = Fit(model, prepared, model.start(None, prepared, half), half, None)
+    found = model.path(low, "ridge", [10.0])
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found, model.path(fit, "ridge", [10.0]), rtol=1e-3, atol=1e-5)
+
+
+def test_points_with_tied_shape_but_other_values_are_not_taken_for_the_training_points():
+    model = models.Rbf()
+    fit, problem = fitted(model)
+    probe = model.probe(fit.prepared, problem.train.x + 1)
+    assert isinstance(probe, torch.Tensor)

@@ -1,0 +1,147 @@
+"""Spectra on the sphere against published values, closed forms, multiprecision and traces."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from testbed_ntk import kernels, profiles
+from testbed_ntk.gram import cross_matrix
+from testbed_ntk.kernels import Layers
+from testbed_ntk.sphere import multiplicities, sphere_spectrum
+
+TWO_LAYER = profiles.network_profile((1.0, 2.0), (0.0, 0.0), True)
+DEEP = profiles.network_profile((1.0, 2.0, 2.0), (0.1, 0.1, 0.1), True)
+
+
+def test_two_layer_ntk_has_its_published_spectrum():
+    found = sphere_spectrum(TWO_LAYER, 3, 8).eigenvalue
+    expected = [0.5, 1 / 3, 0.078125, 0.0, 0.005208333333333, 0.0, 0.00140380859375, 0.0]
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=0)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 10, 100, 10_000])
+def test_the_linear_eigenvalue_is_one_over_d_and_odd_degrees_vanish(dim):
+    found = sphere_spectrum(TWO_LAYER, dim, 12).eigenvalue
+    assert found[1] == pytest.approx(1 / dim, rel=1e-11)
+    assert (found[3::2] == 0).all() and (found[2::2] > 0).all()
+
+
+def test_multiplicities_are_dimensions_of_harmonics():
+    for dim in (2, 3, 7):
+        for k, found in enumerate(multiplicities(dim, 9)):
+            below = math.comb(k + dim - 3, k - 2) if k >= 2 else 0
+            assert found == math.comb(k + dim - 1, k) - below
+    assert np.isfinite(multiplicities(10_000, 60)).all()
+
+
+def by_mpmath(dim: int, degree: int) -> float:
+    """μ_k of DEEP by 40-digit quadrature in the angle."""
+    mpmath.mp.dps = 40
+
+    def kernel(t):
+        q = sigma = theta = None
+        q, sigma = mpmath.mpf("1.1"), t + mpmath.mpf("0.1")
+        theta = sigma
+        for _ in range(2):
+            c = min(max(sigma / q, -1), 1)
+            angle = mpmath.acos(-c)
+            sigma = q * (c * angle + mpmath.sqrt(1 - c * c)) / mpmath.pi + mpmath.mpf("0.1")
+            theta = sigma + angle / mpmath.pi * theta
+            q += mpmath.mpf("0.1")
+        return theta
+
+    half = mpmath.mpf(dim) / 2 - 1
+
+    def value(angle):
+        t = mpmath.cos(angle)
+        harmonic = mpmath.gegenbauer(degree, half, t) / mpmath.gegenbauer(degree, half, 1)
+        return kernel(t) * harmonic * mpmath.sin(angle) ** (dim - 2)
+
+    width = min(mpmath.pi / 2, 16 / mpmath.sqrt(dim))
+    cuts = mpmath.linspace(mpmath.pi / 2 - width, mpmath.pi / 2 + width, 9)
+    constant = mpmath.gamma(half + 1) / (mpmath.sqrt(mpmath.pi) * mpmath.gamma(half + 0.5))
+    return float(constant * mpmath.quad(value, cuts))
+
+
+@pytest.mark.parametrize(
+    ("dim", "degree", "digits"),
+    [(3, 7, 1e-11), (10, 12, 1e-7), (30, 5, 1e-10), (200, 9, 1e-10), (10_000, 6, 1e-10)],
+)
+def test_deep_networks_agree_with_multiprecision(dim, degree, digits):
+    found = sphere_spectrum(DEEP, dim, degree + 1)
+    assert found.eigenvalue[degree] == pytest.approx(by_mpmath(dim, degree), rel=digits)
+    assert found.error[degree] <= digits
+
+
+@pytest.mark.parametrize(("bandwidth", "dim"), [(1.0, 5), (0.5, 50), (2.0, 1000), (1.0, 10_000)])
+def test_gaussian_kernels_have_bessel_spectra(bandwidth, dim):
+    # μ_k = e^{−z} Γ(d/2) (2/z)^{d/2−1} I_{k+d/2−1}(z), z = 1/ℓ² (Minh, Niyogi and Yao 2006)
+    mpmath.mp.dps = 40
+    z, half = mpmath.mpf(1) / mpmath.mpf(bandwidth) ** 2, mpmath.mpf(dim) / 2
+    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim, 31).eigenvalue
+    for k in (0, 1, 2, 7, 30):
+        bessel = mpmath.besseli(k + half - 1, z)
+        exact = mpmath.exp(-z) * mpmath.gamma(half) * (2 / z) ** (half - 1) * bessel
+        assert float(found[k] / exact) == pytest.approx(1.0, rel=1e-11)
+
+
+def test_laplace_in_three_dimensions_is_an_elementary_integral():
+    # μ_k = ½ ∫ e^{−√(2−2t)} P_k(t) dt = ½ ∫_0^2 r e^{−r} P_k(1 − r²/2) dr
+    found = sphere_spectrum(profiles.matern_profile(0.5, 1.0), 3, 6).eigenvalue
+    r, weight = np.polynomial.legendre.leggauss(60)
+    r, weight = 1 + r, weight
+    for k in range(6):
+        harmonic = np.polynomial.legendre.Legendre.basis(k)(1 - r**2 / 2)
+        assert found[k] == pytest.approx(
+            0.5 * (weight * r * np.exp(-r) * harmonic).sum(), rel=1e-11
+        )
+
+
+@pytest.mark.parametrize("dim", [3, 12, 500, 10_000])
+def test_eigenvalues_sum_to_the_trace(dim):
+    profile = profiles.series_profile([0.2, 0.5, 0.0, 0.3, 0.0, 1.0])
+    found = sphere_spectrum(profile, dim, 6)
+    assert (found.eigenvalue * found.multiplicity).sum() == pytest.approx(2.0, rel=1e-12)
+    deep = sphere_spectrum(DEEP, dim)
+    total = (deep.eigenvalue * deep.multiplicity).sum()
+    assert 0.93 < total / DEEP.value(np.ones(1))[0] <= 1.0 + 1e-9
+
+
+def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
+    found = sphere_spectrum(DEEP, 3).eigenvalue
+    k = np.array([150, 300, 599])
+    slope = np.diff(np.log(found[k])) / np.diff(np.log(k))
+    np.testing.assert_allclose(slope, -3.0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "profile"),
+    [
+        (
+            kernels.relu_network(Layers((0.7, 1.5, 2.0), (0.2, 0.0, 0.3)), tangent),
+            profiles.network_profile((0.7, 1.5, 2.0), (0.2, 0.0, 0.3), tangent),
+        )
+        for tangent in (True, False)
+    ]
+    + [
+        (kernels.laplace(0.7), profiles.matern_profile(0.5, 0.7)),
+        (kernels.matern(1.5, 0.7), profiles.matern_profile(1.5, 0.7)),
+        (kernels.matern(2.5, 0.7), profiles.matern_profile(2.5, 0.7)),
+        (kernels.rbf(0.7), profiles.rbf_profile(0.7)),
+        (kernels.polynomial(3, 0.5, 2.0), profiles.polynomial_profile(3, 0.5, 2.0)),
+        (kernels.power_series([1.0, 0.0, 2.0]), profiles.series_profile([1.0, 0.0, 2.0])),
+    ],
+)
+def test_profiles_are_the_kernels_on_the_unit_sphere(kernel, profile):
+    t = np.linspace(-0.99, 0.99, 23)
+    others = torch.from_numpy(np.stack([t, np.sqrt(1 - t * t)], 1))
+    pole = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    np.testing.assert_allclose(cross_matrix(kernel, pole, others)[0], profile.value(t), rtol=1e-12)
+    if profile.coefficients is not None:
+        series = np.polynomial.Polynomial(profile.coefficients)
+        np.testing.assert_allclose(series(t), profile.value(t), rtol=1e-12)

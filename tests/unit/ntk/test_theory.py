@@ -1,0 +1,367 @@
+"""Theories against published check values, brute force and simulation."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from attrs import frozen
+from cells import make_cell, run_cell
+
+from testbed.cells import Compute, PlannedTheory
+from testbed.components import Advance, Optimizer, Target, Theory
+from testbed.execute import execute_cell
+from testbed.numerics.spectral import filtered
+from testbed.testing import check_component
+from testbed_basics.designs.points import Sphere, Torus
+from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_ntk import models, theory
+from testbed_ntk.deterministic_equivalent import Levels, effective_ridge, ridge_errors
+from testbed_ntk.exponents import (
+    best_regularisation,
+    minimax_in_dimension,
+    ridge_in_dimension,
+)
+
+POWERS = np.arange(1.0, 401)
+CHECK = Levels(POWERS**-1.5, np.ones(400), POWERS**-2.0)
+
+
+@frozen(kw_only=True)
+class Harmonics(Target):
+    """Harmonics of degrees 1 and 2 with energies 1 and `second`, and nothing else."""
+
+    name = "tests.harmonics"
+    second: float = 0.5
+
+    def values(self, drawn, x):
+        dim = x.shape[1]
+        quadratic = math.sqrt(dim * (dim + 2)) * x[:, 0] * x[:, 1]
+        return math.sqrt(dim) * x[:, 0] + math.sqrt(self.second) * quadratic
+
+    def expansion(self, drawn, sample):
+        return {"degree": np.array([1.0, 2.0]), "energy": np.array([1.0, self.second])}
+
+
+@frozen(kw_only=True)
+class Source(Target):
+    """Stands for a target in [H]^s."""
+
+    name = "source"
+    smoothness: float = 1.0
+
+    def values(self, drawn, x):
+        return x[:, 0]
+
+
+@frozen(kw_only=True)
+class Plain(Target):
+    name = "tests.plain"
+
+    def values(self, drawn, x):
+        return x[:, 0]
+
+
+@frozen(kw_only=True)
+class Filter(Optimizer):
+    """One of the spectral filters."""
+
+    name = "spectral-filter"
+    batching = "batch"
+    needs: ClassVar[tuple[str, ...]] = ("eigensystem",)
+    filter: str = "ridge"
+    qualification: float = 1.0
+
+    def advance(self, fit, carry, since, times):
+        return Advance(carry, filtered(fit, self.filter, times, qualification=self.qualification))
+
+
+NTK = models.ReluTangent(first_variance=1.0, bias_variance=0.2, output_bias_variance=0.2)
+
+
+def cell(design=None, target=None, model=NTK, optimizer=None, times=(1.0, 10.0), **fields):
+    design = design or Sphere(dim=5, n=100, noise=0.5)
+    return make_cell(
+        design, target or Harmonics(), model, optimizer or Filter(), times, [], **fields
+    )
+
+
+# --- the deterministic equivalent -----------------------------------------------------------------
+
+
+def test_the_check_value_is_met():
+    found = ridge_errors(CHECK, 50, 0.1, 0.3)
+    assert found.kappa == pytest.approx(0.010490549721, rel=1e-9)
+    assert found.test == pytest.approx(0.18713, abs=5e-6)
+
+
+@pytest.mark.parametrize("ridge", [1e-8, 0.1, 30.0])
+def test_the_effective_ridge_solves_its_equation(ridge):
+    kappa = effective_ridge(CHECK, 50, ridge)
+    left = (CHECK.eigenvalue / (CHECK.eigenvalue + kappa)).sum() + ridge / kappa
+    assert left == pytest.approx(50, rel=1e-10)
+
+
+def test_multiplicities_and_a_tail_stand_for_single_modes():
+    single = Levels(np.repeat([1.0, 0.1], [3, 20]), np.ones(23), np.full(23, 0.1))
+    level = Levels(np.array([1.0, 0.1]), np.array([3.0, 20.0]), np.array([0.3, 2.0]))
+    np.testing.assert_allclose(
+        ridge_errors(level, 12, 0.3, 0.2), ridge_errors(single, 12, 0.3, 0.2)
+    )
+    many = Levels(np.array([1.0, 1e-9]), np.array([3.0, 1e8]), np.array([0.3, 0.4]))
+    few = Levels(np.array([1.0]), np.array([3.0]), np.array([0.3]), tail=0.1, outside=0.4)
+    np.testing.assert_allclose(
+        ridge_errors(many, 50, 0.3, 0.2), ridge_errors(few, 50, 0.3, 0.2), rtol=1e-6
+    )
+
+
+def test_limits_of_no_and_of_infinite_ridge():
+    levels = Levels(np.ones(10), np.ones(10), np.full(10, 0.1))
+    plain = ridge_errors(levels, 40, 0.0, 0.5)  # least squares on 10 features: σ² n/(n − p)
+    assert plain.test == pytest.approx(0.25 * 40 / 30) and plain.kappa == 0
+    assert ridge_errors(levels, 40, 1e-9, 0.5).test == pytest.approx(plain.test, rel=1e-6)
+    assert ridge_errors(levels, 40, 1e-9, 0.5).train == pytest.approx(plain.train, rel=1e-6)
+    nothing = ridge_errors(levels, 40, math.inf, 0.5)
+    assert nothing.test == nothing.train == pytest.approx(1.25)
+    assert ridge_errors(levels, 40, 1e9, 0.5).test == pytest.approx(1.25, rel=1e-5)
+
+
+def test_it_agrees_with_ridge_on_gaussian_features():
+    # ridge on z ~ N(0, Λ) with coefficients v: the setting of the equations, by brute force
+    rng, n, ridge, noise = np.random.default_rng(8), 50, 0.1, 0.3
+    root, errors = CHECK.eigenvalue**0.5, []
+    for _ in range(400):
+        z = rng.standard_normal((n, 400))
+        y = z @ POWERS**-1.0 + noise * rng.standard_normal(n)
+        gram = (z * CHECK.eigenvalue) @ z.T
+        dual = np.linalg.solve(gram + ridge * np.eye(n), y)
+        gap = root**2 * (z.T @ dual) - POWERS**-1.0
+        errors.append((gap @ gap + noise**2, ((y - gram @ dual) ** 2).mean()))
+    mean = np.mean(errors, 0)
+    interval = 2 * np.std(errors, 0) / 400**0.5
+    expected = ridge_errors(CHECK, n, ridge, noise)
+    for at, value in enumerate((expected.test, expected.train)):
+        assert abs(mean[at] - value) <= interval[at] + 0.02 * value
+
+
+@pytest.mark.parametrize(
+    ("n", "noise", "model"),
+    [(80, 0.2, NTK), (250, 1.0, NTK), (150, 0.5, models.Laplace()), (120, 0.1, models.Rbf())],
+    ids=["small", "noisy", "laplace", "rbf"],
+)
+def test_it_predicts_simulated_learning_curves(n, noise, model):
+    design = Sphere(dim=5, n=n, noise=noise, n_test=1500)
+    times, replicates = (3.0, 30.0, 300.0), 30
+    found = run_cell(
+        design, Harmonics(), model, Filter(), times, [ExcessRisk(), TrainingLoss()],
+        replicates=replicates,
+    )  # fmt: skip
+    equivalent = theory.DeterministicEquivalent()
+    own = cell(design, Harmonics(), model, times=times)
+    assert equivalent.applies(own) is None
+    predicted = equivalent.predict(own, times)
+    for name in ("excess_risk", "training_loss"):
+        mean = found[name].mean(0)
+        interval = 2.5 * found[name].std(0, ddof=1) / replicates**0.5
+        gap = np.abs(mean - predicted[name])
+        assert (gap <= interval + 0.02 * predicted[name]).all(), (name, mean, predicted[name])
+    np.testing.assert_allclose(predicted["test_error"] - predicted["excess_risk"], noise**2)
+
+
+def test_time_zero_has_learned_nothing():
+    found = theory.DeterministicEquivalent().predict(cell(), (0.0,))
+    assert found["excess_risk"][0] == pytest.approx(1.5)
+    assert found["training_loss"][0] == pytest.approx(0.5 * 1.75)
+
+
+def test_degrees_without_eigenvalue_are_never_learned():
+    spectrum = models.Polynomial(degree=1).population_spectrum(Sphere(dim=5, n=10))
+    levels = theory.levels_of(spectrum, 2.0, {1.0: 1.0, 2.0: 0.5, 900.0: 0.25})
+    assert levels.outside == 0.25 and levels.tail == pytest.approx(0.0, abs=1e-12)
+    assert ridge_errors(levels, 1e6, 0.1, 0.0).test == pytest.approx(0.75, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("tested", "target"),
+    [
+        (theory.DeterministicEquivalent(), Harmonics()),
+        (theory.Rates(), Source()),
+        (theory.LargeDimension(), Source()),
+        (theory.PolynomialBarrier(), Harmonics()),
+    ],
+    ids=lambda own: own.name,
+)
+def test_it_keeps_the_laws_of_theories(tested, target):
+    design = Sphere(dim=5, gamma=1.5, noise=0.5, n_test=9)
+    check_component(tested, design=design, target=target, model=NTK, optimizer=Filter())
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"optimizer": GradientFlow()}, "ridge regression, not flow"),
+        ({"optimizer": Filter(filter="cutoff")}, "ridge regression, not cutoff"),
+        ({"target": Plain()}, "tests.plain does not know its energy"),
+        ({"design": Torus(dim=2, n=50)}, "found the design torus"),
+    ],
+)
+def test_where_it_does_not_apply_it_says_why(changed, reason):
+    assert reason in theory.DeterministicEquivalent().applies(cell(**changed))
+
+
+def test_a_theory_only_cell_in_ten_thousand_dimensions_takes_no_simulation():
+    design = Sphere(dim=10_000, gamma=1.5, noise=0.5)
+    planned = PlannedTheory(theory.DeterministicEquivalent(), {"excess_risk": "risk"})
+    own = cell(design, times=(100.0, 1e6), replicates=0, theories=(planned,), compute=Compute())
+    result = execute_cell(own)
+    assert not result.error
+    # degree 1 is learned from n = d^1.5 ≫ d samples, degree 2 is not
+    assert result.variables["risk"][1] == pytest.approx(0.5, rel=0.2)
+
+
+# --- rates ----------------------------------------------------------------------------------------
+
+
+def test_rates_are_the_best_point_of_the_error_curve():
+    for s in (0.5, 1.0, 3.0):
+        for decay, order in ((1.5, 1.0), (2.0, math.inf), (1.2, 2.0)):
+            theta = np.linspace(0, decay, 200_001)
+            curve = np.minimum(min(s, 2 * order) * theta, 1 - theta / decay)
+            risk, time = best_regularisation(s, decay, order)
+            assert risk == pytest.approx(-curve.max(), abs=1e-4)
+            assert time == pytest.approx(theta[curve.argmax()], abs=1e-4)
+
+
+def test_ridge_saturates_at_smoothness_two():
+    ridge, flow = (best_regularisation(4.0, 1.5, q)[0] for q in (1.0, math.inf))
+    assert ridge == -0.75 and flow == pytest.approx(-6 / 7)
+    assert best_regularisation(2.0, 1.5, 1.0) == best_regularisation(2.0, 1.5, math.inf)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.ReluTangent(depth=2, bias_variance=0.1),
+        models.ReluProcess(bias_variance=0.1),
+        models.Laplace(),
+        models.Matern(nu=1.5),
+        models.Matern(nu=2.5),
+    ],
+    ids=["relu", "nngp", "laplace", "matern-3/2", "matern-5/2"],
+)
+def test_decay_exponents_are_those_of_the_computed_spectrum(model):
+    own = cell(Sphere(dim=3, n=100, noise=0.5), model=model)
+    spectrum = model.population_spectrum(own.design)
+    rank = np.cumsum(spectrum.multiplicity)
+    low, high = 40, min(120, len(rank) - 1)
+    slope = np.log(spectrum.eigenvalue[high] / spectrum.eigenvalue[low])
+    slope /= np.log(rank[high] / rank[low])
+    assert theory.decay_exponent(own) == pytest.approx(-slope, rel=0.05)
+
+
+def test_rates_read_the_cell():
+    own = cell(Sphere(dim=3, n=100, noise=0.5), Source(smoothness=3.0))
+    ridge = theory.Rates().predict(own, own.times)
+    assert ridge["risk_exponent"] == pytest.approx(-0.75)  # s̃ = 2, β = 3/2
+    iterated = cell(
+        own.design, own.target, optimizer=Filter(filter="iterated-ridge", qualification=5.0)
+    )
+    flow = cell(own.design, own.target, optimizer=GradientFlow())
+    for better in (iterated, flow):
+        found = theory.Rates().predict(better, own.times)
+        assert found["risk_exponent"] == pytest.approx(-4.5 / 5.5)
+    torus = cell(Torus(dim=2, n=100, noise=0.5), Source(), models.Torus(smoothness=1.5))
+    assert theory.Rates().predict(torus, own.times)["risk_exponent"] == pytest.approx(-0.6)
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (cell(), r"targets in [H]^s"),
+        (cell(Sphere(dim=3, n=9), Source()), "noise above 0"),
+        (cell(target=Source(), model=models.Rbf()), "decay like a power"),
+        (cell(Torus(dim=2, n=9, noise=1.0), Source()), "ntk.relu on torus are not known"),
+    ],
+)
+def test_where_rates_do_not_apply_they_say_why(own, reason):
+    assert reason in theory.Rates().applies(own)
+
+
+# --- large dimension ------------------------------------------------------------------------------
+
+
+def brute_force_exponent(s: float, gamma: float, flow: bool) -> float:
+    """r by optimising the regularisation d^{−θ} over the levels μ_k ≍ d^{−k}, N_k ≍ d^k.
+
+    Ridge λ = d^{−θ} with its effective value: levels with μ_k ≥ κ are learned; bias² of level k is
+    ‖P_k f*‖² ≍ d^{−ks} times (κ/μ_k)² for ridge, 0 for the flow; variance N_k min(1, (μ_k/κ)²)/n.
+    """
+    best = -math.inf
+    for theta in np.linspace(0, min(gamma, 8), 1601):  # κ = d^{−θ}, κ ≥ 1/n
+        terms = []
+        for k in range(14):
+            learned = theta >= k
+            bias = (-k * s - (2 * (theta - k) if not flow else math.inf)) if learned else -k * s
+            variance = k - gamma + min(0.0, 2 * (theta - k))
+            terms += [bias, variance]
+        best = max(best, -max(terms))
+    return best
+
+
+@pytest.mark.parametrize("s", [0.5, 1.0, 1.5, 2.0, 3.0])
+def test_exponents_in_high_dimension_are_the_best_trade_off(s):
+    for gamma in np.arange(0.3, 5.0, 0.35):
+        assert minimax_in_dimension(s, gamma) == pytest.approx(
+            brute_force_exponent(s, gamma, flow=True), abs=0.01
+        )
+        assert ridge_in_dimension(s, gamma) == pytest.approx(
+            brute_force_exponent(s, gamma, flow=False), abs=0.01
+        )
+
+
+def test_the_plateau_is_flat_and_periodic():
+    values = [minimax_in_dimension(1.0, gamma) for gamma in (1.0, 1.5, 2.0, 3.0, 3.5, 4.0)]
+    assert values == [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
+
+
+def test_large_dimension_reads_the_cell():
+    own = cell(Sphere(dim=20, gamma=2.0, noise=0.5), Source(smoothness=2.0))
+    found = theory.LargeDimension().predict(own, own.times)
+    assert found["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
+    assert found["minimax_exponent"] == pytest.approx(-2.0, abs=1e-3)
+    assert theory.LargeDimension().applies(own) is None
+    odd = cell(own.design, own.target, models.ReluTangent())
+    assert "vanish" in theory.LargeDimension().applies(odd)
+    assert "sphere" in theory.LargeDimension().applies(cell(Torus(dim=2, n=9, noise=1.0), Source()))
+
+
+def test_the_barrier_is_the_energy_beyond_the_learnable_degrees():
+    barrier = theory.PolynomialBarrier()
+    for gamma, expected in ((0.5, 1.5), (1.5, 0.5), (2.5, 0.0)):
+        own = cell(Sphere(dim=10, gamma=gamma))
+        assert barrier.applies(own) is None
+        assert barrier.predict(own, own.times)["barrier"] == pytest.approx(expected)
+    assert "within 0.1 of a whole number" in barrier.applies(cell(Sphere(dim=10, gamma=2.0)))
+    assert "does not know its energy" in barrier.applies(
+        cell(Sphere(dim=10, gamma=1.5), target=Plain())
+    )
+
+
+def test_the_barrier_is_where_the_deterministic_equivalent_goes():
+    # d → ∞ at n = d^1.5: ridge at its best time attains ‖P_{>1} f*‖²
+    gaps = []
+    for dim in (30, 300, 3000):
+        own = cell(Sphere(dim=dim, gamma=1.5), times=np.geomspace(1, 1e8, 30))
+        risk = theory.DeterministicEquivalent().predict(own, own.times)["excess_risk"].min()
+        gaps.append(risk - 0.5)
+    assert abs(gaps[2]) < abs(gaps[1]) < abs(gaps[0]) and abs(gaps[2]) < 0.05
+
+
+def test_every_theory_is_registered():
+    import testbed_ntk
+
+    assert all(issubclass(found, Theory) for found in testbed_ntk.testbed_theories())
+    assert len(testbed_ntk.testbed_models()) == 8
