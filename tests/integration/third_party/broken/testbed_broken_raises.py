@@ -1,0 +1,3 @@
+"""Cannot even be imported."""
+
+raise RuntimeError("a library that it needs is missing")
