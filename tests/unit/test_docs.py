@@ -1,0 +1,79 @@
+"""The pages keep up with the code: hooks and their signatures, examples, links."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from testbed import hookspecs
+from testbed.plugins import load_registry
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+HOOKS = [
+    name
+    for name, value in vars(hookspecs).items()
+    if name.startswith("testbed_") and callable(value)
+]
+
+
+def signature(name: str) -> str:
+    """As the page writes it: `testbed_models() -> list[type[Model]]`."""
+    return name + str(inspect.signature(getattr(hookspecs, name))).replace("'", "")
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_has_a_heading_with_its_signature_and_a_plugin_that_uses_it(name):
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    assert f"\n### `{signature(name)}`\n" in page
+    implementations = getattr(load_registry().manager.hook, name).get_hookimpls()
+    assert implementations, f"no first-party plugin implements {name}"
+    section = page.split(f"### `{signature(name)}`")[1].split("\n#")[0]
+    users = re.findall(r"`(testbed_[a-z]+)`", section)
+    assert {one.plugin.__name__ for one in implementations} & set(users)
+
+
+def test_the_page_of_hooks_describes_no_hook_that_is_gone():
+    headings = re.findall(r"^### `(testbed_\w+)\(", (ROOT / "docs" / "hooks.md").read_text(), re.M)
+    assert headings == HOOKS
+
+
+def test_the_guides_examples_run_in_their_order(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 4
+    (tmp_path / "testbed_guide.py").write_text("\n".join(blocks))  # a module, as a plugin is one
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("testbed_guide")
+    (package,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    assert tomllib.loads(package)["project"]["entry-points"]["testbed.plugins"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_repository(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_readmes_scenario_has_no_mistakes(tmp_path):
+    from testbed.runs import checked_plan
+    from testbed.scenario import read_scenario
+
+    (text,) = re.findall(r"```toml\n(format.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(checked_plan(read_scenario(text)).cells) == 30
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_scenario_is_sound_and_described(path):
+    from testbed.runs import checked_plan
+    from testbed.scenario import load_scenario
+
+    plan = checked_plan(load_scenario(path))
+    assert plan.scenario.name == path.stem and plan.scenario.references and plan.scenario.title
+    assert f"`{path.stem}`" in (ROOT / "docs" / "scenarios.md").read_text()
