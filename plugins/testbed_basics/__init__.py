@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Metric, Optimizer
+from testbed.components import Design, Metric, Optimizer, Target
 from testbed_basics.runlog import RunLog
 
 if TYPE_CHECKING:
@@ -17,23 +17,63 @@ _LOG = RunLog()
 
 
 @hookimpl
+def testbed_designs() -> list[type[Design]]:
+    """Random points, and data sets."""
+    from testbed_basics.designs import points
+    from testbed_basics.designs.dataset import Dataset
+
+    return [points.Sphere, points.Gaussian, points.Torus, points.Hypercube, Dataset]
+
+
+@hookimpl
+def testbed_targets() -> list[type[Target]]:
+    """Functions of points, and the labels of real data."""
+    from testbed_basics.targets.gegenbauer import Gegenbauer
+    from testbed_basics.targets.hermite import MultiIndex, SingleIndex
+    from testbed_basics.targets.indicator import IndicatorProduct
+    from testbed_basics.targets.kernel_function import KernelFunction
+    from testbed_basics.targets.labels import Labels
+    from testbed_basics.targets.linear import Linear
+    from testbed_basics.targets.polynomial import Polynomial
+    from testbed_basics.targets.source import Source
+    from testbed_basics.targets.trigonometric import Trigonometric
+
+    return [
+        Gegenbauer,
+        Source,
+        Linear,
+        Polynomial,
+        Trigonometric,
+        SingleIndex,
+        MultiIndex,
+        IndicatorProduct,
+        KernelFunction,
+        Labels,
+    ]
+
+
+@hookimpl
 def testbed_optimizers() -> list[type[Optimizer]]:
-    """Gradient flow and descent."""
+    """Gradient flow, and descent by steps."""
+    from testbed_basics.optimizers.adam import Adam
     from testbed_basics.optimizers.gradient_descent import GradientDescent
     from testbed_basics.optimizers.gradient_flow import GradientFlow
+    from testbed_basics.optimizers.sgd import Sgd
 
-    return [GradientFlow, GradientDescent]
+    return [GradientFlow, GradientDescent, Sgd, Adam]
 
 
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """Risks and feature metrics."""
-    from testbed_basics.metrics import risks, spans, spectra
+    from testbed_basics.metrics import labels, risks, spans, spectra
 
     return [
         risks.ExcessRisk,
         risks.TrainingLoss,
         risks.Gap,
+        labels.TestError,
+        labels.Misclassification,
         spectra.Eigenvalues,
         spectra.Eigenvectors,
         spectra.TopProjection,

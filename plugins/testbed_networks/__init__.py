@@ -1,1 +1,35 @@
 """Two-layer and deeper networks, and their linearisations."""
+
+from __future__ import annotations
+
+from testbed import hookimpl
+from testbed.components import Metric, Model
+
+
+@hookimpl
+def testbed_models() -> list[type[Model]]:
+    """Networks that learn their features, and the fixed features of their starts."""
+    from testbed_networks.models import deep, fixed, two_layer
+
+    return [
+        two_layer.TwoLayerNetwork,
+        deep.Mlp,
+        deep.DeepLinear,
+        fixed.RandomFeatures,
+        fixed.Linearised,
+    ]
+
+
+@hookimpl
+def testbed_metrics() -> list[type[Metric]]:
+    """How far features move and training is from its idealisations."""
+    from testbed_networks import metrics
+
+    return [
+        metrics.KernelDrift,
+        metrics.FeatureAlignment,
+        metrics.Sharpness,
+        metrics.WeightNorm,
+        metrics.FlowGap,
+        metrics.LazyGap,
+    ]

@@ -40,7 +40,8 @@ def _weighted_rest(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
         y = torch.stack([own[rows] for own, rows in zip(y, system.rows, strict=True)])
         weight = torch.full_like(system.rows, 1, dtype=y.dtype) / system.rows.shape[-1]
     root = weight.sqrt()
-    rest = y - system.start
+    start = system.start if system.start.ndim == y.ndim else system.start.unsqueeze(-1)
+    rest = y - start
     rest = rest if rest.ndim > 2 else rest.unsqueeze(-1)
     return root, root.unsqueeze(-1) * rest
 

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.components import Advance, Model, Optimizer
+from testbed.components import Advance, Model, Variable
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.parameters import parameter
 from testbed.trees import tree_map
 from testbed.values import Fit
+from testbed_basics.optimizers.steps import (
+    FINITE_STEPS,
+    Edge,
+    Stepped,
+    edge_rates,
+    heavy_ball,
+    no_steps,
+    replicate,
+    step_size,
+    train,
+)
+
+RATE = Variable("step size that the replicate is trained with")
+OWN_TIME = Variable("training time at which the replicate's whole steps stop")
 
 
 @frozen(kw_only=True)
-class GradientDescent(Optimizer):
+class GradientDescent(Stepped):
     """θ ← θ − η ∇L, on the clock τ = η·steps/(1 − momentum).
 
     Models with an eigensystem take the closed form of the same steps; others are stepped. Asked
-    times are rounded to whole steps.
+    times are rounded to whole steps. With `learning_rate = { edge = 0.9 }` every replicate has its
+    own η = 0.9·2/λ_max, λ_max the sharpness at its start, and its own whole steps: replicates run
+    one by one, and the rate and the time reached are recorded for each.
     """
 
     name = "gradient-descent"
-    batching = "batch"
+    needs: ClassVar[tuple[str, ...]] = ()
 
-    learning_rate: float = parameter(help="step size η", gt=0)
+    learning_rate: float | dict[str, float] = parameter(  # type: ignore[assignment]
+        help="step size η, or { edge = c } for c·2/λ_max at the start", gt=0, converter=step_size
+    )
     momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1)
     method: str = parameter(
         "auto",
         help='"stepped" never takes the closed form that an eigensystem allows',
         choices=("auto", "stepped"),
     )
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:  # type: ignore[override]
+        """What training notes; with a step size of its own for each replicate, that too."""
+        own = {"rate_used": RATE, "own_time": OWN_TIME} if self.edge is not None else {}
+        return {"finite_steps": FINITE_STEPS, **own}
+
+    @property
+    def edge(self) -> float | None:
+        """The share of 2/λ_max, where that gives the step size."""
+        return self.learning_rate.share if isinstance(self.learning_rate, Edge) else None
 
     def closed(self, model: Model) -> bool:
         """Whether the steps are taken in closed form."""
@@ -43,47 +72,76 @@ class GradientDescent(Optimizer):
         return None if self.closed(model) else model.supports("gradient")
 
     @property
-    def step_time(self) -> float:
-        """Training time of one step."""
-        return self.learning_rate / (1 - self.momentum)
+    def rate(self) -> float:
+        """The step size, where it is one for all."""
+        assert isinstance(self.learning_rate, float | int)
+        return self.learning_rate
 
-    def steps(self, times: Sequence[float]) -> list[int]:
-        """Whole steps nearest to the asked times."""
-        return [round(time / self.step_time) for time in times]
+    @property
+    def step_time(self) -> float:
+        return self.rate / (1 - self.momentum)
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
-        return tuple(steps * self.step_time for steps in self.steps(times))
+        return tuple(times) if self.edge is not None else super().reached(times)
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
-        return {"step": tuple(float(steps) for steps in self.steps(times))}
+        return {} if self.edge is not None else super().auxiliary(times)
 
     def start(self, fit: Fit) -> Any:
-        return (fit.start, tree_map(torch.zeros_like, fit.start))
+        if self.edge is None:
+            return ((fit.start, tree_map(torch.zeros_like, fit.start)), no_steps(fit))
+        rates = (self.edge * edge_rates(fit)).tolist()
+        own = [evolve(self, learning_rate=rate) for rate in rates]
+        return [(one, one.start(replicate(fit, row))) for row, one in enumerate(own)]
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        if self.edge is not None:
+            return self._one_by_one(fit, carry, since, times)
         if self.closed(fit.model):
-            name = "heavy-ball" if self.momentum else "descent"
-            options = {"learning_rate": self.learning_rate, "momentum": self.momentum}
-            return Advance(carry, filtered(fit, name, self.reached(times), **options))
-        recorded = []
-        done = self.steps([since])[0]
-        for steps in self.steps(times):
-            carry = self._descend(fit, carry, steps - done)
-            recorded.append(carry[0])
-            done = steps
-        return Advance(carry, tree_map(lambda *leaves: torch.stack(leaves, 1), *recorded))
+            return Advance(carry, self._filter(fit, times, filtered))
+        (done,) = self.steps([since])
+        take = heavy_ball(fit, self.rate, self.momentum)
+        carry, params, count = train(take, carry, self.steps(times), done)
+        return Advance(carry, params, {"finite_steps": count})
 
-    def _descend(self, fit: Fit, carry: Any, steps: int) -> Any:
-        params, velocity = carry
-        for _ in range(steps):
-            slope = fit.model.gradient(fit.prepared, params, fit.problem)
-            velocity = tree_map(
-                lambda v, g: self.momentum * v - self.learning_rate * g, velocity, slope
-            )
-            params = tree_map(torch.add, params, velocity)
-        return params, velocity
+    def _one_by_one(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        """Every replicate with its own step size."""
+        carries, parts, records = [], [], []
+        for row, (own, before) in enumerate(carry):
+            step = own.advance(replicate(fit, row), before, since, times)
+            carries.append((own, step.carry))
+            parts.append(step.parameters)
+            records.append(own._own_record(step.record, times, fit.problem.train.weight))
+        params = tree_map(lambda *leaves: torch.cat(leaves), *parts)
+        record = tree_map(lambda *leaves: torch.cat(leaves), *records)
+        return Advance(carries, params, record)
+
+    def _own_record(
+        self, record: Mapping[str, Any], times: Sequence[float], like: Tensor
+    ) -> dict[str, Tensor]:
+        """What a replicate with a step size of its own notes, (1, times) each."""
+
+        def row(values: Sequence[float]) -> Tensor:
+            return torch.tensor([values], dtype=torch.float64, device=like.device)
+
+        return {
+            "finite_steps": record.get("finite_steps", row(self.steps(times))),
+            "rate_used": row([self.rate] * len(times)),
+            "own_time": row(self.reached(times)),
+        }
+
+    def _filter(self, fit: Fit, times: Sequence[float], of: Callable[..., Tensor]) -> Tensor:
+        """`of` (the path or its smoother) with the filter of these steps."""
+        name = "heavy-ball" if self.momentum else "descent"
+        stops = self.reached(times)
+        return of(fit, name, stops, learning_rate=self.rate, momentum=self.momentum)
 
     def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
-        name = "heavy-ball" if self.momentum else "descent"
-        options = {"learning_rate": self.learning_rate, "momentum": self.momentum}
-        return smoother_diagonal(fit, name, self.reached(times), **options)
+        if self.edge is None:
+            return self._filter(fit, times, smoother_diagonal)
+        rates = (self.edge * edge_rates(fit)).tolist()
+        rows = [
+            evolve(self, learning_rate=rate).leverage(replicate(fit, row), times)
+            for row, rate in enumerate(rates)
+        ]
+        return torch.cat(rows)

@@ -1,0 +1,62 @@
+"""Errors against observed labels, for data whose truth nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from attrs import frozen
+from torch import Tensor
+
+from testbed.cells import Cell
+from testbed.components import Metric, Variable
+from testbed.errors import UnsuitableError
+from testbed.values import Problem
+from testbed_basics.metrics.risks import weighted_squares
+
+
+@frozen(kw_only=True)
+class TestError(Metric):
+    """Σ weight·(f − y)² at the test points, y the noisy labels: for regression the mean square, in
+    expectation the excess risk plus σ² where a truth is known."""
+
+    __test__ = False  # the name begins with "Test": pytest must not collect it
+    name = "test-error"
+    needs = ("predictions",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "test_error": Variable("mean square against noisy test labels")
+    }
+
+    def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
+        return {"test_error": weighted_squares(problem.test, predictions - problem.test.y)}
+
+
+@frozen(kw_only=True)
+class Misclassification(Metric):
+    """Share of the test points whose class is predicted wrongly: by the sign of one output, 0
+    counted as negative, or by the largest of several. Classes are read from the labels as observed,
+    so a design's noise can flip them."""
+
+    name = "misclassification"
+    needs = ("predictions",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "misclassification": Variable("share of test points classified wrongly")
+    }
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.target.known:
+            return f"the target {cell.target.name} is a function, not labels of classes"
+        try:
+            classified = getattr(cell.design, "classified", True)
+        except UnsuitableError as error:
+            return str(error)
+        return None if classified else f"the labels of {cell.design.name} are numbers, no classes"
+
+    def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
+        wrong = classes_of(predictions) != classes_of(problem.test.y)
+        return {"misclassification": (problem.test.weight * wrong).sum()}
+
+
+def classes_of(values: Tensor) -> Tensor:
+    """The class that outputs say: (n,) by sign, (n, outputs) by the largest; (n,)."""
+    return values > 0 if values.ndim == 1 else values.argmax(-1)

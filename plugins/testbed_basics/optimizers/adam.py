@@ -1,0 +1,63 @@
+"""Adam: steps scaled by running moments of the gradient, on a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Advance
+from testbed.parameters import parameter
+from testbed.trees import tree_map
+from testbed.values import Fit
+from testbed_basics.optimizers.steps import Stepped, no_steps, train
+
+
+@frozen(kw_only=True)
+class Adam(Stepped):
+    """Full-batch Adam (arXiv:1412.6980, algorithm 1). Its time is learning rate × steps, which is
+    NOT the clock of gradient flow: a step moves every parameter by about η, whatever the size of
+    its gradient. Compare with other optimizers by step, or at the best time of each.
+
+    m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η m̂/(√v̂ + ε), with m̂ = m/(1 − β₁^k) and
+    v̂ = v/(1 − β₂^k) after k steps; g is the model's direction of descent, with its factor m^{2κ−1}.
+    """
+
+    name = "adam"
+    references = ("arXiv:1412.6980",)
+    follows_flow: ClassVar[bool] = False
+    """Its time is not the flow's: gaps to the flow at equal time mean nothing."""
+
+    beta1: float = parameter(0.9, help="decay β₁ of the first moment", ge=0, lt=1)
+    beta2: float = parameter(0.999, help="decay β₂ of the second moment", ge=0, lt=1)
+    epsilon: float = parameter(1e-8, help="ε, added to the root of the second moment", gt=0)
+
+    def start(self, fit: Fit) -> Any:
+        rest = tree_map(torch.zeros_like, fit.start)
+        return ((fit.start, rest, rest), no_steps(fit))
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        def take(state: Any, done: int, count: int) -> Any:
+            for step in range(done + 1, done + count + 1):
+                slope = fit.model.gradient(fit.prepared, state[0], fit.problem)
+                state = self._step(state, slope, step)
+            return state
+
+        (done,) = self.steps([since])
+        carry, params, count = train(take, carry, self.steps(times), done)
+        return Advance(carry, params, {"finite_steps": count})
+
+    def _step(self, state: Any, slope: Any, step: int) -> Any:
+        params, first, second = state
+        first = tree_map(lambda m, g: torch.lerp(g, m, self.beta1), first, slope)
+        second = tree_map(lambda v, g: torch.lerp(g * g, v, self.beta2), second, slope)
+        rate = self.learning_rate / (1 - self.beta1**step)
+        root = (1 - self.beta2**step) ** 0.5
+
+        def moved(own: Tensor, m: Tensor, v: Tensor) -> Tensor:
+            return own - rate * m / (v.sqrt() / root + self.epsilon)
+
+        return tree_map(moved, params, first, second), first, second

@@ -1,0 +1,190 @@
+"""What optimizers of whole steps share: step sizes, the clock, and the step of a divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Optimizer, Variable
+from testbed.numerics.sharpness import sharpness
+from testbed.parameters import parameter
+from testbed.trees import tensors, tree_map
+from testbed.values import Fit
+
+Take = Callable[[Any, int, int], Any]
+"""`take(state, done, count)`: the state `count` steps after `done` ones; its parameters first."""
+
+FINITE_STEPS = Variable("steps taken so far that led to finite numbers; all unless it diverged")
+
+
+class Edge(dict[str, float]):
+    """A step size as a share of 2/λ_max at each replicate's own start: `{ edge = 0.9 }`."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+    @property
+    def share(self) -> float:
+        """The share itself."""
+        return self["edge"]
+
+
+def step_size(raw: Any) -> Any:
+    """A table as an Edge, anything else as it is; ValueError for tables of other words."""
+    if not isinstance(raw, Mapping):
+        return raw
+    if set(raw) != {"edge"}:
+        raise ValueError(
+            f"learning_rate: found a table with {sorted(raw)}, expected a number or {{ edge = … }}"
+        )
+    if not raw["edge"] > 0:
+        raise ValueError(f"learning_rate: found edge = {raw['edge']!r}, expected a number above 0")
+    return Edge(raw)
+
+
+def edge_rates(fit: Fit) -> Tensor:
+    """2/λ_max of every replicate at its start, (replicates,), one replicate after the other.
+
+    λ_max is the largest eigenvalue of the derivative of the model's gradient, which holds a factor
+    m^{2κ−1} if the parameterization has one; of the weighted Gram matrix where the model has an
+    eigensystem.
+    """
+    if fit.model.supports("eigensystem") is None:
+        largest: Tensor = fit.model.eigensystem(fit.prepared).eigenvalue.amax(-1)
+        return 2 / largest
+    found = []
+    for row in range(len(fit.problem.train.weight)):
+        own = replicate(fit, row)
+
+        def gradient(params: Any, own: Fit = own) -> Any:
+            return own.model.gradient(own.prepared, params, own.problem)
+
+        found.append(2 / sharpness(gradient, own.start))
+    return torch.stack(found)
+
+
+def replicate(fit: Fit, row: int) -> Fit:
+    """One replicate, its axis kept."""
+    own = slice(row, row + 1)
+    parts = tree_map(lambda leaf: leaf[own], tuple(fit)[1:])
+    return Fit(fit.model, *parts)
+
+
+@frozen(kw_only=True)
+class Stepped(Optimizer):
+    """Base of optimizers that take whole steps of one size, on the clock τ = η·steps; not offered
+    itself. Asked times are rounded to whole steps."""
+
+    batching = "batch"
+    needs: ClassVar[tuple[str, ...]] = ("gradient",)
+    variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
+
+    learning_rate: float = parameter(help="step size η", gt=0)
+
+    @property
+    def step_time(self) -> float:
+        """Training time of one step."""
+        return self.learning_rate
+
+    def steps(self, times: Sequence[float]) -> list[int]:
+        """Whole steps nearest to the asked times."""
+        return [round(time / self.step_time) for time in times]
+
+    def reached(self, times: Sequence[float]) -> tuple[float, ...]:
+        return tuple(steps * self.step_time for steps in self.steps(times))
+
+    def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        return {"step": tuple(float(steps) for steps in self.steps(times))}
+
+
+def finite(params: Any) -> Tensor:
+    """Which replicates hold finite numbers only, (replicates,)."""
+    parts = [torch.isfinite(leaf).flatten(1).all(1) for leaf in tensors(params)]
+    return torch.stack(parts).all(0)
+
+
+def finite_steps(take: Take, state: Any, done: int, target: int) -> Tensor:
+    """Of the steps in (done, target] those that led to finite numbers, (replicates,): until the
+    first that did not. The steps are taken once more, one by one."""
+    alive = finite(state[0])
+    count = alive.new_zeros(alive.shape, dtype=torch.float64)
+    for step in range(done, target):
+        state = take(state, step, 1)
+        alive = alive & finite(state[0])
+        if not bool(alive.any()):
+            break
+        count = count + alive
+    return count
+
+
+def heavy_ball(
+    fit: Fit,
+    rate: float,
+    momentum: float,
+    rows: Callable[[int, int], Tensor] | None = None,
+) -> Take:
+    """v ← μv − η∇L, θ ← θ + v on states (θ, v), all rows or those of `rows(done, count)`,
+    (replicates, count, batch).
+
+    Models that take many steps at a time by themselves (`descend`) do, if they are written with the
+    replicate axis; for all others it is step by step through `gradient`.
+    """
+    model, problem = fit.model, fit.problem
+
+    def at_once(state: Any, done: int, count: int) -> Any:
+        params, velocity = state
+        after = model.descend(
+            fit.prepared, params, problem, rate, count,
+            momentum=momentum,
+            velocity=velocity if momentum else None,
+            batches=None if rows is None else rows(done, count),
+        )  # fmt: skip
+        return (after.params, after.velocity)
+
+    def step_by_step(state: Any, done: int, count: int) -> Any:
+        params, velocity = state
+        batches = None if rows is None else rows(done, count)
+        for step in range(count):
+            batch = None if batches is None else batches[:, step]
+            slope = model.gradient(fit.prepared, params, problem, batch)
+            velocity = tree_map(lambda v, g: momentum * v - rate * g, velocity, slope)
+            params = tree_map(torch.add, params, velocity)
+        return (params, velocity)
+
+    own = model.supports("descend") is None and model.batching == "batch"
+    return at_once if own else step_by_step
+
+
+def no_steps(fit: Fit) -> Tensor:
+    """The count of steps before any is taken, (replicates,)."""
+    weight = fit.problem.train.weight
+    return weight.new_zeros(weight.shape[:1], dtype=torch.float64)
+
+
+def train(
+    take: Take, carry: tuple[Any, Tensor], targets: Sequence[int], done: int
+) -> tuple[tuple[Any, Tensor], Any, Tensor]:
+    """Steps through the targets. `carry` is a state, and how many steps led to finite numbers in
+    each replicate; returned are the next one, parameters (replicates, times, …) and those counts.
+
+    Where training diverged is found without a look at every step: the steps between two recorded
+    times are taken again where one of them lost a replicate.
+    """
+    state, count = carry
+    recorded, record = [], []
+    for target in targets:
+        after = take(state, done, target - done)
+        held, holds = finite(state[0]), finite(after[0])
+        if bool((held & ~holds).any()):
+            count = count + finite_steps(take, state, done, target)
+        else:
+            count = count + (target - done) * holds
+        recorded.append(after[0])
+        record.append(count)
+        state, done = after, target
+    params = tree_map(lambda *leaves: torch.stack(leaves, 1), *recorded)
+    return (state, count), params, torch.stack(record, 1)

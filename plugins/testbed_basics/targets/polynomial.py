@@ -1,0 +1,79 @@
+"""Polynomials in the coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from testbed.components import Target
+from testbed.parameters import parameter
+from testbed.values import Sample
+from testbed_basics.targets.harmonics import (
+    Terms,
+    gaussian_energies,
+    hypercube_energies,
+    sphere_energies,
+)
+from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
+
+
+@frozen(kw_only=True)
+class Polynomial(Target):
+    """f*(x) = Σ_i c_i Π_j x_j^{e_ij}.
+
+    `exponents = [[1, 1], [0, 0, 3]]` with `coefficients = [1.0, −2.0]` is x₁x₂ − 2x₃³; a row may
+    stop early. The energy by degree is exact on sphere, hypercube and for Gaussian points.
+    """
+
+    name = "polynomial"
+
+    exponents: tuple[tuple[int, ...], ...] = parameter(
+        help="exponents of the coordinates x₁, x₂, …, one list for each monomial"
+    )
+    coefficients: tuple[float, ...] | None = parameter(
+        None, help="coefficient of each monomial; 1 unless given"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.exponents or any(e < 0 for row in self.exponents for e in row):
+            raise ValueError(
+                f"exponents: found {[list(row) for row in self.exponents]}, expected a list of "
+                "exponents from 0 on for each monomial"
+            )
+        if self.coefficients is not None and len(self.coefficients) != len(self.exponents):
+            raise ValueError(
+                f"coefficients: found {len(self.coefficients)}, expected {len(self.exponents)}, "
+                "one for each monomial"
+            )
+
+    @property
+    def terms(self) -> Terms:
+        """Exponents, filled up to equal length, with their coefficients."""
+        longest = max(map(len, self.exponents))
+        found: Terms = {}
+        given = self.coefficients or (1.0,) * len(self.exponents)
+        for row, coefficient in zip(self.exponents, given, strict=True):
+            filled = (*row, *(0,) * (longest - len(row)))
+            found[filled] = found.get(filled, 0.0) + coefficient
+        return found
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        rows = columns(x, self.name, max(map(len, self.exponents)))
+        total = np.zeros(len(rows))
+        for exponents, coefficient in self.terms.items():
+            monomial = np.full(len(rows), coefficient)
+            for axis, exponent in enumerate(exponents):
+                monomial *= rows[:, axis] ** exponent
+            total += monomial
+        return total
+
+    def expansion(self, drawn: Any, sample: Sample) -> Expansion:
+        if law(sample) == "sphere":
+            return expansion_of(sphere_energies(self.terms, width(sample, self.name)))
+        if law(sample) == "gaussian":
+            return expansion_of(gaussian_energies(self.terms, sample.design.scale))
+        if law(sample) == "hypercube":
+            return expansion_of(hypercube_energies(self.terms))
+        return {}

@@ -1,0 +1,80 @@
+"""Trigonometric truths on the torus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from testbed.components import Target
+from testbed.parameters import parameter
+from testbed.values import Sample
+from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
+from testbed_basics.targets.lattice import mean_square, series
+
+BUDGET = 20_000  # Fourier coefficients of one term that are listed
+
+
+@frozen(kw_only=True)
+class Trigonometric(Target):
+    """f*(x) = Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩), by default sin(7.5πx₁).
+
+    On the torus [−1, 1)^d the energy by |m|² is exact. A frequency that is no whole number is not
+    periodic there and spreads over all m: sin(7.5πx₁) has .189 and .216 at m = 7 and 8, and a tail
+    of about 2/(π²M) beyond M.
+    """
+
+    name = "trigonometric"
+    references = ("arXiv:2409.00894",)
+
+    frequencies: tuple[tuple[float, ...], ...] = parameter(
+        ((7.5,),), help="frequencies a_i; a list may stop early, other coordinates are 0"
+    )
+    sine: tuple[float, ...] | None = parameter(
+        None, help="coefficients s_i; 1 each unless sine or cosine is given"
+    )
+    cosine: tuple[float, ...] | None = parameter(None, help="coefficients c_i; 0 unless given")
+
+    def __attrs_post_init__(self) -> None:
+        count = len(self.frequencies)
+        if not count or not all(self.frequencies):
+            raise ValueError("frequencies: found an empty list, expected numbers")
+        for word in ("sine", "cosine"):
+            given = getattr(self, word)
+            if given is not None and len(given) != count:
+                raise ValueError(
+                    f"{word}: found {len(given)} numbers, expected {count}, one a frequency"
+                )
+
+    def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frequencies (terms, p), sine and cosine coefficients (terms,)."""
+        count, longest = len(self.frequencies), max(map(len, self.frequencies))
+        table = np.zeros((count, longest))
+        for row, given in zip(table, self.frequencies, strict=True):
+            row[: len(given)] = given
+        plain = 1.0 if self.cosine is None else 0.0
+        sine = np.full(count, plain) if self.sine is None else np.array(self.sine)
+        cosine = np.zeros(count) if self.cosine is None else np.array(self.cosine)
+        return table, sine, cosine
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        table, sine, cosine = self._waves()
+        rows = columns(x, self.name, table.shape[1])
+        phase = np.pi * rows[:, : table.shape[1]] @ table.T  # (n, terms)
+        return np.sin(phase) @ sine + np.cos(phase) @ cosine
+
+    def expansion(self, drawn: Any, sample: Sample) -> Expansion:
+        if law(sample) != "torus":
+            return {}
+        table, sine, cosine = self._waves()
+        spreading = int((table != np.round(table)).sum(1).max())
+        reach = int(BUDGET ** (1 / spreading) / 2) if spreading else 0
+        energies: dict[float, float] = {}
+        for m, value in series(table, sine, cosine, reach).items():
+            shell = sum(number**2 for number in m)
+            energies[shell] = energies.get(shell, 0.0) + abs(value) ** 2
+        if spreading:
+            total = mean_square(table, sine, cosine)
+            energies[np.inf] = max(total - sum(energies.values()), 0.0)
+        return expansion_of(energies)

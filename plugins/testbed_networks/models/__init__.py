@@ -1,0 +1,1 @@
+"""Networks as models: what a scenario can train."""

@@ -1,0 +1,133 @@
+"""Networks of several hidden layers: nonlinear ones, and linear ones near the identity."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Rng
+from testbed.parameters import parameter
+from testbed.trees import tree_map
+from testbed.values import Problem
+from testbed_networks import layered
+from testbed_networks.activations import LINEAR, activation
+from testbed_networks.layered import Layered
+from testbed_networks.models.network import ActivatedNetwork, Network, Params
+
+PARAMETERIZATIONS = ("ntk", "mean-field", "mup")
+
+
+@frozen(kw_only=True)
+class LayeredNetwork(Network):
+    """Base of networks that `layered` computes; not offered itself."""
+
+    @property
+    def network(self) -> Layered:
+        """What does not change over training."""
+        raise NotImplementedError
+
+    def function(self, params: Params, x: Tensor) -> Tensor:
+        return layered.predict(self.network, params, x)
+
+    def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
+        network = self.network
+        slope = layered.gradient(network, params, x, y, weight)
+        return tree_map(lambda leaf: network.step * leaf, slope)
+
+    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        features = kernel == "features"
+        of = layered.conjugate_kernel if features else layered.tangent_kernel
+        return of(self.network, params, x, other)
+
+
+@frozen(kw_only=True)
+class Mlp(LayeredNetwork, ActivatedNetwork):
+    """f = m^{−κ} aᵀσ(h^L), h^ℓ = s m^{−1/2} W^ℓ σ(h^{ℓ−1}) + b^ℓ, h¹ = W¹x + b¹, s² the weight
+    variance, all parameters N(0, 1) at the start; steps are θ ← θ − η m^{2κ−1} ∇L, τ = η·steps.
+
+    "ntk": κ = ½ (arXiv:1806.07572). "mup", maximal-update scaling: κ = 1, so that the features of
+    every layer move at order one as m → ∞. It is the abc-parameterization a = (−½, 0, …, 0, ½),
+    b = ½, c = 0 of arXiv:2011.14522 (definition 5.1), shifted by its symmetry a + θ, b − θ, c − 2θ
+    with θ = ½ to a = (0, ½, …, ½, 1), b = 0, c = −1: multipliers m^{−a}, steps m^{−c}.
+    "mean-field": the same, but hidden weights start at N(0, 1/m), which is the average m^{−1}Σ over
+    the neurons of every layer (arXiv:2001.11443). With weights of mean 0, as here, layers beyond
+    the first then start at their biases, all inputs alike, which maximal-update scaling avoids;
+    with one hidden layer the two are the same network.
+    """
+
+    name = "networks.mlp"
+    references = ("arXiv:1806.07572", "arXiv:2011.14522", "arXiv:2001.11443")
+
+    depth: int = parameter(2, help="hidden layers L", ge=1)
+    parameterization: str = parameter(
+        "ntk", help="scales of layers and steps", choices=PARAMETERIZATIONS
+    )
+    weight_variance: float = parameter(
+        1.0,
+        help="s²: variance factor of the hidden layers' weights (2 keeps the size of relu)",
+        gt=0,
+    )
+
+    @property
+    def network(self) -> Layered:
+        kappa = 0.5 if self.parameterization == "ntk" else 1.0
+        hidden = math.sqrt(self.weight_variance / self.width)
+        multipliers = (1.0, *(hidden,) * (self.depth - 1))
+        output, step = float(self.width) ** -kappa, float(self.width) ** (2 * kappa - 1)
+        return Layered(activation(self.activation), multipliers, output, step)
+
+    def initial(self, generator: np.random.Generator, dim: int) -> dict[str, np.ndarray]:
+        """The layers from four streams, so that biases or depth leave the others' draws alone."""
+        first, second, bias, hidden = generator.spawn(4)
+        rows = [*(self.width,) * (self.depth - 1), self.distinct]
+        drawn = {"second": self.twinned(second.standard_normal(self.distinct), -1.0)}
+        drawn["first"] = self._last_twinned(first.standard_normal((rows[0], dim)), 1)
+        layers = [hidden.standard_normal((count, self.width)) for count in rows[1:]]
+        if layers:
+            scale = self.width**-0.5 if self.parameterization == "mean-field" else 1.0
+            stacked = [self._last_twinned(own, at) for at, own in enumerate(layers, 2)]
+            drawn["hidden"] = scale * np.stack(stacked)
+        if self.bias:
+            biases = [bias.standard_normal(count) for count in rows]
+            drawn["bias"] = np.stack([self._last_twinned(b, at) for at, b in enumerate(biases, 1)])
+        return drawn
+
+    def _last_twinned(self, drawn: np.ndarray, layer: int) -> np.ndarray:
+        return self.twinned(drawn) if layer == self.depth else drawn
+
+
+@frozen(kw_only=True)
+class DeepLinear(LayeredNetwork):
+    """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1) and a readout a = a₀ + s·N(0, 1), all
+    trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5)."""
+
+    name = "networks.deep-linear"
+    references = ("arXiv:2509.20294",)
+
+    depth: int = parameter(4, help="square layers D", ge=1)
+    scale: float = parameter(0.01, help="standard deviation s of the random part", ge=0)
+    readout: float = parameter(0.0, help="a₀, the mean of the readout's start")
+
+    @property
+    def network(self) -> Layered:
+        return Layered(LINEAR, (1.0,) * self.depth, 1.0)
+
+    @property
+    def smooth(self) -> bool:
+        return True
+
+    @property
+    def width(self) -> int:
+        return 1024  # the inputs', which is not known here: for the size of temporaries only
+
+    def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
+        self.expect_vectors(problem, batched=False)
+        dim = int(problem.train.x.shape[-1])
+        readout, layers = rng("model").spawn(2)
+        drawn = {"second": self.readout + self.scale * readout.standard_normal(dim)}
+        square = np.eye(dim) + self.scale * layers.standard_normal((self.depth, dim, dim))
+        drawn["first"] = square[0]
+        return drawn | {"hidden": square[1:]} if self.depth > 1 else drawn

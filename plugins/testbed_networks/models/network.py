@@ -1,0 +1,174 @@
+"""What all networks share: batches, kernels of a state and their spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Model, Rng
+from testbed.errors import UnsuitableError
+from testbed.numerics.gradients import batch_of
+from testbed.parameters import parameter
+from testbed.trees import index, tree_map
+from testbed.values import Problem, Spectrum
+from testbed_networks.activations import ACTIVATIONS, activation
+from testbed_networks.spectra import eigenpairs, empirical_spectrum
+
+Params = dict[str, Tensor]
+GROUP_FLOATS = 2**24  # activations of one layer held at a time
+
+
+@frozen(kw_only=True)
+class Network(Model):
+    """Base of all networks, written with the replicate axis; not offered itself.
+
+    One output; loss ½ Σ weight·(y − f)². `gradient` is the direction of descent on the clock τ,
+    the factor m^{2κ−1} included, so that the sharpness has it too. The kernels of a state govern
+    training on that clock: ∂_τ f = −Θ (weight∘(f − y)), Θ the "tangent" kernel; "features" is the
+    part of the last layer, Φ_η(x)ᵀΦ_η(x') with the last hidden layer as Φ_η.
+    """
+
+    batching = "batch"
+    time_batching = "loop"
+
+    # --- what a network says of itself --------------------------------------------------------
+
+    @property
+    def smooth(self) -> bool:
+        """Whether adaptive integration of the flow has derivatives to rely on."""
+        raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """Neurons of a layer, for the size of temporaries."""
+        raise NotImplementedError
+
+    def function(self, params: Params, x: Tensor) -> Tensor:
+        """f(x), (R, n)."""
+        raise NotImplementedError
+
+    def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
+        """∇ ½ Σ weight·(y − f)² times the factor of the clock."""
+        raise NotImplementedError
+
+    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        """The features' or the tangent kernel of one replicate, (n, n'); of x alone if `other` is
+        None."""
+        raise NotImplementedError
+
+    # --- what core asks -----------------------------------------------------------------------
+
+    def prepare(self, drawn: Any, problem: Problem) -> Params:
+        return {"x": problem.train.x, "root": problem.train.weight.sqrt()}
+
+    def start(self, drawn: Params, prepared: Any, problem: Problem) -> Params:
+        self.expect_vectors(problem, batched=True)
+        return drawn
+
+    def expect_vectors(self, problem: Problem, batched: bool) -> None:
+        """UnsuitableError unless inputs are vectors, and observations numbers."""
+        x, y = problem.train.x, problem.train.y
+        if x.ndim != 2 + batched:
+            raise UnsuitableError(
+                f"{self.name}: found inputs of shape {tuple(x.shape[batched:])}, expected vectors "
+                "(n, d); choose a design of points"
+            )
+        if y is not None and y.ndim != 1 + batched:
+            raise UnsuitableError(
+                f"{self.name}: found {y.shape[-1]} outputs, expected one; choose a target with "
+                "one number for each point"
+            )
+
+    def predict(self, prepared: Any, params: Params, probe: Tensor) -> Tensor:
+        return self._grouped(self.function, params, probe)
+
+    def gradient(
+        self, prepared: Any, params: Params, problem: Problem, rows: Tensor | None = None
+    ) -> Params:
+        data = batch_of(problem.train, rows)
+        slope: Params = self._grouped(self.slope, params, data.x, data.y, data.weight)
+        return slope
+
+    def gram(self, prepared: Any, params: Params, x: Tensor, kernel: str) -> Tensor:
+        return self.cross(params, x, None, kernel)
+
+    def cross(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        """`kernel` of every replicate, one by one: (R, n, n')."""
+        rows = range(x.shape[0])
+        second = [None if other is None else other[row] for row in rows]
+        parts = [self.kernel(index(params, row), x[row], second[row], kernel) for row in rows]
+        return torch.stack(parts)
+
+    def spectrum(
+        self, prepared: Any, params: Params, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        data = problem.train if points == "train" else problem.test
+        value, vectors = eigenpairs(self.gram(prepared, params, data.x, kernel), data.weight.sqrt())
+        return empirical_spectrum(value, vectors, data, self.predict(prepared, params, data.x))
+
+    def basis(self, prepared: Any, params: Params) -> Tensor:
+        """Eigenvectors of the features' kernel on the training points, (R, n, n)."""
+        gram = self.gram(prepared, params, prepared["x"], "features")
+        return eigenpairs(gram, prepared["root"])[1]
+
+    def _grouped(self, function: Callable[..., Any], params: Params, *data: Tensor) -> Any:
+        """`function` on as many replicates at a time as keep a layer's activations in bounds."""
+        replicates, points = data[0].shape[:2]
+        size = max(1, GROUP_FLOATS // (points * self.width))
+        if size >= replicates:
+            return function(params, *data)
+        slices = [slice(at, at + size) for at in range(0, replicates, size)]
+        whole = (params, *data)
+        parts = [function(*tree_map(lambda leaf, own=own: leaf[own], whole)) for own in slices]
+        return tree_map(lambda *leaves: torch.cat(leaves), *parts)
+
+
+@frozen(kw_only=True)
+class ActivatedNetwork(Network):
+    """Base of networks with a width and an activation; not offered itself."""
+
+    references: ClassVar[tuple[str, ...]] = ("arXiv:1806.07572", "arXiv:1804.06561")
+
+    width: int = parameter(help="neurons m of each hidden layer", ge=1)
+    activation: str = parameter(
+        "relu", help="activation σ of the hidden layers", choices=sorted(ACTIVATIONS)
+    )
+    bias: bool = parameter(False, help="biases in the hidden layers, b ~ N(0, 1)")
+    symmetric: bool = parameter(
+        False, help="neurons of the last hidden layer in pairs of opposite output, so that f₀ = 0"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.symmetric and self.width % 2:
+            raise ValueError(
+                f"width: found {self.width}, expected an even number: symmetric initialisation "
+                "pairs the neurons"
+            )
+
+    @property
+    def smooth(self) -> bool:
+        return activation(self.activation).smooth
+
+    @property
+    def distinct(self) -> int:
+        """Neurons of the last hidden layer that are drawn; the others are their twins."""
+        return self.width // 2 if self.symmetric else self.width
+
+    def twinned(self, drawn: np.ndarray, sign: float = 1.0) -> np.ndarray:
+        """The last hidden layer's rows, followed by those of the twins."""
+        return np.concatenate([drawn, sign * drawn]) if self.symmetric else drawn
+
+    def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
+        """Standard normal parameters, neuron by neuron: a wider network of one hidden layer
+        extends a narrower one."""
+        self.expect_vectors(problem, batched=False)
+        return self.initial(rng("model"), int(problem.train.x.shape[-1]))
+
+    def initial(self, generator: np.random.Generator, dim: int) -> dict[str, np.ndarray]:
+        """The initial parameters for inputs of this dimension."""
+        raise NotImplementedError

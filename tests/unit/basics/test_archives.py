@@ -1,0 +1,354 @@
+"""Image files: read right, and refused with a reason when they are damaged, foreign or missing."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import struct
+import tarfile
+
+import numpy as np
+import pytest
+
+from testbed.errors import UnsuitableError
+from testbed_basics.designs import archives, downloads
+from testbed_basics.designs.downloads import Download, download
+from testbed_basics.designs.pickles import load_arrays
+
+RNG = np.random.Generator(np.random.Philox(3))
+
+
+def idx(array):
+    head = b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def fashion(folder, pack=lambda name, raw: (name, raw)):
+    """A tiny Fashion-MNIST: 12 training and 6 test images."""
+    images = {}
+    for part, count in (("train", 12), ("t10k", 6)):
+        pixels = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = np.arange(count, dtype=np.uint8) % 3
+        images[part] = (pixels, labels)
+        for stem, array in ((f"{part}-images-idx3", pixels), (f"{part}-labels-idx1", labels)):
+            name, raw = pack(f"{stem}-ubyte", idx(array))
+            (folder / name).write_bytes(raw)
+    return images
+
+
+def cifar_batches(per_batch=2):
+    """Pixels and labels of the six batches of a tiny CIFAR-10."""
+    names = [*archives.BATCHES, "test_batch"]
+    return {
+        name: (
+            RNG.integers(0, 256, (per_batch, archives.PIXELS), dtype=np.uint8),
+            ((np.arange(per_batch) + i) % 10).tolist(),
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def binary(pixels, labels):
+    return np.column_stack([np.array(labels, dtype=np.uint8), pixels]).tobytes()
+
+
+def pickled(pixels, labels, protocol=2):
+    return pickle.dumps({b"data": pixels, b"labels": labels, b"batch_label": b"one"}, protocol)
+
+
+def archive(path, members):
+    with tarfile.open(path, "w:gz") as file:
+        for name, raw in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(raw)
+            file.addfile(info, io.BytesIO(raw))
+
+
+@pytest.fixture
+def admitted(monkeypatch):
+    """Let `check` take any file: the real archives are too large for a test."""
+    monkeypatch.setattr(archives, "check", lambda path: path)
+
+
+# --- IDX ------------------------------------------------------------------------------------------
+
+
+def test_idx_files_are_read_as_written(tmp_path):
+    images = fashion(tmp_path)
+    parts = archives.read_fashion(tmp_path)
+    for part, (pixels, labels) in zip((parts.train, parts.test), images.values(), strict=True):
+        assert np.array_equal(part.pixels[:, 0], pixels) and np.array_equal(part.labels, labels)
+
+
+def test_compressed_idx_files_are_read_after_a_check(tmp_path, admitted):
+    images = fashion(tmp_path, lambda name, raw: (f"{name}.gz", gzip.compress(raw)))
+    assert np.array_equal(archives.read_fashion(tmp_path).train.pixels[:, 0], images["train"][0])
+
+
+def test_a_compressed_file_of_the_wrong_checksum_is_refused(tmp_path):
+    fashion(tmp_path, lambda name, raw: (f"{name}.gz", gzip.compress(raw)))
+    with pytest.raises(UnsuitableError, match=r"found MD5 .* expected 8d4fb7e6.* fetch it again"):
+        archives.read_fashion(tmp_path)
+
+
+def test_a_truncated_gzip_file_is_refused(tmp_path, admitted):
+    fashion(tmp_path, lambda name, raw: (f"{name}.gz", gzip.compress(raw)[:-30]))
+    with pytest.raises(UnsuitableError, match="expected a gzip file; fetch the file again"):
+        archives.read_fashion(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda raw: raw[:-1], r"found 23 bytes in F, expected 24, for the shape \(2, 3, 4\)"),
+        (lambda raw: raw + b"\0", "found 25 bytes in F, expected 24"),
+        (lambda raw: raw[:9], "found 9 bytes in F, expected a header of 16"),
+        (lambda raw: b"", "found a header  in F, expected IDX of unsigned bytes"),
+        (lambda raw: b"\0\0\x0d" + raw[3:], "found a header 00000d03"),
+        (lambda raw: raw[:4] + b"\xff" * 12 + raw[16:], "found 24 bytes in F, expected 79228"),
+    ],
+)
+def test_damaged_idx_files_are_refused(damage, said):
+    raw = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    assert archives.parse_idx(raw, "F").tolist() == np.arange(24).reshape(2, 3, 4).tolist()
+    with pytest.raises(UnsuitableError, match=said):
+        archives.parse_idx(damage(raw), "F")
+
+
+def test_labels_of_another_number_than_images_are_refused(tmp_path):
+    fashion(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5, dtype=np.uint8)))
+    with pytest.raises(UnsuitableError, match=r"images of shape .* with labels of shape \(5,\)"):
+        archives.read_fashion(tmp_path)
+
+
+# --- CIFAR-10 -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [archives.BINARY, archives.PYTHON])
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_cifar_is_read_from_archives_and_from_what_they_unpack_to(
+    kind, unpacked, tmp_path, admitted
+):
+    batches = cifar_batches()
+    suffix, encode = (".bin", binary) if kind == archives.BINARY else ("", pickled)
+    inside = archives.FOLDERS[kind]
+    members = {f"{inside}/{name}{suffix}": encode(*batch) for name, batch in batches.items()}
+    if unpacked:
+        (tmp_path / inside).mkdir()
+        for name, raw in members.items():
+            (tmp_path / name).write_bytes(raw)
+    else:
+        archive(tmp_path / kind, members)
+    for place in [tmp_path, tmp_path / inside] if unpacked else [tmp_path, tmp_path / kind]:
+        parts = archives.read_cifar(place)
+        pixels = np.concatenate([batches[name][0] for name in archives.BATCHES])
+        assert np.array_equal(parts.train.pixels.reshape(len(pixels), -1), pixels)
+        assert parts.train.labels.tolist() == [n for b in archives.BATCHES for n in batches[b][1]]
+        assert np.array_equal(parts.test.pixels.reshape(2, -1), batches["test_batch"][0])
+
+
+def test_archives_that_are_not_the_official_ones_are_refused(tmp_path):
+    archive(tmp_path / archives.PYTHON, {"a": b"b"})
+    with pytest.raises(UnsuitableError, match=r"found MD5 .* expected c58f30108f718f92721af3b95e"):
+        archives.read_cifar(tmp_path)
+    (tmp_path / "mine.tar").write_bytes(b"")
+    with pytest.raises(UnsuitableError, match=r"mine.tar, expected cifar-10-binary.tar.gz"):
+        archives.read_cifar(tmp_path / "mine.tar")
+
+
+def test_archives_that_lack_a_batch_or_end_early_are_refused(tmp_path, admitted):
+    path = tmp_path / archives.BINARY
+    archive(path, {f"{archives.FOLDERS[archives.BINARY]}/data_batch_1.bin": b"\0" * 3073})
+    with pytest.raises(UnsuitableError, match="data_batch_2"):
+        archives.read_cifar(path)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(UnsuitableError, match="fetch the file again"):
+        archives.read_cifar(path)
+
+
+def test_a_member_that_is_a_link_is_refused(tmp_path, admitted):
+    path = tmp_path / archives.BINARY
+    with tarfile.open(path, "w:gz") as file:
+        info = tarfile.TarInfo(f"{archives.FOLDERS[archives.BINARY]}/data_batch_1.bin")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        file.addfile(info)
+    with pytest.raises(UnsuitableError, match="fetch the file again"):
+        archives.read_cifar(path)
+
+
+def test_a_folder_that_lacks_a_batch_says_which(tmp_path):
+    (tmp_path / "test_batch.bin").write_bytes(b"")
+    with pytest.raises(UnsuitableError, match=r"found no data_batch_1.bin, .* unpack again"):
+        archives.read_cifar(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parse", "raw", "said"),
+    [
+        (archives.parse_cifar_binary, b"\0" * 3072, "3072 bytes in F, expected records of 3073"),
+        (archives.parse_cifar_binary, b"\x0b" + b"\0" * 3072, "one label from 0 to 9"),
+        (archives.parse_cifar_python, pickle.dumps([1]), "found list in F, expected a dictionary"),
+        (archives.parse_cifar_python, pickle.dumps({b"labels": [1]}), "data of NoneType"),
+        (archives.parse_cifar_python, pickled(np.zeros((1, 3072)), [1]), "data of ndarray"),
+        (
+            archives.parse_cifar_python,
+            pickled(np.zeros((1, 3072), np.uint8), ["1"]),
+            "labels of list",
+        ),
+        (
+            archives.parse_cifar_python,
+            pickled(np.zeros((1, 3072), np.uint8), [1, 2]),
+            "2 labels for 1 images",
+        ),
+    ],
+)
+def test_damaged_batches_are_refused(parse, raw, said):
+    with pytest.raises(UnsuitableError, match=said):
+        parse(raw, "F")
+
+
+# --- the unpickler --------------------------------------------------------------------------------
+
+
+class Evil:
+    """Runs a command when it is unpickled by an ordinary unpickler."""
+
+    def __init__(self, call, *arguments):
+        self.recipe = (call, arguments)
+
+    def __reduce__(self):
+        return self.recipe
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_and_plain_values_are_read_in_every_protocol(protocol):
+    table = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    given = {
+        "c": table,
+        "fortran": np.asfortranarray(table.astype(np.float64)),
+        "big": table.astype(">i4"),
+        b"bytes": b"\xff\x00",
+        "list": [1, 2.5, None],
+    }
+    # protocol 5 writes contiguous arrays through numpy's own buffer functions
+    if protocol == 5:
+        with pytest.raises(UnsuitableError, match="_frombuffer"):
+            load_arrays(pickle.dumps(given, protocol), "F")
+        return
+    found = load_arrays(pickle.dumps(given, protocol), "F")
+    assert np.array_equal(found["c"], table) and found["c"].dtype == np.uint8
+    assert np.array_equal(found["fortran"], table) and np.array_equal(found["big"], table)
+    assert found["bytes"] == b"\xff\x00" and found["list"] == [1, 2.5, None]
+
+
+def test_pickles_of_python_2_are_read():
+    """As CIFAR-10's are: byte strings, numpy.core."""
+    raw = (
+        b"\x80\x02}q\x01U\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\n"
+        b"q\x04K\x00\x85U\x01b\x87Rq\x05(K\x01K\x01K\x03\x86cnumpy\ndtype\nq\x06U\x02u1K\x00K\x01"
+        b"\x87Rq\x07(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x03abctbs."
+    )
+    assert load_arrays(raw, "F")["data"].tolist() == [[97, 98, 99]]
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize(
+    "inside",
+    [lambda evil: evil, lambda evil: {"data": evil}, lambda evil: {"labels": [1, evil]}],
+    ids=["alone", "entry", "nested"],
+)
+def test_a_malicious_pickle_is_refused_and_nothing_is_run(protocol, inside, tmp_path):
+    target = tmp_path / "made"
+    raw = pickle.dumps(inside(Evil(os.mkdir, str(target))), protocol)
+    with pytest.raises(UnsuitableError, match=r"\.mkdir pickled in F, .* nothing of it was run"):
+        load_arrays(raw, "F")
+    assert not target.exists()
+    pickle.loads(raw)  # it was a real one
+    assert target.exists()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pickle.dumps(Evil(eval, "1")),
+        pickle.dumps(Evil(getattr, "", "join")),
+        pickle.dumps({"data": np.array([Evil(os.getcwd)], dtype=object)}, 2),
+        pickle.dumps({"data": np.array(["text"])}, 2),
+        pickle.dumps({"data": np.zeros(2, dtype="i4,f8")}, 2),
+        b"cnumpy\nndarray\n(K\x05tR.",  # calls ndarray
+        b"c_codecs\nencode\n}(U\x08__name__U\x01xu}b.",  # changes a function
+        b"cnumpy\nndarray\n}U\x09__class__U\x01xsb.",  # changes a class
+        b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.",
+        b"\x8c\x05numpy\x8c\x0elinalg.inv\x93.",
+        b"\x8c\x07_codecs\x8c\x06encode\x93\x8c\x01a\x8c\x05utf-7\x86R.",
+        b"Pmine\n.",  # persistent reference
+        b"\x82\x01.",  # extension registry
+        b"not a pickle",
+        b"",
+    ],
+)
+def test_every_other_door_is_shut(raw):
+    with pytest.raises(UnsuitableError, match="F"):
+        load_arrays(raw, "F")
+    fine = pickle.dumps({"data": np.arange(3, dtype=np.uint8), "raw": b"\xff"}, 2)
+    assert load_arrays(fine, "F")["data"].tolist() == [0, 1, 2]  # nothing was changed by it
+
+
+# --- downloads ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", downloads.DOWNLOADS)
+def test_offline_the_download_says_what_is_missing_where_it_belongs_and_what_else(
+    name, tmp_path, monkeypatch
+):
+    def offline(*_, **__):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("pooch.retrieve", offline)
+    wanted = downloads.DOWNLOADS[name]
+    file, md5 = next(iter(wanted.files.items()))
+    with pytest.raises(UnsuitableError) as caught:
+        download(name, tmp_path)
+    for word in (file, str(tmp_path), wanted.url, md5, "ConnectionError", 'data = "digits"'):
+        assert word in str(caught.value)
+    assert downloads.main([name, str(tmp_path)]) == 1
+
+
+def test_a_download_of_the_wrong_checksum_is_refused_and_not_kept(tmp_path, monkeypatch):
+    """From a file on this machine, through pooch's own check."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "a.bin").write_bytes(b"damaged")
+    monkeypatch.setattr(downloads, "INSTEAD", "nothing else")
+    wanted = Download("tiny", f"{(tmp_path / 'theirs').as_uri()}/", {"a.bin": "0" * 32})
+    monkeypatch.setitem(downloads.DOWNLOADS, "tiny", wanted)
+    with pytest.raises(UnsuitableError, match="could not be downloaded"):
+        download("tiny", tmp_path / "mine")
+    assert not (tmp_path / "mine" / "a.bin").exists()
+
+
+def test_files_that_are_there_are_checked_and_kept(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    wanted = Download(
+        "tiny", "https://example.invalid/", {"a.bin": "900150983cd24fb0d6963f7d28e17f72"}
+    )
+    monkeypatch.setitem(downloads.DOWNLOADS, "tiny", wanted)
+    assert download("tiny", tmp_path) == [tmp_path / "a.bin"]
+    assert downloads.main(["tiny", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "a.bin")
+
+
+def test_a_name_that_is_no_download_is_refused(capsys):
+    with pytest.raises(UnsuitableError, match="found 'mnist', expected one of fashion-mnist"):
+        download("mnist")
+    assert downloads.main([]) == 2
+    assert "usage" in capsys.readouterr().out
+
+
+def test_the_home_of_data_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESTBED_DATA", str(tmp_path))
+    assert downloads.home("cifar-10") == tmp_path / "cifar-10"
+    monkeypatch.delenv("TESTBED_DATA")
+    assert downloads.home("cifar-10").parent.name == "testbed"

@@ -1,0 +1,152 @@
+"""Linearised networks and random features: exact dynamics against the same in the parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from cells import make_cell, run_cell
+from scipy.linalg import expm
+
+from testbed.components import Estimator
+from testbed.execute import draw_problem
+from testbed.seeds import Streams
+from testbed.testing import Kernel, NumericFlow, Points, Smooth, check_component
+from testbed.trees import as_tensors
+from testbed_basics.metrics.risks import ExcessRisk, Gap
+from testbed_basics.metrics.spectra import TopProjection
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_basics.optimizers.sgd import Sgd
+from testbed_networks.empirical_ntk import jacobian
+from testbed_networks.models.deep import DeepLinear, Mlp
+from testbed_networks.models.fixed import Linearised, RandomFeatures
+from testbed_networks.models.two_layer import TwoLayerNetwork
+
+POINTS = Points(n=8, dim=3)
+TIMES = (0.0, 0.7, 5.0)
+NETWORKS = [
+    TwoLayerNetwork(width=6, bias=True),
+    TwoLayerNetwork(width=6, parameterization="mean-field", train="first", activation="tanh"),
+    Mlp(width=4, depth=2, parameterization="mup"),
+    DeepLinear(depth=2, scale=0.3, readout=1.0),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda model: repr(model)[:60])
+def test_linearised_networks_keep_the_laws(network):
+    check_component(Linearised(of=network))
+    check_component(Linearised(of=network), optimizer=NumericFlow())
+
+
+def test_random_features_keep_the_laws():
+    check_component(RandomFeatures(width=20, bias=True))
+    check_component(RandomFeatures(width=5, activation="tanh"), optimizer=NumericFlow())
+
+
+def drawn(model, replicate=0):
+    """A replicate's problem and initial parameters."""
+    problem = draw_problem(make_cell(POINTS, Smooth(), model, GradientFlow(), TIMES, ()), replicate)
+    return problem, as_tensors(model.draw(Streams(7, replicate), problem), torch.float64, "cpu")
+
+
+def primal(network, problem, start, times):
+    """Predictions at the test points of f₀ + J(θ − θ₀), θ̇ = −c Jᵀ W(f − y), by a matrix
+    exponential in the parameters."""
+    trained = getattr(network, "train", "both")
+    own = [
+        leaf for leaf in start if trained == "both" or (leaf != "second") == (trained == "first")
+    ]
+
+    def predict(moved, x):
+        many = {name: leaf[None] for name, leaf in {**start, **moved}.items()}
+        return network.function(many, x[None])[0]
+
+    moved = {leaf: start[leaf] for leaf in own}
+    features = [
+        torch.cat([leaf[:, 0] for leaf in jacobian(predict, moved, x).values()], 1).numpy()
+        for x in (problem.train.x, problem.test.x)
+    ]
+    scaled = getattr(network, "parameterization", "ntk") in ("mean-field", "mup")
+    factor = network.width if scaled else 1.0
+    train, test = features
+    rest = problem.train.y - predict({}, problem.train.x)
+    push = factor * train.T @ (problem.train.weight * rest).numpy()
+    rate = factor * train.T @ (problem.train.weight.numpy()[:, None] * train)
+    size = len(push)
+    block = np.zeros((size + 1, size + 1))
+    block[:size, :size], block[:size, size] = -rate, push
+    begin = predict({}, problem.test.x).numpy()
+    return [begin + test @ expm(time * block)[:size, size] for time in times]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda model: repr(model)[:60])
+def test_the_exact_flow_is_that_of_the_linear_model_in_its_parameters(network):
+    problem, start = drawn(network)
+    expected = [
+        float((problem.test.truth - torch.from_numpy(f)).square().mean())
+        for f in primal(network, problem, start, TIMES)
+    ]
+    model = Linearised(of=network)
+    found = run_cell(POINTS, Smooth(), model, GradientFlow(method="exact"), TIMES, [ExcessRisk()])
+    np.testing.assert_allclose(found["excess_risk"][0], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_closed_descent_equals_its_steps(momentum):
+    model = Linearised(of=TwoLayerNetwork(width=6, bias=True))
+    risks = [
+        run_cell(POINTS, Smooth(), model, optimizer, (0.0, 1.0, 5.0), [ExcessRisk()])
+        for optimizer in (
+            GradientDescent(learning_rate=0.1, momentum=momentum),
+            GradientDescent(learning_rate=0.1, momentum=momentum, method="stepped"),
+            Sgd(learning_rate=0.1, momentum=momentum, batch_size=8),
+        )
+    ]
+    for other in risks[1:]:
+        np.testing.assert_allclose(other["excess_risk"], risks[0]["excess_risk"], rtol=1e-9)
+
+
+def test_random_features_are_the_second_layer_trained_from_zero():
+    model = RandomFeatures(width=7, bias=True, activation="tanh")
+    network = TwoLayerNetwork(width=7, bias=True, activation="tanh", train="second")
+    problem, start = drawn(network)
+    start["second"] = 0 * start["second"]
+    many = {leaf: own[None] for leaf, own in start.items()}
+    batch = problem._replace(train=problem.train._replace(
+        x=problem.train.x[None], y=problem.train.y[None], weight=problem.train.weight[None]
+    ))  # fmt: skip
+    for _ in range(50):
+        slope = network.gradient(None, many, batch)
+        many = {leaf: own - 0.1 * slope[leaf] for leaf, own in many.items()}
+    error = network.function(many, problem.test.x[None])[0] - problem.test.truth
+    descent = GradientDescent(learning_rate=0.1)
+    found = run_cell(POINTS, Smooth(), model, descent, (0.0, 5.0), [ExcessRisk()])
+    assert found["excess_risk"][0, 1] == pytest.approx(float(error.square().mean()), rel=1e-9)
+
+
+def test_stochastic_descent_goes_the_way_of_the_features():
+    """In dual coordinates and in the parameters, on the same batches."""
+    network = TwoLayerNetwork(width=5, train="second", activation="tanh")  # linear in a
+    sgd = Sgd(learning_rate=0.1, batch_size=3, momentum=0.4)
+    other = {"linear": Estimator("linear", Linearised(of=network), sgd)}
+    gap = run_cell(POINTS, Smooth(), network, sgd, (0.0, 5.0), [Gap(to="linear")], estimators=other)
+    assert gap["gap"].max() < 1e-12
+
+
+def test_the_spectrum_is_that_of_the_network_at_its_start():
+    network = TwoLayerNetwork(width=9, bias=True)
+    flow, k = GradientFlow(), TopProjection(kernel="tangent", points="test", k=[1, 2, 5])
+    own = run_cell(POINTS, Smooth(), Linearised(of=network), flow, TIMES, [k])["top_projection"]
+    start = run_cell(POINTS, Smooth(), network, GradientDescent(learning_rate=0.1), (0.0,), [k])
+    np.testing.assert_allclose(own[:, 0], start["top_projection"][:, 0], rtol=1e-8)
+    np.testing.assert_array_equal(own[:, 1], own[:, 2])
+
+
+def test_only_networks_that_learn_are_linearised():
+    with pytest.raises(ValueError, match=r"of: found testing\.kernel, expected a network"):
+        Linearised(of=Kernel())
+    with pytest.raises(ValueError, match="of: found networks.random-features"):
+        Linearised(of=RandomFeatures(width=3))
+    with pytest.raises(ValueError, match="width: found 0"):
+        RandomFeatures(width=0)

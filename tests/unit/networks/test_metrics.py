@@ -1,0 +1,250 @@
+"""Metrics of networks against dense formulas, and the laws of width."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from cells import make_cell, run_cell
+
+from testbed.components import Estimator
+from testbed.execute import draw_problem
+from testbed.seeds import Streams
+from testbed.testing import Points, Smooth, check_component
+from testbed.trees import as_tensors
+from testbed_basics.optimizers.adam import Adam
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_networks import metrics
+from testbed_networks.models.deep import Mlp
+from testbed_networks.models.fixed import Linearised
+from testbed_networks.models.two_layer import TwoLayerNetwork
+
+POINTS = Points(n=10, dim=4)
+NET = TwoLayerNetwork(width=16, symmetric=True, activation="tanh")
+RELU = evolve(NET, activation="relu")
+DESCENT = GradientDescent(learning_rate=0.05)
+
+
+@frozen(kw_only=True)
+class Ridge(Smooth):
+    """Σ of two directions, which it names."""
+
+    name = "tests.ridge"
+    directions: int = 2
+
+    def values(self, drawn, x):
+        return x @ np.array([2.0, 0, 0, 0]) + np.tanh(x @ np.array([1.0, 1.0, 0, 0]))
+
+    def expansion(self, drawn, sample):
+        return {"directions": np.array([[2.0, 0, 0, 0], [1.0, 1.0, 0, 0]])}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        metrics.KernelDrift(),
+        metrics.KernelDrift(kernel="features", points="test"),
+        metrics.FeatureAlignment(coordinates_used=1),
+        metrics.Sharpness(),
+        metrics.WeightNorm(),
+        metrics.FlowGap(),
+        metrics.LazyGap(),
+    ],
+)
+@pytest.mark.parametrize("network", [RELU, Mlp(width=4, activation="tanh")])
+def test_they_keep_the_laws(metric, network):
+    if metric.name == "networks.sharpness" and network is not RELU:
+        network = TwoLayerNetwork(width=4, activation="tanh", train="second")
+    check_component(metric, model=network, optimizer=DESCENT)
+
+
+def test_alignment_reads_the_targets_own_directions():
+    check_component(metrics.FeatureAlignment(), model=RELU, optimizer=DESCENT, target=Ridge(),
+                    design=POINTS)  # fmt: skip
+    times = (0.0, 2.0)
+    own, first = (
+        run_cell(POINTS, Ridge(), RELU, DESCENT, times, [metric])["feature_alignment"]
+        for metric in (metrics.FeatureAlignment(), metrics.FeatureAlignment(coordinates_used=2))
+    )
+    np.testing.assert_allclose(own, first, rtol=1e-12)  # the two span the same plane
+    cell = make_cell(POINTS, Smooth(), RELU, DESCENT, times, ())
+    assert "names no directions" in metrics.FeatureAlignment().applies(cell)
+    linear = make_cell(POINTS, Ridge(), Linearised(of=RELU), GradientFlow(), times, ())
+    assert "no first layer" in metrics.FeatureAlignment().applies(linear)
+
+
+def test_alignment_starts_at_chance_and_rises_when_features_move():
+    wide = TwoLayerNetwork(width=1024, symmetric=True, parameterization="mean-field")
+    design = Points(n=60, dim=4)
+    shares = {
+        word: run_cell(
+            design, Ridge(), evolve(wide, parameterization=word),
+            GradientDescent(learning_rate=0.2), (0.0, 20.0), [metrics.FeatureAlignment()],
+        )["feature_alignment"]
+        for word in ("ntk", "mean-field")
+    }  # fmt: skip
+    for share in shares.values():
+        assert np.abs(share[:, 0] - 0.5).max() < 0.05
+    assert (shares["mean-field"][:, 1] > shares["mean-field"][:, 0] + 0.1).all()
+    assert np.abs(shares["ntk"][:, 1] - shares["ntk"][:, 0]).max() < 0.02
+
+
+def trained(model, steps, rate):
+    """One replicate by plain steps: its problem with a replicate axis, parameters before and
+    after."""
+    cell = make_cell(POINTS, Smooth(), model, DESCENT, (0.0,), ())
+    problem = draw_problem(cell, 0)
+    start = as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")
+    data = problem.train
+    many = {leaf: own[None] for leaf, own in start.items()}
+    batch = problem._replace(
+        train=data._replace(x=data.x[None], y=data.y[None], weight=data.weight[None])
+    )
+    for _ in range(steps):
+        slope = model.gradient(None, many, batch)
+        many = {leaf: own - rate * slope[leaf] for leaf, own in many.items()}
+    return problem, start, {leaf: own[0] for leaf, own in many.items()}
+
+
+def test_drift_norm_and_change_are_their_formulas():
+    measured = [metrics.KernelDrift(), metrics.WeightNorm()]
+    found = run_cell(POINTS, Smooth(), RELU, DESCENT, (0.0, 2.0), measured)
+    problem, start, after = trained(RELU, 40, 0.05)
+    x = problem.train.x[None]
+    before, now = (
+        RELU.gram(None, {leaf: own[None] for leaf, own in params.items()}, x, "tangent")[0].numpy()
+        for params in (start, after)
+    )
+    drift = np.linalg.norm(now - before) / np.linalg.norm(before)
+    assert found["kernel_drift"][0] == pytest.approx([0, drift], rel=1e-9)
+    flat, begin = (np.concatenate([v.numpy().ravel() for v in p.values()]) for p in (after, start))
+    norm, change = np.linalg.norm(flat), np.linalg.norm(flat - begin) / np.linalg.norm(begin)
+    assert found["weight_norm"][0, 1] == pytest.approx(norm, rel=1e-12)
+    assert found["weight_change"][0] == pytest.approx([0, change], rel=1e-9)
+
+
+@pytest.mark.parametrize("parameterization", ["ntk", "mean-field"])
+def test_sharpness_is_the_largest_eigenvalue_of_the_dense_hessian(parameterization):
+    model = evolve(NET, width=6, parameterization=parameterization)
+    found = run_cell(
+        POINTS, Smooth(), model, DESCENT, (0.0, 1.0), [metrics.Sharpness()], replicates=1
+    )["sharpness"]
+    factor = 6.0 if parameterization == "mean-field" else 1.0
+    for at, steps in enumerate((0, 20)):
+        problem, _, params = trained(model, steps, 0.05)
+        sizes = [own.numel() for own in params.values()]
+
+        def height(flat, params=params, sizes=sizes, problem=problem):
+            parts = flat.split(sizes)
+            own = {
+                leaf: part.reshape(params[leaf].shape)[None]
+                for leaf, part in zip(params, parts, strict=True)
+            }
+            rest = problem.train.y - model.function(own, problem.train.x[None])[0]
+            return 0.5 * (problem.train.weight * rest.square()).sum()
+
+        flat = torch.cat([own.flatten() for own in params.values()])
+        dense = torch.func.hessian(height)(flat)
+        largest = factor * float(torch.linalg.eigvalsh(dense)[-1])
+        assert found[0, at] == pytest.approx(largest, rel=2e-3)
+
+
+# --- gaps -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", [NET, RELU, Mlp(width=8, activation="tanh")])
+def test_the_gap_to_the_flow_is_of_first_order_in_the_step(network):
+    gaps = [
+        run_cell(
+            POINTS, Smooth(), network, GradientDescent(learning_rate=rate), (0.0, 1.6),
+            [metrics.FlowGap(refine=40)], replicates=2,
+        )["flow_gap"]
+        for rate in (0.04, 0.02)
+    ]  # fmt: skip
+    assert (gaps[0][:, 0] == 0).all() and (gaps[0][:, 1] > 0).all()
+    np.testing.assert_allclose(gaps[0][:, 1] / gaps[1][:, 1], 2, rtol=0.1)
+
+
+def test_both_routes_to_the_flow_agree():
+    """Adaptive integration of a smooth network against fine steps of the same one."""
+    flow = metrics.FlowGap().companion(Estimator("own", NET, DESCENT), {}).optimizer
+    values = run_cell(POINTS, Smooth(), NET, flow, (0.0, 1.6), [metrics.WeightNorm()])
+    fine = GradientDescent(learning_rate=0.05 / 400)
+    expected = run_cell(POINTS, Smooth(), NET, fine, (0.0, 1.6), [metrics.WeightNorm()])
+    for name, array in values.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-12)
+    kinks = metrics.FlowGap(refine=400).companion(Estimator("own", RELU, DESCENT), {}).optimizer
+    found = run_cell(POINTS, Smooth(), RELU, kinks, (0.0, 1.6), [metrics.WeightNorm()])
+    expected = run_cell(POINTS, Smooth(), RELU, fine, (0.0, 1.6), [metrics.WeightNorm()])
+    np.testing.assert_allclose(found["weight_change"], expected["weight_change"], rtol=1e-10)
+
+
+def test_momentum_and_steps_at_the_edge_keep_the_flows_clock():
+    """A momentum of μ makes each step 1/(1 − μ) long; the gap to the flow stays small."""
+    for optimizer in (
+        GradientDescent(learning_rate=0.004, momentum=0.8),
+        GradientDescent(learning_rate={"edge": 0.02}),
+    ):
+        found = run_cell(
+            POINTS, Smooth(), NET, optimizer, (0.0, 3.0), [metrics.FlowGap(), metrics.WeightNorm()]
+        )
+        moved = (
+            run_cell(POINTS, Smooth(), NET, optimizer, (0.0, 3.0), [metrics.LazyGap()])
+            if (optimizer.edge is None)
+            else found
+        )
+        assert (found["flow_gap"][:, 1] < 0.02).all() and (found["flow_gap"][:, 1] > 0).all()
+        assert set(moved) >= {"finite_steps"}
+
+
+def test_the_gap_of_a_linear_model_is_that_of_its_filters():
+    model = Linearised(of=NET)
+    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 2.0), [metrics.FlowGap()])["flow_gap"]
+    assert (found[:, 0] == 0).all() and (found[:, 1] > 1e-6).all() and (found[:, 1] < 0.05).all()
+
+
+def slope(values, widths):
+    """Exponent of a power law in the width, of the mean over replicates."""
+    return np.polyfit(np.log(widths), np.log(np.mean(values, 1)), 1)[0]
+
+
+def test_gaps_and_drift_fall_with_the_width_under_ntk_only():
+    widths = (16, 64, 256, 1024)
+    design, descent = Points(n=20, dim=4), GradientDescent(learning_rate=0.1)
+    found = {
+        word: [
+            run_cell(
+                design, Smooth(),
+                TwoLayerNetwork(width=width, symmetric=True, parameterization=word), descent,
+                (0.0, 5.0), [metrics.LazyGap(), metrics.KernelDrift()], replicates=6,
+            )
+            for width in widths
+        ]
+        for word in ("ntk", "mean-field")
+    }  # fmt: skip
+    drift, gap = (
+        {word: [one[name][:, 1] for one in found[word]] for word in found}
+        for name in ("kernel_drift", "lazy_gap")
+    )
+    assert -1.05 < slope(drift["ntk"], widths) < -0.4
+    assert -1.2 < slope(gap["ntk"], widths) < -0.35
+    assert abs(slope(drift["mean-field"], widths)) < 0.2
+    assert abs(slope(gap["mean-field"], widths)) < 0.2
+    assert np.mean(drift["mean-field"][-1]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("metric", "model", "optimizer", "words"),
+    [
+        (metrics.FlowGap(), NET, Adam(learning_rate=0.1), "time of adam is not the flow's"),
+        (metrics.FlowGap(), NET, GradientFlow(), "takes no steps"),
+        (metrics.LazyGap(), NET, Adam(learning_rate=0.1), "not those of its kernel"),
+        (metrics.LazyGap(), Linearised(of=NET), DESCENT, "no network that leaves"),
+        (metrics.LazyGap(), NET, GradientDescent(learning_rate={"edge": 0.5}), "at the edge"),
+    ],
+)
+def test_gaps_that_mean_nothing_are_refused(metric, model, optimizer, words):
+    with pytest.raises(ValueError, match=words):
+        metric.companion(Estimator("own", model, optimizer), {})
