@@ -146,7 +146,7 @@ def test_the_spectrum_is_that_of_the_network_at_its_start():
 def test_only_networks_that_learn_are_linearised():
     with pytest.raises(ValueError, match=r"of: found testing\.kernel, expected a network"):
         Linearised(of=Kernel())
-    with pytest.raises(ValueError, match="of: found networks.random-features"):
+    with pytest.raises(ValueError, match=r"of: found networks\.random-features"):
         Linearised(of=RandomFeatures(width=3))
     with pytest.raises(ValueError, match="width: found 0"):
         RandomFeatures(width=0)
