@@ -10,6 +10,7 @@ from scipy.linalg import expm
 
 from testbed.components import Estimator
 from testbed.execute import draw_problem
+from testbed.grids import Grid
 from testbed.seeds import Streams
 from testbed.testing import Kernel, NumericFlow, Points, Smooth, check_component
 from testbed.trees import as_tensors
@@ -136,7 +137,7 @@ def test_stochastic_descent_goes_the_way_of_the_features():
 
 def test_the_spectrum_is_that_of_the_network_at_its_start():
     network = TwoLayerNetwork(width=9, bias=True)
-    flow, k = GradientFlow(), TopProjection(kernel="tangent", points="test", k=[1, 2, 5])
+    flow, k = GradientFlow(), TopProjection(kernel="tangent", points="test", k=Grid([1, 2, 5]))
     own = run_cell(POINTS, Smooth(), Linearised(of=network), flow, TIMES, [k])["top_projection"]
     start = run_cell(POINTS, Smooth(), network, GradientDescent(learning_rate=0.1), (0.0,), [k])
     np.testing.assert_allclose(own[:, 0], start["top_projection"][:, 0], rtol=1e-8)

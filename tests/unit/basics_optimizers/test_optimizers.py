@@ -1,0 +1,324 @@
+"""Optimizers of whole steps: against torch.optim, closed forms and dense Hessians."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from cells import make_cell, run_cell
+
+from testbed.cells import STATUS
+from testbed.components import Metric, Model, Variable
+from testbed.errors import ScenarioError
+from testbed.execute import draw_problem, execute_cell
+from testbed.keys import describe
+from testbed.plan import make_plan
+from testbed.scenario import read_scenario
+from testbed.seeds import Streams
+from testbed.testing import Kernel, Points, Smooth, check_component
+from testbed.writing import dump_scenario
+from testbed_basics.metrics.risks import ExcessRisk
+from testbed_basics.optimizers import checks
+from testbed_basics.optimizers.adam import Adam
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.sgd import Sgd
+from testbed_basics.optimizers.steps import Edge
+
+POINTS = Points(n=12, dim=2)
+
+
+@frozen(kw_only=True)
+class Curved(Model):
+    """f(x) = Σ_j tanh(u_j) ⟨v_j, x⟩ of six parameters, by autograd."""
+
+    name = "tests.curved"
+
+    def draw(self, rng, problem):
+        g = rng("model")
+        return {"u": g.standard_normal(2), "v": g.standard_normal((2, 2))}
+
+    def start(self, drawn, prepared, problem):
+        return drawn
+
+    def predict(self, prepared, params, probe):
+        return (probe @ params["v"].mT) @ torch.tanh(params["u"])
+
+
+@frozen(kw_only=True)
+class Norm(Metric):
+    """Sums over the parameters, which tell equal states."""
+
+    name = "tests.norm"
+    needs = ("parameters",)
+    variables = {"norm": Variable("norm"), "total": Variable("total")}  # noqa: RUF012
+
+    def measure(self, problem, parameters):
+        flat = torch.cat([leaf.flatten() for leaf in parameters.values()])
+        return {"norm": flat.norm(), "total": flat.sum()}
+
+
+OPTIMIZERS = [
+    GradientDescent(learning_rate=0.1),
+    GradientDescent(learning_rate=0.1, momentum=0.5),
+    GradientDescent(learning_rate={"edge": 0.5}),
+    GradientDescent(learning_rate={"edge": 0.5}, method="stepped"),
+    Sgd(learning_rate=0.05, batch_size=5),
+    Sgd(learning_rate=0.05, batch_size=5, replacement=True, momentum=0.5),
+    Adam(learning_rate=0.1),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: repr(one)[:70])
+@pytest.mark.parametrize("model", [Curved(), Kernel()])
+def test_they_keep_the_laws(optimizer, model):
+    check_component(optimizer, model=model)
+
+
+def by_torch(make, steps, rows=None, replicate=0):
+    """The norm and the sum of the parameters after so many steps of a torch optimizer."""
+    cell = make_cell(POINTS, Smooth(), Curved(), Adam(learning_rate=0.1), (0.0,), ())
+    problem = draw_problem(cell, replicate)
+    start = Curved().draw(Streams(7, replicate), problem)
+    leaves = {name: torch.tensor(own, requires_grad=True) for name, own in start.items()}
+    optimizer = make(list(leaves.values()))
+    data = problem.train
+    for step in range(steps):
+        at = torch.arange(12) if rows is None else torch.from_numpy(rows[step])
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            rest = data.y[at] - Curved().predict(None, leaves, data.x[at])
+            (0.5 * rest.square().mean()).backward()
+        optimizer.step()
+    flat = torch.cat([leaf.detach().flatten() for leaf in leaves.values()])
+    return float(flat.norm()), float(flat.sum())
+
+
+def found_by(optimizer, time, replicate=0):
+    values = run_cell(POINTS, Smooth(), Curved(), optimizer, (0.0, time / 2, time), [Norm()])
+    return values["norm"][replicate, -1], values["total"][replicate, -1]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.75])
+def test_descent_is_that_of_torch_on_the_clock_of_the_flow(momentum):
+    optimizer = GradientDescent(learning_rate=0.05, momentum=momentum)
+    expected = by_torch(lambda own: torch.optim.SGD(own, lr=0.05, momentum=momentum), 40)
+    time = 40 * 0.05 / (1 - momentum)
+    assert found_by(optimizer, time) == pytest.approx(expected, rel=1e-10)
+    assert optimizer.auxiliary((0.0, time)) == {"step": (0.0, 40.0)}
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_stochastic_descent_is_that_of_torch_on_its_batches(replacement):
+    sgd = Sgd(learning_rate=0.05, batch_size=5, momentum=0.5, replacement=replacement)
+    cell = make_cell(POINTS, Smooth(), Curved(), sgd, (0.0,), ())
+    key = sgd.draw(Streams(7, 1), draw_problem(cell, 1))
+    rows = sgd.batches(key.tolist(), 12, 0, 30)
+    expected = by_torch(
+        lambda own: torch.optim.SGD(own, lr=0.05, momentum=0.5), 30, rows, replicate=1
+    )
+    assert found_by(sgd, 3.0, replicate=1) == pytest.approx(expected, rel=1e-10)
+
+
+def test_adam_is_that_of_torch_and_says_that_its_clock_is_its_own():
+    optimizer = Adam(learning_rate=0.02, beta1=0.8, beta2=0.95, epsilon=1e-6)
+    expected = by_torch(lambda own: torch.optim.Adam(own, lr=0.02, betas=(0.8, 0.95), eps=1e-6), 50)
+    assert found_by(optimizer, 1.0) == pytest.approx(expected, rel=1e-9)
+    assert optimizer.follows_flow is False
+    assert "NOT the clock of gradient flow" in (Adam.__doc__ or "")
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def test_an_epoch_goes_through_every_point_once():
+    sgd = Sgd(learning_rate=0.1, batch_size=4)
+    steps = sgd.batches((5, 6), 12, 0, 9)
+    assert steps.shape == (9, 4)
+    for epoch in steps.reshape(3, 12):
+        assert sorted(epoch) == list(range(12))
+    assert not np.array_equal(steps[:3], steps[3:6])
+    uneven = sgd.batches((5, 6), 14, 0, 6).reshape(2, 12)  # two points are left out of each
+    assert all(len(set(epoch)) == 12 for epoch in uneven)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_batches_depend_on_their_step_alone(replacement):
+    sgd = Sgd(learning_rate=0.1, batch_size=5, replacement=replacement)
+    whole = sgd.batches((1, 2), 17, 0, 20)
+    for done, count in ((0, 1), (2, 5), (3, 1), (7, 13), (4, 0)):
+        np.testing.assert_array_equal(
+            sgd.batches((1, 2), 17, done, count), whole[done : done + count]
+        )
+    assert not np.array_equal(whole, sgd.batches((1, 3), 17, 0, 20))
+
+
+def test_batches_drawn_afresh_are_uniform():
+    sgd = Sgd(learning_rate=0.1, batch_size=10, replacement=True)
+    counts = np.bincount(sgd.batches((3, 4), 8, 0, 2000).ravel(), minlength=8)
+    assert np.abs(counts - 2500).max() < 4.5 * np.sqrt(20000 / 8 * 7 / 8)
+
+
+def test_one_batch_of_everything_is_full_descent():
+    whole, full = Sgd(learning_rate=0.1, batch_size=12), GradientDescent(learning_rate=0.1)
+    assert found_by(whole, 2.0) == pytest.approx(found_by(full, 2.0), rel=1e-12)
+
+
+def test_batches_larger_than_the_sample_are_refused():
+    cell = make_cell(
+        POINTS, Smooth(), Curved(), Sgd(learning_rate=0.1, batch_size=13), (1.0,), [ExcessRisk()]
+    )
+    result = execute_cell(cell)
+    assert (result.status == STATUS["failed"]).all()
+    assert "found batches of 13 points from 12 training points" in result.error
+
+
+# --- divergence -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        GradientDescent(learning_rate=40.0, method="stepped"),
+        Sgd(learning_rate=40.0, batch_size=3),
+    ],
+)
+def test_divergence_is_a_status_with_its_step_and_disturbs_nobody(optimizer):
+    times = (0.0, 400.0, 40_000.0)
+    cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, times, [ExcessRisk()], replicates=3)
+    result = execute_cell(cell)
+    assert not result.error
+    steps, diverged = result.variables["finite_steps"], result.status == STATUS["diverged"]
+    assert diverged.any()
+    assert (steps[:, 0] == 0).all() and (steps[:, 1] == 10).all()
+    assert (steps[diverged, 2] < 1000).all() and (steps[diverged, 2] >= 10).all()
+    assert np.isnan(result.variables["excess_risk"][diverged, 2]).all()
+    for row in range(3):
+        alone = execute_cell(evolve(cell, replicates=(row,)))
+        np.testing.assert_array_equal(alone.variables["finite_steps"][0], steps[row])
+
+
+# --- steps at the edge ----------------------------------------------------------------------------
+
+
+def edge_by_hand(replicate):
+    """2/λ_max of the dense Hessian at a replicate's start."""
+    cell = make_cell(POINTS, Smooth(), Curved(), Adam(learning_rate=0.1), (0.0,), ())
+    problem = draw_problem(cell, replicate)
+    start = Curved().draw(Streams(7, replicate), problem)
+    u, v = torch.tensor(start["u"]), torch.tensor(start["v"])
+
+    def height(flat):
+        own = {"u": flat[:2], "v": flat[2:].reshape(2, 2)}
+        rest = problem.train.y - Curved().predict(None, own, problem.train.x)
+        return 0.5 * rest.square().mean()
+
+    dense = torch.func.hessian(height)(torch.cat([u, v.flatten()]))
+    return 2 / float(torch.linalg.eigvalsh(dense)[-1])
+
+
+def test_every_replicate_has_its_own_step_at_the_edge():
+    optimizer = GradientDescent(learning_rate={"edge": 0.1}, momentum=0.5)
+    times = (0.0, 3.0, 9.0)
+    found = run_cell(POINTS, Smooth(), Curved(), optimizer, times, [Norm()])
+    for row in range(3):
+        rate = 0.1 * edge_by_hand(row)
+        used = found["rate_used"][row]
+        assert used == pytest.approx([rate] * 3, rel=1e-3)
+        plain = GradientDescent(learning_rate=float(used[0]), momentum=0.5)
+        assert found["own_time"][row] == pytest.approx(plain.reached(times), rel=1e-12)
+        alone = run_cell(POINTS, Smooth(), Curved(), plain, times, [Norm()])
+        np.testing.assert_allclose(found["norm"][row], alone["norm"][row], rtol=1e-12)
+        np.testing.assert_array_equal(found["finite_steps"][row], alone["finite_steps"][row])
+    assert len(set(found["rate_used"][:, 0])) == 3
+
+
+@pytest.mark.parametrize("method", ["auto", "stepped"])
+def test_a_linear_model_holds_below_the_edge_and_diverges_past_it(method):
+    times = (0.0, 4000.0)
+    for share, word in ((0.97, "ok"), (1.2, "diverged")):
+        optimizer = GradientDescent(learning_rate={"edge": share}, method=method)
+        cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, times, [ExcessRisk()])
+        result = execute_cell(cell)
+        assert not result.error
+        assert (result.status == STATUS[word]).all(), (share, result.variables)
+
+
+def test_an_edge_is_a_value_that_can_be_compared_and_stored():
+    one, other = (GradientDescent(learning_rate={"edge": share}) for share in (0.9, 0.5))
+    assert one == GradientDescent(learning_rate={"edge": 0.9}) and one != other
+    assert hash(one) == hash(GradientDescent(learning_rate=Edge(edge=0.9)))
+    assert describe(one) != describe(other)
+    for wrong in ({"edge": 0.9, "more": 1.0}, {"egde": 0.9}, {"edge": 0.0}):
+        with pytest.raises(ValueError, match="learning_rate: found"):
+            GradientDescent(learning_rate=wrong)
+
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+SCENARIO = """
+format = 1
+name = "edges"
+seed = 1
+replicates = 3
+times = [0.0, 100.0]
+
+[design]
+use = "sequence.gaussian"
+n = 100
+modes = 12
+
+[target]
+use = "sequence.power"
+p = 1.0
+
+[[estimator]]
+name = "descent"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-descent", learning_rate = RATE }
+
+[[metric]]
+use = "excess-risk"
+"""
+
+
+def test_an_edge_can_be_swept_and_its_dimension_is_named_edge():
+    text = SCENARIO.replace("RATE", "{ edge = { values = [0.5, 0.9] } }")
+    scenario = read_scenario(text, "edges.toml")
+    plan = make_plan(scenario)
+    (dim,) = plan.estimators[0].dims
+    assert (dim.name, dim.coordinate) == ("edge", (0.5, 0.9))
+    assert [cell.optimizer.edge for cell in plan.cells] == [0.5, 0.9]
+    assert len({cell.key for cell in plan.cells}) == 2
+    again = make_plan(read_scenario(dump_scenario(scenario), "edges.toml"))
+    assert again.cells == plan.cells
+    for cell in plan.cells:
+        result = execute_cell(cell)
+        assert not result.error
+        share = cell.optimizer.edge
+        np.testing.assert_allclose(result.variables["rate_used"], 2 * share, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        ("{ edge = 0 }", "above 0"),
+        ("{ egde = 0.9 }", "found a table with ['egde'], expected a number or { edge = … }"),
+        ("-0.1", "above 0"),
+        ("true", "expected a number"),
+    ],
+)
+def test_wrong_step_sizes_are_named_with_their_place(rate, words):
+    with pytest.raises(ScenarioError) as caught:
+        make_plan(read_scenario(SCENARIO.replace("RATE", rate), "edges.toml"))
+    assert words in str(caught.value)
+    assert "$.estimator[0].optimizer.learning_rate" in str(caught.value)
+
+
+def test_a_plan_with_batches_larger_than_the_sample_is_objected_to():
+    plan = make_plan(read_scenario(SCENARIO.replace("RATE", "0.1"), "edges.toml"))
+    assert checks.objections(plan) == []
+    sgd = Sgd(learning_rate=0.1, batch_size=13)
+    large = evolve(plan, cells=tuple(evolve(cell, optimizer=sgd) for cell in plan.cells))
+    (text,) = checks.objections(large)
+    assert "found batches of 13 points in the estimator 'descent', but only 12" in text
