@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -29,6 +30,8 @@ def describe(value: Any) -> Any:
             attribute.name: describe(getattr(value, attribute.name))
             for attribute in attrs.fields(type(value))
         }
+        if isinstance(fields.get("path"), str):  # a component that reads a file
+            fields["path"] = [fields["path"], contents(value.path)]
         return [type(value).__module__, type(value).__qualname__, fields]
     if isinstance(value, np.ndarray):
         bytes_ = np.ascontiguousarray(value).tobytes()
@@ -38,6 +41,26 @@ def describe(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     return repr(value)
+
+
+def contents(place: Any) -> str:
+    """A digest of what a file holds, or of the sizes of a folder's files; empty if there is none.
+
+    It makes a result of other data another result, though the path is the same.
+    """
+    path = Path(str(place))
+    if path.is_file():
+        facts = path.stat()
+        return _digest(path, facts.st_mtime_ns, facts.st_size)
+    files = sorted(file for file in path.glob("*") if file.is_file()) if path.is_dir() else []
+    text = repr([(file.name, file.stat().st_size) for file in files])
+    return hashlib.sha256(text.encode()).hexdigest() if files else ""
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @cache

@@ -48,8 +48,11 @@ def _root_attributes(plan: Plan, distributions: Iterable[str]) -> dict[str, Any]
         "scenario_sha256": provenance.digest(scenario.text),
         "seed": scenario.seed,
     }
-    for name, text in plan.cells[0].design.attributes().items() if plan.cells else ():
-        attributes[f"data_{name}"] = text
+    for design in {id(cell.design): cell.design for cell in plan.cells}.values():
+        for name, text in design.attributes().items():
+            known = attributes.setdefault(f"data_{name}", text)
+            if text not in str(known).split("; "):
+                attributes[f"data_{name}"] = f"{known}; {text}"
     return {name: value for name, value in attributes.items() if value != ""}
 
 

@@ -392,3 +392,16 @@ def test_models_that_read_the_problem_share_nothing():
 def test_planning_twice_gives_the_same_plan():
     scenario = read(text(SWEPT, more=LAW))
     assert make_plan(scenario) == make_plan(scenario)
+
+
+def test_a_file_that_changes_makes_another_cell(tmp_path):
+    from testbed.keys import fingerprint
+    from testbed_sequence.targets import Coefficients
+
+    file = tmp_path / "truth.csv"
+    file.write_text("1.0\n")
+    target = Coefficients(path=str(file))
+    before = fingerprint(target)
+    assert fingerprint(target) == before
+    file.write_text("2.0\n3.0\n")
+    assert fingerprint(target) != before
