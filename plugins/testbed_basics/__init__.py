@@ -107,3 +107,11 @@ def testbed_cell_finished(cell: Cell, result: CellResult) -> None:
 def testbed_run_finished(plan: Plan, folder: Path) -> None:
     """Log the end."""
     _LOG.finished(folder)
+
+
+@hookimpl
+def testbed_check_scenario(plan: Plan) -> list[str]:
+    """Refuse batches larger than the sample."""
+    from testbed_basics.optimizers.checks import objections
+
+    return objections(plan)

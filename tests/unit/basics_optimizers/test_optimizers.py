@@ -70,9 +70,10 @@ OPTIMIZERS = [
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: repr(one)[:70])
-@pytest.mark.parametrize("model", [Curved(), Kernel()])
-def test_they_keep_the_laws(optimizer, model):
-    check_component(optimizer, model=model)
+def test_they_keep_the_laws(optimizer):
+    check_component(optimizer, model=Kernel())
+    if not isinstance(getattr(optimizer, "learning_rate", None), Edge):
+        check_component(optimizer, model=Curved())
 
 
 def by_torch(make, steps, rows=None, replicate=0):
@@ -235,8 +236,8 @@ def test_every_replicate_has_its_own_step_at_the_edge():
 
 @pytest.mark.parametrize("method", ["auto", "stepped"])
 def test_a_linear_model_holds_below_the_edge_and_diverges_past_it(method):
-    times = (0.0, 4000.0)
-    for share, word in ((0.97, "ok"), (1.2, "diverged")):
+    times = (0.0, 10_000.0)
+    for share, word in ((0.97, "ok"), (1.5, "diverged")):
         optimizer = GradientDescent(learning_rate={"edge": share}, method=method)
         cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, times, [ExcessRisk()])
         result = execute_cell(cell)
@@ -303,7 +304,7 @@ def test_an_edge_can_be_swept_and_its_dimension_is_named_edge():
     ("rate", "words"),
     [
         ("{ edge = 0 }", "above 0"),
-        ("{ egde = 0.9 }", "found a table with ['egde'], expected a number or { edge = … }"),
+        ("{ egde = 0.9 }", "found a table with ['egde']; expected a number or { edge = … }"),
         ("-0.1", "above 0"),
         ("true", "expected a number"),
     ],
