@@ -103,6 +103,14 @@ class _View:
 
         return self._lift(one)(fit.prepared, fit.start, fit.problem, fit.draws, last)
 
+    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Any:
+        def one(prepared: Any, start: Any, problem: Problem, draws: Any) -> Any:
+            return self.model.path(
+                Fit(self.model, prepared, start, problem, draws), name, times, **options
+            )
+
+        return self._lift(one)(fit.prepared, fit.start, fit.problem, fit.draws)
+
     def _lift(self, function: Callable[..., Any]) -> Callable[..., Any]:
         raise NotImplementedError
 

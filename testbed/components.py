@@ -189,6 +189,11 @@ class Model(Component):
         """The factorisation that spectral filters act on."""
         raise NotImplementedError
 
+    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Any:
+        """Parameters along a spectral filter's path, leading axis len(times), by a route that needs
+        no whole `eigensystem`. `name` and `options` as in `testbed.numerics.filters`."""
+        raise NotImplementedError
+
     def spectrum(
         self, prepared: Any, params: Any, problem: Problem, kernel: str, points: str
     ) -> Spectrum:
@@ -239,6 +244,8 @@ class Optimizer(Component):
 
     kind = "optimizer"
     needs: ClassVar[tuple[str, ...]] = ()
+    endless: ClassVar[bool] = False
+    """True: the optimizer knows the limit t = ∞, so that its times may end in inf."""
     variables: ClassVar[Mapping[str, Variable]] = {}
 
     times: Grid | None = parameter(
@@ -271,7 +278,8 @@ class Optimizer(Component):
         raise NotImplementedError
 
     def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
-        """Diagonal of the smoother at each time, (len(times), n); eigenvalue route only."""
+        """Diagonal of the smoother at each time, (len(times), n), NaN at points that the model does
+        not fit; needs the model's eigensystem."""
         raise NotImplementedError
 
 

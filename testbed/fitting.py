@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from testbed.components import Estimator, Metric, Model, Optimizer
@@ -35,6 +36,9 @@ def times_objection(optimizer: Optimizer, times: Grid | None) -> Objection | Non
         return "found no times", "a grid of training times", fix
     if times.values[0] < 0:
         return f"found the time {times.values[0]:g}", "times of at least 0", ""
+    if math.isinf(times.values[-1]) and not optimizer.endless:
+        found = f"found the time inf, which {optimizer.name} never reaches"
+        return found, "finite times", "leave it out, or take the optimizer spectral-filter"
     reached = optimizer.reached(times.values)
     for asked, got in zip(times.values, reached, strict=True):
         if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:

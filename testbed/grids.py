@@ -53,15 +53,15 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
 def _increasing(_: Any, __: Any, values: tuple[float, ...]) -> None:
     if not values:
         raise ValueError("a grid is empty, expected at least one number")
-    if any(not np.isfinite(value) for value in values):
-        raise ValueError("a grid holds a number that is not finite")
+    if any(not np.isfinite(value) for value in values[:-1]) or not values[-1] > -np.inf:
+        raise ValueError("a grid holds a number that is not finite; only its last may be inf")
     if any(low >= high for low, high in pairwise(values)):
         raise ValueError("a grid must increase strictly; a number stands twice or out of order")
 
 
 @frozen
 class Grid:
-    """A strictly increasing list of numbers that is not a sweep.
+    """A strictly increasing list of numbers that is not a sweep. The last may be inf: t = ∞.
 
     >>> Grid.parse({"geom": [1, 100, 3], "include": [0.0]}).values
     (0.0, 1.0, 10.0, 100.0)

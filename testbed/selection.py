@@ -177,5 +177,8 @@ def _subset(spec: MetricSpec, cell: Cell) -> tuple[tuple[float, ...] | None, str
     inside = [time for time in spec.times.values if grid[0] <= time <= grid[-1]]
     if not inside:
         return None, f"none of its times lies within {grid[0]:g} and {grid[-1]:g}"
-    nearest = (float(grid[np.abs(grid - time).argmin()]) for time in inside)
+    last = [grid[-1]] if np.isinf(grid[-1]) else []
+    nearest = (
+        time if time in last else float(grid[np.abs(grid - time).argmin()]) for time in inside
+    )
     return tuple(dict.fromkeys(nearest)), ""

@@ -51,7 +51,7 @@ def convert(value: Any, wanted: Any) -> Any:
 def grid(value: Any) -> Grid:
     """A grid; whatever is wrong with it becomes a ValueError."""
     if isinstance(value, dict):
-        _finite(value)
+        _finite({word: numbers for word, numbers in value.items() if word in WORDS[1:]})
     try:
         return Grid.parse(value)
     except TypeError:

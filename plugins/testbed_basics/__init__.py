@@ -54,19 +54,20 @@ def testbed_targets() -> list[type[Target]]:
 
 @hookimpl
 def testbed_optimizers() -> list[type[Optimizer]]:
-    """Gradient flow, and descent by steps."""
+    """Gradient flow, descent by steps, and spectral algorithms."""
     from testbed_basics.optimizers.adam import Adam
     from testbed_basics.optimizers.gradient_descent import GradientDescent
     from testbed_basics.optimizers.gradient_flow import GradientFlow
     from testbed_basics.optimizers.sgd import Sgd
+    from testbed_basics.optimizers.spectral_filter import SpectralFilter
 
-    return [GradientFlow, GradientDescent, Sgd, Adam]
+    return [GradientFlow, GradientDescent, Sgd, Adam, SpectralFilter]
 
 
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """Risks and feature metrics."""
-    from testbed_basics.metrics import labels, risks, spans, spectra
+    from testbed_basics.metrics import labels, risks, spans, spectra, validation
 
     return [
         risks.ExcessRisk,
@@ -74,6 +75,8 @@ def testbed_metrics() -> list[type[Metric]]:
         risks.Gap,
         labels.TestError,
         labels.Misclassification,
+        validation.LeaveOneOutRisk,
+        validation.GeneralisedCrossValidation,
         spectra.Eigenvalues,
         spectra.Eigenvectors,
         spectra.TopProjection,

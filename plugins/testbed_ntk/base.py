@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from testbed.components import Design, Eigensystem, Model, PopulationSpectrum
 from testbed.errors import UnsuitableError
-from testbed.numerics.filters import spectral_filter
+from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.numerics.krylov import krylov_path
 from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
@@ -112,8 +113,11 @@ class KernelModel(Model):
             return spectral_filter(name, eigenvalue, times, **options)
 
         found = None
-        if self.by_krylov(len(y)) and name not in NOT_KRYLOV:
+        finite = math.isfinite(times[-1])
+        if self.by_krylov(len(y)) and name not in NOT_KRYLOV and finite:
             found = krylov_path(lambda v: gram.matrix() @ v, y, phi)
+        if not finite:
+            expect_regular(gram.pairs()[0], times)
         values = _filtered(gram, phi, y) if found is None else found.values
         return columnwise(gram.root, y) * values
 

@@ -14,13 +14,25 @@ import torch
 from torch import Tensor
 
 from testbed.components import Eigensystem
-from testbed.numerics.filters import spectral_filter
+from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.values import Fit
 
 
 def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
-    """Dual coefficients along a filter's path, (replicates, times, rows[, outputs])."""
+    """Dual coefficients along a filter's path, (replicates, times, rows[, outputs]).
+
+    By the model's own route, `path`, where it has one; else on its `eigensystem`.
+    """
+    if fit.model.supports("path") is None:
+        own: Tensor = fit.model.path(fit, name, times, **options)
+        return own
+    return by_eigensystem(fit, name, times, **options)
+
+
+def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+    """What `filtered` returns, on the model's `eigensystem`."""
     system = fit.model.eigensystem(fit.prepared)
+    expect_regular(system.eigenvalue, times)
     root, rest = _weighted_rest(fit, system)
     coordinates = system.vectors.mT @ rest  # (replicates, k, outputs)
     phi = spectral_filter(name, system.eigenvalue, times, **options)  # (replicates, times, k)
@@ -47,8 +59,14 @@ def _weighted_rest(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
 
 
 def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
-    """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, rows)."""
+    """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, n); NaN at the points that
+    the model does not fit."""
     system = fit.model.eigensystem(fit.prepared)
+    expect_regular(system.eigenvalue, times)
     phi = spectral_filter(name, system.eigenvalue, times, **options)
     share = phi * system.eigenvalue.unsqueeze(1)  # (replicates, times, k)
-    return share @ system.vectors.square().mT
+    diagonal = share @ system.vectors.square().mT
+    if system.rows is None:
+        return diagonal
+    everywhere = diagonal.new_full((*diagonal.shape[:2], fit.problem.train.y.shape[1]), torch.nan)
+    return everywhere.scatter(2, system.rows.unsqueeze(1).expand_as(diagonal), diagonal)

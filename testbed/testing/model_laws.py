@@ -24,7 +24,7 @@ from testbed.testing.laws import (
     supports,
     trained,
 )
-from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow
+from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow, PathFlow
 from testbed.trees import flatten, index, tensors, tree_map, unflatten
 from testbed.values import Problem
 
@@ -78,6 +78,13 @@ def eigensystem_is_the_numeric_flow(case: Case) -> None:
     exact = trained(evolve(case, optimizer=FilterFlow()))
     numeric = trained(evolve(case, optimizer=NumericFlow()))
     close(exact, numeric, 10 * case.tolerance, "eigensystem against integration of gradient")
+
+
+def path_is_the_numeric_flow(case: Case) -> None:
+    """The flow filter by the model's own `path` is what integrating `gradient` gives."""
+    exact = trained(evolve(case, optimizer=PathFlow()))
+    numeric = trained(evolve(case, optimizer=NumericFlow()))
+    close(exact, numeric, 10 * case.tolerance, "path against integration of gradient")
 
 
 def gradient_descends(case: Case) -> None:
@@ -177,6 +184,7 @@ MODEL_LAWS = (
     Law(batchings_agree, lambda case: case.model.batching != "loop"),
     Law(flow_is_the_numeric_flow, supports("flow", "gradient")),
     Law(eigensystem_is_the_numeric_flow, supports("eigensystem", "gradient")),
+    Law(path_is_the_numeric_flow, supports("path", "gradient")),
     Law(gradient_descends, supports("predict", "gradient")),
     Law(
         gradient_of_all_rows,

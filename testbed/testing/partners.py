@@ -13,7 +13,7 @@ from torch import Tensor
 from testbed.components import Advance, Design, Eigensystem, Model, Optimizer, Rng, Target
 from testbed.numerics.gradients import batch_of
 from testbed.numerics.integrate import begin, integrate
-from testbed.numerics.spectral import filtered, smoother_diagonal
+from testbed.numerics.spectral import by_eigensystem, smoother_diagonal
 from testbed.parameters import parameter
 from testbed.trees import flatten, tree_map, unflatten
 from testbed.values import Fit, Problem, Sample, Spectrum
@@ -232,10 +232,22 @@ class FilterFlow(Optimizer):
     needs = ("eigensystem",)
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
-        return Advance(carry, filtered(fit, "flow", times))
+        return Advance(carry, by_eigensystem(fit, "flow", times))
 
     def leverage(self, fit: Fit, times: Many[float]) -> Tensor:
         return smoother_diagonal(fit, "flow", times)
+
+
+@frozen(kw_only=True)
+class PathFlow(Optimizer):
+    """Gradient flow by the model's own route to spectral filters."""
+
+    name = "testing.path-flow"
+    batching = "batch"
+    needs = ("path",)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        return Advance(carry, fit.model.path(fit, "flow", times))
 
 
 FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), NumericFlow())

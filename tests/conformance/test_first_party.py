@@ -14,11 +14,10 @@ from testbed.components import Component
 from testbed.plugins import load_registry
 from testbed.testing import Sequence, check_component
 
-ELSEWHERE = {"ntk.deterministic-equivalent"}  # about ridge: tried in tests/unit/ntk
 FIRST_PARTY = {
     name: offer.component
     for name, offer in load_registry().offers.items()
-    if offer.plugin.distribution == "theory-testbed" and name not in ELSEWHERE
+    if offer.plugin.distribution == "theory-testbed"
 }
 REQUIRED: dict[str, dict[str, Any]] = {
     "adam": {"learning_rate": 0.01},
@@ -44,6 +43,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "single-index": {"coefficients": (0.0, 1.0)},
     "multi-index": {"coefficients": (0.0, 1.0)},
     "source": {"smoothness": 1.0},
+    "spectral-filter": {"filter": "ridge"},
     "sphere": {"dim": 3, "n": 12, "noise": 0.5},
     "torus": {"dim": 2, "n": 12},
     "trigonometric": {"frequencies": ((1.0, 0.0),)},
@@ -82,6 +82,7 @@ NETWORK = {
     "optimizer": "gradient-descent",
 }
 SPHERE = {"design": "sphere", "target": "source", "model": "ntk.relu"}
+RIDGE = {**SPHERE, "optimizer": "spectral-filter"}
 PARTNERS: dict[str, dict[str, str]] = {
     **{f"sequence.{law}": SEQUENCE for law in ("expected-risk", "rates", "span-bounds")},
     # what exact flows leave is rounding, which no law is about
@@ -102,6 +103,10 @@ PARTNERS: dict[str, dict[str, str]] = {
     "networks.feature-alignment": {**NETWORK, "target": "single-index"},
     "adam": {"model": "networks.two-layer"},
     "sgd": {"model": "networks.two-layer"},
+    "spectral-filter": SPHERE,
+    "loo-risk": RIDGE,
+    "gcv": RIDGE,
+    "ntk.deterministic-equivalent": RIDGE,
     "ntk.rates": SPHERE,
     "ntk.large-dimension": {**SPHERE, "model": "ntk.laplace"},
     "ntk.polynomial-barrier": {**SPHERE, "target": "gegenbauer"},

@@ -1,0 +1,96 @@
+"""Spectral algorithms: one factorisation, or one Krylov space, for every filter and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Advance, Model, Optimizer
+from testbed.numerics.filters import NAMES
+from testbed.numerics.spectral import filtered, smoother_diagonal
+from testbed.parameters import parameter
+from testbed.values import Fit
+
+STEPPED = ("descent", "heavy-ball")
+OPTIONS = {
+    "descent": ("learning_rate",),
+    "heavy-ball": ("learning_rate", "momentum"),
+    "iterated-ridge": ("qualification",),
+}
+
+
+@frozen(kw_only=True)
+class SpectralFilter(Optimizer):
+    """f_t = f₀ + k(·, X) U φ_t(s) Uᵀ (y − f₀)/n, s the eigenvalues of K/n, on the clock φ_t(0) = t.
+
+    "flow" (1 − e^{−ts})/s; "ridge" 1/(s + 1/t), ridge parameter 1/t for K/n or n/t for K; "descent"
+    (1 − (1 − ηs)^m)/s, t = ηm; "iterated-ridge" (1 − (1 + ts/q)^{−q})/s, q refits at ridge q/t;
+    "cutoff" 1[s ≥ 1/t]/s, principal components; "heavy-ball" with momentum μ, t = ηm/(1 − μ).
+    Ridge has qualification 1, its q-fold iteration q, the others any. The last time may be inf: the
+    interpolant of least norm. Source: Bauer, Pereverzev, Rosasco, J. Complexity 23 (2007).
+    """
+
+    name = "spectral-filter"
+    references: ClassVar[tuple[str, ...]] = ("doi:10.1016/j.jco.2006.07.001",)
+    batching = "batch"
+
+    filter: str = parameter("flow", help="which algorithm", choices=NAMES)
+    qualification: float | None = parameter(
+        None, help="of iterated-ridge only: q, how often ridge refits its residuals", gt=0
+    )
+    learning_rate: float | None = parameter(
+        None, help="of descent and heavy-ball only: step size η", gt=0
+    )
+    momentum: float | None = parameter(None, help="of heavy-ball only: μ", ge=0, lt=1)
+
+    def __attrs_post_init__(self) -> None:
+        # options of other filters are let through, so that `filter` can be swept beside them
+        for option in OPTIONS.get(self.filter, ()):
+            if getattr(self, option) is None:
+                raise ValueError(f"{option}: found none, expected a number for {self.filter!r}")
+
+    @property
+    def endless(self) -> bool:  # type: ignore[override]
+        """Whether the limit t = ∞ makes sense: not for algorithms of whole steps."""
+        return self.filter not in STEPPED
+
+    @property
+    def options(self) -> dict[str, float]:
+        """The filter's own parameters."""
+        return {option: getattr(self, option) for option in OPTIONS.get(self.filter, ())}
+
+    def accepts(self, model: Model) -> str | None:
+        if model.supports("path") is None:
+            return None
+        return model.supports("eigensystem")
+
+    def reached(self, times: Sequence[float]) -> tuple[float, ...]:
+        if self.filter not in STEPPED:
+            return tuple(times)
+        return tuple(steps * self._step_time for steps in self._steps(times))
+
+    def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        """`step` for algorithms of steps; `ridge`, of K/n, for ridge and its iteration."""
+        if self.filter in STEPPED:
+            return {"step": tuple(float(steps) for steps in self._steps(times))}
+        order = {"ridge": 1.0, "iterated-ridge": self.qualification}.get(self.filter)
+        if order is None:
+            return {}
+        return {"ridge": tuple(order / time if time else float("inf") for time in times)}
+
+    @property
+    def _step_time(self) -> float:
+        assert self.learning_rate is not None  # as validated
+        return self.learning_rate / (1 - (self.momentum or 0.0))
+
+    def _steps(self, times: Sequence[float]) -> list[int]:
+        return [round(time / self._step_time) for time in times]
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        return Advance(carry, filtered(fit, self.filter, self.reached(times), **self.options))
+
+    def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
+        return smoother_diagonal(fit, self.filter, self.reached(times), **self.options)

@@ -1,0 +1,276 @@
+"""Spectral algorithms against other people's algebra, and risk estimates against refits."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from attrs import frozen
+from cells import make_cell, run_cell
+from sklearn.kernel_ridge import KernelRidge
+
+from testbed.cells import Compute
+from testbed.components import Metric, Variable
+from testbed.execute import draw_problem, execute_cell
+from testbed.testing import check_component
+from testbed_basics.designs.points import Sphere
+from testbed_basics.metrics.risks import ExcessRisk
+from testbed_basics.metrics.validation import GeneralisedCrossValidation, LeaveOneOutRisk
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_basics.optimizers.spectral_filter import SpectralFilter
+from testbed_basics.targets.linear import Linear
+from testbed_ntk.gram import cross_matrix, gram_matrix
+from testbed_ntk.models import Laplace, Polynomial, ReluTangent
+from testbed_sequence.models.diagonal import Diagonal
+
+DESIGN = Sphere(dim=4, n=40, n_test=25, noise=0.4)
+MODEL = ReluTangent(depth=2, bias_variance=0.1)
+TIMES = (0.5, 4.0, 60.0, 1000.0)
+
+
+@frozen(kw_only=True)
+class Seen(Metric):
+    """What metrics are handed."""
+
+    name = "tests.seen"
+    needs = ("predictions", "train_predictions", "leverage")
+    variables: ClassVar = {
+        "predictions": Variable("f at the test points", dims=("test_point",)),
+        "fitted": Variable("f at the training points", dims=("train_point",)),
+        "leverage": Variable("diagonal of the smoother", dims=("train_point",)),
+    }
+
+    def coordinates(self, sizes):
+        return {f"{which}_point": np.arange(sizes[which]) for which in ("train", "test")}
+
+    def measure(self, problem, predictions, train_predictions, leverage):
+        return {"predictions": predictions, "fitted": train_predictions, "leverage": leverage}
+
+
+def seen(optimizer, model=MODEL, times=TIMES, **options):
+    """Predictions, fitted values and leverages, (replicates, times, points)."""
+    return run_cell(DESIGN, Linear(), model, optimizer, times, [Seen()], replicates=2, **options)
+
+
+def kernel_matrices(model=MODEL, replicate=0):
+    """K(X, X), K(Z, X) and y of one replicate, by the public kernel."""
+    cell = make_cell(DESIGN, Linear(), model, SpectralFilter(), TIMES, [], replicates=2)
+    problem = draw_problem(cell, replicate)
+    kernel = model.kernel(DESIGN.dim)
+    x, z = problem.train.x, problem.test.x
+    return (
+        gram_matrix(kernel, x).numpy(),
+        cross_matrix(kernel, z, x).numpy(),
+        problem.train.y.numpy(),
+    )
+
+
+def test_ridge_is_scikit_learns():
+    own = seen(SpectralFilter(filter="ridge"))["predictions"]
+    for replicate in range(2):
+        gram, cross, y = kernel_matrices(replicate=replicate)
+        for at, time in enumerate(TIMES):
+            peer = KernelRidge(alpha=len(gram) / time, kernel="precomputed").fit(gram, y)
+            np.testing.assert_allclose(own[replicate, at], peer.predict(cross), rtol=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_iterated_ridge_refits_its_residuals(order):
+    own = seen(SpectralFilter(filter="iterated-ridge", qualification=order))["fitted"]
+    gram, _, y = kernel_matrices()
+    for at, time in enumerate(TIMES):
+        ridge = order * len(gram) / time * np.eye(len(gram))
+        rest = y
+        for _ in range(order):
+            rest = rest - gram @ np.linalg.solve(gram + ridge, rest)
+        np.testing.assert_allclose(own[0, at], y - rest, rtol=1e-8, atol=1e-10)
+
+
+def test_cutoff_is_regression_on_principal_components():
+    own = seen(SpectralFilter(filter="cutoff"))["fitted"]
+    gram, _, y = kernel_matrices()
+    value, vectors = np.linalg.eigh(gram / len(gram))
+    for at, time in enumerate(TIMES):
+        kept = vectors[:, value >= 1 / time]
+        np.testing.assert_allclose(own[0, at], kept @ (kept.T @ y), atol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "momentum"), [("descent", 0.0), ("heavy-ball", 0.8)])
+def test_steps_are_those_of_gradient_descent(name, momentum):
+    own = SpectralFilter(filter=name, learning_rate=0.25, momentum=momentum)
+    times = (2.5, 25.0, 50.0)
+    stepped = GradientDescent(learning_rate=0.25, momentum=momentum, method="stepped")
+    closed = GradientDescent(learning_rate=0.25, momentum=momentum)
+    assert own.reached(times) == stepped.reached(times) == closed.reached(times)
+    assert own.auxiliary(times) == stepped.auxiliary(times)
+    mine, theirs = seen(own, times=times), seen(closed, times=times)
+    for variable in ("predictions", "leverage"):
+        np.testing.assert_array_equal(mine[variable], theirs[variable])
+    risks = [
+        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (own, stepped)
+    ]
+    np.testing.assert_allclose(risks[0]["excess_risk"], risks[1]["excess_risk"], rtol=1e-10)
+
+
+def test_flow_is_the_limit_of_small_steps():
+    """The gap to explicit descent falls like the step size."""
+    flow = seen(SpectralFilter(), times=(2.0, 10.0))["predictions"]
+    np.testing.assert_array_equal(flow, seen(GradientFlow(), times=(2.0, 10.0))["predictions"])
+    gaps = [
+        np.abs(seen(GradientDescent(learning_rate=rate), times=(2.0, 10.0))["predictions"] - flow)
+        for rate in (0.02, 0.01)
+    ]
+    assert gaps[1].max() < 3e-3
+    assert gaps[0].max() / gaps[1].max() == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["flow", "ridge", "descent", "iterated-ridge", "heavy-ball"])
+def test_both_routes_give_the_same_path(name):
+    way = SpectralFilter(filter=name, qualification=3, learning_rate=0.25, momentum=0.5)
+    paths = [
+        seen(way, model=ReluTangent(route=route), times=(0.5, 4.0, 60.0))["predictions"]
+        for route in ("eigen", "krylov")
+    ]
+    np.testing.assert_allclose(paths[1], paths[0], rtol=1e-6, atol=1e-8)
+
+
+def test_leverage_is_the_smoothers_diagonal():
+    own = seen(SpectralFilter(filter="ridge"))["leverage"]
+    gram, _, _ = kernel_matrices()
+    for at, time in enumerate(TIMES):
+        smoother = gram @ np.linalg.inv(gram + len(gram) / time * np.eye(len(gram)))
+        np.testing.assert_allclose(own[0, at], np.diag(smoother), rtol=1e-8)
+
+
+# --- risk estimates -------------------------------------------------------------------------------
+
+
+def left_out(name, gram, y, time):
+    """Predictions of every point by a fit without it, its weight 1/n kept."""
+    found = np.empty(len(y))
+    for point in range(len(y)):
+        kept = np.arange(len(y)) != point
+        value, vectors = np.linalg.eigh(gram[np.ix_(kept, kept)] / len(y))
+        if name == "ridge":
+            phi = 1 / (value + 1 / time)
+        elif name == "flow":
+            phi = -np.expm1(-time * value) / value
+        else:
+            phi = (value >= 1 / time) / value
+        dual = vectors @ (phi * (vectors.T @ y[kept])) / len(y)
+        found[point] = gram[point, kept] @ dual
+    return found
+
+
+def test_leave_one_out_is_exact_for_ridge():
+    own = run_cell(
+        DESIGN, Linear(), MODEL, SpectralFilter(filter="ridge"), TIMES, [LeaveOneOutRisk()]
+    )
+    for replicate in range(2):
+        gram, _, y = kernel_matrices(replicate=replicate)
+        for at, time in enumerate(TIMES):
+            brute = np.mean((y - left_out("ridge", gram, y, time)) ** 2)
+            assert own["loo_risk"][replicate, at] == pytest.approx(brute, rel=1e-8)
+
+
+@pytest.mark.parametrize(("name", "mean"), [("flow", 0.06), ("cutoff", 0.31)])
+def test_leave_one_out_is_close_for_other_filters(name, mean):
+    """The approximation's measured error, before the fit interpolates; beyond, it is no estimate:
+    the flow's is more than three times the truth at t = 1000."""
+    found = run_cell(
+        DESIGN, Linear(), MODEL, SpectralFilter(filter=name), TIMES, [LeaveOneOutRisk()]
+    )
+    for replicate in range(2):
+        gram, _, y = kernel_matrices(replicate=replicate)
+        exact = [np.mean((y - left_out(name, gram, y, time)) ** 2) for time in TIMES]
+        ratio = found["loo_risk"][replicate] / exact
+        np.testing.assert_allclose(ratio[:3], 1, atol=mean)
+        assert np.abs(ratio[:3] - 1).max() > mean / 4, "the docstring's words are too modest"
+        assert ratio[3] > 3 if name == "flow" else np.isnan(ratio[3])
+
+
+def test_generalised_cross_validation_is_its_formula():
+    own = run_cell(
+        DESIGN, Linear(), MODEL, SpectralFilter(filter="ridge"), TIMES,
+        [GeneralisedCrossValidation()],
+    )  # fmt: skip
+    gram, _, y = kernel_matrices()
+    n = len(gram)
+    for at, time in enumerate(TIMES):
+        left = np.eye(n) - gram @ np.linalg.inv(gram + n / time * np.eye(n))
+        formula = n * np.sum((left @ y) ** 2) / np.trace(left) ** 2
+        assert own["gcv"][0, at] == pytest.approx(formula, rel=1e-8)
+
+
+# --- the limit t = ∞ ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["flow", "ridge", "iterated-ridge", "cutoff"])
+@pytest.mark.parametrize("route", ["eigen", "krylov"])
+def test_infinite_time_interpolates(name, route):
+    way = SpectralFilter(filter=name, qualification=2)
+    found = seen(way, model=Laplace(route=route), times=(1.0, np.inf))
+    gram, cross, y = kernel_matrices(Laplace())
+    np.testing.assert_allclose(found["fitted"][0, 1], y, atol=1e-10)
+    np.testing.assert_allclose(
+        found["predictions"][0, 1], cross @ np.linalg.solve(gram, y), rtol=1e-8
+    )
+    again = seen(way, model=Laplace(route=route), times=(1.0,))
+    np.testing.assert_allclose(again["predictions"][:, 0], found["predictions"][:, 0], rtol=1e-12)
+
+
+def test_zero_ridge_on_a_singular_matrix_fails_with_a_reason():
+    """A polynomial of degree 1 in 4 dimensions has rank 5: 35 of 40 eigenvalues are rounding."""
+    way = SpectralFilter(filter="ridge")
+    cell = make_cell(DESIGN, Linear(), Polynomial(degree=1), way, (1.0, np.inf), [ExcessRisk()])
+    result = execute_cell(cell)
+    assert "found 35 of 40 eigenvalues" in result.error
+    assert "zero ridge" in result.error
+
+
+def test_interpolation_leaves_no_risk_estimate():
+    """At t = ∞ residuals and 1 − S_ii are both rounding."""
+    metrics = [LeaveOneOutRisk(), GeneralisedCrossValidation()]
+    found = run_cell(DESIGN, Linear(), Laplace(), SpectralFilter(), (1.0, np.inf), metrics)
+    for variable in ("loo_risk", "gcv"):
+        assert np.isfinite(found[variable][:, 0]).all()
+        assert np.isnan(found[variable][:, 1]).all()
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_filters_say_what_they_need():
+    for name, missing in [
+        ("descent", "learning_rate"), ("iterated-ridge", "qualification"), ("heavy-ball", "mom"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"{missing}.*expected a number"):
+            SpectralFilter(filter=name, **({"learning_rate": 0.1} if missing == "mom" else {}))
+    with pytest.raises(ValueError, match="expected"):
+        SpectralFilter(filter="lasso")
+
+
+def test_models_without_a_factorisation_are_refused():
+    assert "eigensystem" in (SpectralFilter().accepts(Diagonal(gamma=1.5)) or "")
+
+
+def test_ridge_is_a_coordinate():
+    assert SpectralFilter(filter="ridge").auxiliary((0.0, 4.0)) == {"ridge": (np.inf, 0.25)}
+    iterated = SpectralFilter(filter="iterated-ridge", qualification=2)
+    assert iterated.auxiliary((4.0,)) == {"ridge": (0.5,)}
+
+
+@pytest.mark.parametrize("name", ["flow", "iterated-ridge", "cutoff", "descent", "heavy-ball"])
+def test_laws(name):
+    way = SpectralFilter(filter=name, qualification=3, learning_rate=0.25, momentum=0.5)
+    check_component(way, model=MODEL)
+
+
+def test_single_precision():
+    found = seen(SpectralFilter(filter="ridge"), compute=Compute(dtype="float32"))
+    double = seen(SpectralFilter(filter="ridge"))
+    assert torch.get_default_dtype() == torch.float32  # nothing global was touched
+    np.testing.assert_allclose(found["predictions"], double["predictions"], rtol=0, atol=3e-4)
