@@ -57,12 +57,14 @@ class Oracle(NamedTuple):
 
 
 def oracle(values: xr.DataArray, dim: str = "replicate") -> Oracle:
-    """The argmin over time of the mean over replicates. NaN means are never chosen."""
+    """The argmin over time of the mean over replicates. NaN means are never chosen; where there are
+    no others, the time is NaN."""
     values = _bare(values)
     mean = values.mean(dim) if dim in values.dims else values
     position = mean.fillna(np.inf).argmin("time")
-    time = values["time"].isel(time=position, drop=True)
-    at_end = (position == 0) | (position == values.sizes["time"] - 1)
+    known = mean.notnull().any("time")
+    time = values["time"].isel(time=position, drop=True).where(known)
+    at_end = known & ((position == 0) | (position == values.sizes["time"] - 1))
     return Oracle(_bare(time).rename("oracle_time"), at_end, values.isel(time=position, drop=True))
 
 
@@ -81,7 +83,8 @@ def slope(
     """Least-squares slope of log(mean over replicates) against log(along).
 
     With a dimension `time`, the mean is taken at the best stopping time of each point, and every
-    bootstrap sample of the replicates chooses its own: the interval includes that choice.
+    bootstrap sample of the replicates chooses its own: the interval includes that choice. Points
+    that no replicate has a value at are left out; with fewer than two others the slope is NaN.
     """
     values = _bare(values).transpose(dim, ..., along)
     best, intercept = _fit(_at_best(values.mean(dim)), along)
@@ -110,7 +113,8 @@ def _bootstrapped(values: xr.DataArray, dim: str, seed: int) -> xr.DataArray:
 
 def _limits(samples: xr.DataArray, level: float) -> tuple[xr.DataArray, xr.DataArray]:
     tail = (1 - level) / 2
-    limits = samples.quantile([tail, 1 - tail], "bootstrap")
+    known = samples.notnull().any("bootstrap")  # quantiles of nothing would warn
+    limits = samples.where(known, 0.0).quantile([tail, 1 - tail], "bootstrap").where(known)
     return limits.isel(quantile=0, drop=True), limits.isel(quantile=1, drop=True)
 
 
@@ -120,11 +124,12 @@ def _at_best(mean: xr.DataArray) -> xr.DataArray:
 
 def _fit(mean: xr.DataArray, along: str) -> tuple[xr.DataArray, xr.DataArray]:
     """Slope and intercept of log(mean) on log(along)."""
-    x = np.log(mean[along].astype(float))
-    centred = x - x.mean()
     y = xr.DataArray(np.log(mean.values), mean.coords, mean.dims)
-    rise = (centred * y).sum(along) / (centred**2).sum()
-    return rise, y.mean(along) - rise * float(x.mean())
+    x = np.log(mean[along].astype(float)).where(y.notnull())
+    centred = x - x.mean(along)
+    spread = (centred**2).sum(along)
+    rise = (centred * y).sum(along) / spread.where(spread > 0)
+    return rise, y.mean(along) - rise * x.mean(along)
 
 
 def paired_difference(one: xr.DataArray, other: xr.DataArray, level: float = 0.95) -> Interval:

@@ -305,6 +305,8 @@ class Metric(Component):
     kind = "metric"
     needs: ClassVar[tuple[str, ...] | tuple[tuple[str, ...], ...]] = ()
     variables: ClassVar[Mapping[str, Variable]] = {}
+    concluded: ClassVar[tuple[str, ...]] = ()
+    """Those of the variables, with `time=False`, that `conclude` makes and `measure` does not."""
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]
@@ -330,6 +332,16 @@ class Metric(Component):
         Metrics write `measure(self, problem, predictions)`: the problem, then their needs by name.
         """
         raise NotImplementedError
+
+    def conclude(
+        self, times: np.ndarray, measured: Mapping[str, np.ndarray]
+    ) -> Mapping[str, np.ndarray]:
+        """The `concluded` variables, (replicates, own…), of a whole path: a first crossing, say.
+
+        `measured` holds what `measure` gave at the times that training stopped at, (replicates,
+        times, own…), NaN where it was not asked or a replicate has diverged.
+        """
+        return {}
 
 
 @frozen(kw_only=True)

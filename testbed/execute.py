@@ -197,7 +197,7 @@ class _Simulation:
         self.main = self._path(Estimator(cell.estimator, cell.model, cell.optimizer), cache)
         companions = {planned.companion for planned in cell.metrics} - {None}
         self.companions = {other: self._path(other, None) for other in companions if other}
-        self.series = [MetricSeries(planned, len(cell.times)) for planned in cell.metrics]
+        self.series = [MetricSeries(planned, cell.reached) for planned in cell.metrics]
         self.alive = torch.ones(len(problems), dtype=torch.bool, device=cell.compute.device)
         self.diverged_at = np.full(len(problems), np.nan)
         self.records: dict[str, list[np.ndarray]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from testbed.values import Problem, Spectrum
 class MetricSeries:
     """Collects a metric's variables; NaN where a replicate has diverged or a time is not asked."""
 
-    def __init__(self, planned: PlannedMetric, times: int):
+    def __init__(self, planned: PlannedMetric, times: Sequence[float]):
         self.planned = planned
-        self.times = times
+        self.times = np.asarray(times)  # those that training stops at
         self.coordinates: dict[tuple[str, str], np.ndarray] = {}
         self._blocks: dict[str, list[tuple[list[int], np.ndarray]]] = {}
         self._still: dict[str, np.ndarray] = {}
@@ -42,6 +42,8 @@ class MetricSeries:
             self._locate(problem, moving)
         finite = alive[:, list(chosen)].cpu().numpy()  # (replicates, chosen)
         for own, name in self.planned.names.items():
+            if own in metric.concluded:
+                continue
             variable = metric.declared()[own]
             array = values[own].detach().double().cpu().numpy()  # (replicates, chosen, own…)
             self._check(name, own, array.shape[2:])
@@ -100,13 +102,23 @@ class MetricSeries:
     def _full(self, name: str) -> np.ndarray:
         blocks = self._blocks[name]
         shape = blocks[0][1].shape
-        full = np.full((shape[0], self.times, *shape[2:]), np.nan)
+        full = np.full((shape[0], len(self.times), *shape[2:]), np.nan)
         for at, array in blocks:
             full[:, at] = array
         return full
 
     def _all(self) -> dict[str, np.ndarray]:
-        return {name: self._full(name) for name in self._blocks} | self._still
+        moving = {name: self._full(name) for name in self._blocks}
+        return moving | self._still | self._concluded(moving)
+
+    def _concluded(self, moving: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the metric makes of its whole path."""
+        metric, names = self.planned.metric, self.planned.names
+        if not metric.concluded:
+            return {}
+        own = {name: moving[given] for name, given in names.items() if given in moving}
+        found = metric.conclude(self.times, own)
+        return {names[name]: np.asarray(found[name]) for name in metric.concluded}
 
     def variables(self) -> dict[str, np.ndarray]:
         """(replicates, times, own…) each; for means, sums over replicates (times, own…)."""

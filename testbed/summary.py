@@ -52,7 +52,7 @@ def _risk(risk: xr.DataArray) -> Iterator[str]:
         mean, half = (float(part.sel(at)) for part in (interval.mean, interval.upper))
         where = " ".join(f"{dim}={_number(value)}" for dim, value in at.items())
         if np.isnan(mean):
-            yield f"    {where:<24} no replicate has a value"
+            yield f"    {where:<24} no values: not simulated, or failed"
             continue
         note = "   at an end of the time grid: not bracketed" if bool(best.at_end.sel(at)) else ""
         time = float(best.time.sel(at))

@@ -14,6 +14,7 @@ from testbed.figures.style import (
     COLOURS,
     DASHES,
     panels,
+    predictions,
     sweep_axis,
     sweep_points,
     titled,
@@ -22,38 +23,67 @@ from testbed.figures.style import (
 
 PREFERRED = ("n", "width", "dim")
 MARKS = "osD^vP"
+THEORY: dict[str, Any] = {"lw": 0.9, "ls": (0, (1, 1.5))}
 
 
 def learning_curves(
     tree: xr.DataTree, of: str = "excess_risk", x: str = "", title: str = "", **_: Any
 ) -> Iterator[tuple[str, Figure]]:
-    """Value and time at the best stopping time against the sweep `x` (n, unless there is none)."""
+    """Value and time at the best stopping time against the sweep `x` (n, unless there is none),
+    and what theories expect there."""
     groups = [
-        (number, str(name), node.to_dataset()[of])
+        (number, str(name), node.to_dataset())
         for number, (name, node) in enumerate(tree.children.items())
         if of in node and {"time", "replicate"} <= set(node[of].dims)
     ]
-    along = x or next((d for d in PREFERRED if any(d in v.dims for _, _, v in groups)), "")
-    groups = [
-        (i, name, v)
-        for i, name, v in groups
-        if along in v.dims and v.sizes[along] > 1 and np.isfinite(v).any()
-    ]
+    along = x or next((d for d in PREFERRED if any(d in v[of].dims for _, _, v in groups)), "")
+    groups = [group for group in groups if _shows(group[2], of, along)]
     if not groups:
         return
     figure, (left, right) = panels(2)
     figure.set_figwidth(figure.get_figwidth() + 2.5)  # for the legend beside them
-    for number, name, values in groups:
-        _curves(left, right, number, name, values, along)
+    expected = False
+    for number, name, dataset in groups:
+        _curves(left, right, number, name, dataset[of], along)
+        expected |= _expected(left, number, dataset, of, along)
+    first = groups[0][2][of]
     for ax, label in (
-        (left, f"{groups[0][2].attrs.get('long_name', of)} at the best τ"),
+        (left, f"{first.attrs.get('long_name', of)} at the best τ"),
         (right, "best stopping time τ"),
     ):
         ax.set(yscale="log", ylabel=label)
-        sweep_axis(ax, groups[0][2][along].values, along)
+        sweep_axis(ax, first[along].values, along)
+    if expected:
+        left.plot([], [], label="expected by theory", **THEORY, color="black")
     figure.legend(*left.get_legend_handles_labels(), loc="outside right center")
     titled(figure, title or str(tree.attrs.get("title", "")))
     yield f"{of}-against-{along}", figure
+
+
+def _shows(dataset: xr.Dataset, of: str, along: str) -> bool:
+    """Whether a group has a curve along the sweep, simulated or expected."""
+    if along not in dataset[of].dims or dataset.sizes[along] < 2:
+        return False
+    names = [of, *predictions(dataset, of)]
+    return any(bool(np.isfinite(dataset[name]).any()) for name in names)
+
+
+def _expected(ax: Any, number: int, dataset: xr.Dataset, of: str, along: str) -> bool:
+    """Each theory's least value over time as a thin line; whether there was one."""
+    drawn = False
+    for name in predictions(dataset, of):
+        values = dataset[name]
+        if along not in values.dims:
+            continue
+        values = values.mean("replicate") if "replicate" in values.dims else values
+        values = values.min("time") if "time" in values.dims else values
+        for point in sweep_points(values, [str(dim) for dim in values.dims if dim != along]):
+            curve = values.sel(point)
+            ax.plot(
+                curve[along].astype(float), curve, color=COLOURS[number % len(COLOURS)], **THEORY
+            )
+            drawn |= bool(np.isfinite(curve).any())
+    return drawn
 
 
 def _curves(
@@ -63,19 +93,22 @@ def _curves(
     fits = slope(values, along)
     for i, point in enumerate(sweep_points(values, others)):
         if not np.isfinite(values.sel(point)).any():
-            continue  # every cell of this curve failed
+            continue  # every cell of this curve failed, or is theory's alone
         best = oracle(values.sel(point))
         interval = mean_interval(best.value)
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)]
         low, mid, high = (float(part.sel(point)) for part in (fits.lower, fits.slope, fits.upper))
         label = ", ".join(filter(None, (name, words(point))))
+        if np.isfinite(mid):
+            label += f"\nslope {mid:.2f} [{low:.2f}, {high:.2f}]"
         x = best.value[along].values.astype(float)
         style = {"color": colour, "marker": MARKS[i % len(MARKS)], "ms": 4}
         spread = [interval.mean - interval.lower, interval.upper - interval.mean]
         left.errorbar(
             x, interval.mean, yerr=np.nan_to_num(np.stack(spread)), ls="none", capsize=2,
-            label=f"{label}\nslope {mid:.2f} [{low:.2f}, {high:.2f}]", **style,
+            label=label, **style,
         )  # fmt: skip
         line = np.exp(float(fits.intercept.sel(point))) * x**mid
+        line[np.isnan(interval.mean)] = np.nan
         left.plot(x, line, color=colour, ls=dash, lw=1)
         right.plot(x, best.time, ls=dash, **style)

@@ -20,6 +20,7 @@ from testbed.figures.style import (
     log_axis,
     log_time,
     panels,
+    predictions,
     sweep_points,
     titled,
     words,
@@ -72,7 +73,7 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
         ax.set_title(f"{group}: {words(point)}" if point else group)
     _same_height(axes)
     legends(figure, axes)
-    _name_theories(figure, jobs[0][2], name)
+    _namepredictions(figure, jobs[0][2], name)
     axes[0].set_ylabel(axis_label(jobs[0][2][name]))
     titled(figure, title or str(tree.attrs.get("title", name)), len(jobs))
     return figure
@@ -90,9 +91,9 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
         alpha = 1.0 if len(points) == 1 else 0.35 + 0.65 * i / (len(points) - 1)
         colour = COLOURS[number % len(COLOURS)]
         shown.append(_line(ax, own, colour, alpha, words(point)))
-        for j, theory in enumerate(_theories(dataset, name)):
-            line = dataset[theory].sel(point)
-            ax.plot(own["time"], line, color="black", lw=0.9, alpha=alpha, ls=DASHES[1 + j % 3])
+        for j, theory in enumerate(predictions(dataset, name)):
+            style = {"color": "black", "lw": 0.9, "alpha": alpha, "ls": DASHES[1 + j % 3]}
+            _expected(ax, dataset[theory].sel(point), style)
     log_time(ax, values["time"].values)
     log_axis(ax, "y", np.concatenate(shown), 5)
 
@@ -100,8 +101,9 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
 def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:
     """A mean with its band, and a dot at the best stopping time of a risk."""
     time = values["time"]
-    if not np.isfinite(values).any():
-        return np.zeros(0)  # every replicate failed
+    if not np.isfinite(values).any():  # every replicate failed, or the cell is theory's alone
+        ax.plot([], [], color=colour, alpha=alpha, label=f"{label} (no values)")
+        return np.zeros(0)
     if "replicate" not in values.dims:
         ax.plot(time, values, color=colour, alpha=alpha, label=label)
         return values.values
@@ -114,8 +116,13 @@ def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) 
     return interval.mean.values
 
 
-def _theories(dataset: xr.Dataset, name: str) -> list[str]:
-    return [str(v) for v in dataset.data_vars if dataset[v].attrs.get("predicts") == name]
+def _expected(ax: Any, values: xr.DataArray, style: dict[str, Any]) -> None:
+    """A theory's line, at one height where it does not speak of time."""
+    values = values.mean("replicate") if "replicate" in values.dims else values
+    if "time" in values.dims:
+        ax.plot(values["time"], values, **style)
+    elif np.isfinite(values):
+        ax.axhline(float(values), **style)
 
 
 def _same_height(axes: list[Any]) -> None:
@@ -128,14 +135,14 @@ def _same_height(axes: list[Any]) -> None:
         ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
-def _name_theories(figure: Figure, dataset: xr.Dataset, name: str) -> None:
+def _namepredictions(figure: Figure, dataset: xr.Dataset, name: str) -> None:
     """Say once, below all panels, which dashes are which theory."""
     lines = [
         Line2D(
             [], [], color="black", lw=0.9, ls=DASHES[1 + j % 3],
             label=f"{dataset[theory].attrs.get('long_name', theory)} (theory)",
         )
-        for j, theory in enumerate(_theories(dataset, name))
+        for j, theory in enumerate(predictions(dataset, name))
     ]  # fmt: skip
     if lines:
         figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))

@@ -102,6 +102,11 @@ def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
+def predictions(dataset: xr.Dataset, name: str) -> list[str]:
+    """The variables in which a theory predicts this one."""
+    return [str(v) for v in dataset.data_vars if dataset[v].attrs.get("predicts") == name]
+
+
 def axis_label(values: xr.DataArray) -> str:
     """Long name with its unit."""
     name = str(values.attrs.get("long_name", values.name))

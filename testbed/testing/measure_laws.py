@@ -65,13 +65,18 @@ def needs_are_known(case: Case) -> None:
 
 
 def variables_are_declared(case: Case) -> None:
-    """`measure` returns the declared variables, each with its declared dims and coordinates."""
-    spy = _Spy(case.component)
+    """`measure` returns the declared variables but for the concluded ones, which do not change over
+    time; each has its declared dims and coordinates."""
+    metric: Any = case.component
+    spy = _Spy(metric)
     result = measured(case, spy)
     declared = _declared(case)
-    assert spy.seen == set(declared), (
-        f"found the variables {sorted(spy.seen)}, expected those declared: {sorted(declared)}"
+    expected = set(declared) - set(metric.concluded)
+    assert spy.seen == expected, (
+        f"found the variables {sorted(spy.seen)}, expected those declared: {sorted(expected)}"
     )
+    moving = [name for name in metric.concluded if declared[name].time]
+    assert not moving, f"found {moving} concluded, expected time=False"
     assert not set(declared) & RESERVED_VARIABLES, "found a reserved name among the variables"
     for name, variable in declared.items():
         own = tuple(len(result.coordinates[name, dim]) for dim in variable.dims)

@@ -66,6 +66,20 @@ def test_a_slope_is_the_least_squares_line_of_logarithms():
     assert fit.slope.attrs == {} and abs(float(fit.slope) + 0.7) < 0.05
 
 
+def test_points_without_values_are_left_out():
+    """Cells that are theory's alone hold NaN: slopes are those of the others."""
+    whole = risks(noise=0.1)
+    some = whole.where(whole["n"] < whole["n"].values[-2])
+    kept = whole.isel(n=slice(None, -2))
+    for part, expected in zip(slope(some, "n"), slope(kept, "n"), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-12)
+    best = oracle(some)
+    assert np.isnan(best.time.values[-2:]).all() and not best.at_end.values[-2:].any()
+    np.testing.assert_array_equal(best.time.values[:-2], oracle(kept).time)
+    alone = whole.where(whole["n"] == whole["n"].values[0])
+    assert all(np.isnan(part) for part in slope(alone, "n"))
+
+
 def test_slope_intervals_cover():
     """Of 100 independent data sets the 95% bootstrap interval misses at most 12 (P ≈ 0.2% if it
     covers as the percentile bootstrap of 40 replicates does, 93%)."""
