@@ -125,7 +125,7 @@ def _at_best(mean: xr.DataArray) -> xr.DataArray:
 def _fit(mean: xr.DataArray, along: str) -> tuple[xr.DataArray, xr.DataArray]:
     """Slope and intercept of log(mean) on log(along)."""
     y = xr.DataArray(np.log(mean.values), mean.coords, mean.dims)
-    x = np.log(mean[along].astype(float)).where(y.notnull())
+    x = xr.apply_ufunc(np.log, mean[along].astype(float)).where(y.notnull())
     centred = x - x.mean(along)
     spread = (centred**2).sum(along)
     rise = (centred * y).sum(along) / spread.where(spread > 0)

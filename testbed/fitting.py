@@ -94,5 +94,7 @@ def _objection(need: str, estimator: Estimator) -> str:
     if need == "leverage":
         if type(estimator.optimizer).leverage is Optimizer.leverage:
             return f"{estimator.optimizer.name} has no leverage"
+        if estimator.model.reads != "inputs":
+            return f"the smoother of {estimator.model.name} depends on the observations"
         return estimator.model.supports("eigensystem") or ""
     return estimator.model.supports(_CAPABILITY.get(need, need)) or ""

@@ -27,7 +27,8 @@ TOP = (
 )  # fmt: skip
 LATER = ("claim", "soundness")
 FIGURE_KEYS: dict[str, Any] = {
-    "kind": str, "of": str | tuple[str, ...], "title": str, "x": str, "y": str, "at": dict,
+    "kind": str, "of": str | tuple[str, ...], "title": str, "x": str, "y": str, "by": str,
+    "at": dict,
 }  # fmt: skip
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 

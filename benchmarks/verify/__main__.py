@@ -17,6 +17,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import adaptive  # noqa: E402
+import adaptive_directional  # noqa: E402
+import kernels  # noqa: E402
 import numpy as np  # noqa: E402
 import sequences  # noqa: E402
 import xarray as xr  # noqa: E402
@@ -43,6 +46,14 @@ CHECKS = [
     Check("span-depth-ablation", sequences.span_depth_ablation),
     Check("span-alignment", sequences.span_alignment),
     Check("span-alignment-logarithmic", sequences.span_alignment),
+    Check("kernel-learning-curve", kernels.kernel_learning_curve),
+    Check("saturation", kernels.saturation),
+    Check("polynomial-barrier", kernels.polynomial_barrier),
+    Check("periodic-plateau", kernels.periodic_plateau),
+    Check("ntk-spectrum", kernels.ntk_spectrum),
+    Check("kernel-digits", kernels.kernel_digits),
+    Check("high-dimension", adaptive.high_dimension),
+    Check("single-index", adaptive_directional.single_index),
 ]
 HEAD = """# Results
 

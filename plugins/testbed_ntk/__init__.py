@@ -26,11 +26,13 @@ def testbed_models() -> list[type[Model]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Learning curves, rates and barriers of kernel regression."""
-    from testbed_ntk import theory
+    from testbed_ntk import bias_variance, population, theory
 
     return [
         theory.DeterministicEquivalent,
         theory.Rates,
         theory.LargeDimension,
         theory.PolynomialBarrier,
+        population.PopulationEigenvalues,
+        bias_variance.BiasVariance,
     ]

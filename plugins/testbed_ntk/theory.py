@@ -69,7 +69,8 @@ def _energy_objection(cell: Cell) -> str | None:
     return None
 
 
-def _spectrum_objection(cell: Cell) -> str | None:
+def spectrum_objection(cell: Cell) -> str | None:
+    """Why the population spectrum of the cell's kernel is unknown; None if it is known."""
     if type(cell.model).population_spectrum is Model.population_spectrum:
         return f"{cell.model.name} has no population spectrum"
     try:
@@ -137,7 +138,7 @@ class DeterministicEquivalent(Theory):
     def applies(self, cell: Cell) -> str | None:
         if algorithm(cell) != "ridge":
             return f"it is about ridge regression, not {algorithm(cell)}"
-        return _spectrum_objection(cell) or _energy_objection(cell)
+        return spectrum_objection(cell) or _energy_objection(cell)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

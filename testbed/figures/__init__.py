@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from testbed.figures.curves import learning_curves
+from testbed.figures.facets import facets
+from testbed.figures.maps import maps
 from testbed.figures.paths import paths
 from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
@@ -23,9 +25,11 @@ Drawing = Callable[..., Iterator[tuple[str, Figure]]]
 KINDS: dict[str, Drawing] = {
     "paths": paths,
     "learning-curves": learning_curves,
+    "facets": facets,
     "spectra": spectra,
     "profiles": profiles,
     "sweeps": sweeps,
+    "maps": maps,
 }
 
 
@@ -34,9 +38,10 @@ def draw_figures(tree: xr.DataTree, folder: str | Path, specs: Iterable[Any] = (
 
     `specs` are the scenario's `[[figure]]` tables (kind and options); without any, every kind that
     the result has data for is drawn. Kinds: paths (variables against time), learning-curves (risk
-    at the best stopping time against a sweep), spectra (learned eigenvalues with the truth),
+    at the best stopping time against a sweep), facets (the same, all estimators in a panel for each
+    point of another sweep; only if asked for), spectra (learned eigenvalues with the truth),
     profiles (variables along their own dimension), sweeps (what was measured at one time only,
-    against a sweep).
+    against a sweep), maps (where one estimator's best risk is below another's: needs of, x and y).
     """
     wanted = [(spec.kind, dict(spec.options)) for spec in specs] or [(kind, {}) for kind in KINDS]
     folder = Path(folder)

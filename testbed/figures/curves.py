@@ -30,27 +30,28 @@ def learning_curves(
     tree: xr.DataTree, of: str = "excess_risk", x: str = "", title: str = "", **_: Any
 ) -> Iterator[tuple[str, Figure]]:
     """Value and time at the best stopping time against the sweep `x` (n, unless there is none),
-    and what theories expect there."""
+    and what theories expect there; of variables that belong to no time, their value alone."""
     groups = [
         (number, str(name), node.to_dataset())
         for number, (name, node) in enumerate(tree.children.items())
-        if of in node and {"time", "replicate"} <= set(node[of].dims)
     ]
-    along = x or next((d for d in PREFERRED if any(d in v[of].dims for _, _, v in groups)), "")
+    along = x or next((d for d in PREFERRED if any(_shows(v, of, d) for *_, v in groups)), "")
     groups = [group for group in groups if _shows(group[2], of, along)]
     if not groups:
         return
-    figure, (left, right) = panels(2)
+    timeless = not any("time" in v[name].dims for *_, v in groups for name in _names(v, of))
+    figure, (left, *others) = panels(1 if timeless else 2)
+    right = others[0] if others else None
     figure.set_figwidth(figure.get_figwidth() + 2.5)  # for the legend beside them
     expected = False
     for number, name, dataset in groups:
-        _curves(left, right, number, name, dataset[of], along)
-        expected |= _expected(left, number, dataset, of, along)
-    first = groups[0][2][of]
-    for ax, label in (
-        (left, f"{first.attrs.get('long_name', of)} at the best τ"),
-        (right, "best stopping time τ"),
-    ):
+        if of in dataset:
+            _curves(left, right, number, name, dataset[of], along)
+        expected |= _expected(left, right, number, dataset, of, along)
+    first = groups[0][2][_names(groups[0][2], of)[0]]
+    long = str(first.attrs.get("long_name", of))
+    labels = (long,) if timeless else (f"{long} at the best τ", "best stopping time τ")
+    for ax, label in zip((left, *others), labels, strict=True):
         ax.set(yscale="log", ylabel=label)
         sweep_axis(ax, first[along].values, along)
     if expected:
@@ -60,28 +61,36 @@ def learning_curves(
     yield f"{of}-against-{along}", figure
 
 
+def _names(dataset: xr.Dataset, of: str) -> list[str]:
+    """The variable where it was measured, and its predictions."""
+    measured = of in dataset and "replicate" in dataset[of].dims
+    return [*([of] if measured else []), *predictions(dataset, of)]
+
+
 def _shows(dataset: xr.Dataset, of: str, along: str) -> bool:
     """Whether a group has a curve along the sweep, simulated or expected."""
-    if along not in dataset[of].dims or dataset.sizes[along] < 2:
-        return False
-    names = [of, *predictions(dataset, of)]
-    return any(bool(np.isfinite(dataset[name]).any()) for name in names)
+    values = [dataset[name] for name in _names(dataset, of)]
+    return any(along in v.dims and v.sizes[along] > 1 and np.isfinite(v).any() for v in values)
 
 
-def _expected(ax: Any, number: int, dataset: xr.Dataset, of: str, along: str) -> bool:
-    """Each theory's least value over time as a thin line; whether there was one."""
+def _expected(left: Any, right: Any, number: int, dataset: xr.Dataset, of: str, along: str) -> bool:
+    """Each theory's least value over time as a thin line, and when; whether there was one."""
     drawn = False
     for name in predictions(dataset, of):
         values = dataset[name]
         if along not in values.dims:
             continue
         values = values.mean("replicate") if "replicate" in values.dims else values
-        values = values.min("time") if "time" in values.dims else values
-        for point in sweep_points(values, [str(dim) for dim in values.dims if dim != along]):
-            curve = values.sel(point)
-            ax.plot(
-                curve[along].astype(float), curve, color=COLOURS[number % len(COLOURS)], **THEORY
-            )
+        for point in sweep_points(
+            values, [str(d) for d in values.dims if d not in (along, "time")]
+        ):
+            curve, style = values.sel(point), {"color": COLOURS[number % len(COLOURS)], **THEORY}
+            x = curve[along].astype(float)
+            if "time" in curve.dims:
+                best = oracle(curve)
+                curve = best.value
+                right.plot(x, best.time, **style)
+            left.plot(x, curve, **style)
             drawn |= bool(np.isfinite(curve).any())
     return drawn
 
@@ -89,6 +98,8 @@ def _expected(ax: Any, number: int, dataset: xr.Dataset, of: str, along: str) ->
 def _curves(
     left: Any, right: Any, number: int, name: str, values: xr.DataArray, along: str
 ) -> None:
+    if "time" not in values.dims:
+        values = values.expand_dims(time=[0.0])
     others = [str(d) for d in values.dims if d not in (along, "time", "replicate")]
     fits = slope(values, along)
     for i, point in enumerate(sweep_points(values, others)):
@@ -111,4 +122,5 @@ def _curves(
         line = np.exp(float(fits.intercept.sel(point))) * x**mid
         line[np.isnan(interval.mean)] = np.nan
         left.plot(x, line, color=colour, ls=dash, lw=1)
-        right.plot(x, best.time, ls=dash, **style)
+        if right is not None:
+            right.plot(x, best.time, ls=dash, **style)

@@ -21,6 +21,7 @@ from testbed.figures.style import (
     log_time,
     panels,
     predictions,
+    same_height,
     sweep_points,
     titled,
     words,
@@ -71,9 +72,9 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
     for ax, (number, group, dataset, lines, point) in zip(axes, jobs, strict=False):
         _panel(ax, dataset, name, None if lines is None else str(lines), number)
         ax.set_title(f"{group}: {words(point)}" if point else group)
-    _same_height(axes)
+    same_height(axes)
     legends(figure, axes)
-    _namepredictions(figure, jobs[0][2], name)
+    _name_theories(figure, jobs[0][2], name)
     axes[0].set_ylabel(axis_label(jobs[0][2][name]))
     titled(figure, title or str(tree.attrs.get("title", name)), len(jobs))
     return figure
@@ -125,17 +126,7 @@ def _expected(ax: Any, values: xr.DataArray, style: dict[str, Any]) -> None:
         ax.axhline(float(values), **style)
 
 
-def _same_height(axes: list[Any]) -> None:
-    """Equal limits in all panels, so that heights can be compared."""
-    limits = [ax.get_ylim() for ax in axes]
-    scales = {ax.get_yscale() for ax in axes}
-    if len(scales) > 1:
-        return
-    for ax in axes:
-        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-
-
-def _namepredictions(figure: Figure, dataset: xr.Dataset, name: str) -> None:
+def _name_theories(figure: Figure, dataset: xr.Dataset, name: str) -> None:
     """Say once, below all panels, which dashes are which theory."""
     lines = [
         Line2D(

@@ -15,6 +15,7 @@ from testbed.figures.style import (
     legends,
     log_axis,
     panels,
+    predictions,
     some,
     sweep_points,
     titled,
@@ -64,6 +65,10 @@ def _panel(ax: Any, dataset: xr.Dataset) -> None:
     for colour, at in zip(colours, chosen, strict=True):
         label = f"τ = {times[at]:.4g}"
         ax.plot(values["mode"], values.isel(time=at), color=colour, lw=1.2, label=label)
+    for theory in predictions(dataset, "eigenvalue"):
+        expected = dataset[theory].mean([d for d in dataset[theory].dims if d != "mode"])
+        label = f"{dataset[theory].attrs.get('long_name', theory)}\n(theory)"
+        ax.plot(expected["mode"], expected, "k:", lw=1, label=label)
     if "truth_coefficient" in dataset:
         truth = dataset["truth_coefficient"]
         truth = truth.mean("replicate") if "replicate" in truth.dims else truth

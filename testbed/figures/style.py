@@ -102,6 +102,16 @@ def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
+def same_height(axes: list[Any]) -> None:
+    """Equal limits in all panels, so that heights can be compared."""
+    limits = [ax.get_ylim() for ax in axes]
+    scales = {ax.get_yscale() for ax in axes}
+    if len(scales) > 1:
+        return
+    for ax in axes:
+        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
 def predictions(dataset: xr.Dataset, name: str) -> list[str]:
     """The variables in which a theory predicts this one."""
     return [str(v) for v in dataset.data_vars if dataset[v].attrs.get("predicts") == name]
@@ -127,9 +137,12 @@ def log_time(axes: Any, times: np.ndarray) -> None:
 
 
 def sweep_axis(axes: Any, values: np.ndarray, label: str) -> None:
-    """A logarithmic axis over a sweep, with ticks at its values only."""
+    """An axis over a sweep with ticks at its values only; logarithmic unless they are spaced evenly
+    (exponents, smoothness)."""
     values = np.asarray(values, dtype=float)
-    if values.min() > 0 and values.max() > 2 * values.min():
+    steps = np.diff(values)
+    even = len(steps) > 1 and np.ptp(steps) <= 1e-6 * np.abs(steps).max()
+    if values.min() > 0 and values.max() > 2 * values.min() and not even:
         axes.set_xscale("log")
     every = max(1, math.ceil(len(values) / 6))
     axes.set_xticks(values[::every], [f"{value:g}" for value in values[::every]])

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from testbed.components import Component
+from testbed.grids import Grid
 from testbed.plugins import load_registry
 from testbed.testing import Sequence, check_component
 
@@ -21,6 +22,13 @@ FIRST_PARTY = {
 }
 REQUIRED: dict[str, dict[str, Any]] = {
     "adam": {"learning_rate": 0.01},
+    "adaptive.rates": {"p": 1.0, "q": 2.0},
+    "adaptive.diagonal": {"basis": "torus", "modes": 9, "gamma": 1.5, "depth": 1},
+    "adaptive.directional": {"eigenvalues": (1.0, 1.0)},
+    "adaptive.one-step": {"width": 6},
+    "adaptive.rfm": {"iterations": 2},  # rounding grows with each: in float32 to 2% after five
+    "adaptive.sequence-twin": {"basis": "torus", "modes": 9},
+    "adaptive.overlap": {"threshold": 0.3},  # below the start: else it may never be reached
     "dataset": {"data": "digits", "n": 12, "n_test": 8, "classes": (3, 5)},
     "gap": {"to": "other"},
     "gaussian": {"dim": 2, "n": 12},
@@ -31,6 +39,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "networks.mlp": {"width": 4, "activation": "tanh"},
     "networks.random-features": {"width": 8},
     "networks.two-layer": {"width": 8},
+    "ntk.population-spectrum": {"modes": Grid((1, 2, 5))},
     "polynomial": {"exponents": ((1, 0), (1, 1))},
     "sgd": {"learning_rate": 0.1, "batch_size": 4},
     "sequence.block": {"start": 2, "count": 3},
@@ -49,6 +58,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "trigonometric": {"frequencies": ((1.0, 0.0),)},
 }
 NESTED = {  # parameters that are components themselves
+    "adaptive.features": {"of": "networks.two-layer"},
+    "adaptive.path-gap": {"sequence": "sequence.diagonal"},
+    "adaptive.sequence-twin": {"of": "sequence.diagonal"},
     "kernel-function": {"kernel": "ntk.relu"},
     "networks.linearised": {"of": "networks.two-layer"},
     "source": {"kernel": "ntk.relu"},
@@ -61,9 +73,9 @@ def example(name: str) -> Component:
     nested = {field: example(other) for field, other in NESTED.get(name, {}).items()}
     values = REQUIRED.get(name, {}) | nested
     missing = [
-        field.name
+        field.alias
         for field in attrs.fields(component)  # type: ignore[arg-type]
-        if field.default is attrs.NOTHING and field.name not in values
+        if field.default is attrs.NOTHING and field.alias not in values
     ]
     assert not missing, f"{name} requires {missing}: add an example to REQUIRED"
     return component(**values)
@@ -83,7 +95,17 @@ NETWORK = {
 }
 SPHERE = {"design": "sphere", "target": "source", "model": "ntk.relu"}
 RIDGE = {**SPHERE, "optimizer": "spectral-filter"}
+DIRECTIONAL = {"design": "wide", "target": "single-index", "model": "adaptive.directional"}
+TORUS = {"design": "torus", "target": "trigonometric"}
 PARTNERS: dict[str, dict[str, str]] = {
+    "adaptive.diagonal": TORUS,
+    "adaptive.sequence-twin": TORUS,
+    "adaptive.path-gap": {**TORUS, "model": "adaptive.diagonal", "optimizer": "gradient-flow"},
+    "adaptive.rates": {**TORUS, "model": "adaptive.diagonal", "optimizer": "gradient-flow"},
+    "adaptive.directional": {**DIRECTIONAL, "optimizer": "gradient-descent"},
+    "adaptive.overlap": {**DIRECTIONAL, "optimizer": "gradient-descent"},
+    "adaptive.population-flow": {**DIRECTIONAL, "optimizer": "gradient-flow"},
+    "adaptive.escape-time": {**DIRECTIONAL, "optimizer": "gradient-flow"},
     **{f"sequence.{law}": SEQUENCE for law in ("expected-risk", "rates", "span-bounds")},
     # what exact flows leave is rounding, which no law is about
     "sequence.invariant-drift": {**SEQUENCE, "optimizer": "gradient-descent"},
@@ -107,6 +129,8 @@ PARTNERS: dict[str, dict[str, str]] = {
     "loo-risk": RIDGE,
     "gcv": RIDGE,
     "ntk.deterministic-equivalent": RIDGE,
+    "ntk.bias-variance": RIDGE,
+    "ntk.population-spectrum": SPHERE,
     "ntk.rates": SPHERE,
     "ntk.large-dimension": {**SPHERE, "model": "ntk.laplace"},
     "ntk.polynomial-barrier": {**SPHERE, "target": "gegenbauer"},

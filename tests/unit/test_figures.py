@@ -108,3 +108,18 @@ def test_panels_without_room_are_counted_in_the_title(tmp_path):
     many = run(read_scenario(text), tmp_path / "run")
     (path,) = draw_figures(many, tmp_path, [FigureSpec("spectra", {})])
     assert "(4 more panels left out)" in path.with_suffix(".svg").read_text()
+
+
+def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):
+    """Only if a table asks for them; a theory of both estimators stands there once."""
+    text = SCENARIO.replace("p = 1.0", "p = { values = [1.0, 0.7] }")
+    text = text.replace("q = 2.0", "q = { values = [1.0, 2.0] }")
+    many = run(read_scenario(text), tmp_path / "run")
+    spec = FigureSpec("facets", {"x": "n", "by": "p", "at": {"q": 2.0}})
+    (path,) = draw_figures(many, tmp_path, [spec])
+    assert path.name == "1-excess_risk-by-p.png"
+    drawn = path.with_suffix(".svg").read_text()
+    for words in ("p = 1", "p = 0.7", "(q = 2)", "adaptive, 1"):
+        assert words in drawn
+    assert drawn.count("expected excess risk") == 1
+    assert draw_figures(many, tmp_path, [FigureSpec("facets", {})]) == []

@@ -82,4 +82,4 @@ class Gegenbauer(Target):
 
     def expansion(self, drawn: Any, sample: Sample) -> Expansion:
         degrees, energies = self._levels()
-        return {"degree": degrees.astype(float), "energy": energies}
+        return {**drawn, "degree": degrees.astype(float), "energy": energies}

@@ -67,6 +67,9 @@ class MultiIndex(Target):
 
     def expansion(self, drawn: dict[str, Any], sample: Sample) -> Expansion:
         known: Expansion = {"directions": drawn["directions"]}
+        if law(sample) == "gaussian":  # where the polynomials are orthonormal
+            known["hermite"] = np.array(self.coefficients, dtype=float)
+            known["deviation"] = np.array(drawn["deviation"], dtype=float)
         return known | expansion_of(self._energies(drawn, sample))
 
     def _energies(self, drawn: dict[str, Any], sample: Sample) -> dict[float, float]:

@@ -65,7 +65,7 @@ class Source(Target):
 
     On the sphere the part of degree k is Σ_i a_ki √N_k P_k(⟨w_i, x⟩) with Gaussian a and uniform
     w_i, scaled to the energy E_k exactly. On the torus the part of each |m|² is a Gaussian
-    combination of sines and cosines of some of its frequencies, likewise.
+    combination of sines and cosines of some of its frequencies, likewise. The expansion holds them.
     """
 
     name = "source"
@@ -105,7 +105,7 @@ class Source(Target):
         return found
 
     def expansion(self, drawn: dict[str, Any], sample: Sample) -> Expansion:
-        return {"degree": drawn["degree"], "energy": drawn["energy"]}
+        return dict(drawn)
 
 
 def _waves(

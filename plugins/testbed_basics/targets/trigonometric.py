@@ -20,9 +20,9 @@ BUDGET = 20_000  # Fourier coefficients of one term that are listed
 class Trigonometric(Target):
     """f*(x) = Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩), by default sin(7.5πx₁).
 
-    On the torus [−1, 1)^d the energy by |m|² is exact. A frequency that is no whole number is not
-    periodic there and spreads over all m: sin(7.5πx₁) has .189 and .216 at m = 7 and 8, and a tail
-    of about 2/(π²M) beyond M.
+    On the torus [−1, 1)^d the energy by |m|² is exact, and the expansion holds a_i, s_i and c_i. A
+    frequency that is no whole number is not periodic there and spreads over all m: sin(7.5πx₁) has
+    .189 and .216 at m = 7 and 8, and a tail of about 2/(π²M) beyond M.
     """
 
     name = "trigonometric"
@@ -77,4 +77,6 @@ class Trigonometric(Target):
         if spreading:
             total = mean_square(table, sine, cosine)
             energies[np.inf] = max(total - sum(energies.values()), 0.0)
-        return expansion_of(energies)
+        waves = np.zeros((len(table), sample.x.shape[1]))
+        waves[:, : table.shape[1]] = table
+        return {"frequencies": waves, "sine": sine, "cosine": cosine, **expansion_of(energies)}

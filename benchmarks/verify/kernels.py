@@ -1,0 +1,156 @@
+"""What is published or derived about kernel regression, against runs of the shipped scenarios."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from rows import Row, at_least, at_most, between, exact, near
+
+from testbed.analysis import oracle, paired_difference, slope
+
+EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
+NTK, GOLUB, BOOK = "arXiv:1806.07572", "Golub, Heath, Wahba 1979", "arXiv:2412.18756, §2"
+EQUIVALENT = "excess_risk__deterministic_equivalent"
+TOLERANCE = 0.02  # what the deterministic equivalent is allowed beside the Monte Carlo interval
+
+
+# --- learning curves ------------------------------------------------------------------------------
+
+
+def kernel_learning_curve(tree: xr.DataTree) -> list[Row]:
+    """The deterministic equivalent at every simulated point, and the estimates from the sample."""
+    data = tree["ridge"].to_dataset().dropna("n", how="all", subset=["test_error"])
+    risk = data["test_error"]
+    error = risk.std("replicate", ddof=1) / np.sqrt(risk.sizes["replicate"])
+    gap = risk.mean("replicate") / data["test_error__deterministic_equivalent"] - 1
+    allowed = TOLERANCE + 2.1 * error / data["test_error__deterministic_equivalent"]
+    inside = (np.abs(gap) <= allowed).sum("time")
+    rows = [
+        at_least(
+            f"n = {int(n)}, σ = {noise:g}: ridges of {risk.sizes['time']} whose test error is "
+            "within the interval + 2%", EIG, float(inside.sel(n=n, noise=noise)), 24,
+        )
+        for n in data["n"].values for noise in data["noise"].values
+    ]  # fmt: skip
+    return [*rows, *_chosen(data, "test_error")]
+
+
+def _chosen(data: xr.Dataset, truth: str) -> list[Row]:
+    """What is lost by stopping where leave-one-out or GCV is least, replicate by replicate."""
+    rows = []
+    for name in ("loo_risk", "gcv"):
+        at = data[name].fillna(np.inf).argmin("time")
+        ratio = (data[truth].isel(time=at) / data[truth].min("time")).median("replicate")
+        claim = f"stopping by {name}: largest median {truth} over its least along the path"
+        rows.append(at_most(claim, GOLUB, float(ratio.max()), 1.10))
+    return rows
+
+
+# --- exponents ------------------------------------------------------------------------------------
+
+
+def saturation(tree: xr.DataTree) -> list[Row]:
+    """Ridge's exponents by the deterministic equivalent, and simulated ridge against flow."""
+    ridge = tree["ridge"].to_dataset()
+    best = ridge[EQUIVALENT].min("time").isel(n=slice(-3, None))
+    rows = []
+    for s in ridge["smoothness"].values:
+        y, x = np.log(best.sel(smoothness=s)), np.log(best["n"].astype(float))
+        found, expected = (
+            np.polyfit(x, y, 1)[0],
+            float(ridge["risk_exponent__rates"].sel(smoothness=s).min()),
+        )
+        rows.append(near(f"ridge, s = {s:g}: exponent for n ≥ 4096", BOOK, found, expected, 0.02))
+    for name in ("ridge", "iterated-ridge", "flow"):
+        risk = tree[name].to_dataset()["excess_risk"].sel(smoothness=4.0)
+        theory = tree[name].to_dataset()["risk_exponent__rates"].sel(smoothness=4.0)
+        fit = slope(risk, "n")
+        limits = between(fit.lower, fit.upper)
+        claim = f"{name}, s = 4: slope of the best risk, n ≤ 1024"
+        rows.append(near(claim, BOOK, float(fit.slope), float(theory.min()), 0.08, interval=limits))
+    return [*rows, _widening(tree)]
+
+
+def _widening(tree: xr.DataTree) -> Row:
+    """Ridge over flow at s = 4 and the largest simulated n, at best times, paired."""
+    one, other = (
+        oracle(tree[name].to_dataset()["excess_risk"].sel(smoothness=4.0, n=1024)).value
+        for name in ("ridge", "flow")
+    )
+    interval = paired_difference(np.log(one), np.log(other))
+    claim = "s = 4, n = 1024: risk of ridge over flow, least of the paired interval"
+    return at_least(claim, BOOK, float(np.exp(interval.lower)), 1.5)
+
+
+def polynomial_barrier(tree: xr.DataTree) -> list[Row]:
+    """Prediction against simulation in dimension 20, and against the barrier in dimension 10⁴."""
+    data = tree["ridge"].to_dataset()
+    least = data[EQUIVALENT].min("time")
+    rows = []
+    for gamma, level in ((1.5, 2 / 3), (2.5, 1 / 3)):
+        found = float(least.sel(dim=10000).sel(gamma=gamma, method="nearest"))
+        rows.append(
+            near(f"d = 10⁴, n = d^{gamma:g}: best risk at the barrier", BARRIER, found, level, 0.02)
+        )
+    best = oracle(data["excess_risk"].sel(dim=20)).value.mean("replicate")
+    gap = np.abs(best / least.sel(dim=20) - 1)
+    claim = "d = 20: largest relative gap between simulated and predicted best risk"
+    return [*rows, at_most(claim, EIG, float(gap.max()), 0.05)]
+
+
+def periodic_plateau(tree: xr.DataTree) -> list[Row]:
+    """Exponents in d between 10³ and 10⁴ by the deterministic equivalent of ridge."""
+    data = tree["ridge"].to_dataset()
+    least = np.log(data[EQUIVALENT].min("time"))
+    found = (least.sel(dim=10000) - least.sel(dim=1000)) / np.log(10)
+    limit = data["dimension_exponent__large_dimension"].sel(dim=10000)
+    rows = []
+    for s in data["smoothness"].values:
+        gap = np.abs(found - limit).sel(smoothness=s, gamma=slice(0.9, None))
+        claim = f"s = {s:g}, γ ≥ 1: largest gap of the exponent in d to its limit"
+        rows.append(at_most(claim, PLATEAU, float(gap.max()), 0.15))
+    inside = float(np.abs(found.sel(smoothness=0.5, gamma=1.0) + 0.5))
+    rows.append(
+        at_most(
+            "s = 0.5: the first plateau's exponent 1/2, at γ = 1, is off by", PLATEAU, inside, 0.05
+        )
+    )
+    best = oracle(data["excess_risk"].sel(dim=20)).value.mean("replicate")
+    gap = np.abs(best / data[EQUIVALENT].min("time").sel(dim=20) - 1)
+    claim = "d = 20: median relative gap between simulated and predicted best risk"
+    return [*rows, at_most(claim, EIG, float(gap.median()), 0.05)]
+
+
+# --- spectra and real data ------------------------------------------------------------------------
+
+
+def ntk_spectrum(tree: xr.DataTree) -> list[Row]:
+    """Decay of the population's eigenvalues; the sample's at the largest n."""
+    rows = []
+    for name, group in tree.children.items():
+        data = group.to_dataset().isel(n=-1)
+        true = data["eigenvalue__population_spectrum"]
+        for depth in data["depth"].values:
+            tail = np.log(true.sel(depth=depth).where(true["mode"] >= 30, drop=True))
+            decay = np.polyfit(np.log(tail["mode"].astype(float)), tail, 1)[0]
+            claim = f"{name}, depth {depth}: decay of the eigenvalues 30 to 400"
+            rows.append(near(claim, NTK, decay, -1.5, 0.15))
+        shown = data["eigenvalue"].mean("replicate").isel(time=0)
+        gap = float(np.abs(shown / true - 1).where(true["mode"] <= 100).median())
+        claim = f"{name}: n = 1600, first 100 eigenvalues, median relative gap to the population"
+        rows.append(at_most(claim, NTK, gap, 0.10))
+    return rows
+
+
+def kernel_digits(tree: xr.DataTree) -> list[Row]:
+    """Errors at the largest n, at the time that leave-one-out chooses."""
+    rows = []
+    for name, group in tree.children.items():
+        data = group.to_dataset().sel(n=1000, filter="ridge")
+        at = data["loo_risk"].fillna(np.inf).argmin("time")
+        wrong = data["misclassification"].isel(time=at).mean("replicate")
+        rows.append(at_most(f"{name}: error at n = 1000, stopped by leave-one-out", "ours",
+                            float(wrong.min()), 0.05))  # fmt: skip
+        rows += [row._replace(claim=f"{name}: {row.claim}") for row in _chosen(data, "test_error")]
+    depths = tree["ntk"].to_dataset()["depth"].values.tolist()
+    return [*rows, exact("depths compared", "ours", depths, [1, 2, 3, 4, 5])]

@@ -1,0 +1,42 @@
+"""Small regression problems in tensors, and a model's path on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from testbed.batching import Batched
+from testbed.components import Model
+from testbed.numerics.spectral import filtered
+from testbed.trees import stack
+from testbed.values import Data, Fit, Problem
+
+
+def data_of(x: np.ndarray, y: np.ndarray) -> Data:
+    """Weights 1/n; y stands for the truth too."""
+    tensors = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))
+    weight = torch.full((len(x),), 1 / len(x), dtype=torch.float64)
+    return Data(*tensors, tensors[1], weight)
+
+
+def problem_of(x: np.ndarray, y: np.ndarray, test_x: np.ndarray | None = None) -> Problem:
+    """A problem whose test labels are 0."""
+    test_x = x if test_x is None else test_x
+    test = data_of(test_x, np.zeros((len(test_x), *y.shape[1:])))
+    return Problem(data_of(x, y), test, torch.tensor(0.0), {})
+
+
+def path_of(
+    model: Model, problem: Problem, times: Sequence[float], drawn: Any = None, name: str = "ridge"
+) -> np.ndarray:
+    """Predictions at the test points along a spectral filter's path, (times, points)."""
+    view, many = Batched(model), stack([problem])
+    prepared = view.prepare(stack([drawn]), many)
+    fit = Fit(view, prepared, view.start(None, prepared, many), many, None)
+    dual = filtered(fit, name, times)[0]
+    own = model.prepare(drawn, problem)
+    probe = model.probe(own, problem.test.x)
+    return np.stack([model.predict(own, one, probe).numpy() for one in dual])
