@@ -67,7 +67,7 @@ def testbed_optimizers() -> list[type[Optimizer]]:
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """Risks and feature metrics."""
-    from testbed_basics.metrics import labels, risks, spans, spectra, validation
+    from testbed_basics.metrics import alignment, labels, risks, spans, spectra, validation
 
     return [
         risks.ExcessRisk,
@@ -77,6 +77,8 @@ def testbed_metrics() -> list[type[Metric]]:
         labels.Misclassification,
         validation.LeaveOneOutRisk,
         validation.GeneralisedCrossValidation,
+        alignment.TargetAlignment,
+        alignment.SourceCondition,
         spectra.Eigenvalues,
         spectra.Eigenvectors,
         spectra.TopProjection,

@@ -52,6 +52,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "single-index": {"coefficients": (0.0, 1.0)},
     "multi-index": {"coefficients": (0.0, 1.0)},
     "source": {"smoothness": 1.0},
+    "source-condition": {"first": 1, "last": 12},
     "spectral-filter": {"filter": "ridge"},
     "sphere": {"dim": 3, "n": 12, "noise": 0.5},
     "torus": {"dim": 2, "n": 12},

@@ -1,0 +1,138 @@
+"""How well a kernel suits a truth: alignment, and the smoothness that the truth has in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.cells import Cell
+from testbed.components import Variable
+from testbed.numerics.spans import order
+from testbed.parameters import parameter
+from testbed.values import Problem, Spectrum
+from testbed_basics.metrics.spectra import SpectrumMetric
+
+AGAINST = ("truth", "observations")
+
+
+@frozen(kw_only=True)
+class TargetAlignment(SpectrumMetric):
+    """Kernel–target alignment ⟨K, yyᵀ⟩/(‖K‖ ‖yyᵀ‖) in [0, 1], y the truth or the observations.
+
+    In eigenpairs it is Σ s_k c_k²/((Σ s_k²)^½ Σ c_k²), c the coefficients of y, with what lies
+    outside of the spectrum in the last sum. `centred` takes the mean out of features and y (Cortes,
+    Mohri, Rostamizadeh, arXiv:1203.0550) and needs the Gram matrix; without it the definition is
+    that of Cristianini et al., NIPS 2001.
+    """
+
+    name = "target-alignment"
+    references = ("arXiv:1203.0550",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "target_alignment": Variable("alignment of the learned kernel with the target")
+    }
+
+    against: str = parameter("truth", help="what the kernel is aligned with", choices=AGAINST)
+    centred: bool = parameter(False, help="take the means of features and target out first")
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The Gram matrix where means are taken out, else the spectrum."""
+        return ("gram",) if self.centred else ("spectrum",)
+
+    def applies(self, cell: Cell) -> str | None:
+        if self.against == "observations" or cell.target.known:
+            return None
+        return f'the target {cell.target.name} knows no true function; use against = "observations"'
+
+    def measure(
+        self, problem: Problem, spectrum: Spectrum | None = None, gram: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        if gram is not None:
+            data = problem.train if self.points == "train" else problem.test
+            values = data.truth if self.against == "truth" else data.y
+            return {"target_alignment": _centred(gram, values)}
+        assert spectrum is not None
+        seen, outside = spectrum.observed, torch.zeros_like(spectrum.outside)
+        if self.against == "truth":
+            seen, outside = spectrum.truth, spectrum.outside
+        energy = _energy(seen)
+        shared = (spectrum.eigenvalue * energy).sum()
+        return {
+            "target_alignment": shared / (spectrum.eigenvalue.norm() * (energy.sum() + outside))
+        }
+
+
+def _centred(gram: Tensor, values: Tensor) -> Tensor:
+    """Alignment of HKH with Hyyᵀ H, H = I − 11ᵀ/n; of YYᵀ for several outputs."""
+    columns = values.reshape(len(gram), -1)
+    columns = columns - columns.mean(0)
+    kernel = gram - gram.mean(0) - gram.mean(1, keepdim=True) + gram.mean()
+    shared = (columns * (kernel @ columns)).sum()
+    return shared / (kernel.norm() * (columns.mT @ columns).norm())
+
+
+def _energy(coefficients: Tensor) -> Tensor:
+    """Squares, summed over outputs; (modes,)."""
+    squares = coefficients.square()
+    return squares if squares.ndim == 1 else squares.sum(-1)
+
+
+@frozen(kw_only=True)
+class SourceCondition(SpectrumMetric):
+    """The largest s with f* in [H]^s, Σ f_j² λ_j^{−s} < ∞, as the decay of the truth's coefficients
+    on the learned eigenfunctions shows it, and its standard error.
+
+    Where f_j² ≍ λ_j^s/j the energies of dyadic blocks of modes, ordered by eigenvalue, fall like
+    λ^s: s is the slope of their logarithms, weighted by the number of modes, each block's own
+    scatter being that of a χ² of as many degrees of freedom. High empirical eigenfunctions are no
+    eigenfunctions of the population: `last` bounds the modes that are used.
+    """
+
+    name = "source-condition"
+    references = ("arXiv:2412.18756",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "source_smoothness": Variable("largest s with the truth in [H]^s, by its decay"),
+        "source_smoothness_error": Variable("standard error of the largest s"),
+    }
+
+    first: int = parameter(2, help="first mode used, counted from 1 in the learned order", ge=1)
+    last: int | None = parameter(None, help="last mode used; a quarter of all unless given", ge=8)
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.target.known:
+            return None
+        return f"the target {cell.target.name} knows no true function"
+
+    def measure(self, problem: Problem, spectrum: Spectrum) -> dict[str, Tensor]:
+        ranked = order(spectrum)
+        value, energy = spectrum.eigenvalue[ranked], _energy(spectrum.truth)[ranked]
+        last = min(self.last or len(value) // 4, len(value))
+        slope, error = _dyadic_slope(value, energy, self.first - 1, last)
+        return {"source_smoothness": slope, "source_smoothness_error": error}
+
+
+def _dyadic_slope(value: Tensor, energy: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
+    """Weighted slope of log block energies on log eigenvalues, and its standard error: the larger
+    of what the χ² scatter and what the residuals say. NaN with fewer than three blocks."""
+    edges = [first]
+    while 2 * edges[-1] + 1 <= last:
+        edges.append(2 * edges[-1] + 1)
+    edges[-1] = last if len(edges) > 1 else edges[-1]
+    if len(edges) < 4:
+        return value.new_full((), math.nan), value.new_full((), math.nan)
+    blocks = [slice(low, high) for low, high in pairwise(edges)]
+    x = torch.stack([value[block].log().mean() for block in blocks])
+    y = torch.stack([energy[block].sum().log() for block in blocks])
+    weight = torch.tensor([(b.stop - b.start) / 2 for b in blocks]).to(x)  # 1/var of log χ²
+    x = x - (weight * x).sum() / weight.sum()
+    rest = y - (weight * y).sum() / weight.sum()
+    spread = (weight * x.square()).sum()
+    slope = (weight * x * rest).sum() / spread
+    scatter = (weight * (rest - slope * x).square()).sum() / (len(blocks) - 2)
+    return slope, (scatter.clamp_min(1) / spread).sqrt()
