@@ -1,22 +1,24 @@
 """Kernel regression side by side: Gram matrix, regularisation path, memory; prints Markdown tables.
 
-    python benchmarks/bench_kernels.py [--n 5000] [--dim 100] [--memory]
+    python benchmarks/bench_kernels.py [--n 5000] [--dim 100] [--memory] [--peer-python PYTHON …]
 
-Peers that are not installed are left out, and the line below the tables says so. Slow contestants
-run a few ridges and are extrapolated.
+Other libraries for the Gram matrix run in interpreters of their own, on the same inputs, right
+after ours. Slow contestants run a few ridges and are extrapolated.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import json
 import math
 import multiprocessing
 import resource
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(Path(__file__).parent)]
@@ -31,6 +33,7 @@ from testbed_ntk.gram import gram_matrix  # noqa: E402
 from testbed_ntk.models import Rbf, ReluTangent  # noqa: E402
 from testbed_ntk.operator import eigenpairs  # noqa: E402
 
+PEER = Path(__file__).parent / "peers" / "grams.py"
 DEPTH = 3
 RIDGES = 50
 MODEL = ReluTangent(depth=DEPTH, first_variance=1.0)
@@ -57,42 +60,40 @@ def naive_gram(x: torch.Tensor) -> torch.Tensor:
     return theta
 
 
-def scikit_ntk_gram(x: torch.Tensor) -> np.ndarray:
-    from skntk import NeuralTangentKernel  # type: ignore[import-not-found]
-
-    found: np.ndarray = NeuralTangentKernel(D=DEPTH, bias=0.0)(x.numpy())
-    return found
-
-
-def neural_tangents_gram() -> Callable[[torch.Tensor], np.ndarray]:
-    import jax  # type: ignore[import-not-found]
-    from neural_tangents import stax  # type: ignore[import-not-found]
-
-    jax.config.update("jax_enable_x64", True)
-    layers = [layer for _ in range(DEPTH) for layer in (stax.Dense(1, 2**0.5), stax.Relu())]
-    kernel = jax.jit(stax.serial(*layers, stax.Dense(1))[2], static_argnames="get")
-    return lambda x: np.asarray(kernel(x.numpy(), None, get="ntk"))
-
-
-def grams(n: int, dim: int) -> str:
+def grams(n: int, dim: int, peers: list[str]) -> str:
     x = inputs(n, dim)
     rows = [
         timed("testbed", lambda: gram_matrix(MODEL.kernel(dim), x), rounds=3),
         timed("torch, whole matrices", lambda: naive_gram(x), rounds=2),
     ]
-    if importlib.util.find_spec("skntk"):
-        rows.append(timed("scikit-ntk", lambda: scikit_ntk_gram(x), rounds=2))
-    if importlib.util.find_spec("neural_tangents"):
-        peer = neural_tangents_gram()
-        rows.append(timed("neural-tangents, jitted", lambda: peer(x), rounds=3))
-    errors = [abs(np.diag(np.asarray(row.answer)) / (DEPTH + 1) - 1).max() for row in rows[:2]]
-    same = float((rows[0].answer - rows[1].answer).abs().max())
-    note = (
-        f"Largest relative error of the diagonal: ours {errors[0]:.1e}, whole matrices "
-        f"{errors[1]:.1e}; largest difference of the two {same:.1e}."
-    )
+    ours, plain = (row.answer.numpy() for row in rows)
+    errors = [abs(np.diag(gram) / (DEPTH + 1) - 1).max() for gram in (ours, plain)]
+    notes = [f"ours {errors[0]:.1e}", f"whole matrices {errors[1]:.1e}"]
+    versions: dict[str, str] = {}
+    for python in peers:
+        told = by_peer(python, x.numpy(), ours)
+        versions |= told["versions"]
+        for name, one in told["found"].items():
+            rows.append(Row(name, one["wall"], one["cpu"]))
+            notes.append(f"{name} {one['diagonal']:.1e} (largest gap to ours {one['gap']:.1e})")
     work = f"NTK Gram matrix, float64: n = {n}, d = {dim}, {DEPTH} hidden layers"
-    return table(work, rows) + "\n\n" + note
+    note = f"Largest relative error of the diagonal: {'; '.join(notes)}."
+    told_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return table(work, rows) + f"\n\n{note}\n\nPeers: {told_versions or 'none asked for'}."
+
+
+def by_peer(python: str, x: np.ndarray, ours: np.ndarray) -> dict[str, Any]:
+    """What the peers in this interpreter took on the same inputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / name) for name in ("inputs.npy", "gram.npy")]
+        np.save(paths[0], x)
+        np.save(paths[1], ours)
+        command = [python, str(PEER), *paths, str(DEPTH)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"the peer interpreter {python} failed:\n{done.stderr.strip()}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 # --- the path -------------------------------------------------------------------------------------
@@ -201,14 +202,16 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=5000)
     parser.add_argument("--dim", type=int, default=100)
     parser.add_argument("--memory", action="store_true", help="also n = 8000 and 20000")
+    parser.add_argument(
+        "--peer-python", nargs="*", default=[],
+        help="interpreters with neural-tangents or scikit-ntk",
+    )  # fmt: skip
     options = parser.parse_args()
-    print(grams(options.n, options.dim), paths(options.n, options.dim), sep="\n\n")
+    found = grams(options.n, options.dim, options.peer_python)
+    print(found, paths(options.n, options.dim), sep="\n\n")
     if options.memory:
         print("\n" + memory({"eigen": 8000, "krylov": 20_000}, options.dim))
-    absent = [name for name in ("skntk", "neural_tangents") if not importlib.util.find_spec(name)]
     print("\n" + conditions("torch", "numpy", "scipy", "scikit-learn"))
-    if absent:
-        print(f"Not installed here, and not compared with: {', '.join(absent)}.")
 
 
 if __name__ == "__main__":
