@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed import hookimpl
 from testbed.components import Model, Theory
+
+if TYPE_CHECKING:
+    from testbed.plan import Plan
 
 
 @hookimpl
@@ -36,3 +41,11 @@ def testbed_theories() -> list[type[Theory]]:
         population.PopulationEigenvalues,
         bias_variance.BiasVariance,
     ]
+
+
+@hookimpl
+def testbed_check_scenario(plan: Plan) -> list[str]:
+    """Refuse kernels on more points than the memory holds."""
+    from testbed_ntk.checks import objections
+
+    return objections(plan)
