@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from attrs import frozen
 from cells import make_cell, run_cell
 
 from testbed.cells import Compute, PlannedTheory
-from testbed.components import Advance, Optimizer, Target, Theory
+from testbed.components import Target, Theory
 from testbed.execute import execute_cell
-from testbed.numerics.spectral import filtered
 from testbed.testing import check_component
 from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_basics.optimizers.spectral_filter import SpectralFilter
+from testbed_basics.targets.source import Source
 from testbed_ntk import models, theory
 from testbed_ntk.deterministic_equivalent import Levels, effective_ridge, ridge_errors
 from testbed_ntk.exponents import (
@@ -47,17 +47,6 @@ class Harmonics(Target):
 
 
 @frozen(kw_only=True)
-class Source(Target):
-    """Stands for a target in [H]^s."""
-
-    name = "source"
-    smoothness: float = 1.0
-
-    def values(self, drawn, x):
-        return x[:, 0]
-
-
-@frozen(kw_only=True)
 class Plain(Target):
     name = "tests.plain"
 
@@ -65,27 +54,22 @@ class Plain(Target):
         return x[:, 0]
 
 
-@frozen(kw_only=True)
-class Filter(Optimizer):
-    """One of the spectral filters."""
-
-    name = "spectral-filter"
-    batching = "batch"
-    needs: ClassVar[tuple[str, ...]] = ("eigensystem",)
-    filter: str = "ridge"
-    qualification: float = 1.0
-
-    def advance(self, fit, carry, since, times):
-        return Advance(carry, filtered(fit, self.filter, times, qualification=self.qualification))
-
-
 NTK = models.ReluTangent(first_variance=1.0, bias_variance=0.2, output_bias_variance=0.2)
+
+
+def source(smoothness=1.0):
+    """A target in [H]^s of the kernel that the tests are about."""
+    return Source(kernel=NTK, smoothness=smoothness)
+
+
+def spectral(name="ridge", **options):
+    return SpectralFilter(filter=name, **options)
 
 
 def cell(design=None, target=None, model=NTK, optimizer=None, times=(1.0, 10.0), **fields):
     design = design or Sphere(dim=5, n=100, noise=0.5)
     return make_cell(
-        design, target or Harmonics(), model, optimizer or Filter(), times, [], **fields
+        design, target or Harmonics(), model, optimizer or spectral(), times, [], **fields
     )
 
 
@@ -156,7 +140,7 @@ def test_it_predicts_simulated_learning_curves(n, noise, model):
     design = Sphere(dim=5, n=n, noise=noise, n_test=1500)
     times, replicates = (3.0, 30.0, 300.0), 30
     found = run_cell(
-        design, Harmonics(), model, Filter(), times, [ExcessRisk(), TrainingLoss()],
+        design, Harmonics(), model, spectral(), times, [ExcessRisk(), TrainingLoss()],
         replicates=replicates,
     )  # fmt: skip
     equivalent = theory.DeterministicEquivalent()
@@ -188,22 +172,22 @@ def test_degrees_without_eigenvalue_are_never_learned():
     ("tested", "target"),
     [
         (theory.DeterministicEquivalent(), Harmonics()),
-        (theory.Rates(), Source()),
-        (theory.LargeDimension(), Source()),
+        (theory.Rates(), source()),
+        (theory.LargeDimension(), source()),
         (theory.PolynomialBarrier(), Harmonics()),
     ],
     ids=lambda own: own.name,
 )
 def test_it_keeps_the_laws_of_theories(tested, target):
     design = Sphere(dim=5, gamma=1.5, noise=0.5, n_test=9)
-    check_component(tested, design=design, target=target, model=NTK, optimizer=Filter())
+    check_component(tested, design=design, target=target, model=NTK, optimizer=spectral())
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
         ({"optimizer": GradientFlow()}, "ridge regression, not flow"),
-        ({"optimizer": Filter(filter="cutoff")}, "ridge regression, not cutoff"),
+        ({"optimizer": spectral("cutoff")}, "ridge regression, not cutoff"),
         ({"target": Plain()}, "tests.plain does not know its energy"),
         ({"design": Torus(dim=2, n=50)}, "found the design torus"),
     ],
@@ -263,17 +247,15 @@ def test_decay_exponents_are_those_of_the_computed_spectrum(model):
 
 
 def test_rates_read_the_cell():
-    own = cell(Sphere(dim=3, n=100, noise=0.5), Source(smoothness=3.0))
+    own = cell(Sphere(dim=3, n=100, noise=0.5), source(3.0))
     ridge = theory.Rates().predict(own, own.times)
     assert ridge["risk_exponent"] == pytest.approx(-0.75)  # s̃ = 2, β = 3/2
-    iterated = cell(
-        own.design, own.target, optimizer=Filter(filter="iterated-ridge", qualification=5.0)
-    )
+    iterated = cell(own.design, own.target, optimizer=spectral("iterated-ridge", qualification=5.0))
     flow = cell(own.design, own.target, optimizer=GradientFlow())
     for better in (iterated, flow):
         found = theory.Rates().predict(better, own.times)
         assert found["risk_exponent"] == pytest.approx(-4.5 / 5.5)
-    torus = cell(Torus(dim=2, n=100, noise=0.5), Source(), models.Torus(smoothness=1.5))
+    torus = cell(Torus(dim=2, n=100, noise=0.5), source(), models.Torus(smoothness=1.5))
     assert theory.Rates().predict(torus, own.times)["risk_exponent"] == pytest.approx(-0.6)
 
 
@@ -281,9 +263,9 @@ def test_rates_read_the_cell():
     ("own", "reason"),
     [
         (cell(), r"targets in [H]^s"),
-        (cell(Sphere(dim=3, n=9), Source()), "noise above 0"),
-        (cell(target=Source(), model=models.Rbf()), "decay like a power"),
-        (cell(Torus(dim=2, n=9, noise=1.0), Source()), "ntk.relu on torus are not known"),
+        (cell(Sphere(dim=3, n=9), source()), "noise above 0"),
+        (cell(target=source(), model=models.Rbf()), "decay like a power"),
+        (cell(Torus(dim=2, n=9, noise=1.0), source()), "ntk.relu on torus are not known"),
     ],
 )
 def test_where_rates_do_not_apply_they_say_why(own, reason):
@@ -328,14 +310,14 @@ def test_the_plateau_is_flat_and_periodic():
 
 
 def test_large_dimension_reads_the_cell():
-    own = cell(Sphere(dim=20, gamma=2.0, noise=0.5), Source(smoothness=2.0))
+    own = cell(Sphere(dim=20, gamma=2.0, noise=0.5), source(2.0))
     found = theory.LargeDimension().predict(own, own.times)
     assert found["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
     assert found["minimax_exponent"] == pytest.approx(-2.0, abs=1e-3)
     assert theory.LargeDimension().applies(own) is None
     odd = cell(own.design, own.target, models.ReluTangent())
     assert "vanish" in theory.LargeDimension().applies(odd)
-    assert "sphere" in theory.LargeDimension().applies(cell(Torus(dim=2, n=9, noise=1.0), Source()))
+    assert "sphere" in theory.LargeDimension().applies(cell(Torus(dim=2, n=9, noise=1.0), source()))
 
 
 def test_the_barrier_is_the_energy_beyond_the_learnable_degrees():
