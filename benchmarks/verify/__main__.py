@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import adaptive  # noqa: E402
+import adaptive_diagonal  # noqa: E402
 import adaptive_directional  # noqa: E402
 import kernels  # noqa: E402
 import numpy as np  # noqa: E402
@@ -52,6 +53,10 @@ CHECKS = [
     Check("periodic-plateau", kernels.periodic_plateau),
     Check("ntk-spectrum", kernels.ntk_spectrum),
     Check("kernel-digits", kernels.kernel_digits),
+    Check("adaptive-kernel", adaptive_diagonal.adaptive_kernel),
+    Check("equivalence", adaptive_diagonal.equivalence),
+    Check("equivalence-growing", adaptive_diagonal.equivalence_growing),
+    Check("overparameterization-map", adaptive_diagonal.overparameterization_map),
     Check("high-dimension", adaptive.high_dimension),
     Check("single-index", adaptive_directional.single_index),
 ]
