@@ -85,13 +85,16 @@ def component_parts(offer: Offer) -> list[str | Table]:
         Table("parameters", [_parameter_row(*own) for own in _parameters(component)], PARAMETER),
     ]
     variables = getattr(component, "variables", {})
-    if variables:
+    if isinstance(variables, property):
+        parts.append("variables: depend on the parameters; `testbed plan` lists them")
+    elif variables:
         rows = [
             (name, f"({', '.join(own.dims)})", own.units, own.long_name)
             for name, own in variables.items()
         ]
         parts.append(Table("variables", rows, ("name", "own dims", "units", "long name")))
-    needs = _needs_text(getattr(component, "needs", ()))
+    needs = getattr(component, "needs", ())
+    needs = "depend on the parameters" if isinstance(needs, property) else _needs_text(needs)
     if needs:
         parts.append(f"needs: {needs}")
     if component.references:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from testbed.components import Eigensystem
-from testbed.numerics.spectral import filtered
+from testbed.numerics.spectral import by_eigensystem
 from testbed.values import Data, Fit, Problem
 
 
@@ -30,7 +30,7 @@ def test_outputs_are_filtered_one_by_one():
     def path(labels):
         data = Data(None, labels, labels, weight)
         fit = Fit(Model(system), None, None, Problem(data, data, None, {}), None)
-        return filtered(fit, "ridge", [1.0, 10.0])
+        return by_eigensystem(fit, "ridge", [1.0, 10.0])
 
     together = path(y)
     assert together.shape == (2, 2, 5, 3)
