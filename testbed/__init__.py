@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TestbedError,
         UnsuitableError,
     )
+    from testbed.findings import Finding
     from testbed.grids import Grid
     from testbed.hookspecs import hookimpl
     from testbed.parameters import parameter
@@ -69,6 +70,7 @@ _HOMES = {
         "TestbedError",
         "UnsuitableError",
     ),
+    "testbed.findings": ("Finding",),
     "testbed.grids": ("Grid",),
     "testbed.hookspecs": ("hookimpl",),
     "testbed.parameters": ("parameter",),
@@ -85,6 +87,7 @@ __all__ = [
     "Design",
     "Eigensystem",
     "Estimator",
+    "Finding",
     "Fit",
     "Grid",
     "Metric",

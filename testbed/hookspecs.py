@@ -2,8 +2,8 @@
 
 A plugin is a module, found through the entry-point group ``testbed.plugins``, with functions marked
 by ``testbed.hookimpl``. Six hooks register components, one for each kind; the others ship
-scenarios, check them, and watch a run. No hook runs inside the numerics. `docs/hooks.md` explains
-each.
+scenarios, check them and their results, and watch a run. No hook runs inside the numerics.
+`docs/hooks.md` explains each.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from testbed.cells import Cell, CellResult
     from testbed.components import Design, Metric, Model, Optimizer, Target, Theory
+    from testbed.findings import Finding
     from testbed.plan import Plan
 
 PROJECT = "testbed"
@@ -61,6 +64,11 @@ def testbed_scenarios() -> list[Path]:  # type: ignore[empty-body]
 @hookspec
 def testbed_check_scenario(plan: Plan) -> list[str]:  # type: ignore[empty-body]
     """Return reasons why a well-typed scenario is unsound; each is shown before anything runs."""
+
+
+@hookspec
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:  # type: ignore[empty-body]
+    """Return what makes a finished run unsound; findings are printed and stored with it."""
 
 
 @hookspec

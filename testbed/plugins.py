@@ -24,6 +24,7 @@ from attrs import evolve, field, frozen
 from testbed import hookspecs
 from testbed.components import KINDS, Component
 from testbed.errors import PluginError, did_you_mean
+from testbed.findings import Finding
 
 GROUP = "testbed.plugins"
 RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use")
@@ -32,6 +33,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
 _ANSWERS: dict[str, tuple[Any, str]] = {
     "testbed_scenarios": (str | os.PathLike, "a list of paths"),
     "testbed_check_scenario": (str, "a list of strings"),
+    "testbed_check_results": (Finding, "a list of findings"),
 }
 
 

@@ -88,6 +88,8 @@ class _Group:
         data: dict[str, xr.Variable] = {}
         for name, owners in self._names().items():
             self._add(name, owners, data)
+        if "time_reached" in data:  # optimizers whose replicates have steps of their own note it
+            coordinates["time_reached"] = data.pop("time_reached")
         variables = data | self._reasons() | self._statuses()
         return xr.Dataset(variables, coords=coordinates, attrs=self._omissions())
 

@@ -12,10 +12,12 @@ from attrs import frozen
 from testbed import executors
 from testbed.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
+from testbed.groups import estimators
 from testbed.plan import Plan, make_plan
 from testbed.plugins import Registry, load_registry
 from testbed.record import record
 from testbed.scenario import Scenario, load_scenario
+from testbed.soundness import examine, with_findings
 from testbed.store import RunFolder, read_tree
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ def execute_run(
     fresh: bool = False,
     watcher: Watcher | None = None,
 ) -> Outcome:
-    """Plan, execute what the journal does not hold, and put results.nc in place."""
+    """Plan, execute what the journal does not hold, look whether the results are sound, and put
+    results.nc in place."""
     if executor not in ("serial", "processes"):
         raise TestbedError(f"found the executor {executor!r}, expected serial or processes")
     registry = load_registry()
@@ -116,8 +119,10 @@ def execute_run(
             if watcher:
                 watcher.finished(cell, result)
             if store.seconds_since_written() > WRITE_EVERY:
-                _write(store, plan, results, registry)
-        tree = _write(store, plan, results, registry)
+                store.write_results(_recorded(plan, results, registry))
+        tree = _recorded(plan, results, registry)
+        tree = with_findings(tree, examine(plan, tree, registry))
+        store.write_results(tree)
         registry.hook("testbed_run_finished")(plan=plan, folder=path)
     failed = tuple((cell, results[cell.key].error) for cell in missing if results[cell.key].error)
     return Outcome(path, tree, plan, failed, reused)
@@ -137,20 +142,16 @@ def _journaled(
         yield by_key[result.key], result
 
 
-def _write(
-    store: RunFolder, plan: Plan, results: Mapping[str, CellResult], registry: Registry
-) -> xr.DataTree:
-    """Bring results.nc up to date."""
+def _recorded(plan: Plan, results: Mapping[str, CellResult], registry: Registry) -> xr.DataTree:
+    """What is known so far, as a labelled tree."""
     names = [row.distribution for row in registry.plugins if not row.error]
-    tree = record(plan, results.values(), names)
-    store.write_results(tree)
-    return tree
+    return record(plan, results.values(), names)
 
 
 def statuses(tree: xr.DataTree) -> dict[str, int]:
     """How many replicates of a result have each status, over all groups."""
     counts = dict.fromkeys(STATUS, 0)
-    for group in tree.children.values():
+    for group in estimators(tree).values():
         for word, value in STATUS.items():
             counts[word] += int((group["status"] == value).sum())
     return {word: count for word, count in counts.items() if count}

@@ -23,9 +23,9 @@ from testbed.strict import found
 FORMAT = 1
 TOP = (
     "format", "name", "title", "description", "references", "seed", "replicates", "times",
-    "design", "target", "estimator", "metric", "theory", "figure", "compute",
+    "design", "target", "estimator", "metric", "theory", "figure", "soundness", "compute",
 )  # fmt: skip
-LATER = ("claim", "soundness")
+LATER = ("claim",)
 FIGURE_KEYS: dict[str, Any] = {
     "kind": str, "of": str | tuple[str, ...], "title": str, "x": str, "y": str, "by": str,
     "at": dict,
@@ -81,6 +81,19 @@ class FigureSpec:
 
 
 @frozen
+class Expectation:
+    """A soundness finding that the scenario provokes on purpose, and why."""
+
+    check: str
+    because: str
+    of: tuple[str, ...] = ()  # estimators; all if empty
+
+    def covers(self, check: str, estimator: str) -> bool:
+        """Whether a finding of this check about this estimator is expected."""
+        return check == self.check and (not self.of or estimator in self.of)
+
+
+@frozen
 class Scenario:
     """One experiment. `text` is what was read, with overrides applied; results store it."""
 
@@ -93,6 +106,7 @@ class Scenario:
     metrics: tuple[MetricSpec, ...]
     theories: tuple[TheorySpec, ...] = ()
     figures: tuple[FigureSpec, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
     title: str = ""
     description: str = ""
     references: tuple[str, ...] = ()
@@ -175,6 +189,7 @@ def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario:
         metrics=metrics,
         theories=theories,
         figures=_figures(reader, document),
+        expectations=_expectations(reader, document, names),
         title=reader.value(document, "title", str, "$", name),
         description=reader.value(document, "description", str, "$", ""),
         references=reader.value(document, "references", tuple[str, ...], "$", ()),
@@ -326,6 +341,22 @@ def _figures(reader: Reader, document: dict[str, Any]) -> tuple[FigureSpec, ...]
         options = {key: value for key, value in table.items() if key != "kind"}
         figures.append(FigureSpec(str(table.get("kind")), options))
     return tuple(figures)
+
+
+def _expectations(
+    reader: Reader, document: dict[str, Any], names: Sequence[str]
+) -> tuple[Expectation, ...]:
+    expectations = []
+    for path, table in _tables(reader, document, "soundness"):
+        reader.unknown_keys(table, ("expect", "of", "because"), path)
+        words = {key: reader.value(table, key, str, path, "") for key in ("expect", "because")}
+        for key, word in words.items():
+            if not word:
+                what = {"expect": "the name of a check", "because": "the reason"}[key]
+                reader.object(path, f"found no {key}, expected {what}", f'add {key} = "…"')
+        of = _of(reader, table, path, names)
+        expectations.append(Expectation(words["expect"], words["because"], of))
+    return tuple(expectations)
 
 
 def _compute(reader: Reader, document: dict[str, Any]) -> Compute:

@@ -8,15 +8,19 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis import mean_interval, oracle, slope
+from testbed.groups import estimators
+from testbed.soundness.table import findings_text
 
 RESULT_LINES = 24  # rows of one table
 
 
 def summary(tree: xr.DataTree) -> str:
-    """A printed summary of a result: dims, statuses, metrics at the best stopping time, slopes."""
+    """A printed summary of a result: dims, statuses, metrics at the best stopping time, slopes,
+    and what the soundness checks found."""
     lines = [str(tree.attrs.get("title", ""))]
-    for name, group in tree.children.items():
+    for name, group in estimators(tree).items():
         lines += ["", *_group(name, group.to_dataset())]
+    lines += ["", findings_text(tree)]
     return "\n".join(lines)
 
 

@@ -30,6 +30,10 @@ def dump_scenario(scenario: Scenario) -> str:
         "metric": [_metric(metric) for metric in scenario.metrics],
         "theory": [_raw(one.spec) | _given(of=list(one.of)) for one in scenario.theories],
         "figure": [{"kind": figure.kind, **figure.options} for figure in scenario.figures],
+        "soundness": [
+            {"expect": one.check, "because": one.because} | _given(of=list(one.of))
+            for one in scenario.expectations
+        ],
     }
     return tomli_w.dumps(_given(**document))
 

@@ -8,6 +8,9 @@ from testbed import hookimpl
 from testbed.components import Design, Metric, Model, Target, Theory
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from testbed.findings import Finding
     from testbed.plan import Plan
 
 
@@ -67,3 +70,11 @@ def testbed_check_scenario(plan: Plan) -> list[str]:
     from testbed_sequence.checks import objections
 
     return objections(plan)
+
+
+@hookimpl
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
+    """Find truncated sequences, and flows that do not keep what they conserve."""
+    from testbed_sequence.soundness import findings
+
+    return findings(plan, tree)

@@ -16,6 +16,7 @@ from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
 from testbed.figures.style import styled
 from testbed.figures.sweeps import sweeps
+from testbed.groups import without_tables
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ def draw_figures(tree: xr.DataTree, folder: str | Path, specs: Iterable[Any] = (
     against a sweep), maps (where one estimator's best risk is below another's: needs of, x and y).
     """
     wanted = [(spec.kind, dict(spec.options)) for spec in specs] or [(kind, {}) for kind in KINDS]
-    folder = Path(folder)
+    folder, tree = Path(folder), without_tables(tree)
     written = []
     with styled():
         for position, (kind, options) in enumerate(wanted):

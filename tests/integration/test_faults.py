@@ -99,7 +99,7 @@ def test_another_estimator_changes_nothing(reference, tmp_path):
     before = head + OTHER + "[[estimator]]" + tail
     tree = run(scenario(before), tmp_path)
     same(tree, reference)
-    assert set(tree.children) == {"aaa", "adaptive"}
+    assert set(tree.children) == {"aaa", "adaptive", "soundness"}
 
 
 def test_a_killed_run_resumes_to_the_same_results(reference, tmp_path):

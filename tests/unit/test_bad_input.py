@@ -195,11 +195,10 @@ def test_missing_and_unreadable_files(tmp_path):
 
 
 def test_what_comes_later_is_said_to_be_unsupported():
-    more = '[[claim]]\nname = "a"\n[[soundness]]\nname = "b"\n[compute.dask]\nworkers = 3\n'
+    more = '[[claim]]\nname = "a"\n[compute.dask]\nworkers = 3\n'
     found = mistakes(text(more=more))
     assert [message.split(": ")[1] for message in found] == [
         "$.claim",
-        "$.soundness",
         "$.compute.dask",
     ]
     assert all("this version does not support yet; remove it." in message for message in found)

@@ -1,0 +1,91 @@
+"""What a finished run says by itself about where it is not to be trusted.
+
+    findings = examine(plan, tree)              # core's checks, then those of plugins
+    tree = with_findings(tree, findings)        # the group `soundness` of results.nc
+    read_findings(tree)                         # the same list back
+
+A check is a function of the plan and the results alone, so that findings are the same however the
+run was executed. It reports once for each estimator: the worst point, and how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from testbed.findings import SEVERITIES, Finding
+from testbed.soundness.divergence import divergence
+from testbed.soundness.features import collapse, misalignment
+from testbed.soundness.sampling import undecided, wide_mean, wide_slope
+from testbed.soundness.stopping import overfitting, unbracketed
+from testbed.soundness.table import findings_text, read_findings, with_findings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from testbed.plan import Plan
+    from testbed.plugins import Registry
+    from testbed.scenario import Expectation
+
+__all__ = ["CHECKS", "examine", "findings_text", "read_findings", "with_findings"]
+
+Check = Callable[["xr.DataTree"], Iterator[Finding]]
+
+CHECKS: dict[str, Check] = {
+    "divergence": divergence,
+    "unbracketed": unbracketed,
+    "wide-mean": wide_mean,
+    "wide-slope": wide_slope,
+    "undecided": undecided,
+    "collapse": collapse,
+    "misalignment": misalignment,
+    "overfitting": overfitting,
+}
+"""Core's own checks, by the name that their findings bear."""
+
+
+def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> list[Finding]:
+    """Everything that the checks of core and of plugins find, the gravest first.
+
+    A check that fails itself is a finding (core's) or a PluginWarning (a plugin's), never the end
+    of the run.
+    """
+    found: list[Finding] = []
+    for name, check in CHECKS.items():
+        found += _made(name, check, tree)
+    if registry is not None:
+        for answer in registry.hook("testbed_check_results")(plan=plan, tree=tree):
+            found += answer
+    found = list(_expected(found, plan.scenario.expectations))
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
+    """A check's findings; its own failure, in words, if it could not be made."""
+    try:
+        return list(check(tree))
+    except Exception as error:
+        seen = f"the check could not be made: {type(error).__name__}: {error}"
+        return [Finding(check=name, seen=seen, advice="look at the results without it")]
+
+
+def _expected(found: Sequence[Finding], expectations: Iterable[Expectation]) -> Iterator[Finding]:
+    """Findings with those that the scenario expects marked so; what it missed is a note."""
+    expectations = list(expectations)
+    for finding in found:
+        covering = [one for one in expectations if one.covers(finding.check, finding.estimator)]
+        if covering:
+            finding = evolve(finding, severity="expected", because=covering[0].because)
+        yield finding
+    for one in expectations:
+        for name in one.of or ("",):
+            if not any(f.check == one.check and name in ("", f.estimator) for f in found):
+                yield Finding(
+                    check=one.check,
+                    severity="note",
+                    estimator=name,
+                    seen="the scenario expects it, and it was not found",
+                    advice=f"remove the expectation, or see why it fails: {one.because}",
+                )

@@ -1,0 +1,66 @@
+"""The check for training that leaves the finite numbers, or climbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from testbed.findings import Finding, along_time, over_replicates, worst_place
+from testbed.groups import estimators
+
+ROUNDING = 1e-20  # a training loss below it is zero
+CLIMBS = 2.0  # loss at the last time over the first that counts as climbing
+
+
+def divergence(tree: xr.DataTree) -> Iterator[Finding]:
+    """Replicates left the finite numbers, or training raised the loss that it descends."""
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        yield from _not_finite(name, dataset)
+        yield from _rising_loss(name, dataset)
+
+
+def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
+    gone = (dataset["status"] == 2).sum("replicate")
+    place = worst_place(gone, 0)
+    if place is None:
+        return
+    first = (
+        dataset["diverged_at"].isel(place.position).min() if "diverged_at" in dataset else np.nan
+    )
+    since = f", from τ = {float(first):.3g} on" if np.isfinite(first) else ""
+    yield Finding(
+        check="divergence",
+        severity="problem",
+        estimator=name,
+        variable="status",
+        **place.named(),
+        seen=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
+        f"diverged{since}",
+        advice="lower the step size, end `times` earlier or allow the integrator more; a mean over "
+        "replicates leaves these out without a word",
+    )
+
+
+def _rising_loss(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
+    """Finite, but the loss ends above where it was first recorded."""
+    if not along_time(dataset, "training_loss"):
+        return
+    loss = over_replicates(dataset, "training_loss").dropna("time", how="all")
+    if loss.sizes["time"] < 2:  # all diverged
+        return
+    start, end = loss.isel(time=0, drop=True), loss.isel(time=-1, drop=True)
+    place = worst_place((end / start.where(end > ROUNDING)).where(start.notnull()), CLIMBS)
+    if place:
+        values = float(start.isel(place.position)), float(end.isel(place.position))
+        yield Finding(
+            check="divergence",
+            severity="problem",
+            estimator=name,
+            variable="training_loss",
+            **place.named(),
+            seen="the training loss rises from {:.2g} to {:.2g}".format(*values),
+            advice="lower the step size: descent should lower the loss",
+        )

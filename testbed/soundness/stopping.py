@@ -1,0 +1,96 @@
+"""Checks of the best stopping time: whether it is known, and what late training does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from testbed.findings import (
+    VANISHED,
+    Finding,
+    Path,
+    along_time,
+    over_replicates,
+    risk_path,
+    worst_place,
+)
+from testbed.groups import estimators
+
+FALLS = 0.01  # relative fall of the risk with a doubling of time that counts
+WORSE = 2.0  # risk at the last time over the best one that counts as overfitting
+
+
+def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
+    """The best stopping time is an end of the time grid, and the risk still moves there."""
+    for name, group in estimators(tree).items():
+        path = risk_path(group.to_dataset())
+        if path is None or path.values.sizes["time"] < 3:
+            continue
+        place = worst_place(_fall_at_end(path), FALLS)
+        if place is None:
+            continue
+        late = bool(path.best.isel(place.position) > 0)
+        end = path.values.isel(place.position).isel(time=-1 if late else 0)
+        falls = _percent(float(_fall_at_end(path).isel(place.position)))
+        yield Finding(
+            check="unbracketed",
+            estimator=name,
+            variable=path.variable,
+            **place.named(),
+            seen=f"the best risk {float(end):.3g} is at the {'last' if late else 'first'} time "
+            f"τ = {float(end['time']):.3g}, where it still falls by {falls} as τ "
+            f"{'doubles' if late else 'halves'}",
+            advice=f"let `times` {'end later' if late else 'begin earlier'}: the best risk and its "
+            "time are not known",
+        )
+
+
+def _fall_at_end(path: Path) -> xr.DataArray:
+    """Relative fall of the risk per doubling of time towards the end of the grid that is best; 0
+    where the best time lies inside, or at an end beyond which there is nothing (0, ∞)."""
+    values, time = path.values, path.values["time"].values
+    vanished = values.min("time") <= VANISHED * values.max("time")
+    fall = xr.zeros_like(path.best, dtype=float)
+    for end, beside in ((0, 1), (-1, -2)):
+        if not (time[end] > 0 and time[beside] > 0 and np.isfinite(time[[end, beside]]).all()):
+            continue
+        doublings = abs(np.log2(time[end] / time[beside]))
+        left = values.isel(time=end, drop=True) / values.isel(time=beside, drop=True)
+        at_end = (path.best == end % len(time)) & ~vanished
+        fall = fall.where(~at_end, 1 - left ** (1 / doublings))
+    return fall.where(values.notnull().any("time"))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.1g}%"
+
+
+def overfitting(tree: xr.DataTree) -> Iterator[Finding]:
+    """The risk rises past its minimum while the training loss goes on falling."""
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        path = risk_path(dataset)
+        if path is None or not along_time(dataset, "training_loss"):
+            continue
+        risk = path.values
+        loss = over_replicates(dataset, "training_loss").reindex(time=risk["time"])
+        end = loss.isel(time=-1, drop=True)
+        falls = end < loss.isel(time=path.best, drop=True)
+        ratio = risk.isel(time=-1, drop=True) / risk.isel(time=path.best, drop=True)
+        place = worst_place(ratio.where(falls), WORSE)
+        if place:
+            best = risk.isel(place.position).isel(time=int(path.best.isel(place.position)))
+            yield Finding(
+                check="overfitting",
+                severity="note",
+                estimator=name,
+                variable=path.variable,
+                **place.named(),
+                seen=f"past its minimum {float(best):.3g} at τ = {float(best['time']):.3g} the "
+                f"risk rises {float(ratio.isel(place.position)):.3g}-fold while the training loss "
+                "falls",
+                advice="report the risk at a stopping time, not at the last; end `times` earlier "
+                "if late training is not asked about",
+            )

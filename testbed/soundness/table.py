@@ -1,0 +1,68 @@
+"""Findings as a group of the result, back, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import xarray as xr
+
+from testbed.findings import Finding
+
+GROUP = "soundness"
+LABELS = {
+    "check": "check that found it",
+    "severity": "how grave it is: problem, warning, note, or expected by the scenario",
+    "estimator": "estimator it concerns",
+    "variable": "variable it was seen in",
+    "cell": "the worst point of the sweep",
+    "points": "number of points it concerns",
+    "judged": "number of points that were looked at",
+    "seen": "what was seen",
+    "advice": "what to change in the scenario",
+    "because": "why the scenario expects it",
+}
+
+
+def with_findings(tree: xr.DataTree, findings: Sequence[Finding]) -> xr.DataTree:
+    """The tree with a group `soundness`, one row for each finding; no rows if all is well."""
+    variables: dict[str, Any] = {}
+    for name, label in LABELS.items():
+        values = [getattr(finding, name) for finding in findings]
+        kind = np.int32 if name in ("points", "judged") else object
+        labels = {"long_name": label, "units": "1"} if kind is np.int32 else {"long_name": label}
+        variables[name] = ("finding", np.array(values, dtype=kind), labels)
+    table = xr.Dataset(variables, attrs={"title": "what the soundness checks found"})
+    return tree.assign({GROUP: xr.DataTree(table)})
+
+
+def read_findings(tree: xr.DataTree) -> list[Finding]:
+    """The findings stored in a result; none if it was written before the run was finished."""
+    if GROUP not in tree.children:
+        return []
+    table = tree[GROUP].to_dataset()
+    names = [field.name for field in attrs.fields(Finding)]
+    rows = zip(*(table[name].values.tolist() for name in names), strict=True)
+    return [Finding(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def findings_text(tree: xr.DataTree) -> str:
+    """The findings of a result in words, two lines each; those expected by the scenario in one."""
+    if GROUP not in tree.children:
+        return "soundness: not looked at, the run is not finished"
+    findings = read_findings(tree)
+    if not findings:
+        return "soundness: nothing found"
+    return "\n".join(["soundness", *(line for one in findings for line in _lines(one))])
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    """A finding: how grave, what, where, what was seen; below it what to do, or why it is so."""
+    where = finding.estimator + (f"/{finding.variable}" if finding.variable else "")
+    if finding.judged > 1:
+        where += f", {finding.points} of {finding.judged} points"
+    at = f"at {finding.cell}: " if finding.cell else ""
+    yield f"  {finding.severity:<8} {finding.check}  {where}: {at}{finding.seen}"
+    yield f"           → {finding.because or finding.advice}"

@@ -1,0 +1,93 @@
+"""The shipped scenario provokes every failure, and the run finds each of them by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from click.testing import CliRunner
+
+from testbed.cli import main
+from testbed.runs import run
+from testbed.scenario import load_scenario
+from testbed.soundness import read_findings
+from testbed.store import read_tree
+
+FILE = Path(__file__).parents[2] / "scenarios" / "failure-signatures.toml"
+FITTED = {"sound", "overfitting", "unbracketed", "misalignment", "coarse"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The scenario as it is, run from the command line."""
+    place = tmp_path_factory.mktemp("signatures")
+    result = CliRunner().invoke(main, ["run", str(FILE), "-o", str(place)])
+    assert result.exit_code == 0, result.output
+    (place / "shown").write_text(result.output)
+    return place
+
+
+def test_each_failure_is_found_where_it_is_provoked_and_nowhere_else(folder):
+    found = read_findings(read_tree(folder))
+    pairs = {(finding.check, finding.estimator) for finding in found}
+    assert len(pairs) == len(found)  # one finding for each check and estimator
+    assert pairs == {
+        *(("truncation", name) for name in FITTED),
+        ("overfitting", "overfitting"),
+        ("unbracketed", "unbracketed"),
+        ("collapse", "collapse"),
+        ("misalignment", "collapse"),
+        ("misalignment", "misalignment"),
+        ("integrator", "coarse"),
+        ("divergence", "divergence"),
+    }
+    assert all(finding.severity == "expected" and finding.because for finding in found)
+
+
+def test_the_sound_estimator_is_blamed_for_the_endless_truth_alone(folder):
+    found = read_findings(read_tree(folder))
+    blamed = [one for one in found if one.estimator == "sound"]
+    assert [(one.check, one.cell, one.points, one.judged) for one in blamed] == [
+        ("truncation", "target=endless", 1, 2)
+    ]
+
+
+def test_findings_are_printed_after_the_run_and_shown_again(folder):
+    shown = CliRunner().invoke(main, ["show", str(folder)]).output
+    for text in ((folder / "shown").read_text(), shown):
+        assert "soundness\n  expected divergence  divergence/status" in text
+        assert "→ three layers that start at 10⁻³ stay at their saddle" in text
+
+
+def test_without_expectations_they_are_warnings_that_say_what_to_change(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "again")  # with its journal: nothing is computed
+    tree = run(evolve(load_scenario(FILE), expectations=()), tmp_path / "again")
+    severities = {one.check: one.severity for one in read_findings(tree)}
+    assert severities == {
+        "divergence": "problem",
+        "unbracketed": "warning",
+        "collapse": "warning",
+        "misalignment": "warning",
+        "truncation": "warning",
+        "integrator": "warning",
+        "overfitting": "note",
+    }
+    assert read_findings(tree)[0].check == "divergence"
+
+
+def test_what_follows_the_advice_is_found_sound(tmp_path):
+    """Four estimators' findings go; that 400 coefficients are too few stays."""
+    advice = [
+        "replicates=8",
+        "estimator.overfitting.optimizer.times=[0.0, 30.0, 60.0, 90.0, 120.0, 150.0]",
+        "estimator.unbracketed.optimizer.times=[0.0, 100.0, 400.0, 700.0, 1000.0, 1500.0, 3000.0]",
+        "estimator.coarse.optimizer.learning_rate=0.01",
+        "estimator.divergence.optimizer.learning_rate=0.01",
+        "estimator.divergence.optimizer.times=[0.0, 30.0, 60.0, 90.0, 120.0, 150.0]",
+    ]
+    tree = run(evolve(load_scenario(FILE, advice), expectations=()), tmp_path)
+    cured = {"overfitting", "unbracketed", "coarse", "divergence"}
+    left = {(one.check, one.estimator) for one in read_findings(tree) if one.estimator in cured}
+    assert left == {("truncation", name) for name in cured}

@@ -1,0 +1,400 @@
+"""Each check on results made by hand: where it fires, where it stays quiet, what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from tiny import Entry, Module
+
+from testbed import Finding, hookimpl
+from testbed.findings import worst_place
+from testbed.plan import make_plan
+from testbed.plugins import Plugin, PluginWarning, load_registry, make_registry
+from testbed.runs import run
+from testbed.scenario import Expectation, read_scenario
+from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings
+from testbed.store import read_tree, write_tree
+
+ROOT = Path(__file__).parents[2]
+TIMES = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
+SCENARIO = """
+format = 1
+name = "looked-at"
+replicates = 6
+[design]
+use = "sequence.gaussian"
+n = { values = [100, 200, 400] }
+modes = 40
+[target]
+use = "sequence.block"
+count = 4
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow", times = { geom = [1.0, 300.0, 30] } }
+[[metric]]
+use = "excess-risk"
+"""
+
+
+def group(status=0, replicates=8, **variables) -> xr.Dataset:
+    """An estimator's dataset; variables are (dims, values), replicates vary by a per cent."""
+    factor = 1 + 0.01 * np.linspace(-1, 1, replicates)
+    data = {}
+    for name, (dims, values) in variables.items():
+        array = xr.DataArray(np.asarray(values, dtype=float), dims=dims)
+        data[name] = array * xr.DataArray(factor, dims="replicate") if "k" not in dims else array
+    statuses = np.broadcast_to(np.asarray(status), replicates)
+    dataset = xr.Dataset({**data, "status": ("replicate", statuses)})
+    count = dataset.sizes.get("time", 0)
+    return dataset.assign_coords(time=TIMES[:count], **sweeps(dataset))
+
+
+def sweeps(dataset: xr.Dataset) -> dict[str, np.ndarray]:
+    known = {"n": np.array([100, 200, 400, 800]), "k": np.array([5, 10]), "depth": np.array([0, 1])}
+    return {
+        dim: values[: dataset.sizes[dim]] for dim, values in known.items() if dim in dataset.sizes
+    }
+
+
+def found(check: str, **groups: xr.Dataset) -> list[Finding]:
+    tree = xr.DataTree.from_dict({name: dataset for name, dataset in groups.items()})
+    return list(CHECKS[check](tree))
+
+
+def only(check: str, **variables) -> Finding:
+    (finding,) = found(check, main=group(**variables))
+    assert finding.check == check and finding.estimator == "main"
+    return finding
+
+
+INSIDE = [1.0, 0.5, 0.2, 0.1, 0.2, 0.3]
+
+
+# --- best times -----------------------------------------------------------------------------------
+
+
+def test_a_best_time_at_the_end_is_found_with_its_fall_per_doubling():
+    finding = only("unbracketed", excess_risk=("time", [1.0, 0.8, 0.6, 0.5, 0.4, 0.3]))
+    assert "last time τ = 16" in finding.seen and "falls by 25% as τ doubles" in finding.seen
+    assert "end later" in finding.advice
+    early = group(excess_risk=("time", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    (finding,) = found("unbracketed", main=early.isel(time=slice(1, None)))
+    assert "first time τ = 1," in finding.seen and "falls by 33% as τ halves" in finding.seen
+
+
+@pytest.mark.parametrize(
+    "risk",
+    [
+        INSIDE,
+        [1.0, 0.5, 0.3, 0.2500, 0.2499, 0.2498],  # has come to rest
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],  # best at τ = 0, before which there is nothing
+        [1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-16],  # nothing left but rounding
+    ],
+)
+def test_a_best_time_inside_or_without_beyond_is_sound(risk):
+    assert found("unbracketed", main=group(excess_risk=("time", risk))) == []
+
+
+def test_points_are_counted_and_the_worst_is_named():
+    risk = [INSIDE, [1.0, 0.8, 0.7, 0.6, 0.5, 0.45], [1.0, 0.8, 0.6, 0.5, 0.4, 0.2]]
+    finding = only("unbracketed", excess_risk=(("n", "time"), risk))
+    assert (finding.cell, finding.points, finding.judged) == ("n=400", 2, 3)
+
+
+def test_points_that_are_not_simulated_are_judged_by_theory():
+    dataset = group(excess_risk=(("n", "time"), [INSIDE, [np.nan] * 6]))
+    theory = xr.DataArray([INSIDE, [1.0, 0.8, 0.6, 0.5, 0.4, 0.3]], dims=("n", "time"))
+    dataset["excess_risk__expected_risk"] = theory.assign_attrs(predicts="excess_risk")
+    (finding,) = found("unbracketed", main=dataset)
+    assert (finding.cell, finding.points, finding.judged) == ("n=200", 1, 2)
+
+
+def test_overfitting_needs_a_risk_that_doubles_and_a_loss_that_falls():
+    falling = ("time", [1.0, 0.5, 0.3, 0.2, 0.1, 0.05])
+    finding = only("overfitting", excess_risk=("time", INSIDE), training_loss=falling)
+    assert finding.severity == "note"
+    assert "minimum 0.1 at τ = 4" in finding.seen and "3-fold" in finding.seen
+    mild = ("time", [1.0, 0.5, 0.2, 0.1, 0.12, 0.15])
+    assert found("overfitting", main=group(excess_risk=mild, training_loss=falling)) == []
+    rising = ("time", [1.0, 0.5, 0.3, 0.2, 0.3, 0.4])
+    assert (
+        found("overfitting", main=group(excess_risk=("time", INSIDE), training_loss=rising)) == []
+    )
+    assert found("overfitting", main=group(excess_risk=("time", INSIDE))) == []
+
+
+# --- divergence -----------------------------------------------------------------------------------
+
+
+def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
+    dataset = group(status=[2, 2, 0, 0, 0, 0, 0, 0], excess_risk=("time", INSIDE))
+    dataset["diverged_at"] = ("replicate", [8.0, 4.0, *[np.nan] * 6])
+    (finding,) = found("divergence", main=dataset)
+    assert finding.severity == "problem"
+    assert finding.seen == "2 of 8 replicates diverged, from τ = 4 on"
+    dataset["excess_risk"] = dataset["excess_risk"].where(dataset["replicate"] > 1, 1e30)
+    assert found("unbracketed", main=dataset) == [] and found("wide-mean", main=dataset) == []
+
+
+def test_where_all_have_diverged_every_check_is_still_made():
+    dataset = group(
+        status=2,
+        excess_risk=(("n", "time"), [INSIDE] * 3),
+        training_loss=(("n", "time"), [INSIDE] * 3),
+        eigenvalue=(("n", "time", "mode"), np.ones((3, 6, 2))),
+        top_projection=(("n", "time", "replicate", "k"), np.zeros((3, 6, 8, 2))),
+    )
+    assert [one.check for name in CHECKS for one in found(name, main=dataset)] == ["divergence"]
+
+
+def test_a_loss_that_climbs_is_divergence_and_rounding_is_not():
+    climbing = [1.0, 0.5, 0.7, 0.9, 2.0, 4.0]
+    assert "rises from 1 to 4" in only("divergence", training_loss=("time", climbing)).seen
+    for loss in ([1.0, 0.1, 0.2, 0.4, 0.6, 0.9], [1e-31, *[1e-30] * 5]):
+        assert found("divergence", main=group(training_loss=("time", loss))) == []
+
+
+# --- Monte Carlo ----------------------------------------------------------------------------------
+
+
+def scattered(seed: int, spread: float, level: float = 1.0, replicates: int = 8) -> xr.Dataset:
+    """Risks that fall like n^−1/2, with independent errors of the given relative size."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    n = np.array([100, 200, 400, 800])
+    path = np.array([4.0, 2.0, 1.0, 1.5])
+    error = np.exp(spread * rng.standard_normal((4, replicates, 1)))
+    risk = level * n[:, None, None] ** -0.5 * error * path
+    dims = ("n", "replicate", "time")
+    status = ("replicate", np.zeros(replicates))
+    coordinates = {"n": n, "time": TIMES[:4]}
+    return xr.Dataset({"excess_risk": (dims, risk), "status": status}, coords=coordinates)
+
+
+def test_intervals_are_wide_where_replicates_scatter_and_only_there():
+    for check in ("wide-mean", "wide-slope"):
+        assert found(check, main=scattered(1, 0.05)) == []
+        (finding,) = found(check, main=scattered(1, 1.5))
+        assert "replicates" in finding.advice and "±" in finding.seen
+    (finding,) = found("wide-mean", main=scattered(1, 0.05, replicates=1))
+    assert finding.severity == "note" and "one replicate" in finding.seen
+
+
+def test_a_slope_of_zero_with_a_narrow_interval_is_sound():
+    flat = group(excess_risk=(("n", "time"), [INSIDE] * 4))
+    assert found("wide-slope", main=flat) == []
+
+
+def test_differences_are_undecided_only_where_their_intervals_are_wide_and_hold_zero():
+    one, same = scattered(2, 1.0), scattered(3, 1.0)
+    (finding,) = found("undecided", one=one, same=same)
+    assert finding.estimator == "same" and "difference to one" in finding.seen
+    assert found("undecided", one=scattered(2, 0.02), same=scattered(3, 0.02)) == []  # both equal
+    assert found("undecided", one=scattered(2, 0.3), far=scattered(3, 0.3, level=10.0)) == []
+    other = one.assign_coords(n=[1, 2, 3, 4])
+    assert found("undecided", one=one, other=other) == []  # nothing to subtract
+
+
+def test_one_finding_for_all_the_estimators_before():
+    groups = {f"e{seed}": scattered(seed, 1.0) for seed in range(4)}
+    assert [one.estimator for one in found("undecided", **groups)] == ["e1", "e2", "e3"]
+
+
+# --- features -------------------------------------------------------------------------------------
+
+
+def test_dead_and_shrunken_eigenvalues_are_collapse():
+    shape = (("time", "mode"), np.full((6, 3), 1e-6))
+    finding = only("collapse", eigenvalue=shape)
+    assert "largest learned eigenvalue is 1e-06" in finding.seen
+    shrunk = np.outer([1.0, 0.5, 0.1, 0.05, 0.01, 9e-4], [1e3, 1.0, 0.1])
+    assert (
+        "0.9 (1e+03 at the start)" in only("collapse", eigenvalue=(("time", "mode"), shrunk)).seen
+    )
+    alive = np.outer([1.0, 0.5, 0.1, 0.05, 0.02, 0.01], [1.0, 0.0, 0.0])
+    assert found("collapse", main=group(eigenvalue=(("time", "mode"), alive))) == []
+
+
+def projection(*paths) -> xr.Dataset:
+    """p_k of k = 5 and 10 along time, the same in all of 8 replicates."""
+    values = np.repeat(np.array(paths).T[:, None, :], 8, axis=1)  # (time, replicate, k)
+    return group(top_projection=(("time", "replicate", "k"), values))
+
+
+def test_persistent_misalignment_is_a_hidden_truth_that_stays_hidden():
+    hidden = [0.0, 0.0, 0.01, 0.0, 0.02, 0.01]
+    (finding,) = found("misalignment", main=projection([0.0] * 6, hidden))
+    assert "the 10 top eigenspaces hold 0 of the truth" in finding.seen and "0.02" in finding.seen
+    rises = [0.0, 0.0, 0.1, 0.3, 0.5, 0.7]
+    aligned = [0.9, 0.9, 0.88, 0.85, 0.8, 0.8]
+    for path in (rises, aligned):
+        assert found("misalignment", main=projection([0.0] * 6, path)) == []
+
+
+def test_features_that_are_fixed_by_design_are_not_misaligned():
+    assert found("misalignment", main=projection([0.0] * 6, [0.1] * 6)) == []
+    moving = projection([0.0] * 6, [0.1] * 6)
+    moving["eigenvalue"] = (("time", "mode"), np.outer(np.arange(1.0, 7), [1.0]))
+    assert len(found("misalignment", main=moving)) == 1
+
+
+# --- putting findings together --------------------------------------------------------------------
+
+
+FINDING = Finding(check="c", estimator="fixed", seen="s", advice="a", cell="n=1", judged=3)
+
+
+def test_a_finding_is_strict_and_the_worst_place_is_the_first_of_equals():
+    for wrong in ({"severity": "bad"}, {"seen": ""}, {"points": 0}, {"cell": 3}):
+        with pytest.raises((ValueError, TypeError)):
+            Finding(**{"check": "c", "seen": "s", "advice": "a", **wrong})
+    values = xr.DataArray([[1.0, np.nan], [5.0, 5.0]], {"n": [10, 20], "word": ["x", "y"]})
+    place = worst_place(values, 2.0)
+    assert place == ({"n": 1, "word": 0}, "n=20 word=x", 2, 3)
+    assert worst_place(values, 5.0) is None
+    assert worst_place(xr.DataArray(3.0), 2.0).cell == ""
+
+
+@pytest.mark.parametrize("findings", [[], [FINDING, Finding(check="d", seen="τ ± 1", advice="b")]])
+def test_findings_survive_the_file(tmp_path, findings):
+    tree = with_findings(xr.DataTree.from_dict({"/main": group()}), findings)
+    write_tree(tree, tmp_path / "results.nc")
+    back = read_tree(tmp_path)
+    assert read_findings(back) == findings
+    xr.testing.assert_identical(back, tree)
+    text = findings_text(back)
+    assert ("nothing found" in text) == (not findings)
+    assert all(finding.seen in text for finding in findings)
+
+
+def test_an_unfinished_run_does_not_claim_to_be_sound():
+    tree = xr.DataTree.from_dict({"/main": group()})
+    assert read_findings(tree) == [] and "not looked at" in findings_text(tree)
+
+
+def test_a_run_stores_what_it_finds_and_other_runs_find_the_same(tmp_path):
+    scenario = read_scenario(SCENARIO, overrides=["target.start=30", "replicates=2"])
+    one, other = (run(scenario, tmp_path / name) for name in ("one", "other"))
+    again = run(scenario, tmp_path / "one")
+    assert "unbracketed" in {finding.check for finding in read_findings(one)}
+    assert read_findings(one) == read_findings(other) == read_findings(again)
+    assert read_findings(one) == read_findings(read_tree(tmp_path / "one"))
+    assert set(one["soundness"].dims) == {"finding"}
+    assert all("long_name" in variable.attrs for variable in one["soundness"].variables.values())
+
+
+def test_a_sound_run_finds_nothing(tmp_path):
+    assert read_findings(run(read_scenario(SCENARIO), tmp_path)) == []
+
+
+def registry(*functions):
+    """The installed plugins' results are not asked for; these functions are."""
+    pairs = []
+    for number, function in enumerate(functions):
+        module = Module()
+        module.testbed_check_results = hookimpl(function)
+        pairs.append((Plugin(f"p{number}", f"stranger-{number}", "1.0"), Entry(module)))
+    return make_registry(pairs)
+
+
+def looked_at(*functions, expectations=()):
+    from attrs import evolve
+
+    scenario = evolve(read_scenario(SCENARIO), expectations=tuple(expectations))
+    tree = xr.DataTree.from_dict({"/fixed": group(excess_risk=("time", INSIDE))})
+    return examine(make_plan(scenario), tree, registry(*functions))
+
+
+def test_plugins_add_checks_and_the_gravest_come_first():
+    problem = Finding(check="p", severity="problem", seen="s", advice="a")
+    assert looked_at(lambda plan, tree: [FINDING], lambda plan, tree: [problem]) == [
+        problem,
+        FINDING,
+    ]
+
+
+@pytest.mark.parametrize("answer", ["words", ["words"], FINDING])
+def test_a_plugin_that_answers_nonsense_costs_a_warning(answer):
+    with pytest.warns(PluginWarning, match="stranger-0:p0"):
+        assert looked_at(lambda plan, tree: answer, lambda plan, tree: [FINDING]) == ([FINDING])
+
+
+def test_a_broken_check_does_not_break_the_run(tmp_path, monkeypatch):
+    def broken(plan, tree):
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr("testbed.runs.load_registry", lambda: registry(broken))
+    with pytest.warns(PluginWarning, match="raised RuntimeError: no idea"):
+        tree = run(read_scenario(SCENARIO), tmp_path)
+    assert (tree["fixed"]["status"] == 0).all() and (tmp_path / "results.nc").exists()
+
+
+def test_a_check_of_core_that_fails_says_so_itself(monkeypatch):
+    monkeypatch.setitem(CHECKS, "collapse", lambda tree: 1 / 0)
+    (finding,) = looked_at()
+    assert finding.check == "collapse" and "ZeroDivisionError" in finding.seen
+
+
+def test_what_a_scenario_expects_is_marked_and_missed_where_it_is_not_found():
+    here, elsewhere = (Expectation("c", "on purpose", of) for of in (("fixed",), ("other",)))
+    (finding,) = looked_at(lambda plan, tree: [FINDING], expectations=[here])
+    assert (finding.severity, finding.because) == ("expected", "on purpose")
+    missed, marked = looked_at(lambda plan, tree: [FINDING], expectations=[here, elsewhere])
+    assert marked.severity == "expected"
+    assert (missed.estimator, missed.severity) == ("other", "note") and "not found" in missed.seen
+
+
+def test_expectations_are_read_strictly_and_written_back():
+    from testbed.errors import ScenarioError
+    from testbed.writing import dump_scenario
+
+    table = '[[soundness]]\nexpect = "truncation"\nbecause = "short"\nof = ["fixed"]\n'
+    scenario = read_scenario(SCENARIO + table)
+    assert scenario.expectations == (Expectation("truncation", "short", ("fixed",)),)
+    assert read_scenario(dump_scenario(scenario)) == scenario
+    wrong = '[[soundness]]\nexpects = "truncation"\nof = ["fixd"]\n'
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(SCENARIO + wrong)
+    for words in ("found no expect;", "found no because;", "'expects'", "did you mean 'fixed'?"):
+        assert words in str(caught.value)
+
+
+# --- the pages ------------------------------------------------------------------------------------
+
+
+def blocks(page: str, language: str = "python") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
+
+
+def test_the_page_names_every_check_and_its_examples_run(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "soundness.md").read_text()
+    for name in (*CHECKS, "truncation", "integrator"):
+        assert f"| `{name}` |" in page
+    small = ["replicates=4", "design.modes=100"]
+    run(ROOT / "scenarios" / "quickstart.toml", tmp_path / "runs/quickstart", overrides=small)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("soundness.md"):
+        exec(block, names)
+    assert "truncation" in capsys.readouterr().out
+    (table,) = blocks("soundness.md", "toml")
+    text = SCENARIO.replace('"fixed"', '"adaptive"') + table
+    assert read_scenario(text).expectations[0].of == ("adaptive",)
+
+
+def test_the_guides_check_finds_what_it_says():
+    names: dict[str, object] = {"__name__": "guide"}
+    exec("\n".join(blocks("plugins.md")[:-1]), names)  # the last one tries the conformance kit
+    steps = {"theirs": group(readout_norm=("time", [0.0, 1.0, 10.0, 1e2, 1e3, 1e4]))}
+    tree = xr.DataTree.from_dict({**steps, "fixed": group(excess_risk=("time", INSIDE))})
+    (finding,) = names["testbed_check_results"](None, tree)
+    assert finding.seen == "the readout's norm is 1e+04" and finding.estimator == "theirs"
+
+
+def test_the_installed_plugins_bring_checks():
+    implementations = load_registry().manager.hook.testbed_check_results.get_hookimpls()
+    assert {one.plugin.__name__ for one in implementations} >= {"testbed_sequence"}
