@@ -32,8 +32,9 @@ def mean_interval(values: xr.DataArray, level: float = 0.95, dim: str = "replica
 
     values = _bare(values)
     count = values.notnull().sum(dim)
-    mean = values.mean(dim)
-    error = values.std(dim, ddof=1) / np.sqrt(count)
+    with np.errstate(over="ignore", invalid="ignore"):  # shortly before divergence
+        mean = values.mean(dim)
+        error = values.std(dim, ddof=1) / np.sqrt(count)
     quantile = xr.apply_ufunc(lambda n: stats.t.ppf(0.5 + level / 2, np.maximum(n - 1, 1)), count)
     half = (quantile * error).where(count > 1)
     return Interval(mean, mean - half, mean + half, count)
@@ -50,10 +51,10 @@ class Oracle(NamedTuple):
     """The best stopping time of the mean over replicates, at each point of the sweep."""
 
     time: xr.DataArray
-    at_end: (
-        xr.DataArray
-    )  # bool: the best time is an end of the grid, so the optimum is not bracketed
-    value: xr.DataArray  # the values at that time, replicates kept
+    # bool: the best time is an end of the grid, so the optimum is not bracketed
+    at_end: xr.DataArray
+    # the values at that time, replicates kept
+    value: xr.DataArray
 
 
 def oracle(values: xr.DataArray, dim: str = "replicate") -> Oracle:

@@ -267,12 +267,9 @@ class _Simulation:
             series.add(positions, asked, states, others[companion] if companion else None, alive)
 
     def _watch(self, states: States, reached: Sequence[float]) -> torch.Tensor:
-        """Which (replicate, time) are finite so far; a replicate that left never returns."""
+        """Which (replicate, time) are in bounds so far; a replicate that left never returns."""
         finite = torch.stack(
-            [
-                torch.isfinite(leaf).reshape(*leaf.shape[:2], -1).all(2)
-                for leaf in tensors(states.params)
-            ]
+            [_bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
         ).all(0)
         seen = (finite & self.alive[:, None]).to(torch.int8)
         alive = torch.cummin(seen, 1).values.bool()  # (replicates, times)
@@ -281,6 +278,14 @@ class _Simulation:
             self.diverged_at[replicate] = reached[first[replicate]]
         self.alive = alive[:, -1]
         return alive
+
+
+def _bounded(leaf: torch.Tensor) -> torch.Tensor:
+    """Where a state is finite, and so is the square of a product of two such numbers: beyond that
+    risks overflow, which are squares of what networks multiply, before the state itself does."""
+    if not leaf.is_floating_point():
+        return torch.ones_like(leaf, dtype=torch.bool)
+    return leaf.abs() < torch.finfo(leaf.dtype).max ** 0.25
 
 
 def _make(name: str, make: Callable[[], Any]) -> Any:
