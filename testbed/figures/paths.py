@@ -17,8 +17,10 @@ from testbed.figures.style import (
     PANELS,
     axis_label,
     legends,
+    lines_in_view,
     log_axis,
     log_time,
+    panel_title,
     panels,
     predictions,
     same_height,
@@ -71,7 +73,7 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
     figure, axes = panels(min(len(jobs), PANELS))
     for ax, (number, group, dataset, lines, point) in zip(axes, jobs, strict=False):
         _panel(ax, dataset, name, None if lines is None else str(lines), number)
-        ax.set_title(f"{group}: {words(point)}" if point else group)
+        ax.set_title(panel_title(group, point))
     same_height(axes)
     legends(figure, axes)
     _name_theories(figure, jobs[0][2], name)
@@ -89,7 +91,7 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
     shown = []
     for i, point in enumerate(points):
         own = values.sel(point)
-        alpha = 1.0 if len(points) == 1 else 0.35 + 0.65 * i / (len(points) - 1)
+        alpha = _strength(i, points)
         colour = COLOURS[number % len(COLOURS)]
         shown.append(_line(ax, own, colour, alpha, words(point)))
         for j, theory in enumerate(predictions(dataset, name)):
@@ -97,10 +99,12 @@ def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: i
             _expected(ax, dataset[theory].sel(point), style)
     log_time(ax, values["time"].values)
     log_axis(ax, "y", np.concatenate(shown), 5)
+    _bands(ax, values, points, COLOURS[number % len(COLOURS)])
+    lines_in_view(ax)
 
 
 def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:
-    """A mean with its band, and a dot at the best stopping time of a risk."""
+    """A mean, and a dot at the best stopping time of a risk."""
     time = values["time"]
     if not np.isfinite(values).any():  # every replicate failed, or the cell is theory's alone
         ax.plot([], [], color=colour, alpha=alpha, label=f"{label} (no values)")
@@ -108,13 +112,31 @@ def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) 
     if "replicate" not in values.dims:
         ax.plot(time, values, color=colour, alpha=alpha, label=label)
         return values.values
-    interval = mean_interval(values)
-    ax.plot(time, interval.mean, color=colour, alpha=alpha, label=label)
-    ax.fill_between(time, interval.lower, interval.upper, color=colour, alpha=0.2 * alpha, lw=0)
+    mean = values.mean("replicate")
+    ax.plot(time, mean, color=colour, alpha=alpha, label=label)
     if "risk" in str(values.name) or "error" in str(values.name):
         best = oracle(values)
         ax.plot(best.time, best.value.mean(), "o", ms=4, color=colour, alpha=alpha)
-    return interval.mean.values
+    return mean.values
+
+
+def _bands(ax: Any, values: xr.DataArray, points: list[dict[str, Any]], colour: str) -> None:
+    """The means' intervals. One that holds zero has no lower end on a logarithmic axis: there it is
+    drawn as far down as up."""
+    if "replicate" not in values.dims:
+        return
+    for i, point in enumerate(points):
+        interval = mean_interval(values.sel(point))
+        low = interval.lower
+        if ax.get_yscale() == "log":
+            low = low.where(low > 0, interval.mean**2 / interval.upper)
+        alpha = 0.2 * _strength(i, points)
+        ax.fill_between(values["time"], low, interval.upper, color=colour, alpha=alpha, lw=0)
+
+
+def _strength(i: int, points: list[dict[str, Any]]) -> float:
+    """How opaque the i-th of a panel's lines is."""
+    return 1.0 if len(points) == 1 else 0.35 + 0.65 * i / (len(points) - 1)
 
 
 def _expected(ax: Any, values: xr.DataArray, style: dict[str, Any]) -> None:

@@ -16,11 +16,11 @@ from testbed.figures.style import (
     legends,
     log_axis,
     log_time,
+    panel_title,
     panels,
     some,
     sweep_points,
     titled,
-    words,
 )
 
 LINES = 5
@@ -45,7 +45,7 @@ def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str
         for ax, (group, values, point) in zip(axes, jobs, strict=False):
             values = values.mean("replicate") if "replicate" in values.dims else values
             (_against_own if own in ALONG_OWN else _against_time)(ax, values, own)
-            ax.set_title(f"{group}: {words(point)}" if point else group)
+            ax.set_title(panel_title(str(group), point))
         axes[0].set_ylabel(axis_label(jobs[0][1]))
         legends(figure, axes)
         titled(figure, title or str(tree.attrs.get("title", "")), len(jobs))

@@ -14,12 +14,12 @@ from testbed.figures.style import (
     PANELS,
     legends,
     log_axis,
+    panel_title,
     panels,
     predictions,
     some,
     sweep_points,
     titled,
-    words,
 )
 
 TIMES = 5
@@ -49,7 +49,7 @@ def spectra(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str,
     for ax, (name, dataset, point) in zip(axes, jobs, strict=False):
         _panel(ax, dataset)
         shown = {"n": dataset["n"].values[()]} if "n" in dataset.coords else {}
-        ax.set_title(f"{name}: {words({**shown, **point})}")
+        ax.set_title(panel_title(name, {**shown, **point}))
     axes[0].set_ylabel("eigenvalue of the learned kernel")
     legends(figure, axes)
     titled(figure, title or str(tree.attrs.get("title", "")), len(jobs))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, yellow left out: it vanishes on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+NO_BREAK = "\N{NO-BREAK SPACE}"
+DECADES = 9  # most that a logarithmic axis shows
 PANELS = 12  # most that a figure has room for
 
 
@@ -86,6 +88,19 @@ def log_axis(axes: Any, which: str, values: np.ndarray, factor: float) -> None:
         axes.set(**{f"{which}scale": "log"})
 
 
+def lines_in_view(axes: Any) -> None:
+    """On a logarithmic axis: room for lines, not for bands that reach down to zero, nor for what
+    explodes."""
+    if axes.get_yscale() != "log":
+        return
+    heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    heights = heights[heights > 0]
+    if heights.size:
+        bottom, top = axes.get_ylim()
+        least = float(heights.min())
+        axes.set_ylim(max(bottom, least / 3), min(top, least * 10.0**DECADES))
+
+
 def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, Any]]:
     """Every combination of coordinates along some dims."""
     sizes = [values.sizes[dim] for dim in dims]
@@ -96,6 +111,13 @@ def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, An
 def words(point: dict[str, Any]) -> str:
     """A point of a sweep as a label: `n = 500, depth = 1`."""
     return ", ".join(f"{dim} = {_number(value)}" for dim, value in point.items())
+
+
+def panel_title(name: str, point: dict[str, Any]) -> str:
+    """A panel's heading in as many lines as its width asks for, none of which ends at a `=`."""
+    kept = [f"{dim} = {_number(value)}".replace(" ", NO_BREAK) for dim, value in point.items()]
+    whole = f"{name}: {', '.join(kept)}" if kept else name
+    return textwrap.fill(whole, 42).replace(NO_BREAK, " ")
 
 
 def _number(value: Any) -> str:
