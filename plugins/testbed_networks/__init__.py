@@ -9,12 +9,12 @@ from testbed.components import Metric, Model
 @hookimpl
 def testbed_models() -> list[type[Model]]:
     """Networks that learn their features, and the fixed features of their starts."""
-    from testbed_networks.models import deep, fixed, two_layer
+    from testbed_networks.models import deep, deep_linear, fixed, two_layer
 
     return [
         two_layer.TwoLayerNetwork,
         deep.Mlp,
-        deep.DeepLinear,
+        deep_linear.DeepLinear,
         fixed.RandomFeatures,
         fixed.Linearised,
     ]

@@ -7,7 +7,9 @@ For two-layer networks in closed form, with H = XWᵀ + 1bᵀ and D = σ'(H) dia
 
 (arXiv:1806.07572). Both are m^{2κ−1} times the product of the Jacobians, hence 1/m for every κ:
 the kernels that govern training on the clock τ, ∂_τ f = −Θ (weight∘(f − y)) (for the conjugate
-kernel: when the second layer alone is trained). Of any other network by per-example Jacobians.
+kernel: when the second layer alone is trained). Of several outputs the tangent kernel is the mean
+of their own ones, a² the mean of theirs: what all converge to as m → ∞. Of any other network by
+per-example Jacobians.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 
 from testbed.trees import tensors, tree_map
-from testbed_networks.two_layer import Params, TwoLayer, preactivation
+from testbed_networks.two_layer import Params, TwoLayer, preactivation, several
 
 Predict = Callable[[Any, Tensor], Tensor]
 TILE = 256  # rows: a tile and its factors stay in cache
@@ -34,7 +36,9 @@ class _Factors:
         self.value = network.activation.value(pre)
         self.x, self.slope, self.bias = x, None, "bias" in params
         if slopes:
-            self.slope = network.activation.derivative(pre).mul_(params["second"].unsqueeze(-2))
+            own = params["second"]
+            size = own.square().mean(-1).sqrt() if several(params) else own
+            self.slope = network.activation.derivative(pre).mul_(size.unsqueeze(-2))
 
 
 def conjugate_kernel(

@@ -10,7 +10,8 @@ the tangent kernel is a sum over layers of products of Gram matrices (arXiv:1806
 
 Parameters are a dict: `first` (…, m, d) is W¹, `hidden` (…, L − 1, m, m) the others if there are
 any, `second` (…, m) is a, and `bias` (…, L, m), if present, the b^ℓ. Leading axes are replicates; x
-is (…, n, d), y and weight are (…, n).
+is (…, n, d), y and weight are (…, n). With several outputs `second` is (…, m, outputs), f and y are
+(…, n, outputs), and the tangent kernel is the mean over them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from testbed_networks.activations import Activation
+from testbed_networks.two_layer import readout, several
 
 Params = dict[str, Tensor]
 
@@ -60,18 +62,20 @@ def forward(network: Layered, params: Params, x: Tensor) -> Passed:
 
 
 def predict(network: Layered, params: Params, x: Tensor) -> Tensor:
-    """f(x), (…, n)."""
-    return _output(network, params, forward(network, params, x))
+    """f(x), (…, n), or (…, n, outputs) where there are several."""
+    f = _output(network, params, forward(network, params, x))
+    return f if several(params) else f.squeeze(-1)
 
 
 def _output(network: Layered, params: Params, passed: Passed) -> Tensor:
-    return network.output * (passed.value[-1] @ params["second"].unsqueeze(-1)).squeeze(-1)
+    """f as columns, (…, n, outputs)."""
+    return network.output * (passed.value[-1] @ readout(params))
 
 
-def signals(network: Layered, params: Params, passed: Passed) -> list[Tensor]:
-    """B¹ … B^L at every point, each (…, n, m)."""
+def backward(network: Layered, params: Params, passed: Passed, top: Tensor) -> list[Tensor]:
+    """∂/∂h¹ … ∂/∂h^L, each (…, n, m), of what has the derivatives `top` in z^L."""
     slope = network.activation.derivative
-    found = [slope(passed.pre[-1]) * (network.output * params["second"].unsqueeze(-2))]
+    found = [slope(passed.pre[-1]) * top]
     own = weights(params)
     for layer in range(len(own) - 1, 0, -1):
         back = network.multipliers[layer] * (found[0] @ own[layer])
@@ -82,20 +86,21 @@ def signals(network: Layered, params: Params, passed: Passed) -> list[Tensor]:
 def gradient(network: Layered, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
     """∇ ½ Σ weight·(y − f)², without the factor `step`."""
     passed = forward(network, params, x)
-    pull = (weight * (_output(network, params, passed) - y)).unsqueeze(-1)  # (…, n, 1)
-    pulled = [pull * signal for signal in signals(network, params, passed)]
+    seen = y if several(params) else y.unsqueeze(-1)
+    pull = weight.unsqueeze(-1) * (_output(network, params, passed) - seen)  # (…, n, outputs)
+    pulled = backward(network, params, passed, network.output * (pull @ readout(params).mT))
     slopes = [
         scale * (own.mT @ value)
         for scale, own, value in zip(network.multipliers, pulled, passed.value, strict=False)
     ]
-    result = {leaf: torch.zeros_like(own) for leaf, own in params.items()}
-    result["first"] = slopes[0]
-    result["second"] = network.output * (passed.value[-1].mT @ pull).squeeze(-1)
+    result = {"first": slopes[0]}
+    own = network.output * (passed.value[-1].mT @ pull)
+    result["second"] = own.reshape(params["second"].shape)
     if "hidden" in params:
         result["hidden"] = torch.stack(slopes[1:], -3)
     if "bias" in params:
         result["bias"] = torch.stack([own.sum(-2) for own in pulled], -2)
-    return result
+    return {leaf: result[leaf] for leaf in params}
 
 
 def conjugate_kernel(
@@ -114,13 +119,16 @@ def tangent_kernel(
     left = forward(network, params, x)
     right = left if other is None else forward(network, params, other)
     total = network.output**2 * (left.value[-1] @ right.value[-1].mT)
-    back = signals(network, params, left)
-    back_other = back if other is None else signals(network, params, right)
-    for layer, scale in enumerate(network.multipliers):
-        inputs = scale**2 * (left.value[layer] @ right.value[layer].mT)
-        if "bias" in params:
-            inputs = inputs + 1
-        total = total + inputs * (back[layer] @ back_other[layer].mT)
+    columns = readout(params).unbind(-1)
+    for column in columns:
+        top = network.output * column.unsqueeze(-2)
+        back = backward(network, params, left, top)
+        back_other = back if other is None else backward(network, params, right, top)
+        for layer, scale in enumerate(network.multipliers):
+            inputs = scale**2 * (left.value[layer] @ right.value[layer].mT)
+            if "bias" in params:
+                inputs = inputs + 1
+            total = total + inputs * (back[layer] @ back_other[layer].mT) / len(columns)
     return _symmetric(network.step * total, other)
 
 

@@ -140,8 +140,9 @@ def _norm(tree: Any) -> Tensor:
 
 
 def distance(data: Data, one: Tensor, other: Tensor) -> Tensor:
-    """(Σ weight·(f − g)²)^½, ()."""
-    return (data.weight * (one - other).square()).sum().sqrt()
+    """(Σ weight·(f − g)²)^½ over points and outputs, ()."""
+    squares = (one - other).square()
+    return (data.weight * (squares if squares.ndim == 1 else squares.sum(-1))).sum().sqrt()
 
 
 def _rate_of(estimator: Estimator) -> Any:

@@ -25,11 +25,14 @@ def empirical_spectrum(value: Tensor, vectors: Tensor, data: Data, fitted: Tenso
     """Coefficients on the eigenfunctions that are normalised to the weights, Σ w e_j² = 1.
 
     At the points e_j = U_j/√w, and a coefficient is Σ w e_j g. There are as many as points, so that
-    nothing of the truth is outside. All with a leading replicate axis.
+    nothing of the truth is outside. All with a leading replicate axis; of several outputs
+    coefficients have a last axis.
     """
     root = data.weight.sqrt()
 
     def seen(values: Tensor) -> Tensor:
+        if values.ndim > root.ndim:
+            return vectors.mT @ (root.unsqueeze(-1) * values)
         return ((root * values).unsqueeze(-2) @ vectors).squeeze(-2)
 
     outside = torch.zeros_like(root[..., 0])

@@ -7,7 +7,9 @@ L = ½ Σ weight·(y − f)² by θ ← θ − η m^{2κ−1} ∇L, on the clock
 κ = ½, arXiv:1804.06561 for κ = 1), so that both parameterizations share one time axis.
 
 Parameters are a dict: `first` (…, m, d) holds the w_k, `second` (…, m) the a_k, `bias` (…, m), if
-present, the b_k. Any leading axes are replicates; x is (…, n, d), y and weight are (…, n).
+present, the b_k. Any leading axes are replicates; x is (…, n, d), y and weight are (…, n). With
+several outputs `second` is (…, m, outputs), f and y are (…, n, outputs), and the loss is summed
+over them.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class TwoLayer(NamedTuple):
 
 def output_scale(network: TwoLayer, params: Params) -> float:
     """m^{−κ}."""
-    return float(params["second"].shape[-1]) ** -network.kappa
+    return float(params["first"].shape[-2]) ** -network.kappa
 
 
 def step_scale(network: TwoLayer, width: int) -> float:
@@ -54,32 +56,46 @@ def preactivation(params: Params, x: Tensor) -> Tensor:
     return pre + params["bias"].unsqueeze(-2) if "bias" in params else pre
 
 
+def several(params: Params) -> bool:
+    """Whether the second layer has an axis of outputs."""
+    return params["second"].ndim == params["first"].ndim
+
+
+def readout(params: Params) -> Tensor:
+    """The second layer as columns, (…, m, outputs)."""
+    second = params["second"]
+    return second if several(params) else second.unsqueeze(-1)
+
+
 def predict(network: TwoLayer, params: Params, x: Tensor) -> Tensor:
-    """f(x), shape (…, n)."""
+    """f(x), shape (…, n), or (…, n, outputs) where there are several."""
     value = network.activation.value(preactivation(params, x))  # (…, n, m)
-    summed = (value @ params["second"].unsqueeze(-1)).squeeze(-1)
-    return output_scale(network, params) * summed
+    f = output_scale(network, params) * (value @ readout(params))
+    return f if several(params) else f.squeeze(-1)
 
 
 def gradient(network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
     """∇ ½ Σ weight·(y − f)², zero for layers that are not trained; without the factor m^{2κ−1}.
 
-    With c = m^{−κ}·weight∘(f − y) and D = σ'(H), ∂a = σ(H)ᵀc, ∂b = a∘Dᵀc and
-    ∂W = diag(a) Dᵀ diag(c) X: the matrix D∘(c aᵀ) is never formed.
+    With c = m^{−κ}·weight∘(f − y), (n, outputs), and D = σ'(H): ∂a = σ(H)ᵀc, and with P = D∘(c aᵀ),
+    ∂W = PᵀX and ∂b = Pᵀ1. Of one output P is never formed: ∂W = diag(a) Dᵀ diag(c) X.
     """
     pre = preactivation(params, x)  # (…, n, m)
-    value = network.activation.value(pre)
+    value, second = network.activation.value(pre), readout(params)
     scale = output_scale(network, params)
-    second = params["second"].unsqueeze(-1)  # (…, m, 1)
-    pull = scale * weight * (scale * (value @ second).squeeze(-1) - y)  # (…, n)
+    seen = y if several(params) else y.unsqueeze(-1)
+    pull = scale * weight.unsqueeze(-1) * (scale * (value @ second) - seen)  # (…, n, outputs)
     result = {leaf: torch.zeros_like(own) for leaf, own in params.items()}
     if network.trains("second"):
-        result["second"] = (value.mT @ pull.unsqueeze(-1)).squeeze(-1)
+        result["second"] = (value.mT @ pull).reshape(params["second"].shape)
     if network.trains("first"):
-        slope = network.activation.derivative(pre).mT  # (…, m, n)
-        result["first"] = (slope @ (pull.unsqueeze(-1) * x)) * second
+        slope, outer = network.activation.derivative(pre), second
+        if several(params):
+            slope, pull = slope * (pull @ second.mT), torch.ones_like(pull[..., :1])
+            outer = torch.ones_like(second[..., :1])
+        result["first"] = (slope.mT @ (pull * x)) * outer
         if "bias" in params:
-            result["bias"] = (slope @ pull.unsqueeze(-1)).squeeze(-1) * params["second"]
+            result["bias"] = ((slope.mT @ pull) * outer).squeeze(-1)
     return result
 
 
@@ -124,7 +140,7 @@ def descend(
 
     Args:
         params: leading axis R; not changed.
-        x, y, weight: (R, n, d), (R, n), (R, n).
+        x, y, weight: (R, n, d), (R, n) or (R, n, outputs), (R, n).
         learning_rate: η, one for all or one per replicate, (R,).
         batches: (R, steps, batch) rows of x, for SGD; weights are multiplied by n/batch, which
             keeps the expected gradient. None: all rows.
@@ -136,7 +152,7 @@ def descend(
     """
     replicates = x.shape[0]
     rate = torch.as_tensor(learning_rate, dtype=x.dtype, device=x.device).expand(replicates)
-    size = group or group_size(params["second"].shape[-1])
+    size = group or group_size(params["first"].shape[-2])
     parts = []
     for start in range(0, replicates, size):
         own = slice(start, start + size)
@@ -159,7 +175,7 @@ def _joined(parts: list[Params]) -> Params:
 
 
 class _Loop:
-    """Descent of one group, R replicates side by side: d' = d, plus 1 for the bias.
+    """Descent of one group, R replicates side by side: d' = d, plus 1 for the bias; k outputs.
 
     Rows are taken in blocks small enough for the cache. That is exact, because the residual of a
     row needs all neurons but no other row.
@@ -169,14 +185,15 @@ class _Loop:
         self, network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Tensor, rate: Tensor
     ):
         self.network, self.scale = network, output_scale(network, params)
-        self.biased = "bias" in params
-        self.first, self.second = self.pack(params)  # (R, d', m), (R, 1, m)
+        self.biased, self.several = "bias" in params, several(params)
+        self.first, self.second = self.pack(params)  # (R, d', m), (R, k, m)
         self.x = torch.cat([x, torch.ones_like(x[..., :1])], -1) if self.biased else x.contiguous()
-        self.y = y.unsqueeze(1).contiguous()  # (R, 1, n)
+        self.y = (y.mT if self.several else y.unsqueeze(1)).contiguous()  # (R, k, n)
         step = self.scale * step_scale(network, self.second.shape[-1]) * rate
         self.factor = -step[:, None, None] * weight.unsqueeze(1)  # (R, 1, n)
         self.down_first, self.down_second = map(torch.zeros_like, (self.first, self.second))
-        self.byproduct = network.train == "both" and network.activation.degree is not None
+        homogeneous = network.activation.degree is not None
+        self.byproduct = network.train == "both" and homogeneous and not self.several
         self.rest(0.0, None)
 
     def pack(self, params: Params) -> tuple[Tensor, Tensor]:
@@ -184,12 +201,16 @@ class _Loop:
         leaves = [params["first"].mT]
         if self.biased:
             leaves.append(params["bias"].unsqueeze(1))
-        return torch.cat(leaves, 1).contiguous(), params["second"].unsqueeze(1).clone()
+        second = params["second"].mT if self.several else params["second"].unsqueeze(1)
+        return torch.cat(leaves, 1).contiguous(), second.clone(
+            memory_format=torch.contiguous_format
+        )
 
     def unpack(self, first: Tensor, second: Tensor) -> Params:
         """The inverse of `pack`."""
         width = first.shape[1] - self.biased
-        params = {"first": first[:, :width].mT.contiguous(), "second": second[:, 0]}
+        columns = second.mT.contiguous() if self.several else second[:, 0]
+        params = {"first": first[:, :width].mT.contiguous(), "second": columns}
         return params | {"bias": first[:, -1].contiguous()} if self.biased else params
 
     def rest(self, momentum: float, velocity: Params | None) -> None:
@@ -228,8 +249,8 @@ class _Loop:
         self.pre = self.x.new_empty(replicates, size, width)
         aliases = self.network.activation.aliases
         self.value = self.pre if aliases else torch.empty_like(self.pre)
-        self.pulled = self.x.new_empty(replicates, size, columns)
-        self.pull = self.x.new_empty(replicates, 1, rows)
+        self.pulled = self.x.new_empty(replicates, size, width if self.several else columns)
+        self.pull = self.x.new_empty(replicates, self.second.shape[1], rows)
 
     def _activate(self, block: slice) -> None:
         size = block.stop - block.start
@@ -250,18 +271,23 @@ class _Loop:
             self.down_second.baddbmm_(pull, value, beta=keep)
         if self.network.trains("first"):
             slope = self.network.activation.slope(pre, value)
-            pulled = torch.mul(self.x[:, block], pull.mT, out=self.pulled[:, :size])
-            self.down_first.baddbmm_(pulled.mT, slope, beta=keep)
+            x, pulled = self.x[:, block], self.pulled[:, :size]
+            if self.several:
+                slope.mul_(torch.bmm(pull.mT, self.second, out=pulled))
+            else:
+                x = torch.mul(x, pull.mT, out=pulled)
+            self.down_first.baddbmm_(x.mT, slope, beta=keep)
 
     def _step(self) -> None:
         if self.byproduct:  # Σ_i c_i σ(h_ik) = w̃_k·(Dᵀ diag(c) X̃)_k / degree
             torch.sum(self.first * self.down_first, 1, keepdim=True, out=self.down_second)
             self.down_second.div_(self.network.activation.degree or 1)
-        if not self.momentum:
+        if not self.momentum and not self.several:
             self.first.addcmul_(self.down_first, self.second)
             self.second.add_(self.down_second)
             return
-        self.down_first.mul_(self.second)
+        if not self.several:
+            self.down_first.mul_(self.second)
         for own, moved, down in zip(
             (self.first, self.second),
             self.velocity,
@@ -277,6 +303,6 @@ def _gathered(full: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> tuple[Tensor
     across = rows.unsqueeze(1)  # (R, 1, batch)
     return (
         torch.gather(x, 1, rows.unsqueeze(-1).expand(-1, -1, x.shape[-1])),
-        torch.gather(y, 2, across),
+        torch.gather(y, 2, across.expand(-1, y.shape[1], -1)),
         torch.gather(factor, 2, across) * (x.shape[1] / rows.shape[-1]),
     )

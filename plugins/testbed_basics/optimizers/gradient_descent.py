@@ -27,7 +27,7 @@ from testbed_basics.optimizers.steps import (
 )
 
 RATE = Variable("step size that the replicate is trained with")
-OWN_TIME = Variable("training time at which the replicate's whole steps stop")
+OWN_TIME = Variable("training time reached in whole steps of the replicate's own size")
 
 
 @frozen(kw_only=True)
@@ -56,7 +56,7 @@ class GradientDescent(Stepped):
     @property
     def variables(self) -> Mapping[str, Variable]:  # type: ignore[override]
         """What training notes; with a step size of its own for each replicate, that too."""
-        own = {"rate_used": RATE, "own_time": OWN_TIME} if self.edge is not None else {}
+        own = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
         return {"finite_steps": FINITE_STEPS, **own}
 
     @property
@@ -127,7 +127,7 @@ class GradientDescent(Stepped):
         return {
             "finite_steps": record.get("finite_steps", row(self.steps(times))),
             "rate_used": row([self.rate] * len(times)),
-            "own_time": row(self.reached(times)),
+            "time_reached": row(self.reached(times)),
         }
 
     def _filter(self, fit: Fit, times: Sequence[float], of: Callable[..., Tensor]) -> Tensor:

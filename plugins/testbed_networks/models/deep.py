@@ -1,4 +1,4 @@
-"""Networks of several hidden layers: nonlinear ones, and linear ones near the identity."""
+"""Networks of several hidden layers."""
 
 from __future__ import annotations
 
@@ -8,43 +8,18 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Rng
 from testbed.parameters import parameter
 from testbed.trees import tree_map
-from testbed.values import Problem
 from testbed_networks import layered
-from testbed_networks.activations import LINEAR, activation
+from testbed_networks.activations import activation
 from testbed_networks.layered import Layered
-from testbed_networks.models.network import ActivatedNetwork, Network, Params
+from testbed_networks.models.network import ActivatedNetwork, Params
 
 PARAMETERIZATIONS = ("ntk", "mean-field", "mup")
 
 
 @frozen(kw_only=True)
-class LayeredNetwork(Network):
-    """Base of networks that `layered` computes; not offered itself."""
-
-    @property
-    def network(self) -> Layered:
-        """What does not change over training."""
-        raise NotImplementedError
-
-    def function(self, params: Params, x: Tensor) -> Tensor:
-        return layered.predict(self.network, params, x)
-
-    def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
-        network = self.network
-        slope = layered.gradient(network, params, x, y, weight)
-        return tree_map(lambda leaf: network.step * leaf, slope)
-
-    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
-        features = kernel == "features"
-        of = layered.conjugate_kernel if features else layered.tangent_kernel
-        return of(self.network, params, x, other)
-
-
-@frozen(kw_only=True)
-class Mlp(LayeredNetwork, ActivatedNetwork):
+class Mlp(ActivatedNetwork):
     """f = m^{−κ} aᵀσ(h^L), h^ℓ = s m^{−1/2} W^ℓ σ(h^{ℓ−1}) + b^ℓ, h¹ = W¹x + b¹, s² the weight
     variance, all parameters N(0, 1) at the start; steps are θ ← θ − η m^{2κ−1} ∇L, τ = η·steps.
 
@@ -79,11 +54,14 @@ class Mlp(LayeredNetwork, ActivatedNetwork):
         output, step = float(self.width) ** -kappa, float(self.width) ** (2 * kappa - 1)
         return Layered(activation(self.activation), multipliers, output, step)
 
-    def initial(self, generator: np.random.Generator, dim: int) -> dict[str, np.ndarray]:
+    def initial(
+        self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
         """The layers from four streams, so that biases or depth leave the others' draws alone."""
         first, second, bias, hidden = generator.spawn(4)
         rows = [*(self.width,) * (self.depth - 1), self.distinct]
-        drawn = {"second": self.twinned(second.standard_normal(self.distinct), -1.0)}
+        readout = second.standard_normal((self.distinct, *outputs))
+        drawn = {"second": self.twinned(readout, -1.0)}
         drawn["first"] = self._last_twinned(first.standard_normal((rows[0], dim)), 1)
         layers = [hidden.standard_normal((count, self.width)) for count in rows[1:]]
         if layers:
@@ -95,39 +73,18 @@ class Mlp(LayeredNetwork, ActivatedNetwork):
             drawn["bias"] = np.stack([self._last_twinned(b, at) for at, b in enumerate(biases, 1)])
         return drawn
 
+    def function(self, params: Params, x: Tensor) -> Tensor:
+        return layered.predict(self.network, params, x)
+
+    def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
+        network = self.network
+        slope = layered.gradient(network, params, x, y, weight)
+        return tree_map(lambda leaf: network.step * leaf, slope)
+
+    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        features = kernel == "features"
+        of = layered.conjugate_kernel if features else layered.tangent_kernel
+        return of(self.network, params, x, other)
+
     def _last_twinned(self, drawn: np.ndarray, layer: int) -> np.ndarray:
         return self.twinned(drawn) if layer == self.depth else drawn
-
-
-@frozen(kw_only=True)
-class DeepLinear(LayeredNetwork):
-    """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1) and a readout a = a₀ + s·N(0, 1), all
-    trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5)."""
-
-    name = "networks.deep-linear"
-    references = ("arXiv:2509.20294",)
-
-    depth: int = parameter(4, help="square layers D", ge=1)
-    scale: float = parameter(0.01, help="standard deviation s of the random part", ge=0)
-    readout: float = parameter(0.0, help="a₀, the mean of the readout's start")
-
-    @property
-    def network(self) -> Layered:
-        return Layered(LINEAR, (1.0,) * self.depth, 1.0)
-
-    @property
-    def smooth(self) -> bool:
-        return True
-
-    @property
-    def width(self) -> int:
-        return 1024  # the inputs', which is not known here: for the size of temporaries only
-
-    def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
-        self.expect_vectors(problem, batched=False)
-        dim = int(problem.train.x.shape[-1])
-        readout, layers = rng("model").spawn(2)
-        drawn = {"second": self.readout + self.scale * readout.standard_normal(dim)}
-        square = np.eye(dim) + self.scale * layers.standard_normal((self.depth, dim, dim))
-        drawn["first"] = square[0]
-        return drawn | {"hidden": square[1:]} if self.depth > 1 else drawn

@@ -10,6 +10,7 @@ from attrs import frozen
 from torch import Tensor
 
 from testbed.components import Eigensystem, Model, Rng
+from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed.values import Problem, Spectrum
 from testbed_networks.activations import ACTIVATIONS
@@ -51,7 +52,7 @@ class FixedFeatures(Model):
 
     def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
         drawn: dict[str, np.ndarray] = self.features.draw(rng, problem)
-        return drawn
+        return drawn  # of one output: the preparation does not see y
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         x, root = problem.train.x, problem.train.weight.sqrt()
@@ -74,6 +75,8 @@ class FixedFeatures(Model):
         return {"start": self.initial(drawn, x), "cross": self.kernel(drawn, x, prepared["x"])}
 
     def predict(self, prepared: Prepared, params: Tensor, probe: dict[str, Tensor]) -> Tensor:
+        if params.ndim > probe["start"].ndim:
+            return probe["start"].unsqueeze(-1) + probe["cross"] @ params
         return probe["start"] + (probe["cross"] @ params.unsqueeze(-1)).squeeze(-1)
 
     def gradient(
@@ -82,12 +85,14 @@ class FixedFeatures(Model):
         """W(f − y): what gradient descent in θ takes from the dual coordinates."""
         data = problem.train
         probe = {"start": prepared["start"], "cross": prepared["gram"]}
-        slope = data.weight * (self.predict(prepared, params, probe) - data.y)
+        rest = self.predict(prepared, params, probe) - data.y
+        slope = (data.weight.unsqueeze(-1) if rest.ndim > 2 else data.weight) * rest
         if rows is None:
             return slope
         share = data.weight.shape[-1] / rows.shape[-1]
-        chosen = share * torch.gather(slope, -1, rows)
-        return torch.zeros_like(slope).scatter_add(-1, rows, chosen)
+        at = rows.unsqueeze(-1).expand(-1, -1, rest.shape[-1]) if rest.ndim > 2 else rows
+        chosen = share * torch.gather(slope, 1, at)
+        return torch.zeros_like(slope).scatter_add(1, at, chosen)
 
     def eigensystem(self, prepared: Prepared) -> Eigensystem:
         return Eigensystem(prepared["value"], prepared["vectors"], prepared["start"])
@@ -141,6 +146,14 @@ class Linearised(FixedFeatures):
 
     def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
         return self.features.cross(drawn, x, other, "tangent")
+
+    def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Tensor:
+        if problem.train.y.ndim > 2:
+            raise UnsuitableError(
+                f"{self.name}: found {problem.train.y.shape[-1]} outputs, expected one: the "
+                "tangent kernel of several mixes them; use an analytic kernel, ntk.relu say"
+            )
+        return super().start(drawn, prepared, problem)
 
     def initial(self, drawn: Any, x: Tensor) -> Tensor:
         return self.features.predict(None, drawn, x)

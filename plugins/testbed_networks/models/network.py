@@ -27,10 +27,12 @@ GROUP_FLOATS = 2**24  # activations of one layer held at a time
 class Network(Model):
     """Base of all networks, written with the replicate axis; not offered itself.
 
-    One output; loss ½ Σ weight·(y − f)². `gradient` is the direction of descent on the clock τ,
-    the factor m^{2κ−1} included, so that the sharpness has it too. The kernels of a state govern
-    training on that clock: ∂_τ f = −Θ (weight∘(f − y)), Θ the "tangent" kernel; "features" is the
-    part of the last layer, Φ_η(x)ᵀΦ_η(x') with the last hidden layer as Φ_η.
+    Loss ½ Σ weight·(y − f)², summed over outputs where there are several. `gradient` is the
+    direction of descent on the clock τ, the factor m^{2κ−1} included, so that the sharpness has it
+    too. The kernels of a state govern training on that clock: ∂_τ f = −Θ (weight∘(f − y)), Θ the
+    "tangent" kernel; "features" is the part of the last layer, Φ_η(x)ᵀΦ_η(x') with the last hidden
+    layer as Φ_η. Several outputs share the features, and their tangent kernel is the mean of their
+    own.
     """
 
     batching = "batch"
@@ -49,7 +51,7 @@ class Network(Model):
         raise NotImplementedError
 
     def function(self, params: Params, x: Tensor) -> Tensor:
-        """f(x), (R, n)."""
+        """f(x), (R, n) or (R, n, outputs)."""
         raise NotImplementedError
 
     def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
@@ -71,17 +73,12 @@ class Network(Model):
         return drawn
 
     def expect_vectors(self, problem: Problem, batched: bool) -> None:
-        """UnsuitableError unless inputs are vectors, and observations numbers."""
-        x, y = problem.train.x, problem.train.y
+        """UnsuitableError unless inputs are vectors."""
+        x = problem.train.x
         if x.ndim != 2 + batched:
             raise UnsuitableError(
                 f"{self.name}: found inputs of shape {tuple(x.shape[batched:])}, expected vectors "
                 "(n, d); choose a design of points"
-            )
-        if y is not None and y.ndim != 1 + batched:
-            raise UnsuitableError(
-                f"{self.name}: found {y.shape[-1]} outputs, expected one; choose a target with "
-                "one number for each point"
             )
 
     def predict(self, prepared: Any, params: Params, probe: Tensor) -> Tensor:
@@ -167,8 +164,16 @@ class ActivatedNetwork(Network):
         """Standard normal parameters, neuron by neuron: a wider network of one hidden layer
         extends a narrower one."""
         self.expect_vectors(problem, batched=False)
-        return self.initial(rng("model"), int(problem.train.x.shape[-1]))
+        return self.initial(rng("model"), int(problem.train.x.shape[-1]), outputs_of(problem))
 
-    def initial(self, generator: np.random.Generator, dim: int) -> dict[str, np.ndarray]:
-        """The initial parameters for inputs of this dimension."""
+    def initial(
+        self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        """The initial parameters for inputs of this dimension, and () or (count,) outputs."""
         raise NotImplementedError
+
+
+def outputs_of(problem: Problem) -> tuple[int, ...]:
+    """() for one output, (count,) for several, of one replicate; () where y is not shown."""
+    y = problem.train.y
+    return () if y is None else tuple(y.shape[1:])

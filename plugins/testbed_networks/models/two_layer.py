@@ -19,7 +19,8 @@ from testbed_networks.models.network import ActivatedNetwork, Params
 
 @frozen(kw_only=True)
 class TwoLayerNetwork(ActivatedNetwork):
-    """f(x) = m^{−κ} Σ_k a_k σ(⟨w_k, x⟩ + b_k), κ = ½ ("ntk") or κ = 1 ("mean-field").
+    """f(x) = m^{−κ} Σ_k a_k σ(⟨w_k, x⟩ + b_k), κ = ½ ("ntk") or κ = 1 ("mean-field"); a_k is a
+    vector where there are several outputs.
 
     w_k ~ N(0, I), a_k ~ N(0, 1), b_k ~ N(0, 1) if there are biases. Steps are
     θ ← θ − η m^{2κ−1} ∇L on the clock τ = η·steps, so that both parameterizations share one time:
@@ -42,11 +43,13 @@ class TwoLayerNetwork(ActivatedNetwork):
         kappa = two_layer.KAPPA[self.parameterization]
         return two_layer.TwoLayer(activation(self.activation), kappa, self.train)  # type: ignore[arg-type]
 
-    def initial(self, generator: np.random.Generator, dim: int) -> dict[str, np.ndarray]:
+    def initial(
+        self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
         first, second, bias = generator.spawn(3)
         drawn = {
             "first": self.twinned(first.standard_normal((self.distinct, dim))),
-            "second": self.twinned(second.standard_normal(self.distinct), -1.0),
+            "second": self.twinned(second.standard_normal((self.distinct, *outputs)), -1.0),
         }
         if self.bias:
             drawn["bias"] = self.twinned(bias.standard_normal(self.distinct))

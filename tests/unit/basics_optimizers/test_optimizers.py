@@ -227,7 +227,7 @@ def test_every_replicate_has_its_own_step_at_the_edge():
         used = found["rate_used"][row]
         assert used == pytest.approx([rate] * 3, rel=1e-3)
         plain = GradientDescent(learning_rate=float(used[0]), momentum=0.5)
-        assert found["own_time"][row] == pytest.approx(plain.reached(times), rel=1e-12)
+        assert found["time_reached"][row] == pytest.approx(plain.reached(times), rel=1e-12)
         alone = run_cell(POINTS, Smooth(), Curved(), plain, times, [Norm()])
         np.testing.assert_allclose(found["norm"][row], alone["norm"][row], rtol=1e-12)
         np.testing.assert_array_equal(found["finite_steps"][row], alone["finite_steps"][row])

@@ -20,7 +20,8 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_networks.empirical_ntk import jacobian
-from testbed_networks.models.deep import DeepLinear, Mlp
+from testbed_networks.models.deep import Mlp
+from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
 

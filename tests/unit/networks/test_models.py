@@ -21,7 +21,8 @@ from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_networks.empirical_ntk import jacobian_kernel
-from testbed_networks.models.deep import DeepLinear, Mlp
+from testbed_networks.models.deep import Mlp
+from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.spectra import eigenpairs
 

@@ -1,0 +1,107 @@
+"""Deep linear networks near the identity, and the population's view of what they have learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.components import Rng
+from testbed.errors import UnsuitableError
+from testbed.parameters import parameter
+from testbed.values import Problem, Spectrum
+from testbed_networks import linear
+from testbed_networks.models.network import Network, Params, outputs_of
+
+
+@frozen(kw_only=True)
+class DeepLinear(Network):
+    """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1) and a readout a = a₀ + s·N(0, 1), all
+    trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5).
+
+    Its learned kernel is xᵀ S x'. For inputs of covariance I (`isotropic`) the eigenfunctions of
+    the population are ⟨v_j, x⟩, v_j the eigenvectors of S: the spectrum then holds their
+    eigenvalues, the truth's ⟨v_j, β*⟩, the fit's, and the observed (1/n) Σ y_i ⟨v_j, x_i⟩, and the
+    risk is exact. Otherwise it is that of the Gram matrix on a sample.
+    """
+
+    name = "networks.deep-linear"
+    references = ("arXiv:2509.20294",)
+
+    depth: int = parameter(4, help="square layers D", ge=1)
+    scale: float = parameter(0.01, help="standard deviation s of the random part", ge=0)
+    readout: float = parameter(0.0, help="a₀, the mean of the readout's start")
+    isotropic: bool = parameter(
+        False, help="inputs have mean 0 and covariance I: spectra are the population's"
+    )
+
+    @property
+    def smooth(self) -> bool:
+        return True
+
+    @property
+    def width(self) -> int:
+        return 1  # no activations are held
+
+    def supports(self, capability: str) -> str | None:
+        if capability == "exact_spectrum" and self.isotropic:
+            return None
+        return super().supports(capability)
+
+    def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
+        self.expect_vectors(problem, batched=False)
+        dim = int(problem.train.x.shape[-1])
+        readout, layers = rng("model").spawn(2)
+        start = readout.standard_normal((dim, *outputs_of(problem)))
+        drawn = {"second": self.readout + self.scale * start}
+        square = np.eye(dim) + self.scale * layers.standard_normal((self.depth, dim, dim))
+        drawn["first"] = square[0]
+        return drawn | {"hidden": square[1:]} if self.depth > 1 else drawn
+
+    def function(self, params: Params, x: Tensor) -> Tensor:
+        return linear.predict(params, x)
+
+    def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
+        return linear.gradient(params, x, y, weight)
+
+    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        right = x if other is None else other
+        gram = x @ linear.metric(params, kernel) @ right.mT
+        return 0.5 * (gram + gram.mT) if other is None else gram
+
+    def spectrum(
+        self, prepared: Params, params: Params, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        if not self.isotropic:
+            return super().spectrum(prepared, params, problem, kernel, points)
+        truth, data = self._truth(problem), problem.train
+        value, vectors = _eigenpairs(linear.metric(params, kernel))
+        fitted = linear.coefficients(params).squeeze(-1)
+        observed = torch.einsum("rn,rn,rnd->rd", data.weight, data.y, data.x)
+
+        def seen(values: Tensor) -> Tensor:
+            return (vectors.mT @ values.unsqueeze(-1)).squeeze(-1)
+
+        outside = torch.zeros_like(value[:, 0])
+        return Spectrum(value, seen(truth), seen(fitted), seen(observed), outside)
+
+    def _truth(self, problem: Problem) -> Tensor:
+        """β*, (R, d); UnsuitableError where the truth is not ⟨β*, x⟩."""
+        beta, data = problem.expansion.get("coefficients"), problem.train
+        if beta is not None and beta.shape[-1] == data.x.shape[-1] and data.truth.ndim == 2:
+            at_points = (data.x @ beta.unsqueeze(-1)).squeeze(-1)
+            if torch.allclose(at_points, data.truth, rtol=1e-4, atol=1e-4):
+                return beta
+        raise UnsuitableError(
+            f"{self.name}: found isotropic = true with a truth that is not linear, expected the "
+            'target "linear"; or leave isotropic out'
+        )
+
+
+def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (R, d), largest first, and eigenvectors (R, d, d); NaN where not finite."""
+    finite = torch.isfinite(matrix).flatten(1).all(1)[:, None, None]
+    value, vectors = torch.linalg.eigh(torch.where(finite, matrix, 0.0))
+    value = torch.where(finite[..., 0], value.clamp_min(0), torch.nan)
+    return value.flip(-1), torch.where(finite, vectors, torch.nan).flip(-1)

@@ -1,0 +1,89 @@
+"""Deep linear networks seen by the population: the spectrum of inputs of covariance I."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+from cells import make_cell, run_cell
+
+from testbed.execute import draw_problem, execute_cell
+from testbed.grids import Grid
+from testbed.seeds import Streams
+from testbed.testing import Smooth
+from testbed.trees import as_tensors, tree_map
+from testbed_basics.designs.points import Hypercube
+from testbed_basics.metrics.risks import ExcessRisk
+from testbed_basics.metrics.spectra import Eigenvalues, TopProjection
+from testbed_basics.optimizers.adam import Adam
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.targets.linear import Linear
+from testbed_networks.empirical_ntk import jacobian_kernel
+from testbed_networks.models.deep_linear import DeepLinear
+
+DIM = 5
+DESIGN = Hypercube(dim=DIM, n=12, n_test=2**DIM, noise=0.2)
+TARGET = Linear(decay=1.1, features=3)
+MODEL = DeepLinear(depth=3, scale=0.2, readout=0.4, isotropic=True)
+STEPS = GradientDescent(learning_rate=0.05)
+TIMES = (0.0, 0.5, 2.0)
+
+
+def every_corner():
+    """All 2^d inputs: averages over them are those of the population."""
+    bits = (np.arange(2**DIM)[:, None] >> np.arange(DIM)) & 1
+    return torch.from_numpy(2.0 * bits - 1)
+
+
+@pytest.mark.parametrize("kernel", ["features", "tangent"])
+def test_the_spectrum_is_that_of_the_kernel_on_every_input(kernel):
+    cell = make_cell(DESIGN, TARGET, MODEL, STEPS, TIMES, ())
+    problem = tree_map(lambda leaf: leaf.unsqueeze(0), draw_problem(cell, 0))
+    drawn = as_tensors(MODEL.draw(Streams(7, 0), draw_problem(cell, 0)), torch.float64, "cpu")
+    params = tree_map(lambda leaf: leaf.unsqueeze(0), drawn)
+    found = MODEL.spectrum({}, params, problem, kernel, "train")
+    x = every_corner()
+    gram = MODEL.gram({}, params, x.unsqueeze(0), kernel)[0]
+    value, vectors = torch.linalg.eigh(gram / len(x))
+    value, vectors = value.flip(0)[:DIM], vectors.flip(1)[:, :DIM]
+    torch.testing.assert_close(found.eigenvalue[0], value)
+    truth = x @ torch.from_numpy(TARGET._coefficients(DIM))
+    shares = (vectors.T @ truth).square() / len(x)
+    torch.testing.assert_close(found.truth[0].square(), shares)
+    fitted = MODEL.predict({}, params, x.unsqueeze(0))[0]
+    torch.testing.assert_close(
+        (found.estimate - found.truth).square().sum(), (fitted - truth).square().mean()
+    )
+    if kernel == "tangent":  # and by the Jacobian that automatic differentiation gives
+
+        def predict(own, points):
+            return MODEL.function(tree_map(lambda leaf: leaf.unsqueeze(0), own), points[None])[0]
+
+        torch.testing.assert_close(jacobian_kernel(predict, drawn, x), gram)
+
+
+def test_the_exact_risk_is_what_test_points_estimate():
+    risk = {}
+    for isotropic in (False, True):
+        model = evolve(MODEL, isotropic=isotropic)
+        design = evolve(DESIGN, n_test=20000)
+        risk[isotropic] = run_cell(
+            design, TARGET, model, STEPS, TIMES, [ExcessRisk()], replicates=3
+        )["excess_risk"]
+    np.testing.assert_allclose(risk[True], risk[False], rtol=0.05)  # over 5 deviations
+
+
+def test_features_turn_to_the_truth():
+    metrics = [TopProjection(k=Grid([1])), Eigenvalues(modes=Grid([1, 2]))]
+    start = DeepLinear(depth=4, scale=0.01, isotropic=True)
+    design = Hypercube(dim=40, n=200, n_test=10, noise=0.1)
+    found = run_cell(design, TARGET, start, Adam(learning_rate=1e-2), (0.0, 3.0), metrics)
+    share = found["top_projection"][0, :, 0]
+    assert share[0] < 0.4 and share[1] > 0.95
+    assert found["eigenvalue"][0, 1, 0] > 2 * found["eigenvalue"][0, 1, 1]
+
+
+def test_a_truth_that_is_not_linear_is_refused():
+    result = execute_cell(make_cell(DESIGN, Smooth(), MODEL, STEPS, TIMES, [ExcessRisk()]))
+    assert "found isotropic = true with a truth that is not linear" in result.error
