@@ -21,6 +21,7 @@ import adaptive  # noqa: E402
 import adaptive_diagonal  # noqa: E402
 import adaptive_directional  # noqa: E402
 import kernels  # noqa: E402
+import networks  # noqa: E402
 import numpy as np  # noqa: E402
 import sequences  # noqa: E402
 import xarray as xr  # noqa: E402
@@ -28,6 +29,7 @@ from rows import Row, markdown  # noqa: E402
 from side_by_side import conditions  # noqa: E402
 
 import testbed  # noqa: E402
+from testbed.groups import estimators  # noqa: E402
 
 
 class Check(NamedTuple):
@@ -47,6 +49,12 @@ CHECKS = [
     Check("span-depth-ablation", sequences.span_depth_ablation),
     Check("span-alignment", sequences.span_alignment),
     Check("span-alignment-logarithmic", sequences.span_alignment),
+    Check("failure-signatures", sequences.failure_signatures),
+    Check("width", networks.width),
+    Check("flow-vs-descent", networks.flow_vs_descent),
+    Check("architecture", networks.architecture),
+    Check("deep-linear", networks.deep_linear),
+    Check("digits-network", networks.digits_network),
     Check("kernel-learning-curve", kernels.kernel_learning_curve),
     Check("saturation", kernels.saturation),
     Check("polynomial-barrier", kernels.polynomial_barrier),
@@ -76,7 +84,7 @@ def verified(check: Check, folder: Path) -> tuple[str, bool]:
         folder=folder / check.scenario,
         overrides=list(check.overrides),
     )
-    spent = sum(_seconds(group["duration"]) for group in tree.children.values())
+    spent = sum(_seconds(group["duration"]) for group in estimators(tree).values())
     rows = check.rows(tree)
     settings = "".join(f" --set {text}" for text in check.overrides)
     command = f"testbed run scenarios/{check.scenario}.toml{settings}"

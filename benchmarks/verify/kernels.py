@@ -7,6 +7,7 @@ import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
 from testbed.analysis import oracle, paired_difference, slope
+from testbed.groups import estimators
 
 EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
 NTK, GOLUB, BOOK = "arXiv:1806.07572", "Golub, Heath, Wahba 1979", "arXiv:2412.18756, §2"
@@ -137,7 +138,7 @@ def _inside(data: xr.Dataset) -> np.ndarray:
 def ntk_spectrum(tree: xr.DataTree) -> list[Row]:
     """Decay of the population's eigenvalues; the sample's at the largest n."""
     rows = []
-    for name, group in tree.children.items():
+    for name, group in estimators(tree).items():
         data = group.to_dataset().isel(n=-1)
         true = data["eigenvalue__population_spectrum"]
         for depth in data["depth"].values:
@@ -155,7 +156,7 @@ def ntk_spectrum(tree: xr.DataTree) -> list[Row]:
 def kernel_digits(tree: xr.DataTree) -> list[Row]:
     """Errors at the largest n, at the time that leave-one-out chooses."""
     rows = []
-    for name, group in tree.children.items():
+    for name, group in estimators(tree).items():
         data = group.to_dataset().sel(n=1000, filter="ridge")
         at = data["loo_risk"].fillna(np.inf).argmin("time")
         wrong = data["misclassification"].isel(time=at).mean("replicate")

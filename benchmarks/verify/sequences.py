@@ -7,6 +7,9 @@ import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
 from testbed.analysis import mean_interval, oracle, paired_difference, slope
+from testbed.findings import Finding
+from testbed.groups import estimators
+from testbed.soundness import read_findings
 
 SEQ, ESD, BN = "arXiv:2409.00894", "arXiv:2509.20294", "arXiv:2412.18756"
 FIT = {  # log10 risk = slope·log10 n + level, as printed in Figure 1
@@ -49,7 +52,7 @@ def _fit_rows(label: str, risk: xr.DataArray, published: float, level: float) ->
 def _expectation_row(tree: xr.DataTree) -> Row:
     """The largest |z| over all points; by chance alone it seldom exceeds 4.5."""
     largest = 0.0
-    for group in tree.children.values():
+    for group in estimators(tree).values():
         data = group.to_dataset()
         risk = data["excess_risk"]
         error = risk.std("replicate", ddof=1) / np.sqrt(risk.sizes["replicate"])
@@ -201,3 +204,26 @@ def span_alignment(tree: xr.DataTree) -> list[Row]:
         at_least("least risk / ((d† − 1)σ²/n), smallest", ESD, low, 1.0),
         at_most("least risk / (d†σ²/n), largest", ESD, high, 2.0),
     ]
+
+
+def failure_signatures(tree: xr.DataTree) -> list[Row]:
+    """Every provoked failure is found where it is provoked, and nothing that is not expected."""
+    source, found = f"{BN}, §4", read_findings(tree)
+    rows = [
+        exact(f"found in `{name}`", source, name in _names_of(found, name), True)
+        for name in ("overfitting", "unbracketed", "collapse", "misalignment", "divergence")
+    ]
+    unexpected = sum(one.severity != "expected" for one in found)
+    sound = tree["sound"].to_dataset()["top_projection"].sel(target="hidden").mean("replicate")
+    return [
+        *rows,
+        exact("found in `coarse`", source, "integrator" in _names_of(found, "coarse"), True),
+        exact("findings that nothing provoked", source, unexpected, 0),
+        exact("checks that blame `sound` for more than its truncated target", source,
+              len(_names_of(found, "sound") - {"truncation"}), 0),
+        at_least("`sound`: p₄₀ at the last time", source, float(sound.isel(k=-1, time=-1)), 0.9),
+    ]  # fmt: skip
+
+
+def _names_of(found: list[Finding], estimator: str) -> set[str]:
+    return {one.check for one in found if one.estimator == estimator}
