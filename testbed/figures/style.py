@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
 NO_BREAK = "\N{NO-BREAK SPACE}"
-DECADES = 9  # most that a logarithmic axis shows
+ROUNDING, EXPLODED = 1e-10, 1e6  # beside the median of what a logarithmic axis shows
 PANELS = 12  # most that a figure has room for
 
 
@@ -89,16 +89,17 @@ def log_axis(axes: Any, which: str, values: np.ndarray, factor: float) -> None:
 
 
 def lines_in_view(axes: Any) -> None:
-    """On a logarithmic axis: room for lines, not for bands that reach down to zero, nor for what
-    explodes."""
+    """On a logarithmic axis: room for lines, not for bands that reach down to zero, nor for what is
+    zero but for rounding, or explodes."""
     if axes.get_yscale() != "log":
         return
     heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
     heights = heights[heights > 0]
     if heights.size:
         bottom, top = axes.get_ylim()
-        least = float(heights.min())
-        axes.set_ylim(max(bottom, least / 3), min(top, least * 10.0**DECADES))
+        middle = float(np.median(heights))
+        least = float(heights[heights > ROUNDING * middle].min())
+        axes.set_ylim(max(bottom, least / 3), min(top, EXPLODED * middle))
 
 
 def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, Any]]:
@@ -153,6 +154,8 @@ def log_time(axes: Any, times: np.ndarray) -> None:
         if times.min() == 0:
             axes.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.5)
             axes.set_xlim(left=0)
+            first, last = math.ceil(np.log10(positive.min())), int(np.log10(positive.max()))
+            axes.set_xticks([0.0, *10.0 ** np.arange(first, last + 1)])
         else:
             axes.set_xscale("log")
     axes.set_xlabel("training time τ")
