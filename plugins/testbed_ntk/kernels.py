@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from testbed_ntk import composition
+
 
 class Points(NamedTuple):
     """Inputs as a kernel sees them."""
@@ -71,10 +73,17 @@ def relu_network(layers: Layers, tangent: bool) -> Kernel:
     q = Σ^{ℓ−1}(x, x) and c = Σ^{ℓ−1}(x, x')/√(qq'):  E = ½√(qq') κ₁(c),  Ė = ½κ₀(c).
 
     The tiles hold everything divided by √(q^ℓ q'^ℓ): then c^ℓ = r κ₁(c^{ℓ−1}) + b and
-    Θ^ℓ = c^ℓ + r κ₀(c^{ℓ−1}) Θ^{ℓ−1}, with r = 1 and b = 0 exactly where there is no bias.
+    Θ^ℓ = c^ℓ + r κ₀(c^{ℓ−1}) Θ^{ℓ−1}, with r = 1 and b = 0 exactly where there is no bias. Without
+    biases behind the first layer that is a function of the angle alone, and computed as one.
     """
+    depth = len(layers.bias) - 1
+    powers = None if any(layers.bias[1:]) else composition.coefficients(depth, tangent)
 
     def tile(inner: Tensor, left: Points, right: Points) -> Tensor:
+        if powers is not None:
+            assert left.layers is not None and right.layers is not None
+            value = composition.of_cosines(inner.clamp_(-1, 1), powers)
+            return value.mul_(left.layers[-1][:, None]).mul_(right.layers[-1])
         factors = _factors(left, layers.bias), _factors(right, layers.bias)
         return _network_tile(inner, *factors, layers.bias, tangent)
 
