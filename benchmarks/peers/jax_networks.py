@@ -72,7 +72,11 @@ def kernel(arrays: Mapping[str, Any], repeats: int) -> dict[str, Any]:
     NTK-vector products are left out: over all pairs of points they need gigabytes here.
     """
     import neural_tangents as nt
+    from jax._src import source_info_util
+    from jax.interpreters import ad
 
+    # neural-tangents 0.6.5 looks for them there, from where newer JAX has taken them
+    ad.source_info_util, ad.config = source_info_util, jax.config
     params = {name: arrays[name] for name in ("first", "second")}
     results = {}
     for name in ("JACOBIAN_CONTRACTION", "STRUCTURED_DERIVATIVES"):
