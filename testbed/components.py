@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from attrs import field, frozen
 
+from testbed.errors import UnsuitableError
 from testbed.grids import Grid
 from testbed.parameters import parameter
 from testbed.values import Data, Fit, Problem, Sample, Spectrum
@@ -111,6 +112,12 @@ class Target(Component):
         Targets that know labels instead of a truth override this.
         """
         truth, test_truth = (self.values(drawn, x) for x in (sample.x, sample.test_x))
+        if truth.shape != sample.noise.shape:
+            raise UnsuitableError(
+                f"{self.name}: found noise of shape {sample.noise.shape} for a truth of shape "
+                f"{truth.shape}, expected equal shapes; does the data have several outputs? Then "
+                'take the target "labels", or fewer classes'
+            )
         return Problem(
             train=Data(sample.x, truth + sample.noise, truth, sample.weight),
             test=Data(

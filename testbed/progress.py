@@ -47,8 +47,7 @@ class ProgressWatcher:
         """A cell is done."""
         self._done += 1
         if result.error:
-            where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
-            text = f"failed: {cell.estimator}({where}): {result.error}"
+            text = f"failed: {_named(cell)}: {result.error}"
             self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
             self._bar.update(self._task, completed=self._done)
@@ -57,3 +56,13 @@ class ProgressWatcher:
             share = self._done / max(self._total, 1)
             left = (self._said - self._begun) / max(share, 1e-9) * (1 - share)
             self.console.print(f"{self._done}/{self._total} cells, about {left:.0f} s left")
+
+
+def _named(cell: Cell) -> str:
+    """A cell in words: `kernel(n=100) on sphere, replicates 0 to 7`."""
+    where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
+    text = f"{cell.estimator}({where}) on {cell.design.name}"
+    if not cell.replicates:
+        return text
+    first, last = min(cell.replicates), max(cell.replicates)
+    return f"{text}, replicate{f' {first}' if first == last else f's {first} to {last}'}"

@@ -88,6 +88,7 @@ def test_a_failed_cell_exits_with_1_and_the_others_finish(place):
     result = invoke("run", "half.toml")
     assert result.exit_code == 1
     assert "raise `modes`" in result.output and "9 ok, 9 failed" in result.output
+    assert "start=200) on sequence.gaussian, replicates 0 to " in result.output
 
 
 def test_a_damaged_result_is_explained(place):

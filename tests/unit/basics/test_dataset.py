@@ -330,3 +330,11 @@ def test_metrics_say_where_they_do_not_apply():
     assert "is a function" in str(Misclassification().applies(on_points))
     missing = cell(Dataset(data="file", path="none.npz", n=2), Labels())
     assert "none.npz" in str(Misclassification().applies(missing))
+
+
+def test_a_known_truth_of_one_output_is_no_truth_of_ten_classes():
+    noisy = evolve(DIGITS, noise=0.1)
+    cell = make_cell(noisy, Linear(), Kernel(), NumericFlow(), (0.0,), [ExcessRisk()])
+    error = execute_cell(cell).error
+    assert "linear: found noise of shape (30, 10) for a truth of shape (30,)" in error
+    assert 'take the target "labels"' in error

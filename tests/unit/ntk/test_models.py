@@ -13,6 +13,7 @@ from testbed.cells import STATUS
 from testbed.components import Design, Target
 from testbed.errors import UnsuitableError
 from testbed.execute import PreparationCache, execute_cell
+from testbed.grids import Grid
 from testbed.testing import check_component
 from testbed.values import Data, Fit, Problem, Sample
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -290,6 +291,12 @@ def test_an_unknown_population_spectrum_says_what_is_known():
 
 
 # --- bad input ------------------------------------------------------------------------------------
+
+
+def test_more_modes_than_points_are_refused():
+    metrics = [Eigenvalues(modes=Grid([1, 2, 500]))]
+    cell = make_cell(Cube(), Waves(), models.Rbf(), GradientFlow(), [1.0], metrics)
+    assert "found modes from 1 to 500, expected numbers from 1 to 40" in execute_cell(cell).error
 
 
 def test_an_indefinite_kernel_is_refused_with_its_violation():
