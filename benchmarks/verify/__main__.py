@@ -94,8 +94,9 @@ def verified(check: Check, folder: Path) -> tuple[str, bool]:
 
 def _seconds(duration: xr.DataArray) -> float:
     """Seconds of computing: every replicate bears the duration of the cell that it was part of."""
-    cells = duration.stack(point=[dim for dim in duration.dims if dim != "replicate"])
-    return sum(float(np.unique(column).sum()) for column in cells.T.fillna(0).values)
+    values = duration.transpose(..., "replicate").fillna(0).values
+    points = values.reshape(-1, values.shape[-1])
+    return sum(float(np.unique(point).sum()) for point in points)
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from testbed.batching import Batched
 from testbed.components import Model, Rng
+from testbed.errors import UnsuitableError
 from testbed.numerics.gradients import batch_of
 from testbed.parameters import parameter
 from testbed.trees import index, stack
@@ -57,8 +59,20 @@ class SequenceTwin(BasisModel):
         if type(self.of).draw is Model.draw:
             return None
         sequence = self._sequence(stack([problem]), None)
-        drawn: dict[str, np.ndarray] | None = self.of.draw(rng, index(sequence, 0))
+        with self._fits():
+            drawn: dict[str, np.ndarray] | None = self.of.draw(rng, index(sequence, 0))
         return drawn
+
+    @contextmanager
+    def _fits(self) -> Iterator[None]:
+        """What `of` objects to z is said in the regression's words: the reader knows no z."""
+        try:
+            yield
+        except UnsuitableError as error:
+            raise UnsuitableError(
+                f"{self.name}: found {self.of.name}, which cannot fit the observed coefficients "
+                f"({error}), expected a sequence model that can"
+            ) from error
 
     def _sequence(self, problem: Problem, rows: Tensor | None) -> Problem:
         """z as a sequence problem, with the truth's coefficients where they are known."""
@@ -72,7 +86,9 @@ class SequenceTwin(BasisModel):
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         sequence = self._sequence(problem, None)
-        return {"sequence": sequence, "own": Batched(self.of).prepare(drawn, sequence)}
+        with self._fits():
+            own = Batched(self.of).prepare(drawn, sequence)
+        return {"sequence": sequence, "own": own}
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Any:
         return Batched(self.of).start(drawn, prepared["own"], prepared["sequence"])

@@ -17,6 +17,7 @@ from attrs import evolve
 
 from testbed.findings import SEVERITIES, Finding
 from testbed.soundness.divergence import divergence
+from testbed.soundness.failure import failure
 from testbed.soundness.features import collapse, misalignment
 from testbed.soundness.sampling import undecided, wide_mean, wide_slope
 from testbed.soundness.stopping import overfitting, unbracketed
@@ -34,6 +35,7 @@ __all__ = ["CHECKS", "examine", "findings_text", "read_findings", "with_findings
 Check = Callable[["xr.DataTree"], Iterator[Finding]]
 
 CHECKS: dict[str, Check] = {
+    "failure": failure,
     "divergence": divergence,
     "unbracketed": unbracketed,
     "wide-mean": wide_mean,

@@ -31,7 +31,7 @@ def with_findings(tree: xr.DataTree, findings: Sequence[Finding]) -> xr.DataTree
     variables: dict[str, Any] = {}
     for name, label in LABELS.items():
         values = [getattr(finding, name) for finding in findings]
-        kind = np.int32 if name in ("points", "judged") else object
+        kind = np.int32 if name in ("points", "judged") else object if values else "U1"
         labels = {"long_name": label, "units": "1"} if kind is np.int32 else {"long_name": label}
         variables[name] = ("finding", np.array(values, dtype=kind), labels)
     table = xr.Dataset(variables, attrs={"title": "what the soundness checks found"})
@@ -64,5 +64,6 @@ def _lines(finding: Finding) -> Iterator[str]:
     if finding.judged > 1:
         where += f", {finding.points} of {finding.judged} points"
     at = f"at {finding.cell}: " if finding.cell else ""
-    yield f"  {finding.severity:<8} {finding.check}  {where}: {at}{finding.seen}"
+    place = f"  {where}" if where else ""  # what was expected of all and found nowhere has none
+    yield f"  {finding.severity:<8} {finding.check}{place}: {at}{finding.seen}"
     yield f"           → {finding.because or finding.advice}"

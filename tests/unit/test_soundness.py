@@ -128,7 +128,28 @@ def test_overfitting_needs_a_risk_that_doubles_and_a_loss_that_falls():
     assert found("overfitting", main=group(excess_risk=("time", INSIDE))) == []
 
 
-# --- divergence -----------------------------------------------------------------------------------
+# --- failure and divergence -----------------------------------------------------------------------
+
+
+def test_failed_replicates_are_counted_and_their_error_is_quoted():
+    words = [["", ""], ["", "wrong: b"], ["", ""]]
+    dataset = group(replicates=2, excess_risk=(("n", "time"), [INSIDE] * 3))
+    dataset["error"] = (("n", "replicate"), np.array(words, dtype=object))
+    (finding,) = found("failure", main=dataset)
+    assert (finding.severity, finding.cell) == ("problem", "n=200")
+    assert (finding.points, finding.judged) == (1, 3)
+    assert finding.seen == "1 of 2 replicates failed, the first with: wrong: b"
+    dataset["error"] = dataset["error"].copy(data=np.full((3, 2), "", dtype=object))
+    assert found("failure", main=dataset) == []
+
+
+def test_a_run_whose_cells_fail_is_not_found_sound(tmp_path):
+    """Block 39 … 42 of 40 coefficients: the target refuses."""
+    overrides = ["target.start=39", "design.n.values=[100, 200]", "replicates=2"]
+    tree = run(read_scenario(SCENARIO, overrides=overrides), tmp_path)
+    (finding,) = read_findings(tree)
+    assert (finding.check, finding.estimator, finding.points) == ("failure", "fixed", 2)
+    assert str(tree["fixed"]["error"].values[0, 0]) in finding.seen
 
 
 def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
@@ -337,6 +358,12 @@ def test_a_check_of_core_that_fails_says_so_itself(monkeypatch):
     monkeypatch.setitem(CHECKS, "collapse", lambda tree: 1 / 0)
     (finding,) = looked_at()
     assert finding.check == "collapse" and "ZeroDivisionError" in finding.seen
+
+
+def test_what_is_expected_of_all_and_found_nowhere_has_no_place():
+    findings = looked_at(expectations=[Expectation("c", "on purpose", ())])
+    text = findings_text(with_findings(xr.DataTree.from_dict({"/fixed": group()}), findings))
+    assert "  note     c: the scenario expects it, and it was not found" in text
 
 
 def test_what_a_scenario_expects_is_marked_and_missed_where_it_is_not_found():

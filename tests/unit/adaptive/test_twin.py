@@ -181,6 +181,14 @@ def test_pairs_that_are_not_twins_are_refused(model, learns, words):
         PathGap(sequence=SEQUENCE[learns]).companion(Estimator("own", model, TIGHT), {})
 
 
+@pytest.mark.parametrize("of", [TwoLayer(width=4), RecursiveFeatureMachine()])
+def test_models_of_points_are_no_twins(of):
+    """One refuses when it draws, the other when it prepares."""
+    twin = evolve(pair(1)[1], of=of)
+    with pytest.raises(UnsuitableError, match=f"found {of.name}, which .* expected a sequence"):
+        run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [ExcessRisk()])
+
+
 def test_twins_keep_the_laws():
     check_component(pair(1)[1], design=evolve(DESIGN, n=12), target=TARGET)
 
