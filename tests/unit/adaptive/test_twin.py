@@ -11,18 +11,21 @@ from cells import make_cell, run_cell
 from testbed.analysis import slope
 from testbed.batching import Batched
 from testbed.components import Estimator
+from testbed.errors import UnsuitableError
 from testbed.execute import draw_problem
 from testbed.testing import check_component
 from testbed.trees import stack
 from testbed_adaptive.diagonal import DiagonalKernel
 from testbed_adaptive.path_gap import PathGap
 from testbed_adaptive.rates import Rates
+from testbed_adaptive.rfm import RecursiveFeatureMachine
 from testbed_adaptive.twin import SequenceTwin
 from testbed_basics.designs.points import RandomPoints, Torus
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.trigonometric import Trigonometric
+from testbed_networks.models.two_layer import TwoLayer
 from testbed_sequence.diagonal_flow import diagonal_flow
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
