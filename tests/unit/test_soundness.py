@@ -289,6 +289,7 @@ def test_findings_survive_the_file(tmp_path, findings):
     xr.testing.assert_identical(back, tree)
     text = findings_text(back)
     assert ("nothing found" in text) == (not findings)
+    assert back["soundness"]["check"].dtype.kind in "OTU"  # text, with or without rows
     assert all(finding.seen in text for finding in findings)
 
 
