@@ -61,3 +61,12 @@ def test_every_shipped_scenario_is_read_and_planned():
         assert scenario.name == file.stem
         assert scenario.title and scenario.references
         assert checked_plan(scenario).cells
+
+
+def test_targets_and_estimators_share_the_factorisations_of_their_inputs():
+    """One for each (n, d) and replicate: 18 points of 4, seven targets, ridge and flow."""
+    from testbed.runs import checked_plan
+
+    files = [file for files in load_registry().hook("testbed_scenarios")() for file in files]
+    (file,) = (file for file in files if file.stem == "high-dimension")
+    assert checked_plan(load_scenario(file)).preparations == (18 * 4, 18 * 4 * 7 * 2)
