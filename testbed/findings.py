@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from attrs import field, frozen, validators
 
+from testbed.names import in_words
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -76,12 +78,7 @@ def worst_place(badness: xr.DataArray, limit: float) -> Place | None:
 
 def _cell(values: xr.DataArray, position: Mapping[str, int]) -> str:
     """A point in words: `n=500 depth=1`."""
-    words = []
-    for dim, one in position.items():
-        value = values[dim].values[one]
-        shown = f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
-        words.append(f"{dim}={shown}")
-    return " ".join(words)
+    return in_words({dim: values[dim].values[one] for dim, one in position.items()})
 
 
 def along_time(dataset: xr.Dataset, name: str) -> bool:

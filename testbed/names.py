@@ -1,8 +1,11 @@
-"""Which names a scenario may use."""
+"""Which names a scenario may use, and how points of its sweeps are written."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
 
 RESERVED_DIMS = frozenset(
     {"replicate", "time", "mode", "status", "claims", "soundness", "published"}
@@ -39,3 +42,17 @@ def dim_objection(name: str) -> str | None:
 def variable_name(name: str) -> str:
     """A component's name as a variable: the last part, underscores for dashes."""
     return name.rsplit(".", 1)[-1].replace("-", "_")
+
+
+def in_words(point: Mapping[Any, object], equals: str = "=", between: str = " ") -> str:
+    """A point of a sweep.
+
+    >>> in_words({"n": 500.0, "bias": True})
+    'n=500 bias=True'
+    """
+    return between.join(f"{dim}{equals}{_value(value)}" for dim, value in point.items())
+
+
+def _value(value: object) -> str:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return f"{value:g}" if number else str(value)

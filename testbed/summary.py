@@ -9,6 +9,7 @@ import xarray as xr
 
 from testbed.analysis import mean_interval, oracle, slope
 from testbed.groups import estimators
+from testbed.names import in_words
 from testbed.soundness.table import findings_text
 
 RESULT_LINES = 24  # rows of one table
@@ -54,7 +55,7 @@ def _risk(risk: xr.DataArray) -> Iterator[str]:
     for point in rows[:RESULT_LINES]:
         at = dict(zip(sweep, point, strict=True)) if sweep else {}
         mean, half = (float(part.sel(at)) for part in (interval.mean, interval.upper))
-        where = " ".join(f"{dim}={_number(value)}" for dim, value in at.items())
+        where = in_words(at)
         if np.isnan(mean):
             yield f"    {where:<24} no values: not simulated, or failed"
             continue
@@ -73,9 +74,5 @@ def _slopes(risk: xr.DataArray) -> Iterator[str]:
     for point in fit.slope.stack(point=dims)["point"].values if dims else [()]:
         at = dict(zip(dims, point, strict=True)) if dims else {}
         low, middle, high = (float(part.sel(at)) for part in (fit.lower, fit.slope, fit.upper))
-        where = " ".join(f"{dim}={_number(value)}" for dim, value in at.items())
+        where = in_words(at)
         yield f"    slope in n  {where:<12} {middle:+.3f}  [{low:+.3f}, {high:+.3f}]"
-
-
-def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)

@@ -30,7 +30,7 @@ from testbed.figures.style import (
 )
 
 LINES = 6
-LEFT_OUT = ("evaluations", "time_reached")
+LEFT_OUT = ("evaluations", "finite_steps", "rate_used", "time_reached")  # drawn if asked for
 
 
 def paths(

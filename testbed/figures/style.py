@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from testbed.names import in_words
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -111,18 +113,14 @@ def sweep_points(values: xr.DataArray, dims: list[str]) -> Iterator[dict[str, An
 
 def words(point: dict[str, Any]) -> str:
     """A point of a sweep as a label: `n = 500, depth = 1`."""
-    return ", ".join(f"{dim} = {_number(value)}" for dim, value in point.items())
+    return in_words(point, " = ", ", ")
 
 
 def panel_title(name: str, point: dict[str, Any]) -> str:
     """A panel's heading in as many lines as its width asks for, none of which ends at a `=`."""
-    kept = [f"{dim} = {_number(value)}".replace(" ", NO_BREAK) for dim, value in point.items()]
+    kept = [words({dim: value}).replace(" ", NO_BREAK) for dim, value in point.items()]
     whole = f"{name}: {', '.join(kept)}" if kept else name
     return textwrap.fill(whole, 42).replace(NO_BREAK, " ")
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
 def same_height(axes: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.figures import draw_figures
+from testbed.figures.style import lines_in_view, panel_title, panels
 from testbed.runs import run
 from testbed.scenario import FigureSpec, read_scenario
 from testbed.summary import summary
@@ -123,3 +124,24 @@ def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):
         assert words in drawn
     assert drawn.count("expected excess risk") == 1
     assert draw_figures(many, tmp_path, [FigureSpec("facets", {})]) == []
+
+
+def test_panel_titles_are_as_wide_as_panels_and_keep_values_beside_their_names():
+    point = {"activation": "relu", "bias": False, "parameterization": "mean-field", "depth": 3}
+    lines = panel_title("network", point).splitlines()
+    assert len(lines) > 1 and all(len(line) <= 42 for line in lines)
+    assert not any(line.endswith("=") or line.startswith("=") for line in lines)
+    assert " ".join(lines) == (
+        "network: activation = relu, bias = False, parameterization = mean-field, depth = 3"
+    )
+    assert panel_title("kernel", {}) == "kernel"
+
+
+def test_logarithmic_axes_show_lines_not_rounding_nor_explosions():
+    _, (axis,) = panels(1)
+    axis.plot([0, 1, 2, 3, 4], [1e-17, 0.01, 0.02, 0.03, 1e100])
+    axis.fill_between([1, 2, 3], [1e-9, 1e-9, 1e-9], [0.1, 0.1, 0.1])
+    axis.set_yscale("log")
+    lines_in_view(axis)
+    bottom, top = axis.get_ylim()
+    assert bottom == pytest.approx(0.01 / 3) and top == pytest.approx(0.02e6)
