@@ -23,7 +23,7 @@ from testbed.errors import TestbedError
 from testbed.measure import MetricSeries
 from testbed.paths import Keep, Path, States
 from testbed.seeds import Streams
-from testbed.trees import as_tensors, floats, stack, tensors
+from testbed.trees import as_tensors, bounded, floats, stack, tensors
 from testbed.values import Problem
 
 Arrays = dict[str, np.ndarray]
@@ -269,7 +269,7 @@ class _Simulation:
     def _watch(self, states: States, reached: Sequence[float]) -> torch.Tensor:
         """Which (replicate, time) are in bounds so far; a replicate that left never returns."""
         finite = torch.stack(
-            [_bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
+            [bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
         ).all(0)
         seen = (finite & self.alive[:, None]).to(torch.int8)
         alive = torch.cummin(seen, 1).values.bool()  # (replicates, times)
@@ -278,14 +278,6 @@ class _Simulation:
             self.diverged_at[replicate] = reached[first[replicate]]
         self.alive = alive[:, -1]
         return alive
-
-
-def _bounded(leaf: torch.Tensor) -> torch.Tensor:
-    """Where a state is finite, and so is the square of a product of two such numbers: beyond that
-    risks overflow, which are squares of what networks multiply, before the state itself does."""
-    if not leaf.is_floating_point():
-        return torch.ones_like(leaf, dtype=torch.bool)
-    return leaf.abs() < torch.finfo(leaf.dtype).max ** 0.25
 
 
 def _make(name: str, make: Callable[[], Any]) -> Any:

@@ -47,6 +47,18 @@ def rebuild(tree: Any, leaves: Iterator[Tensor]) -> Any:
     return tree_map(lambda _: next(leaves), tree)
 
 
+def bounded(leaf: Tensor) -> Tensor:
+    """Where a state is finite, and so is the square of a product of two such numbers: beyond that
+    risks overflow, which are squares of what networks multiply, before the state itself does.
+
+    >>> bounded(torch.tensor([1.0, 1e20, torch.inf]))
+    tensor([ True, False, False])
+    """
+    if not leaf.is_floating_point():
+        return torch.ones_like(leaf, dtype=torch.bool)
+    return leaf.abs() < torch.finfo(leaf.dtype).max ** 0.25
+
+
 def floats(tree: Any) -> int:
     """How many numbers a tree holds."""
     return sum(tensor.numel() for tensor in tensors(tree))

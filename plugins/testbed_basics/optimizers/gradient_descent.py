@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -18,8 +19,10 @@ from testbed_basics.optimizers.steps import (
     FINITE_STEPS,
     Edge,
     Stepped,
+    counted,
     edge_rates,
     heavy_ball,
+    in_bounds,
     no_steps,
     replicate,
     step_size,
@@ -98,11 +101,38 @@ class GradientDescent(Stepped):
         if self.edge is not None:
             return self._one_by_one(fit, carry, since, times)
         if self.closed(fit.model):
-            return Advance(carry, self._filter(fit, times, filtered))
+            return self._at_once(fit, carry, since, times)
         (done,) = self.steps([since])
         take = heavy_ball(fit, self.rate, self.momentum)
         carry, params, count = train(take, carry, self.steps(times), done)
         return Advance(carry, params, {"finite_steps": count})
+
+    def _at_once(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        """The closed form of the steps."""
+        params = self._filter(fit, times, filtered)
+        state, count = carry
+        record = []
+        (done,) = self.steps([since])
+        for at, target in enumerate(self.steps(times)):
+            lost = functools.partial(self._bisected, fit, done, target)
+            count = counted(count, done, target, params[:, at], lost)
+            record.append(count)
+            done = target
+        return Advance((state, count), params, {"finite_steps": torch.stack(record, 1)})
+
+    def _bisected(self, fit: Fit, done: int, target: int) -> Tensor:
+        """Of the steps in (done, target] those that led to numbers in bounds, (replicates,), where
+        the last did not: by bisection, as what diverges in closed form grows from step to step."""
+        found = []
+        for row in range(len(fit.problem.train.weight)):
+            good, bad = done, target
+            while bad - good > 1:
+                middle = (good + bad) // 2
+                time = middle * self.step_time
+                params = self._filter(replicate(fit, row), [time], filtered)[:, 0]
+                good, bad = (middle, bad) if bool(in_bounds(params)) else (good, middle)
+            found.append(good - done)
+        return fit.problem.train.weight.new_tensor(found, dtype=torch.float64)
 
     def _one_by_one(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         """Every replicate with its own step size."""
@@ -125,7 +155,7 @@ class GradientDescent(Stepped):
             return torch.tensor([values], dtype=torch.float64, device=like.device)
 
         return {
-            "finite_steps": record.get("finite_steps", row(self.steps(times))),
+            "finite_steps": record["finite_steps"],
             "rate_used": row([self.rate] * len(times)),
             "time_reached": row(self.reached(times)),
         }

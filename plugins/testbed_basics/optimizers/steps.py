@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,13 +13,13 @@ from torch import Tensor
 from testbed.components import Optimizer, Variable
 from testbed.numerics.sharpness import sharpness
 from testbed.parameters import parameter
-from testbed.trees import tensors, tree_map
+from testbed.trees import bounded, tensors, tree_map
 from testbed.values import Fit
 
 Take = Callable[[Any, int, int], Any]
 """`take(state, done, count)`: the state `count` steps after `done` ones; its parameters first."""
 
-FINITE_STEPS = Variable("steps taken so far that led to finite numbers; all unless it diverged")
+FINITE_STEPS = Variable("steps taken so far that led to numbers in bounds; all unless it diverged")
 
 
 class Edge(dict[str, float]):
@@ -101,24 +102,41 @@ class Stepped(Optimizer):
         return {"step": tuple(float(steps) for steps in self.steps(times))}
 
 
-def finite(params: Any) -> Tensor:
-    """Which replicates hold finite numbers only, (replicates,)."""
-    parts = [torch.isfinite(leaf).flatten(1).all(1) for leaf in tensors(params)]
+def in_bounds(params: Any) -> Tensor:
+    """Which replicates hold numbers in bounds only, as their status has it, (replicates,)."""
+    parts = [bounded(leaf).flatten(1).all(1) for leaf in tensors(params)]
     return torch.stack(parts).all(0)
 
 
 def finite_steps(take: Take, state: Any, done: int, target: int) -> Tensor:
-    """Of the steps in (done, target] those that led to finite numbers, (replicates,): until the
+    """Of the steps in (done, target] those that led to numbers in bounds, (replicates,): until the
     first that did not. The steps are taken once more, one by one."""
-    alive = finite(state[0])
+    alive = in_bounds(state[0])
     count = alive.new_zeros(alive.shape, dtype=torch.float64)
     for step in range(done, target):
         state = take(state, step, 1)
-        alive = alive & finite(state[0])
+        alive = alive & in_bounds(state[0])
         if not bool(alive.any()):
             break
         count = count + alive
     return count
+
+
+def counted(
+    count: Tensor, done: int, target: int, params: Any, lost: Callable[[], Tensor]
+) -> Tensor:
+    """`count` of the steps in bounds up to `done`, carried on to `target`, (replicates,).
+
+    `params` are those at the target. `lost` says how many of the steps between them held where the
+    last did not. Who once left the bounds counts no more steps.
+    """
+    held = count == done
+    holds = held & in_bounds(params)
+    more = (target - done) * holds.double()
+    if bool((held & ~holds).any()):
+        # the last step is lost, whatever rounding makes of it when it is taken again
+        more = torch.where(holds, more, held * lost().clamp_max(target - done - 1))
+    return count + more
 
 
 def heavy_ball(
@@ -168,8 +186,8 @@ def no_steps(fit: Fit) -> Tensor:
 def train(
     take: Take, carry: tuple[Any, Tensor], targets: Sequence[int], done: int
 ) -> tuple[tuple[Any, Tensor], Any, Tensor]:
-    """Steps through the targets. `carry` is a state, and how many steps led to finite numbers in
-    each replicate; returned are the next one, parameters (replicates, times, …) and those counts.
+    """Steps through the targets. `carry` is a state, and how many steps led to numbers in bounds
+    in each replicate; returned are the next, parameters (replicates, times, …) and those counts.
 
     Where training diverged is found without a look at every step: the steps between two recorded
     times are taken again where one of them lost a replicate.
@@ -178,11 +196,8 @@ def train(
     recorded, record = [], []
     for target in targets:
         after = take(state, done, target - done)
-        held, holds = finite(state[0]), finite(after[0])
-        if bool((held & ~holds).any()):
-            count = count + finite_steps(take, state, done, target)
-        else:
-            count = count + (target - done) * holds
+        lost = functools.partial(finite_steps, take, state, done, target)
+        count = counted(count, done, target, after[0], lost)
         recorded.append(after[0])
         record.append(count)
         state, done = after, target

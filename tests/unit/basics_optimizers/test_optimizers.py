@@ -19,7 +19,7 @@ from testbed.seeds import Streams
 from testbed.testing import Kernel, Points, Smooth, check_component
 from testbed.writing import dump_scenario
 from testbed_basics.metrics.risks import ExcessRisk
-from testbed_basics.optimizers import checks
+from testbed_basics.optimizers import checks, steps
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.sgd import Sgd
@@ -197,6 +197,40 @@ def test_divergence_is_a_status_with_its_step_and_disturbs_nobody(optimizer):
     for row in range(3):
         alone = execute_cell(evolve(cell, replicates=(row,)))
         np.testing.assert_array_equal(alone.variables["finite_steps"][0], steps[row])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_the_closed_form_diverges_at_the_step_of_its_stepping(momentum):
+    """Recorded where the state is out of bounds and still finite: status and count agree."""
+    found = []
+    for method, times in (("auto", (0.0, 9_000.0)), ("stepped", (0.0, 50.0, 4_000.0, 9_000.0))):
+        optimizer = GradientDescent(learning_rate=18.0, momentum=momentum, method=method)
+        own = tuple(time / (1 - momentum) for time in times)
+        cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, own, [Norm()], replicates=3)
+        cell = evolve(cell, metrics=())
+        found.append(execute_cell(cell))
+        assert not found[-1].error
+    closed, stepped = (one.variables["finite_steps"][:, -1] for one in found)
+    np.testing.assert_array_equal(closed, stepped)
+    assert (closed < 500).any()
+    for result, count in zip(found, (closed, stepped), strict=True):
+        np.testing.assert_array_equal(count < 500, result.status == STATUS["diverged"])
+
+
+def test_leaving_the_bounds_once_ends_the_count_though_the_state_comes_back():
+    """States are counters; one replicate is out of bounds at its steps 3 to 5 alone."""
+
+    def take(state, done, count):
+        step = done + count
+        own = torch.tensor([[float(step)], [1e300 if 3 <= step <= 5 else float(step)]])
+        return (own.double(),)
+
+    start = ((torch.zeros(2, 1).double(),), torch.zeros(2).double())
+    carry, _, count = steps.train(take, start, [2, 4], 0)
+    assert count.tolist() == [[2, 4], [2, 2]]
+    _, params, count = steps.train(take, carry, [8, 9], 4)
+    assert params[1, :, 0].tolist() == [8, 9]
+    assert count.tolist() == [[8, 9], [2, 2]]
 
 
 # --- steps at the edge ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from testbed.execute import draw_problem, execute_cell
 from testbed.numerics.gradients import loss
 from testbed.seeds import Streams
 from testbed.testing import NumericFlow, Points, Sequence, Smooth, check_component
-from testbed.trees import as_tensors, index, stack
+from testbed.trees import as_tensors, bounded, index, stack
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent
@@ -300,7 +300,7 @@ def test_sequences_are_no_inputs_of_a_network():
     assert "expected vectors" in execute_cell(cell).error
 
 
-def test_a_diverging_step_is_a_status_with_the_count_of_finite_steps():
+def test_a_diverging_step_is_a_status_with_the_count_of_steps_in_bounds():
     model = TwoLayerNetwork(width=16, activation="quadratic", symmetric=True)
     wild = GradientDescent(learning_rate=2.0)
     cell = make_cell(
@@ -318,7 +318,7 @@ def test_a_diverging_step_is_a_status_with_the_count_of_finite_steps():
     while True:
         slope = model.gradient(None, params, problem)
         params = {leaf: own - 2.0 * slope[leaf] for leaf, own in params.items()}
-        alive = torch.stack([own.isfinite().flatten(1).all(1) for own in params.values()]).all(0)
+        alive = torch.stack([bounded(own).flatten(1).all(1) for own in params.values()]).all(0)
         if not alive.any():
             break
         count += alive.numpy()
