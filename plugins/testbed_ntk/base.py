@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -19,7 +20,13 @@ from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
 from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
-from testbed_ntk.operator import WeightedGram, columnwise, eigenpairs, nonnegative
+from testbed_ntk.operator import (
+    WeightedGram,
+    columnwise,
+    eigenpairs,
+    nonnegative,
+    symmetric_product,
+)
 from testbed_ntk.profiles import Profile
 from testbed_ntk.sphere import sphere_spectrum
 
@@ -115,7 +122,7 @@ class KernelModel(Model):
         found = None
         finite = math.isfinite(times[-1])
         if self.by_krylov(len(y)) and name not in NOT_KRYLOV and finite:
-            found = krylov_path(lambda v: gram.matrix() @ v, y, phi)
+            found = krylov_path(functools.partial(symmetric_product, gram.matrix()), y, phi)
         if not finite:
             expect_regular(gram.pairs()[0], times)
         values = _filtered(gram, phi, y) if found is None else found.values
