@@ -208,7 +208,8 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
         dims = ", ".join(f"{dim.name} ({len(dim)})" for dim in estimator.dims) or "no sweep"
         cells = [cell for cell in plan.cells if cell.estimator == estimator.name]
         names = sorted({n for c in cells for m in c.metrics for n in m.names.values()})
-        theories = sorted({n for c in cells for t in c.theories for n in t.names.values()})
+        speaking = (t for c in cells for t in c.theories if not t.theory.applies(c))
+        theories = sorted({name for theory in speaking for name in theory.names.values()})
         ends = f"{estimator.times[0]:g} to {estimator.times[-1]:g}"
         times = f"{len(estimator.times)} times, {ends}"
         lines += ["", f"{estimator.name}: {len(cells)} cells over {dims}; {times}"]

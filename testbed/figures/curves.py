@@ -13,6 +13,8 @@ from testbed.analysis import mean_interval, oracle, slope
 from testbed.figures.style import (
     COLOURS,
     DASHES,
+    legend_beside,
+    lower_end,
     panels,
     predictions,
     sweep_axis,
@@ -56,7 +58,7 @@ def learning_curves(
         sweep_axis(ax, first[along].values, along)
     if expected:
         left.plot([], [], label="expected by theory", **THEORY, color="black")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right center")
+    legend_beside(figure, *left.get_legend_handles_labels())
     titled(figure, title or str(tree.attrs.get("title", "")))
     yield f"{of}-against-{along}", figure
 
@@ -114,7 +116,7 @@ def _curves(
             label += f"\nslope {mid:.2f} [{low:.2f}, {high:.2f}]"
         x = best.value[along].values.astype(float)
         style = {"color": colour, "marker": MARKS[i % len(MARKS)], "ms": 4}
-        spread = [interval.mean - interval.lower, interval.upper - interval.mean]
+        spread = [interval.mean - lower_end(interval), interval.upper - interval.mean]
         left.errorbar(
             x, interval.mean, yerr=np.nan_to_num(np.stack(spread)), ls="none", capsize=2,
             label=label, **style,

@@ -14,6 +14,8 @@ from testbed.figures.style import (
     COLOURS,
     DASHES,
     PANELS,
+    legend_beside,
+    lower_end,
     panels,
     predictions,
     same_height,
@@ -66,7 +68,7 @@ def facets(
     same_height(axes)
     axes[0].set_ylabel(f"{groups[0][2][of].attrs.get('long_name', of)}\nat the best τ")
     handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside right center")
+    legend_beside(figure, list(handles.values()), list(handles))
     below = f" ({words(chosen)})" if chosen else ""
     titled(figure, (title or str(tree.attrs.get("title", ""))) + below)
     yield f"{of}-by-{by}", figure
@@ -91,7 +93,7 @@ def _curves(ax: Any, number: int, name: str, dataset: xr.Dataset, of: str, x: st
         if not np.isfinite(interval.mean).any():
             continue
         least = min(least, float(interval.mean.min()))
-        spread = [interval.mean - interval.lower, interval.upper - interval.mean]
+        spread = [interval.mean - lower_end(interval), interval.upper - interval.mean]
         ax.errorbar(
             values[x].values.astype(float), interval.mean, yerr=np.nan_to_num(np.stack(spread)),
             color=COLOURS[number % len(COLOURS)], ls=DASHES[i % len(DASHES)], lw=1.2, capsize=2,

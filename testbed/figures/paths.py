@@ -20,6 +20,7 @@ from testbed.figures.style import (
     lines_in_view,
     log_axis,
     log_time,
+    lower_end,
     panel_title,
     panels,
     predictions,
@@ -121,15 +122,12 @@ def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) 
 
 
 def _bands(ax: Any, values: xr.DataArray, points: list[dict[str, Any]], colour: str) -> None:
-    """The means' intervals. One that holds zero has no lower end on a logarithmic axis: there it is
-    drawn as far down as up."""
+    """The means' intervals."""
     if "replicate" not in values.dims:
         return
     for i, point in enumerate(points):
         interval = mean_interval(values.sel(point))
-        low = interval.lower
-        if ax.get_yscale() == "log":
-            low = low.where(low > 0, interval.mean**2 / interval.upper)
+        low = lower_end(interval) if ax.get_yscale() == "log" else interval.lower
         alpha = 0.2 * _strength(i, points)
         ax.fill_between(values["time"], low, interval.upper, color=colour, alpha=alpha, lw=0)
 

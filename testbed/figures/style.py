@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ DASHES = ("-", "--", "-.", ":")
 NO_BREAK = "\N{NO-BREAK SPACE}"
 ROUNDING, EXPLODED = 1e-10, 1e6  # beside the median of what a logarithmic axis shows
 PANELS = 12  # most that a figure has room for
+LEGEND_SIZE = 8.5  # points
+LEGEND_INSIDE = 12  # most lines that a panel has room for beside its curves
+LEGEND_TALLEST = 9.0  # inches; a longer legend goes on in another column
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def styled() -> Iterator[None]:
         "legend.frameon": True,  # lines shine through, and labels stay legible above them
         "legend.framealpha": 0.8,
         "legend.edgecolor": "none",
-        "legend.fontsize": 8.5,
+        "legend.fontsize": LEGEND_SIZE,
         "lines.linewidth": 1.5,
         "savefig.dpi": 150,
         "svg.fonttype": "none",
@@ -67,20 +70,40 @@ def titled(figure: Figure, title: str, wanted: int = 0) -> None:
 
 
 def legends(figure: Figure, axes: list[Any]) -> None:
-    """One legend beside the panels if they all say the same, otherwise one in each."""
+    """One legend beside the panels if they all say the same or one says much, else one in each."""
     handles = [axis.get_legend_handles_labels() for axis in axes]
     labels = [tuple(names) for _, names in handles if names]
-    if len(axes) > 1 and len(set(labels)) == 1:
-        figure.legend(*handles[0], loc="outside right center")
+    said = max((len("\n".join(names).splitlines()) for names in labels), default=0)
+    alike = len(set(labels)) == 1
+    if alike and (len(axes) > 1 or said > LEGEND_INSIDE):
+        legend_beside(figure, *next(pair for pair in handles if pair[1]))
     else:
         for axis, (_, names) in zip(axes, handles, strict=True):
             if len(names) > 1:
                 axis.legend()
 
 
+def legend_beside(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend at the right of all panels, which share what it takes; the figure grows where that
+    is too much for one panel, or not high enough."""
+    if not labels:
+        return
+    entry = max(1.2 * (1 + label.count("\n")) + 0.6 for label in labels) * LEGEND_SIZE / 72
+    columns = math.ceil(len(labels) * entry / LEGEND_TALLEST)
+    inches = math.ceil(len(labels) / columns) * entry + 0.6  # with its frame and the title above
+    figure.set_figheight(max(figure.get_figheight(), inches))
+    figure.set_figwidth(figure.get_figwidth() + 2.0 * (columns - (len(figure.axes) > 1)))
+    figure.legend(handles, labels, loc="outside right center", ncols=columns)
+
+
 def some(values: np.ndarray, count: int) -> np.ndarray:
     """Positions of at most `count` values, spread evenly from the first to the last."""
     return np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
+
+
+def lower_end(interval: Any) -> xr.DataArray:
+    """Where an interval begins on a logarithmic axis; one that holds zero is as long down as up."""
+    return interval.lower.where(interval.lower > 0, interval.mean**2 / interval.upper)
 
 
 def log_axis(axes: Any, which: str, values: np.ndarray, factor: float) -> None:

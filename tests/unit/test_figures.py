@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import xarray as xr
 
+from testbed.analysis import Interval
 from testbed.figures import draw_figures
-from testbed.figures.style import lines_in_view, panel_title, panels
+from testbed.figures.style import (
+    legends,
+    lines_in_view,
+    lower_end,
+    panel_title,
+    panels,
+    styled,
+)
 from testbed.runs import run
 from testbed.scenario import FigureSpec, read_scenario
 from testbed.summary import summary
@@ -135,6 +144,32 @@ def test_panel_titles_are_as_wide_as_panels_and_keep_values_beside_their_names()
         "network: activation = relu, bias = False, parameterization = mean-field, depth = 3"
     )
     assert panel_title("kernel", {}) == "kernel"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("lines", [5, 30, 120])
+def test_the_figure_grows_until_its_legend_fits(count, lines):
+    with styled():
+        figure, axes = panels(count)
+        for axis in axes:
+            for i in range(lines):
+                axis.plot(
+                    [1, 2], [i, i], label=f"estimator, depth = {i}\nslope -0.50 [-0.60, -0.40]"
+                )
+        legends(figure, axes)
+        figure.draw_without_rendering()
+        owner = figure if figure.legends else axes[0]
+        (legend,) = figure.legends or [axes[0].get_legend()]
+        inside, whole = legend.get_window_extent(), owner.get_window_extent()
+        assert inside.y0 >= whole.y0 and inside.y1 <= whole.y1
+        assert inside.x0 >= whole.x0 and inside.x1 <= whole.x1
+        assert all(axis.get_position().width * figure.get_figwidth() > 2 for axis in axes)
+
+
+def test_intervals_that_hold_zero_stay_in_view_on_logarithmic_axes():
+    mean, lower, upper = (xr.DataArray([low, 1.0]) for low in (1.0, -2.0, 4.0))
+    interval = Interval(mean, lower, upper, xr.full_like(mean, 3))
+    assert lower_end(interval).values.tolist() == [0.25, 1.0]
 
 
 def test_logarithmic_axes_show_lines_not_rounding_nor_explosions():

@@ -21,6 +21,7 @@ from planned_components import (
 )
 
 from testbed.cells import Cell
+from testbed.describe import plan_text
 from testbed.keys import cell_key, describe, fingerprint
 from testbed.plan import Plan, make_plan
 
@@ -185,6 +186,9 @@ def test_a_theory_that_does_not_apply_is_kept_and_listed():
     assert [one.theory.name for one in plan.cells[0].theories] == ["tiny.sharp-law"]
     (omission,) = plan.omissions
     assert (omission.what, omission.reason) == ("tiny.sharp-law", "the law needs a plain design")
+    shown = plan_text(plan)
+    assert "without tiny.sharp-law: the law needs a plain design" in shown
+    assert "predicted" not in shown
 
 
 # --- metrics ----------------------------------------------------------------------------------
