@@ -132,18 +132,18 @@ def jacobian_kernel(
     outputs = predict(params, x[:1]).shape[1:].numel()
     size = block or _block(params, x, outputs)
     right = x if other is None else other
-    kernel = x.new_empty(x.shape[0], right.shape[0], outputs, outputs)
+    rows: list[list[Tensor]] = []  # of tiles; not written in place, so that torch.func.vmap applies
     for top in range(0, x.shape[0], size):
-        i = slice(top, top + size)
-        mine = jacobian(predict, params, x[i])
-        for start in range(0 if other is not None else top, right.shape[0], size):
-            j = slice(start, start + size)
+        mine = jacobian(predict, params, x[top : top + size])
+        below = len(rows)
+        row = [_swapped(above[below]) for above in rows] if other is None else []
+        for start in range(len(row) * size, right.shape[0], size):
             same = other is None and start == top
-            theirs = mine if same else jacobian(predict, params, right[j])
+            theirs = mine if same else jacobian(predict, params, right[start : start + size])
             tile = _contracted(mine, theirs, scales)
-            kernel[i, j] = 0.5 * (tile + _swapped(tile)) if same else tile
-            if other is None and start > top:
-                kernel[j, i] = _swapped(tile)
+            row.append(0.5 * (tile + _swapped(tile)) if same else tile)
+        rows.append(row)
+    kernel = torch.cat([torch.cat(row, 1) for row in rows])
     return kernel[:, :, 0, 0] if outputs == 1 else kernel
 
 

@@ -17,6 +17,7 @@ from testbed.trees import tensors, tree_map
 from testbed.values import Data, Problem
 from testbed_networks.flow import CompanionFlow
 from testbed_networks.models.fixed import Linearised
+from testbed_networks.models.foreign import objection
 from testbed_networks.models.network import Network
 
 Params = Mapping[str, Tensor]
@@ -206,8 +207,9 @@ class LazyGap(Metric):
         self, estimator: Estimator, estimators: Mapping[str, Estimator]
     ) -> Estimator | None:
         model, optimizer = estimator.model, estimator.optimizer
-        if not isinstance(model, Network):
-            raise ValueError(f"{model.name} is no network that leaves its linearisation")
+        reason = "" if isinstance(model, Network) else objection(model)
+        if reason:
+            raise ValueError(f"{model.name} is no network that leaves its linearisation: {reason}")
         if not getattr(optimizer, "follows_flow", True):
             raise ValueError(f"the steps of {optimizer.name} are not those of its kernel")
         if isinstance(getattr(optimizer, "learning_rate", None), Mapping):

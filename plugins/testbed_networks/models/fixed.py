@@ -14,6 +14,7 @@ from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed.values import Problem, Spectrum
 from testbed_networks.activations import ACTIVATIONS
+from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.spectra import eigenpairs, empirical_spectrum
@@ -36,7 +37,7 @@ class FixedFeatures(Model):
     reads = "inputs"
 
     @property
-    def features(self) -> Network:
+    def features(self) -> Network | Foreign:
         """The network whose features they are."""
         raise NotImplementedError
 
@@ -125,7 +126,8 @@ class Linearised(FixedFeatures):
     f(x) = f₀(x) + J(x)(θ − θ₀), J the Jacobian at θ₀, trained on the network's own clock.
 
     It starts from the network's own draws, so that the distance between the two is how far the
-    network has left its lazy dynamics.
+    network has left its lazy dynamics. The network may be any plugin's model that autograd trains:
+    its kernel then comes from per-example Jacobians of `predict`.
     """
 
     name = "networks.linearised"
@@ -134,15 +136,25 @@ class Linearised(FixedFeatures):
     of: Model = parameter(help="the network that is linearised")
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.of, Network):
+        reason = "" if isinstance(self.of, Network) else objection(self.of)
+        if reason:
             raise ValueError(
-                f"of: found {self.of.name}, expected a network that learns its features"
+                f"of: found {self.of.name}, expected a network that learns its features: {reason}"
             )
 
     @property
-    def features(self) -> Network:
-        assert isinstance(self.of, Network)  # checked when it was made
-        return self.of
+    def reads(self) -> Any:  # type: ignore[override]
+        """A network prepares from the inputs alone; a foreign one says itself."""
+        return "inputs" if isinstance(self.of, Network) else self.of.reads
+
+    @property
+    def features(self) -> Network | Foreign:
+        return self.of if isinstance(self.of, Network) else Foreign(self.of)
+
+    def prepare(self, drawn: Any, problem: Problem) -> Prepared:
+        features = self.features
+        origin = features.origin(drawn, problem) if isinstance(features, Foreign) else drawn
+        return super().prepare(origin, problem)
 
     def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
         return self.features.cross(drawn, x, other, "tangent")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from attrs import frozen
 from cells import make_cell, run_cell
 from scipy.linalg import expm
 
-from testbed.components import Estimator
-from testbed.execute import draw_problem
+from testbed.components import Estimator, Model
+from testbed.execute import draw_problem, execute_cell
 from testbed.grids import Grid
+from testbed.parameters import parameter
 from testbed.seeds import Streams
 from testbed.testing import Kernel, NumericFlow, Points, Smooth, check_component
 from testbed.trees import as_tensors
@@ -20,10 +22,12 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_networks.empirical_ntk import jacobian
+from testbed_networks.metrics import LazyGap
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from testbed_sequence.models.diagonal import Diagonal
 
 POINTS = Points(n=8, dim=3)
 TIMES = (0.0, 0.7, 5.0)
@@ -145,7 +149,74 @@ def test_the_spectrum_is_that_of_the_network_at_its_start():
     np.testing.assert_array_equal(own[:, 1], own[:, 2])
 
 
+@frozen(kw_only=True)
+class Stranger(Model):
+    """(1/√m) Σ a tanh(⟨w, x⟩) as another plugin would write it, for one replicate."""
+
+    name = "stranger.network"
+
+    width: int = parameter(help="m", ge=1)
+
+    def draw(self, rng, problem):
+        return TwoLayerNetwork(width=self.width, activation="tanh").draw(rng, problem)
+
+    def start(self, drawn, prepared, problem):
+        return drawn
+
+    def predict(self, prepared, params, probe):
+        hidden = torch.tanh(probe @ params["first"].mT)
+        return (hidden * params["second"].unsqueeze(-2)).sum(-1) / self.width**0.5
+
+
+class StrangerOfInputs(Stranger):
+    """The same in batch form, prepared from the inputs alone."""
+
+    batching = "batch"
+    reads = "inputs"
+
+
+class Everywhere(Stranger):
+    """Predicts at all points, whichever are asked for."""
+
+    def prepare(self, drawn, problem):
+        return problem.train.x
+
+    def predict(self, prepared, params, probe):
+        return super().predict(prepared, params, prepared)
+
+
+@pytest.mark.parametrize("of", [Stranger(width=6), StrangerOfInputs(width=6)])
+def test_models_of_other_plugins_are_linearised_by_their_jacobians(of):
+    own, flow = TwoLayerNetwork(width=6, activation="tanh"), GradientFlow(method="exact")
+    lazy = {"own": Estimator("own", Linearised(of=own), flow)}
+    metrics = [Gap(to="own"), TopProjection(points="test", k=Grid([1, 2]))]
+    found = run_cell(POINTS, Smooth(), Linearised(of=of), flow, TIMES, metrics, estimators=lazy)
+    expected = run_cell(POINTS, Smooth(), lazy["own"].model, flow, TIMES, metrics[1:])
+    assert found["gap"].max() < 1e-13
+    np.testing.assert_allclose(found["top_projection"], expected["top_projection"], rtol=1e-9)
+    assert Linearised(of=of).reads == of.reads
+    check_component(Linearised(of=of))
+
+
+def test_the_lazy_gap_of_a_foreign_network():
+    descent = GradientDescent(learning_rate=0.1)
+    own, other = (
+        run_cell(POINTS, Smooth(), model, descent, (0.0, 5.0), [LazyGap()])["lazy_gap"]
+        for model in (TwoLayerNetwork(width=6, activation="tanh"), Stranger(width=6))
+    )
+    assert own[0, 1] > 1e-3
+    np.testing.assert_allclose(other, own, rtol=1e-9, atol=1e-13)
+
+
+def test_a_foreign_network_must_predict_point_by_point():
+    model = Linearised(of=Everywhere(width=3))
+    error = execute_cell(make_cell(POINTS, Smooth(), model, GradientFlow(), TIMES, [])).error
+    assert "predictions of shape (8,) of stranger.network at one point, expected (1,)" in error
+
+
 def test_only_networks_that_learn_are_linearised():
+    with pytest.raises(ValueError, match=r"found sequence\.diagonal.*: its gradient is its own"):
+        Linearised(of=Diagonal(gamma=1.5))
     with pytest.raises(ValueError, match=r"of: found testing\.kernel, expected a network"):
         Linearised(of=Kernel())
     with pytest.raises(ValueError, match=r"of: found networks\.random-features"):

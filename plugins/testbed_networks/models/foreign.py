@@ -1,0 +1,78 @@
+"""Models of other plugins, seen as what `networks.linearised` asks of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.batching import Batched, Single
+from testbed.components import Model, Rng
+from testbed.errors import UnsuitableError
+from testbed.trees import index
+from testbed.values import Problem
+from testbed_networks.empirical_ntk import jacobian_kernel
+
+
+def objection(model: Model) -> str:
+    """Why Jacobians of `predict` do not say how a model is trained at its start; "" if they do."""
+    if model.supports("eigensystem") is None:
+        return "its features stay as they are"
+    if type(model).gradient is not Model.gradient:
+        return "its gradient is its own, and need not be that of its parameters"
+    if model.batching == "loop":
+        return "it runs replicate by replicate, and need not be differentiable"
+    return model.supports("gradient") or ""
+
+
+class Foreign:
+    """A model with `predict` alone: its tangent kernel ⟨∇f(x), ∇f(x')⟩ by per-example Jacobians.
+
+    The origin of a linearisation is here what the model prepared and its parameters at the start.
+    """
+
+    def __init__(self, model: Model):
+        self.model = model
+
+    def draw(self, rng: Rng, problem: Problem) -> Any:
+        return self.model.draw(rng, problem)
+
+    def expect_vectors(self, problem: Problem, batched: bool) -> None:
+        """Inputs are whatever the model takes."""
+
+    def origin(self, drawn: Any, problem: Problem) -> dict[str, Any]:
+        """Where it is linearised, of every replicate."""
+        model = Batched(self.model)
+        prepared = model.prepare(drawn, problem)
+        origin = {"prepared": prepared, "params": model.start(drawn, prepared, problem)}
+        alone = self.predict(None, origin, problem.train.x[:, :1])
+        if alone.shape[1:] != (1,):
+            raise UnsuitableError(
+                f"networks.linearised: found predictions of shape {tuple(alone.shape[1:])} of "
+                f"{self.model.name} at one point, expected (1,)"
+            )
+        return origin
+
+    def predict(self, prepared: None, origin: dict[str, Any], x: Tensor) -> Tensor:
+        model = Batched(self.model)
+        probe = model.probe(origin["prepared"], x)
+        return model.predict(origin["prepared"], origin["params"], probe)
+
+    def cross(self, origin: dict[str, Any], x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+        """The tangent kernel of every replicate, (R, n, n')."""
+        parts = []
+        for row in range(x.shape[0]):
+            second = None if other is None else other[row]
+            params = index(origin["params"], row)
+            parts.append(jacobian_kernel(self._function(origin, row), params, x[row], second))
+        return torch.stack(parts)
+
+    def _function(self, origin: dict[str, Any], row: int) -> Callable[[Any, Tensor], Tensor]:
+        prepared, model = index(origin["prepared"], row), Single(self.model)
+
+        def function(params: Any, x: Tensor) -> Tensor:
+            return model.predict(prepared, params, model.probe(prepared, x))
+
+        return function
