@@ -22,7 +22,7 @@ TEST_WORKERS ?= 2
 .PHONY: help install run test lint format verify bench clean
 
 help:  ## show this list
-	@awk -F ':|  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## build .venv (the other targets do it by themselves)
 
