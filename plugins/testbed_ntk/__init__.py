@@ -18,10 +18,12 @@ def testbed_models() -> list[type[Model]]:
 
     return [
         models.ReluTangent,
-        models.ReluProcess,
+        models.NetworkTangent,
+        models.NetworkProcess,
         models.Laplace,
         models.Rbf,
         models.Matern,
+        models.RationalQuadratic,
         models.Polynomial,
         models.DotProduct,
         models.Torus,

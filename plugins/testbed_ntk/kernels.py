@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
-
-from testbed_ntk import composition
 
 
 class Points(NamedTuple):
@@ -36,114 +36,6 @@ class Kernel(NamedTuple):
 def flat(x: Tensor) -> Tensor:
     """Inputs as a matrix: (n,) → (n, 1), (n, h, w) → (n, h·w)."""
     return x.reshape(x.shape[0], -1)
-
-
-# --- networks -------------------------------------------------------------------------------------
-
-
-def kappa0(cosine: Tensor) -> Tensor:
-    """κ₀(u) = (π − arccos u)/π, the arc-cosine kernel of order 0 (Cho and Saul 2009).
-
-    >>> kappa0(torch.tensor([-1.0, 0.0, 1.0]))
-    tensor([0.0000, 0.5000, 1.0000])
-    """
-    return torch.acos(-cosine) / math.pi
-
-
-def kappa1(cosine: Tensor) -> Tensor:
-    """κ₁(u) = [u(π − arccos u) + √(1 − u²)]/π, the arc-cosine kernel of order 1.
-
-    >>> kappa1(torch.tensor([-1.0, 1.0]))
-    tensor([0., 1.])
-    """
-    return (cosine * torch.acos(-cosine) + (1 - cosine.square()).clamp_min(0).sqrt()) / math.pi
-
-
-class Layers(NamedTuple):
-    """Variances of a fully connected ReLU network, layer by layer from the inputs to the output."""
-
-    weight: tuple[float, ...]  # (L + 1,) σ_w² of each layer; the first multiplies ⟨x, x'⟩ as it is
-    bias: tuple[float, ...]  # (L + 1,) σ_b²
-
-
-def relu_network(layers: Layers, tangent: bool) -> Kernel:
-    """NTK Θ^L or NNGP kernel Σ^L of a ReLU network of L hidden layers (arXiv:1806.07572, Thm 1).
-
-    Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩ + σ_b²;  Σ^ℓ = σ_w² E + σ_b²,  Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}, where with
-    q = Σ^{ℓ−1}(x, x) and c = Σ^{ℓ−1}(x, x')/√(qq'):  E = ½√(qq') κ₁(c),  Ė = ½κ₀(c).
-
-    The tiles hold everything divided by √(q^ℓ q'^ℓ): then c^ℓ = r κ₁(c^{ℓ−1}) + b and
-    Θ^ℓ = c^ℓ + r κ₀(c^{ℓ−1}) Θ^{ℓ−1}, with r = 1 and b = 0 exactly where there is no bias. Without
-    biases behind the first layer that is a function of the angle alone, and computed as one.
-    """
-    depth = len(layers.bias) - 1
-    powers = None if any(layers.bias[1:]) else composition.coefficients(depth, tangent)
-
-    def tile(inner: Tensor, left: Points, right: Points) -> Tensor:
-        if powers is not None:
-            assert left.layers is not None and right.layers is not None
-            value = composition.of_cosines(inner.clamp_(-1, 1), powers)
-            return value.mul_(left.layers[-1][:, None]).mul_(right.layers[-1])
-        factors = _factors(left, layers.bias), _factors(right, layers.bias)
-        return _network_tile(inner, *factors, layers.bias, tangent)
-
-    return Kernel(lambda x: _network_points(flat(x), layers), tile)
-
-
-def _network_points(x: Tensor, layers: Layers) -> Points:
-    """Rows √(σ_w²) (x, σ_b/σ_w)/√q⁰ of unit length, and √q^ℓ of every layer, (L + 1, n)."""
-    q = layers.weight[0] * x.square().sum(1) + layers.bias[0]
-    roots = [q.sqrt()]
-    for weight, bias in zip(layers.weight[1:], layers.bias[1:], strict=True):
-        q = 0.5 * weight * q + bias
-        roots.append(q.sqrt())
-    rows = math.sqrt(layers.weight[0]) * x
-    if layers.bias[0]:
-        rows = torch.cat([rows, torch.full_like(x[:, :1], math.sqrt(layers.bias[0]))], 1)
-    zero = roots[0] == 0
-    rows = rows / torch.where(zero, 1.0, roots[0])[:, None]
-    return Points(rows, (~zero).to(x.dtype), torch.stack(roots))
-
-
-class _Factors(NamedTuple):
-    """Per-point factors of a tile, where r = keep·keep' and b = shift·shift' of each layer."""
-
-    keep: Tensor  # (L, a) √(½σ_w²q/q^ℓ) = √(1 − σ_b²/q^ℓ)
-    shift: Tensor  # (L, a) σ_b/√q^ℓ
-    scale: Tensor  # (a,) √q of the output
-
-
-def _factors(points: Points, bias: Sequence[float]) -> _Factors:
-    assert points.layers is not None
-    roots = points.layers[1:]
-    own = roots.new_tensor(bias[1:]).sqrt()[:, None]
-    shift = own / torch.where(roots == 0, 1.0, roots)
-    return _Factors((1 - shift.square()).clamp_min(0).sqrt(), shift, roots[-1])
-
-
-def _network_tile(
-    cosine: Tensor, left: _Factors, right: _Factors, bias: Sequence[float], tangent: bool
-) -> Tensor:
-    cosine.clamp_(-1, 1)
-    theta = cosine.clone() if tangent else None
-    for layer, own in enumerate(bias[1:]):
-        slope, cosine = _arc_cosines(cosine)
-        if own:
-            ratio = left.keep[layer][:, None] * right.keep[layer]
-            cosine.mul_(ratio).add_(left.shift[layer][:, None] * right.shift[layer]).clamp_(-1, 1)
-            slope.mul_(ratio)
-        if theta is not None:
-            theta.mul_(slope).add_(cosine)
-    value = cosine if theta is None else theta
-    return value.mul_(left.scale[:, None]).mul_(right.scale)
-
-
-def _arc_cosines(cosine: Tensor) -> tuple[Tensor, Tensor]:
-    """κ₀ and κ₁ of a tile, which is overwritten."""
-    slope = torch.neg(cosine).acos_()  # π − arccos c
-    rest = torch.square(cosine).neg_().add_(1).sqrt_()
-    value = cosine.mul_(slope).add_(rest).mul_(1 / math.pi)
-    return slope.mul_(1 / math.pi), value
 
 
 # --- radial kernels -------------------------------------------------------------------------------
@@ -173,17 +65,49 @@ def laplace(bandwidth: float) -> Kernel:
 
 
 def matern(nu: float, bandwidth: float) -> Kernel:
-    """Matérn kernel, u = √(2ν)‖x − x'‖/ℓ: e^{−u}; (1 + u)e^{−u}; (1 + u + u²/3)e^{−u} for
-    ν = 1/2, 3/2, 5/2 (Rasmussen and Williams 2006, equation 4.17)."""
+    """Matérn kernel 2^{1−ν}/Γ(ν) u^ν K_ν(u), u = √(2ν)‖x − x'‖/ℓ (Rasmussen and Williams 2006,
+    equations 4.14 and 4.16): e^{−u} times a polynomial for ν = ½, 3/2, 5/2, …; others by SciPy's
+    Bessel functions, on the CPU."""
+    value = _half_integer(round(nu - 0.5)) if (nu - 0.5).is_integer() else _bessel(nu)
 
     def profile(squares: Tensor) -> Tensor:
-        u = squares.sqrt_().mul_(math.sqrt(2 * nu) / bandwidth)
-        decay = torch.exp(-u)
-        if nu == 0.5:
-            return decay
-        return decay.mul_(1 + u if nu == 1.5 else 1 + u + u.square() / 3)
+        return value(squares.sqrt_().mul_(math.sqrt(2 * nu) / bandwidth))
 
     return radial(profile)
+
+
+def _half_integer(p: int) -> Callable[[Tensor], Tensor]:
+    """e^{−u} p!/(2p)! Σ_m (2p − m)!/((p − m)! m!) (2u)^m, ν = p + ½."""
+    powers = [
+        2**m * math.comb(p, m) * math.factorial(2 * p - m) / math.factorial(2 * p)
+        for m in range(p + 1)
+    ]
+
+    def value(u: Tensor) -> Tensor:
+        total = torch.full_like(u, powers[-1])
+        for power in reversed(powers[:-1]):
+            total.mul_(u).add_(power)
+        return total.mul_(u.neg_().exp_())
+
+    return value
+
+
+def _bessel(nu: float) -> Callable[[Tensor], Tensor]:
+    def value(u: Tensor) -> Tensor:
+        own = u.cpu().numpy().astype(float)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            log = nu * np.log(own) + np.log(special.kve(nu, own)) - own
+        found = np.exp(log - (nu - 1) * math.log(2) - math.lgamma(nu))
+        return torch.from_numpy(np.where(np.isfinite(log), found, own == 0)).to(u)
+
+    return value
+
+
+def rational_quadratic(alpha: float, bandwidth: float) -> Kernel:
+    """(1 + ‖x − x'‖²/(2αℓ²))^{−α} (Rasmussen and Williams 2006, equation 4.19)."""
+    return radial(
+        lambda squares: squares.mul_(0.5 / (alpha * bandwidth**2)).log1p_().mul_(-alpha).exp_()
+    )
 
 
 # --- inner-product kernels and features -----------------------------------------------------------

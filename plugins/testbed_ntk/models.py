@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import frozen
@@ -10,24 +10,26 @@ from attrs import frozen
 from testbed.components import Design, PopulationSpectrum
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
-from testbed_ntk import kernels, profiles
+from testbed_ntk import kernels, network_kernels, profiles
 from testbed_ntk.base import KernelModel, design_dim
-from testbed_ntk.kernels import Kernel, Layers
+from testbed_ntk.kernels import Kernel
+from testbed_ntk.network_kernels import Layers
 from testbed_ntk.profiles import Profile
 
 FEATURES = 200_000  # of the torus kernel, beyond which they fill the memory
 
 
 @frozen(kw_only=True)
-class ReluNetwork(KernelModel):
-    """Base of the two kernels of infinitely wide ReLU networks; not offered itself.
+class WideNetwork(KernelModel):
+    """Base of the kernels of infinitely wide fully connected networks; not offered itself.
 
-    Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}.
-    The two-layer network m^{−1/2} Σ a σ(⟨w, x⟩ + b) of standard Gaussian parameters has
-    first_variance = 1, output_variance = 1 and, with a bias b, bias_variance = 1 and
-    output_bias_variance = 0.
+    Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}, where E and Ė
+    are E σ(u)σ(v) and E σ'(u)σ'(v) over Gaussian pairs of covariance Σ^{ℓ−1}. The two-layer network
+    m^{−1/2} Σ a σ(⟨w, x⟩ + b) of standard Gaussian parameters has first_variance = 1,
+    output_variance = 1 and, with a bias b, bias_variance = 1 and output_bias_variance = 0.
     """
 
+    tangent: ClassVar[bool] = True  # Θ^L; Σ^L otherwise
     references = ("arXiv:1806.07572", "arXiv:1711.00165")
 
     depth: int = parameter(1, help="number L of hidden layers", ge=1)
@@ -58,31 +60,53 @@ class ReluNetwork(KernelModel):
             (self.bias_variance, *(self.bias_variance,) * inner, last),
         )
 
+    def kernel(self, dim: int) -> Kernel:
+        name: str = getattr(self, "activation", "relu")
+        return network_kernels.network(self.layers(dim), name, self.tangent)
+
+    def profile(self, dim: int) -> Profile:
+        name: str = getattr(self, "activation", "relu")
+        return profiles.network_profile(*self.layers(dim), self.tangent, name)
+
+
+def _activation() -> Any:
+    return parameter(
+        "relu",
+        help="activation σ of the hidden layers; tanh and sigmoid take a hundred times as long",
+        choices=("erf", "gelu", "linear", "quadratic", "relu", "sigmoid", "tanh"),
+    )
+
 
 @frozen(kw_only=True)
-class ReluTangent(ReluNetwork):
+class ReluTangent(WideNetwork):
     """Neural tangent kernel Θ^L of a fully connected ReLU network."""
 
     name = "ntk.relu"
 
-    def kernel(self, dim: int) -> Kernel:
-        return kernels.relu_network(self.layers(dim), tangent=True)
 
-    def profile(self, dim: int) -> Profile:
-        return profiles.network_profile(*self.layers(dim), tangent=True)
+@frozen(kw_only=True)
+class NetworkTangent(WideNetwork):
+    """Neural tangent kernel Θ^L of a fully connected network of any activation.
+
+    `networks.two-layer` tends to it with first_variance = 1 and output_variance = 1, `networks.mlp`
+    if weight_variance is its own besides; with biases there, bias_variance = 1 and
+    output_bias_variance = 0. Quadratic is σ(h) = h².
+    """
+
+    name = "ntk.network"
+    references = ("arXiv:1806.07572", "arXiv:1602.05897")
+
+    activation: str = _activation()
 
 
 @frozen(kw_only=True)
-class ReluProcess(ReluNetwork):
-    """Covariance Σ^L of the Gaussian process that a wide ReLU network starts as (NNGP kernel)."""
+class NetworkProcess(WideNetwork):
+    """Covariance Σ^L of the Gaussian process that a wide network starts as (NNGP kernel)."""
 
     name = "ntk.nngp"
+    tangent = False
 
-    def kernel(self, dim: int) -> Kernel:
-        return kernels.relu_network(self.layers(dim), tangent=False)
-
-    def profile(self, dim: int) -> Profile:
-        return profiles.network_profile(*self.layers(dim), tangent=False)
+    activation: str = _activation()
 
 
 @frozen(kw_only=True)
@@ -117,23 +141,35 @@ class Rbf(KernelModel):
 
 @frozen(kw_only=True)
 class Matern(KernelModel):
-    """Matérn kernel of smoothness ν: with u = √(2ν)‖x − x'‖/ℓ, e^{−u} times 1, 1 + u or
-    1 + u + u²/3 for ν = 0.5, 1.5, 2.5."""
+    """Matérn kernel of smoothness ν, 2^{1−ν}/Γ(ν) u^ν K_ν(u) with u = √(2ν)‖x − x'‖/ℓ: e^{−u} times
+    1, 1 + u or 1 + u + u²/3 for ν = 0.5, 1.5, 2.5. Half-integers are the fast ones."""
 
     name = "ntk.matern"
 
-    nu: float = parameter(1.5, help="smoothness ν: 0.5, 1.5 or 2.5")
+    nu: float = parameter(1.5, help="smoothness ν; ntk.rbf is its limit", gt=0, le=20)
     bandwidth: float = parameter(1.0, help="length ℓ", gt=0)
-
-    def __attrs_post_init__(self) -> None:
-        if self.nu not in (0.5, 1.5, 2.5):
-            raise ValueError(f"nu: found {self.nu:g}, expected 0.5, 1.5 or 2.5")
 
     def kernel(self, dim: int) -> Kernel:
         return kernels.matern(self.nu, self.bandwidth)
 
     def profile(self, dim: int) -> Profile:
         return profiles.matern_profile(self.nu, self.bandwidth)
+
+
+@frozen(kw_only=True)
+class RationalQuadratic(KernelModel):
+    """(1 + ‖x − x'‖²/(2αℓ²))^{−α}, a mixture of Gaussian kernels of many lengths."""
+
+    name = "ntk.rational-quadratic"
+
+    alpha: float = parameter(1.0, help="exponent α; ntk.rbf is the limit α → ∞", gt=0)
+    bandwidth: float = parameter(1.0, help="length ℓ", gt=0)
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.rational_quadratic(self.alpha, self.bandwidth)
+
+    def profile(self, dim: int) -> Profile:
+        return profiles.rational_quadratic_profile(self.alpha, self.bandwidth)
 
 
 @frozen(kw_only=True)

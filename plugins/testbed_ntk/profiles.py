@@ -10,7 +10,23 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import erf, expit, gammaln, kve, ndtr
+
+from testbed.errors import UnsuitableError
+
+Elementwise = Callable[[np.ndarray], np.ndarray]
+ACTIVATIONS: dict[str, Elementwise] = {
+    "erf": erf,
+    "gelu": lambda h: h * ndtr(h),
+    "linear": lambda h: h,
+    "quadratic": np.square,
+    "sigmoid": expit,
+    "tanh": np.tanh,
+}
+HERMITE = 1500  # coefficients of an activation
+REACH, NODES = 13.0, 4001  # of their quadrature: e^{−z²/4} vanishes, √HERMITE is resolved
+UNRESOLVED = 1e-4  # relative size of what the last one adds to Ė, beyond which it is unknown
+EPS = float(np.finfo(float).eps)
 
 
 class Profile(NamedTuple):
@@ -20,8 +36,12 @@ class Profile(NamedTuple):
     coefficients: np.ndarray | None = None  # (terms,)
 
 
-def network_profile(weight: Sequence[float], bias: Sequence[float], tangent: bool) -> Profile:
-    """Σ^L or Θ^L of a ReLU network on unit inputs; `weight` and `bias` from input to output."""
+def network_profile(
+    weight: Sequence[float], bias: Sequence[float], tangent: bool, activation: str = "relu"
+) -> Profile:
+    """Σ^L or Θ^L of a network on unit inputs; `weight` and `bias` from input to output."""
+    if activation != "relu":
+        return _smooth_profile(weight, bias, tangent, ACTIVATIONS[activation])
 
     def profile(t: np.ndarray) -> np.ndarray:
         q, sigma = weight[0] + bias[0], weight[0] * t + bias[0]
@@ -39,14 +59,74 @@ def network_profile(weight: Sequence[float], bias: Sequence[float], tangent: boo
     return Profile(profile)
 
 
+def _smooth_profile(
+    weight: Sequence[float], bias: Sequence[float], tangent: bool, sigma: Elementwise
+) -> Profile:
+    """The same by Hermite series: with c the correlation of layer ℓ − 1 and a_j = E σ(√q z)h_j(z),
+    E = Σ a_j² c^j and Ė = (1/q) Σ j a_j² c^{j−1} (arXiv:1602.05897)."""
+    q = weight[0] + bias[0]
+    layers = []
+    for own_weight, own_bias in zip(weight[1:], bias[1:], strict=True):
+        energy = np.square(hermite_coefficients(sigma, q))
+        layers.append((energy, np.arange(1, len(energy)) * energy[1:] / q, 1 / q))
+        q = own_weight * energy.sum() + own_bias
+
+    def profile(t: np.ndarray) -> np.ndarray:
+        covariance = weight[0] * t + bias[0]
+        theta = covariance
+        behind = zip(weight[1:], bias[1:], layers, strict=True)
+        for own_weight, own_bias, (energy, slope, scale) in behind:
+            c = covariance * scale
+            covariance = own_weight * np.polynomial.polynomial.polyval(c, energy) + own_bias
+            if tangent:
+                rise = np.polynomial.polynomial.polyval(c, slope)
+                theta = covariance + own_weight * rise * theta
+        return theta if tangent else covariance
+
+    return Profile(profile)
+
+
+def hermite_coefficients(sigma: Elementwise, q: float) -> np.ndarray:
+    """a_j = E σ(√q z) h_j(z), z ~ N(0, 1), h_j orthonormal, up to the last above rounding, (J,).
+
+    By the trapezoidal rule on h_j(z)e^{−z²/4} and σ(√q z)e^{−z²/4}, neither of which is large.
+    UnsuitableError where the coefficients have not decayed: for tanh from q = 50 or so.
+
+    >>> hermite_coefficients(np.square, 1.0).round(6)
+    array([1.      , 0.      , 1.414214])
+    """
+    z, step = np.linspace(-REACH, REACH, NODES, retstep=True)
+    half = np.exp(-(z**2) / 4)
+    target = step / np.sqrt(2 * np.pi) * half * sigma(np.sqrt(q) * z)
+    found = np.empty(HERMITE)
+    before, now = np.zeros_like(z), half
+    for j in range(HERMITE):
+        found[j] = target @ now
+        before, now = now, (z * now - np.sqrt(j) * before) / np.sqrt(j + 1)
+    size = np.abs(found).max()
+    if HERMITE**2 * np.abs(found[-2:]).max() ** 2 > UNRESOLVED * size**2:
+        raise UnsuitableError(
+            f"found a variance of {q:.3g} before the activation, whose population spectrum takes "
+            f"more than {HERMITE} Hermite coefficients; lower the weight or bias variances"
+        )
+    return found[: np.flatnonzero(np.abs(found) > 4 * EPS * size)[-1] + 1]
+
+
 def matern_profile(nu: float, bandwidth: float) -> Profile:
-    """Matérn of ν = 1/2 (Laplace: its own bandwidth), 3/2, 5/2 at ‖x − x'‖ = √(2 − 2t)."""
+    """Matérn, 2^{1−ν}/Γ(ν) u^ν K_ν(u) with u = √(2ν)‖x − x'‖/ℓ, at ‖x − x'‖ = √(2 − 2t)."""
 
     def profile(t: np.ndarray) -> np.ndarray:
         u = np.sqrt(2 * nu) * np.sqrt(2 - 2 * t) / bandwidth
-        return np.exp(-u) * {0.5: 1.0, 1.5: 1 + u, 2.5: 1 + u + u**2 / 3}[nu]
+        apart = np.where(u == 0, 1.0, u)
+        bessel = np.exp((1 - nu) * np.log(2) - gammaln(nu) - apart) * kve(nu, apart)
+        return np.where(u == 0, 1.0, apart**nu * bessel)
 
     return Profile(profile)
+
+
+def rational_quadratic_profile(alpha: float, bandwidth: float) -> Profile:
+    """(1 + (1 − t)/(αℓ²))^{−α}."""
+    return Profile(lambda t: (1 + (1 - t) / (alpha * bandwidth**2)) ** -alpha)
 
 
 def rbf_profile(bandwidth: float, terms: int = 512) -> Profile:

@@ -94,13 +94,18 @@ def decay_exponent(cell: Cell) -> float | str:
 
     On S^{d−1} a kernel that behaves like (1 − t)^ν near t = 1 has μ_k ≍ k^{−(d−1+2ν)}, each with
     ≍ k^{d−2} modes, hence β = (d − 1 + 2ν)/(d − 1): ν = ½ for the NTK of any depth and the Laplace
-    kernel, 3/2 for the NNGP kernel, its own for Matérn. On the torus β = 2r/d.
+    kernel, 3/2 for the NNGP kernel of ReLU, its own for Matérn. On the torus β = 2r/d.
     """
     model: Any = cell.model
     dim = int(getattr(cell.design, "dim", 0))
     if model.name == "ntk.torus":
         return 2 * model.smoothness / dim if cell.design.name == "torus" else _wrong_design(cell)
-    orders = {"ntk.relu": 0.5, "ntk.laplace": 0.5, "ntk.nngp": 1.5}
+    activation = getattr(model, "activation", "relu")
+    if activation != "relu":
+        return (
+            f"it is about kernels whose eigenvalues decay like a power, not {activation} networks"
+        )
+    orders = {"ntk.relu": 0.5, "ntk.network": 0.5, "ntk.laplace": 0.5, "ntk.nngp": 1.5}
     order = getattr(model, "nu", None) if model.name == "ntk.matern" else orders.get(model.name)
     if order is None:
         return f"it is about kernels whose eigenvalues decay like a power, not {model.name}"

@@ -10,7 +10,7 @@ import torch
 
 from testbed_ntk import composition
 from testbed_ntk.gram import gram_matrix
-from testbed_ntk.kernels import Layers, relu_network
+from testbed_ntk.network_kernels import Layers, relu_network
 from testbed_ntk.profiles import network_profile
 
 ANGLES = np.concatenate([np.geomspace(0.05, 3.0, 60), [math.pi]])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate
-from sklearn.gaussian_process.kernels import Matern
+from sklearn.gaussian_process.kernels import Matern, RationalQuadratic
 from sklearn.metrics.pairwise import laplacian_kernel, polynomial_kernel, rbf_kernel
 
 from testbed_ntk import kernels
 from testbed_ntk.gram import TILE, cross_matrix, diagonal, gram_matrix
-from testbed_ntk.kernels import Layers, relu_network
+from testbed_ntk.network_kernels import Layers, kappa0, kappa1, relu_network
 
 COSINES = [-1.0, -0.5, 0.0, 0.3, 0.5, 0.9, 1.0]
 
@@ -51,13 +51,13 @@ def test_wide_two_layer_networks_have_their_exact_limit():
     x = points(6, 4)
     norms = x.norm(dim=1)
     u = (x @ x.T / norms[:, None] / norms).clamp(-1, 1)
-    plain = 0.5 * norms[:, None] * norms * (kernels.kappa1(u) + u * kernels.kappa0(u))
+    plain = 0.5 * norms[:, None] * norms * (kappa1(u) + u * kappa0(u))
     found = gram_matrix(relu_network(Layers((1.0, 1.0), (0.0, 0.0)), True), x)
     np.testing.assert_allclose(found, plain, rtol=1e-7)  # arccos near the diagonal
     s = x @ x.T + 1
     q = s.diagonal().sqrt()
     c = (s / q[:, None] / q).clamp(-1, 1)
-    biased = 0.5 * q[:, None] * q * kernels.kappa1(c) + 0.5 * kernels.kappa0(c) * s
+    biased = 0.5 * q[:, None] * q * kappa1(c) + 0.5 * kappa0(c) * s
     found = gram_matrix(relu_network(Layers((1.0, 1.0), (1.0, 0.0)), True), x)
     np.testing.assert_allclose(found, biased, rtol=1e-7)
 
@@ -75,8 +75,8 @@ def test_arc_cosine_kernels_are_gaussian_expectations():
             return area * {0: 1.0, 1: 2.0}[power] / (2 * math.pi)  # ∫ r^{2p+1} e^{−r²/2} dr
 
         cosine = torch.tensor(u, dtype=torch.float64)
-        assert wedge(0) == pytest.approx(0.5 * float(kernels.kappa0(cosine)), abs=1e-10)
-        assert wedge(1) == pytest.approx(0.5 * float(kernels.kappa1(cosine)), abs=1e-10)
+        assert wedge(0) == pytest.approx(0.5 * float(kappa0(cosine)), abs=1e-10)
+        assert wedge(1) == pytest.approx(0.5 * float(kappa1(cosine)), abs=1e-10)
 
 
 def random_network_kernels(x: torch.Tensor, layers: Layers, width: int, rng) -> torch.Tensor:
@@ -125,12 +125,19 @@ def test_classical_kernels_agree_with_scikit_learn():
         (kernels.matern(0.5, 1.3), Matern(1.3, nu=0.5)(x.numpy(), z.numpy())),
         (kernels.matern(1.5, 1.3), Matern(1.3, nu=1.5)(x.numpy(), z.numpy())),
         (kernels.matern(2.5, 1.3), Matern(1.3, nu=2.5)(x.numpy(), z.numpy())),
+        (kernels.matern(0.8, 1.3), Matern(1.3, nu=0.8)(x.numpy(), z.numpy())),
+        (kernels.matern(3.5, 1.3), Matern(1.3, nu=3.5)(x.numpy(), z.numpy())),
+        (kernels.rational_quadratic(0.7, 1.3), RationalQuadratic(1.3, 0.7)(x.numpy(), z.numpy())),
         (kernels.laplace(1.3), Matern(1.3, nu=0.5)(x.numpy(), z.numpy())),
         (kernels.polynomial(3, 0.7, 1.1), polynomial_kernel(x, z, 3, 0.7, 1.1)),
         (kernels.power_series([1.1**2, 2 * 1.1, 1.0]), polynomial_kernel(x, z, 2, 1.0, 1.1)),
     ]
     for kernel, expected in pairs:
         np.testing.assert_allclose(cross_matrix(kernel, x, z), expected, rtol=1e-12)
+    for nu in (0.8, 2.0, 12.5, 19.7):  # 1 at distance 0, and nowhere more than that
+        near = torch.tensor([[0.0], [1e-12], [1e-5], [1.0], [900.0]], dtype=torch.float64)
+        decay = cross_matrix(kernels.matern(nu, 1.0), near[:1], near)[0]
+        assert decay[0] == 1 and bool((decay.diff() <= 1e-14).all()) and decay[-1] < 1e-6
     line, other = x[:, :1], z[:, :1]  # ‖·‖₁ and ‖·‖₂ agree in one dimension
     found = cross_matrix(kernels.laplace(2.0), line, other)
     np.testing.assert_allclose(found, laplacian_kernel(line, other, gamma=0.5), rtol=1e-12)

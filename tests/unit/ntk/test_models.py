@@ -29,10 +29,14 @@ from testbed_ntk.operator import eigenpairs
 EVERY = (
     models.ReluTangent(depth=2, bias_variance=0.1),
     models.ReluTangent(route="krylov", first_variance=1.0, output_bias_variance=0.2),
-    models.ReluProcess(depth=3),
+    models.NetworkProcess(depth=3),
     models.Laplace(bandwidth=2.0),
     models.Rbf(),
+    models.NetworkTangent(activation="erf", depth=2, bias_variance=0.1),
+    models.NetworkProcess(activation="tanh"),
     models.Matern(nu=2.5),
+    models.Matern(nu=0.8),
+    models.RationalQuadratic(alpha=0.7),
     models.Polynomial(degree=3),
     models.DotProduct(coefficients=(1.0, 0.5, 0.25)),
     models.Torus(frequencies=4),
@@ -195,7 +199,7 @@ def test_one_factorisation_serves_a_group_of_cells(monkeypatch):
 
 
 def test_what_was_asked_first_changes_no_number():
-    first, second = (fitted(models.ReluProcess())[0].prepared["gram"] for _ in range(2))
+    first, second = (fitted(models.NetworkProcess())[0].prepared["gram"] for _ in range(2))
     dual = torch.linspace(-1, 1, 60, dtype=torch.float64)
     before = first.values(dual)
     value, vectors = second.pairs()
@@ -215,7 +219,7 @@ def test_products_read_one_triangle_and_are_those_of_the_whole_matrix(dtype, sha
 
 
 def test_the_spectrum_is_that_of_the_empirical_law():
-    model = models.ReluProcess()
+    model = models.NetworkProcess()
     fit, problem = fitted(model)
     data = problem.train
     dual = model.flow(fit, fit.start, 0.0, [5.0])[0]
@@ -347,8 +351,10 @@ def test_nan_in_the_data_is_named():
 
 
 def test_parameters_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"found 2, expected 0\.5, 1\.5 or 2\.5"):
-        models.Matern(nu=2.0)
+    with pytest.raises(ValueError, match="expected a number above 0 and at most 20"):
+        models.Matern(nu=21.0)
+    with pytest.raises(ValueError, match="'softplus'"):
+        models.NetworkTangent(activation="softplus")
     with pytest.raises(ValueError, match="expected a non-zero one"):
         models.DotProduct(coefficients=(0.0, 0.0))
     with pytest.raises(UnsuitableError, match="lower frequencies"):

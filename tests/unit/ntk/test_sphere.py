@@ -11,7 +11,7 @@ import torch
 
 from testbed_ntk import kernels, profiles
 from testbed_ntk.gram import cross_matrix
-from testbed_ntk.kernels import Layers
+from testbed_ntk.network_kernels import Layers, relu_network
 from testbed_ntk.sphere import multiplicities, sphere_spectrum
 
 TWO_LAYER = profiles.network_profile((1.0, 2.0), (0.0, 0.0), True)
@@ -123,7 +123,7 @@ def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
     ("kernel", "profile"),
     [
         (
-            kernels.relu_network(Layers((0.7, 1.5, 2.0), (0.2, 0.0, 0.3)), tangent),
+            relu_network(Layers((0.7, 1.5, 2.0), (0.2, 0.0, 0.3)), tangent),
             profiles.network_profile((0.7, 1.5, 2.0), (0.2, 0.0, 0.3), tangent),
         )
         for tangent in (True, False)
@@ -132,6 +132,9 @@ def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
         (kernels.laplace(0.7), profiles.matern_profile(0.5, 0.7)),
         (kernels.matern(1.5, 0.7), profiles.matern_profile(1.5, 0.7)),
         (kernels.matern(2.5, 0.7), profiles.matern_profile(2.5, 0.7)),
+        (kernels.matern(0.8, 0.7), profiles.matern_profile(0.8, 0.7)),
+        (kernels.matern(5.5, 0.7), profiles.matern_profile(5.5, 0.7)),
+        (kernels.rational_quadratic(0.7, 1.2), profiles.rational_quadratic_profile(0.7, 1.2)),
         (kernels.rbf(0.7), profiles.rbf_profile(0.7)),
         (kernels.polynomial(3, 0.5, 2.0), profiles.polynomial_profile(3, 0.5, 2.0)),
         (kernels.power_series([1.0, 0.0, 2.0]), profiles.series_profile([1.0, 0.0, 2.0])),

@@ -229,12 +229,14 @@ def test_ridge_saturates_at_smoothness_two():
     "model",
     [
         models.ReluTangent(depth=2, bias_variance=0.1),
-        models.ReluProcess(bias_variance=0.1),
+        models.NetworkProcess(bias_variance=0.1),
         models.Laplace(),
+        models.NetworkTangent(bias_variance=0.1),
+        models.Matern(nu=0.8),
         models.Matern(nu=1.5),
         models.Matern(nu=2.5),
     ],
-    ids=["relu", "nngp", "laplace", "matern-3/2", "matern-5/2"],
+    ids=["relu", "nngp", "laplace", "network", "matern-0.8", "matern-3/2", "matern-5/2"],
 )
 def test_decay_exponents_are_those_of_the_computed_spectrum(model):
     own = cell(Sphere(dim=3, n=100, noise=0.5), model=model)
@@ -265,6 +267,7 @@ def test_rates_read_the_cell():
         (cell(), r"targets in [H]^s"),
         (cell(Sphere(dim=3, n=9), source()), "noise above 0"),
         (cell(target=source(), model=models.Rbf()), "decay like a power"),
+        (cell(target=source(), model=models.NetworkTangent(activation="erf")), "not erf networks"),
         (cell(Torus(dim=2, n=9, noise=1.0), source()), "ntk.relu on torus are not known"),
     ],
 )
@@ -346,4 +349,4 @@ def test_every_theory_is_registered():
     import testbed_ntk
 
     assert all(issubclass(found, Theory) for found in testbed_ntk.testbed_theories())
-    assert len(testbed_ntk.testbed_models()) == 8
+    assert len(testbed_ntk.testbed_models()) == 10
