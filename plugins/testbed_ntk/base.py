@@ -20,13 +20,7 @@ from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
 from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
-from testbed_ntk.operator import (
-    WeightedGram,
-    columnwise,
-    eigenpairs,
-    nonnegative,
-    symmetric_product,
-)
+from testbed_ntk.operator import WeightedGram, columnwise, symmetric_product
 from testbed_ntk.profiles import Profile
 from testbed_ntk.sphere import sphere_spectrum
 
@@ -124,7 +118,7 @@ class KernelModel(Model):
         if self.by_krylov(len(y)) and name not in NOT_KRYLOV and finite:
             found = krylov_path(functools.partial(symmetric_product, gram.matrix()), y, phi)
         if not finite:
-            expect_regular(gram.pairs()[0], times)
+            expect_regular(gram.decomposition().value, times)
         values = _filtered(gram, phi, y) if found is None else found.values
         return columnwise(gram.root, y) * values
 
@@ -148,13 +142,12 @@ class KernelModel(Model):
         """
         data = problem.train if points == "train" else problem.test
         if points == "train":
-            root, (value, vectors) = prepared["root"], prepared["gram"].pairs()
-            fitted = prepared["gram"].values(params)
+            gram = prepared["gram"]
+            fitted = gram.values(params)
         else:
-            root = data.weight.sqrt()
-            value, vectors = eigenpairs(gram_matrix(prepared["gram"].kernel, data.x, root))
-            value = nonnegative(value, self.name)
+            gram = WeightedGram(self.name, prepared["gram"].kernel, data.x, data.weight.sqrt())
             fitted = self.predict(prepared, params, self.probe(prepared, data.x))
+        root, (value, vectors) = gram.root, gram.pairs()
 
         def seen(values: Tensor) -> Tensor:
             return (vectors.mT @ (columnwise(root, values) * values)).flip(0)
@@ -205,10 +198,8 @@ def design_dim(design: Design) -> int:
 
 def _filtered(gram: WeightedGram, phi: Any, y: Tensor) -> Tensor:
     """U φ_t(s) Uᵀ y at every time, (T, n) or (T, n, outputs)."""
-    value, vectors = gram.pairs()
-    weights = phi(value)  # (T, n)
-    coordinates = vectors.mT @ y
-    if y.ndim == 1:
-        return (weights * coordinates) @ vectors.mT
-    scaled = weights[:, :, None] * coordinates  # (T, n, outputs)
-    return vectors @ scaled
+    found = gram.decomposition()
+    coordinates = found.coordinates(y).reshape(len(y), -1)  # (n, outputs)
+    weighted = phi(found.value)[:, :, None] * coordinates  # (T, n, outputs)
+    values = found.combine(weighted.transpose(0, 1).flatten(1))  # (n, T·outputs)
+    return values.mT.reshape(len(weighted), -1, len(y)).mT.reshape(-1, *y.shape)

@@ -1,7 +1,7 @@
-"""The weighted Gram matrix of the training points, as a matrix or as its eigenpairs.
+"""The weighted Gram matrix of the training points, as a matrix or as its eigendecomposition.
 
 A = W^{1/2} K W^{1/2}, W the diagonal of the loss weights (1/n for regression: A = K/n). What is
-asked for is made then, and kept: the matrix for products and Krylov spaces, the eigenpairs for
+asked for is made then, and kept: the matrix for products and Krylov spaces, the decomposition for
 filters and spectra. Which of the two was made first never changes a number.
 """
 
@@ -12,6 +12,7 @@ from scipy import linalg
 from torch import Tensor
 
 from testbed.errors import UnsuitableError
+from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed_ntk.gram import gram_matrix
 from testbed_ntk.kernels import Kernel
 
@@ -22,7 +23,7 @@ class WeightedGram:
     def __init__(self, name: str, kernel: Kernel, x: Tensor, root: Tensor):
         self.name, self.kernel, self.x, self.root = name, kernel, x, root
         self._matrix: Tensor | None = None
-        self._pairs: tuple[Tensor, Tensor] | None = None
+        self._decomposition: Eigendecomposition | None = None
 
     def matrix(self) -> Tensor:
         """A, (n, n)."""
@@ -30,14 +31,23 @@ class WeightedGram:
             self._matrix = gram_matrix(self.kernel, self.x, self.root)
         return self._matrix
 
+    def decomposition(self) -> Eigendecomposition:
+        """A = U diag(s) Uᵀ, s ≥ 0."""
+        if self._decomposition is None:
+            found = Eigendecomposition(self._given_away)
+            found.value = nonnegative(found.value, self.name)
+            self._decomposition = found
+        return self._decomposition
+
+    def _given_away(self) -> Tensor:
+        """A for others to overwrite; whoever asks for it later has it made again."""
+        matrix, self._matrix = self.matrix(), None
+        return matrix
+
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues s ≥ 0, ascending, (n,), and orthonormal eigenvectors as columns, (n, n)."""
-        if self._pairs is None:
-            # the matrix is given away, to be overwritten: two matrices are held at most
-            matrix, self._matrix = self.matrix(), None
-            value, vectors = eigenpairs(matrix)
-            self._pairs = nonnegative(value, self.name), vectors
-        return self._pairs
+        found = self.decomposition()
+        return found.value, found.vectors()
 
     def product(self, dual: Tensor) -> Tensor:
         """W^{1/2} K dual, for dual coefficients (n,) or (n, outputs)."""
@@ -67,25 +77,6 @@ def symmetric_product(matrix: Tensor, v: Tensor) -> Tensor:
         return matrix @ v
     (symv,) = linalg.get_blas_funcs(("symv",), (matrix.numpy(),))
     return torch.from_numpy(symv(1.0, matrix.numpy().T, v.flatten().numpy())).reshape(v.shape)
-
-
-def eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix, which is overwritten.
-
-    On the CPU by LAPACK's relatively robust representations (dsyevr): one matrix beside the one
-    given, where divide and conquer takes three. On other devices by their own solver.
-    """
-    if matrix.device.type != "cpu":
-        value, vectors = torch.linalg.eigh(matrix)
-        return value, vectors
-    try:
-        found = linalg.eigh(matrix.numpy().T, overwrite_a=True, check_finite=False, driver="evr")
-    except linalg.LinAlgError as error:
-        raise UnsuitableError(
-            f"found a Gram matrix whose eigenvalues do not converge ({error}), expected finite "
-            "numbers of moderate size; scale the inputs"
-        ) from None
-    return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 
 
 def nonnegative(value: Tensor, name: str) -> Tensor:

@@ -16,6 +16,7 @@ from testbed.components import Design, Target
 from testbed.errors import UnsuitableError
 from testbed.execute import PreparationCache, execute_cell
 from testbed.grids import Grid
+from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.testing import check_component
 from testbed.values import Data, Fit, Problem, Sample
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -24,7 +25,6 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_ntk import models, operator
 from testbed_ntk.gram import gram_matrix
-from testbed_ntk.operator import eigenpairs
 
 EVERY = (
     models.ReluTangent(depth=2, bias_variance=0.1),
@@ -181,11 +181,12 @@ def test_closed_and_stepped_descent_agree():
 def test_one_factorisation_serves_a_group_of_cells(monkeypatch):
     made = []
 
-    def counted(matrix):
-        made.append(len(matrix))
-        return eigenpairs(matrix)
+    def counted(give):
+        found = Eigendecomposition(give)
+        made.append(len(found.value))
+        return found
 
-    monkeypatch.setattr(operator, "eigenpairs", counted)
+    monkeypatch.setattr(operator, "Eigendecomposition", counted)
     cache, model = PreparationCache(), models.Laplace()
     risks = []
     for optimizer in (GradientFlow(), GradientDescent(learning_rate=0.1), GradientFlow()):

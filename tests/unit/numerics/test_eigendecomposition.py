@@ -1,0 +1,85 @@
+"""Eigendecompositions against NumPy's, their factors against their product, and what is refused."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from testbed.errors import UnsuitableError
+from testbed.numerics import eigendecomposition
+from testbed.numerics.eigendecomposition import BLOCK, Eigendecomposition
+
+EVERY = pytest.mark.parametrize("count", [1, 2, 3, 4, 50, BLOCK + 1, BLOCK + 2, 2 * BLOCK + 9])
+
+
+def symmetric(count: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    rows = np.random.default_rng(count).standard_normal((count, count))
+    return torch.from_numpy(rows + rows.T).to(dtype)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_is_the_matrix_taken_apart(count, dtype):
+    matrix = symmetric(count, dtype)
+    found, unit = Eigendecomposition(matrix.clone), torch.eye(count, dtype=dtype)
+    own, exact = found.vectors(), np.linalg.eigvalsh(matrix.double().numpy())
+    rounding = 20 * torch.finfo(dtype).eps * count**0.5
+    assert found.value.dtype == own.dtype == dtype
+    np.testing.assert_allclose(found.value, exact, atol=rounding * np.abs(exact).max())
+    torch.testing.assert_close(own.mT @ own, unit, rtol=0, atol=rounding)
+    rebuilt = (own * found.value) @ own.mT
+    torch.testing.assert_close(rebuilt, matrix, rtol=0, atol=rounding * float(matrix.abs().max()))
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_products_are_those_with_the_vectors_that_it_forms(count, shape):
+    found = Eigendecomposition(symmetric(count).clone)
+    y = torch.linspace(-1, 2, count * (shape or (1,))[0], dtype=torch.float64)
+    y = y.reshape(count, *shape)
+    before = found.coordinates(y), found.combine(y)
+    own = found.vectors()
+    torch.testing.assert_close(before[0], own.mT @ y, rtol=0, atol=1e-12)
+    torch.testing.assert_close(before[1], own @ y, rtol=0, atol=1e-12)
+    # the vectors being there changes no bit of a product
+    assert torch.equal(found.coordinates(y), before[0]) and torch.equal(found.combine(y), before[1])
+    assert found.vectors() is own
+
+
+@pytest.mark.parametrize("rank", [0, 1, 5])
+def test_multiple_eigenvalues_keep_orthonormal_vectors(rank):
+    factor = torch.from_numpy(np.random.default_rng(1).standard_normal((90, rank)))
+    matrix = factor @ factor.mT
+    found = Eigendecomposition((0.5 * (matrix + matrix.mT)).clone)
+    own = found.vectors()
+    torch.testing.assert_close(own.mT @ own, torch.eye(90).double(), rtol=0, atol=1e-13)
+    assert int((found.value.abs() > 1e-10).sum()) == rank
+
+
+def test_the_matrix_is_let_go_before_the_second_half(monkeypatch):
+    held = []
+
+    def give() -> torch.Tensor:
+        matrix = symmetric(40)
+        held.append(weakref.ref(matrix))
+        return matrix
+
+    solve = eigendecomposition.linalg.eigh_tridiagonal
+
+    def watched(*arrays):
+        assert held[0]() is None
+        return solve(*arrays)
+
+    monkeypatch.setattr(eigendecomposition.linalg, "eigh_tridiagonal", watched)
+    assert len(Eigendecomposition(give).value) == 40
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(number):
+    matrix = symmetric(10)
+    matrix[4, 2] = matrix[2, 4] = number
+    with pytest.raises(UnsuitableError, match="expected finite numbers of moderate size"):
+        Eigendecomposition(lambda: matrix)
