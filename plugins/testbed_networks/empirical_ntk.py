@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from testbed.numerics.products import lower_row_products
 from testbed.trees import tensors, tree_map
 from testbed_networks.two_layer import Params, TwoLayer, preactivation, several
 
@@ -68,19 +69,37 @@ def _kernel(
     slopes: bool,
 ) -> Tensor:
     left = _Factors(network, params, x, slopes)
-    right = left if other is None else _Factors(network, params, other, slopes)
-    rows, columns = x.shape[-2], right.x.shape[-2]
-    kernel = x.new_empty(*left.value.shape[:-1], columns)
-    for top in range(0, rows, TILE):
+    if other is None:
+        return _symmetric(left, readout)
+    right = _Factors(network, params, other, slopes)
+    kernel = x.new_empty(*left.value.shape[:-1], right.x.shape[-2])
+    for top in range(0, x.shape[-2], TILE):
         i = slice(top, top + TILE)
-        for start in range(0 if other is not None else top, columns, TILE):
+        for start in range(0, right.x.shape[-2], TILE):
             j = slice(start, start + TILE)
-            tile = _tile(left, right, i, j, readout)
-            if other is None and start == top:
-                tile = 0.5 * (tile + tile.mT)  # products are symmetric to rounding only
+            kernel[..., i, j] = _tile(left, right, i, j, readout)
+    return kernel
+
+
+def _symmetric(points: _Factors, readout: bool) -> Tensor:
+    """The kernel of all points with themselves: products of one triangle, mirrored in tiles."""
+    width, inputs = points.value.shape[-1], points.x
+    moving = None if points.slope is None else lower_row_products(points.slope)
+    kernel = lower_row_products(points.value) if readout or moving is None else moving
+    for top in range(0, inputs.shape[-2], TILE):
+        i = slice(top, top + TILE)
+        for start in range(0, top + 1, TILE):
+            j = slice(start, start + TILE)
+            tile = kernel[..., i, j]
+            if moving is not None:
+                first = inputs[..., i, :] @ inputs[..., j, :].mT
+                first = first.add_(float(points.bias)).mul_(moving[..., i, j])
+                tile = first.add_(tile) if readout else first
+            tile = tile / width
+            if start == top:
+                tile = tile.tril() + tile.tril(-1).mT
             kernel[..., i, j] = tile
-            if other is None and start > top:
-                kernel[..., j, i] = tile.mT
+            kernel[..., j, i] = tile.mT
     return kernel
 
 

@@ -16,11 +16,12 @@ from testbed.components import Design, Eigensystem, Model, PopulationSpectrum
 from testbed.errors import UnsuitableError
 from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.numerics.krylov import krylov_path
+from testbed.numerics.products import symmetric_product
 from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
 from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
-from testbed_ntk.operator import WeightedGram, columnwise, symmetric_product
+from testbed_ntk.operator import WeightedGram, columnwise
 from testbed_ntk.profiles import Profile
 from testbed_ntk.sphere import sphere_spectrum
 

@@ -8,7 +8,6 @@ filters and spectra. Which of the two was made first never changes a number.
 from __future__ import annotations
 
 import torch
-from scipy import linalg
 from torch import Tensor
 
 from testbed.errors import UnsuitableError
@@ -61,22 +60,6 @@ class WeightedGram:
 def columnwise(root: Tensor, values: Tensor) -> Tensor:
     """(n,) made to multiply (n,) or (n, outputs)."""
     return root if values.ndim == 1 else root[:, None]
-
-
-def symmetric_product(matrix: Tensor, v: Tensor) -> Tensor:
-    """A v for symmetric A (n, n) and v (n,) or (n, outputs).
-
-    A product with one vector takes as long as reading the matrix. On the CPU it is BLAS's symmetric
-    one (symv), which reads one triangle: half the time of what torch has. It needs numbers in
-    memory, so not those that torch.func maps over replicates.
-
-    >>> symmetric_product(torch.tensor([[2.0, 1.0], [1.0, 3.0]]), torch.tensor([1.0, 0.0]))
-    tensor([2., 1.])
-    """
-    if matrix.device.type != "cpu" or v.numel() != len(v):
-        return matrix @ v
-    (symv,) = linalg.get_blas_funcs(("symv",), (matrix.numpy(),))
-    return torch.from_numpy(symv(1.0, matrix.numpy().T, v.flatten().numpy())).reshape(v.shape)
 
 
 def nonnegative(value: Tensor, name: str) -> Tensor:

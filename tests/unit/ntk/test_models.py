@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -206,17 +204,6 @@ def test_what_was_asked_first_changes_no_number():
     value, vectors = second.pairs()
     assert torch.equal(second.values(dual), before)
     assert torch.equal(first.pairs()[0], value) and torch.equal(first.pairs()[1], vectors)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3)])
-def test_products_read_one_triangle_and_are_those_of_the_whole_matrix(dtype, shape):
-    x = torch.linspace(-1, 1, 180, dtype=dtype).reshape(60, 3)
-    matrix = gram_matrix(models.Laplace().kernel(3), x)
-    v = torch.linspace(1, 2, math.prod(shape), dtype=dtype).reshape(shape)
-    found = operator.symmetric_product(matrix, v)
-    assert found.shape == shape and found.dtype == dtype
-    torch.testing.assert_close(found, matrix @ v)
 
 
 def test_the_spectrum_is_that_of_the_empirical_law():
