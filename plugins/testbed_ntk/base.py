@@ -14,6 +14,7 @@ from torch import Tensor
 
 from testbed.components import Design, Eigensystem, Model, PopulationSpectrum
 from testbed.errors import UnsuitableError
+from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.numerics.krylov import krylov_path
 from testbed.numerics.products import symmetric_product
@@ -120,7 +121,10 @@ class KernelModel(Model):
             found = krylov_path(functools.partial(symmetric_product, gram.matrix()), y, phi)
         if not finite:
             expect_regular(gram.decomposition().value, times)
-        values = _filtered(gram, phi, y) if found is None else found.values
+        if found is not None:
+            return columnwise(gram.root, y) * found.values
+        ridges = times if name == "ridge" and finite else None
+        values = _by_decomposition(gram.decomposition(), phi, y, ridges)
         return columnwise(gram.root, y) * values
 
     def by_krylov(self, count: int) -> bool:
@@ -197,10 +201,14 @@ def design_dim(design: Design) -> int:
     return int(getattr(design, "dim", 0))
 
 
-def _filtered(gram: WeightedGram, phi: Any, y: Tensor) -> Tensor:
-    """U φ_t(s) Uᵀ y at every time, (T, n) or (T, n, outputs)."""
-    found = gram.decomposition()
-    coordinates = found.coordinates(y).reshape(len(y), -1)  # (n, outputs)
-    weighted = phi(found.value)[:, :, None] * coordinates  # (T, n, outputs)
-    values = found.combine(weighted.transpose(0, 1).flatten(1))  # (n, T·outputs)
-    return values.mT.reshape(len(weighted), -1, len(y)).mT.reshape(-1, *y.shape)
+def _by_decomposition(
+    found: Eigendecomposition, phi: Any, y: Tensor, ridges: Sequence[float] | None
+) -> Tensor:
+    """U φ_t(s) Uᵀ y at every time, (T, n) or (T, n, outputs); `ridges` are the times of ridge
+    regression, which needs no U."""
+    columns = y.reshape(len(y), -1)  # (n, outputs)
+    values = None if ridges is None else found.ridge(columns, ridges)  # (n, T, outputs)
+    if values is None:
+        weighted = phi(found.value).mT[:, :, None] * found.coordinates(columns)[:, None]
+        values = found.combine(weighted.flatten(1)).reshape(weighted.shape)
+    return values.transpose(0, 1).reshape(-1, *y.shape)

@@ -1,17 +1,19 @@
 """Eigendecompositions whose eigenvectors are formed only where somebody looks at them.
 
-A = U diag(s) Uᵀ with U = QS: Q takes A to a tridiagonal matrix by Householder's reflections, S
-holds the eigenvectors of that. Filters need products of U and Uᵀ with a few vectors, and Q serves
-these as the reflections that it is made of: multiplying Q by S would be a third of the whole time.
-Golub and Van Loan, Matrix Computations (2013), 8.3 and 8.4; reflections in blocks as in Schreiber
-and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
+A = QTQᵀ with T tridiagonal, by Householder's reflections, and T = S diag(s) Sᵀ, so that U = QS.
+Filters need products of U and Uᵀ with a few vectors, and Q serves these as the reflections that it
+is made of: multiplying Q by S would be a third of the whole time. Ridge regression needs no S
+either, since T + λ is solved in O(n) at every λ: that is another third.
+Golub and Van Loan, Matrix Computations (2013), 4.3, 8.3 and 8.4; reflections in blocks as in
+Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from scipy import linalg
 from torch import Tensor
@@ -29,16 +31,24 @@ class _Block(NamedTuple):
     triangle: Tensor  # T (b, b), upper triangular
 
 
+class _Tridiagonal(NamedTuple):
+    """QᵀAQ, and Q."""
+
+    diagonal: np.ndarray  # (n,)
+    beside: np.ndarray  # (n − 1,)
+    blocks: list[_Block]
+
+
 class Eigendecomposition:
     """A = U diag(s) Uᵀ of a symmetric matrix.
 
     On the CPU as described above, by LAPACK's reduction to tridiagonal form and its divide and
     conquer method, at a peak of two and a half matrices, the one given included; elsewhere by the
-    device's own solver.
+    device's own solver. What is asked for first changes no number that is asked for later.
 
     Args:
         give: returns A (n, n), symmetric to the last bit, and keeps no hold of it: A is overwritten
-            and its memory freed while the second half of the work goes on.
+            and its memory freed before eigenvectors are made.
 
     Raises:
         UnsuitableError: of numbers that are not finite, or so large that they overflow.
@@ -51,56 +61,85 @@ class Eigendecomposition:
     value: Tensor  # (n,) s, ascending
 
     def __init__(self, give: Callable[[], Tensor]):
+        self._form: _Tridiagonal | None = None
+        self._inner: Tensor | None = None  # S, or U where there is no Q
         self._vectors: Tensor | None = None
-        try:
-            self.value, self._inner, self._blocks = _decomposed(give)
-        except (linalg.LinAlgError, ValueError) as error:
-            raise UnsuitableError(
-                f"found a symmetric matrix whose eigenvalues do not converge ({error}), expected "
-                "finite numbers of moderate size; scale the inputs"
-            ) from None
+        matrix = give()
+        if matrix.device.type != "cpu" or len(matrix) < 3:
+            self.value, self._inner = torch.linalg.eigh(matrix)
+            return
+        self._form = _tridiagonal(matrix)
+        del matrix  # its memory is for the eigenvectors
+        self.value = torch.from_numpy(_solved(self._form, eigvals_only=True))
 
     def coordinates(self, y: Tensor) -> Tensor:
         """Uᵀ y for y (n,) or (n, k)."""
-        found = y.reshape(len(y), -1).clone()
-        for block in self._blocks:
-            part = found[block.first :]
-            part -= block.rows.mT @ (block.triangle.mT @ (block.rows @ part))
-        return (self._inner.mT @ found).reshape(y.shape)
+        return (self._inner_vectors().mT @ self._turned(y.reshape(len(y), -1))).reshape(y.shape)
 
     def combine(self, c: Tensor) -> Tensor:
         """U c for coordinates c (n,) or (n, k)."""
-        return self._outer(self._inner @ c.reshape(len(c), -1)).reshape(c.shape)
+        return self._turned_back(self._inner_vectors() @ c.reshape(len(c), -1)).reshape(c.shape)
+
+    def ridge(self, y: Tensor, times: Sequence[float]) -> Tensor | None:
+        """(A + 1/t)^{−1} y at every time t ≥ 0 for A ≥ 0 and y (n, k), (n, T, k), without
+        eigenvectors; None where there is no tridiagonal form, and for ridges that are rounding,
+        below n·eps·s_max, where the eigenvalues have to say what is 0.
+        """
+        rounding = len(y) * torch.finfo(y.dtype).eps * float(self.value[-1])
+        if self._form is None or max(times) * rounding >= 1:
+            return None
+        diagonal, beside, _ = self._form
+        (solve,) = linalg.get_lapack_funcs(("ptsv",), (diagonal,))
+        turned = self._turned(y).numpy()
+        each = [solve(1 + t * diagonal, t * beside, t * turned)[2] for t in times]
+        return self._turned_back(torch.from_numpy(np.stack(each, 1)).flatten(1)).reshape(
+            len(y), len(times), -1
+        )
 
     def vectors(self) -> Tensor:
         """U, (n, n), eigenvectors as columns; formed once and kept."""
-        if not self._blocks:
-            return self._inner
+        if self._form is None:
+            return self._inner_vectors()
         if self._vectors is None:
-            self._vectors = self._outer(self._inner.clone())
+            self._vectors = self._turned_back(self._inner_vectors().clone())
         return self._vectors
 
-    def _outer(self, inner: Tensor) -> Tensor:
-        """Q times a matrix (n, k), which is overwritten."""
-        for block in reversed(self._blocks):
-            part = inner[block.first :]
+    def _inner_vectors(self) -> Tensor:
+        """S."""
+        if self._inner is None:
+            assert self._form is not None
+            self._inner = torch.from_numpy(_solved(self._form, eigvals_only=False)[1])
+        return self._inner
+
+    def _turned(self, y: Tensor) -> Tensor:
+        """Qᵀ y for y (n, k)."""
+        y = y.clone()
+        for block in self._form.blocks if self._form else ():
+            part = y[block.first :]
+            part -= block.rows.mT @ (block.triangle.mT @ (block.rows @ part))
+        return y
+
+    def _turned_back(self, y: Tensor) -> Tensor:
+        """Q y for y (n, k), which is overwritten."""
+        for block in reversed(self._form.blocks if self._form else ()):
+            part = y[block.first :]
             part.addmm_(block.rows.mT, block.triangle @ (block.rows @ part), alpha=-1)
-        return inner
+        return y
 
 
-def _decomposed(give: Callable[[], Tensor]) -> tuple[Tensor, Tensor, list[_Block]]:
-    """s, S and Q."""
-    matrix = give()
-    if matrix.device.type != "cpu" or len(matrix) < 3:
-        return *torch.linalg.eigh(matrix), []
-    diagonal, beside, blocks = _tridiagonal(matrix)
-    del matrix
-    value, inner = linalg.eigh_tridiagonal(diagonal.numpy(), beside.numpy())
-    return torch.from_numpy(value), torch.from_numpy(inner), blocks
+def _solved(form: _Tridiagonal, eigvals_only: bool) -> np.ndarray:
+    """Eigenvalues of T, or eigenvalues and eigenvectors."""
+    try:
+        return linalg.eigh_tridiagonal(form.diagonal, form.beside, eigvals_only=eigvals_only)
+    except (linalg.LinAlgError, ValueError) as error:
+        raise UnsuitableError(
+            f"found a symmetric matrix whose eigenvalues do not converge ({error}), expected "
+            "finite numbers of moderate size; scale the inputs"
+        ) from None
 
 
-def _tridiagonal(matrix: Tensor) -> tuple[Tensor, Tensor, list[_Block]]:
-    """Diagonal, second diagonal and Q of QᵀAQ; A is overwritten.
+def _tridiagonal(matrix: Tensor) -> _Tridiagonal:
+    """A to tridiagonal form; A is overwritten.
 
     LAPACK leaves reflection i behind the second diagonal of column i, which is row i of the tensor
     (the two count memory in opposite orders), its first number, 1, left out.
@@ -108,15 +147,14 @@ def _tridiagonal(matrix: Tensor) -> tuple[Tensor, Tensor, list[_Block]]:
     array = matrix.numpy().T
     sytrd, query = linalg.get_lapack_funcs(("sytrd", "sytrd_lwork"), (array,))
     work, _ = query(len(array), lower=1)
-    reduced, *found, _ = sytrd(array, lower=1, lwork=int(work), overwrite_a=1)
-    diagonal, beside, scale = (torch.from_numpy(own) for own in found)
-    rows, blocks = torch.from_numpy(reduced.T), []
-    for start in range(0, len(scale), BLOCK):
-        own = slice(start, min(start + BLOCK, len(scale)))
+    reduced, diagonal, beside, scale, _ = sytrd(array, lower=1, lwork=int(work), overwrite_a=1)
+    rows, factors, blocks = torch.from_numpy(reduced.T), torch.from_numpy(scale), []
+    for start in range(0, len(factors), BLOCK):
+        own = slice(start, min(start + BLOCK, len(factors)))
         vectors = rows[own, start + 1 :].triu(1)
         vectors.diagonal().fill_(1)
-        blocks.append(_Block(start + 1, vectors, _triangle(vectors, scale[own])))
-    return diagonal, beside, blocks
+        blocks.append(_Block(start + 1, vectors, _triangle(vectors, factors[own])))
+    return _Tridiagonal(diagonal, beside, blocks)
 
 
 def _triangle(vectors: Tensor, scale: Tensor) -> Tensor:

@@ -69,12 +69,42 @@ def test_the_matrix_is_let_go_before_the_second_half(monkeypatch):
 
     solve = eigendecomposition.linalg.eigh_tridiagonal
 
-    def watched(*arrays):
+    def watched(*arrays, **options):
         assert held[0]() is None
-        return solve(*arrays)
+        return solve(*arrays, **options)
 
     monkeypatch.setattr(eigendecomposition.linalg, "eigh_tridiagonal", watched)
-    assert len(Eigendecomposition(give).value) == 40
+    assert Eigendecomposition(give).vectors().shape == (40, 40)
+
+
+@EVERY
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("formed", [False, True])
+def test_ridge_regression_needs_no_eigenvectors(count, outputs, formed):
+    rows = symmetric(count)
+    matrix = rows @ rows / count
+    found = Eigendecomposition((0.5 * (matrix + matrix.mT)).clone)
+    if formed:
+        found.vectors()
+    y = torch.linspace(-1, 2, count * outputs, dtype=torch.float64).reshape(count, outputs)
+    times = [0.0, 0.3, 7.0, 1e4]
+    own = found.ridge(y, times)
+    if count < 3:
+        assert own is None  # nothing to be gained
+        return
+    assert own.shape == (count, 4, outputs) and bool((own[:, 0] == 0).all())
+    for at, time in enumerate(times[1:], 1):
+        exact = torch.linalg.solve(matrix + torch.eye(count).double() / time, y)
+        torch.testing.assert_close(own[:, at], exact, rtol=1e-9, atol=1e-9 * time)
+
+
+def test_ridges_that_are_rounding_are_left_to_the_eigenvalues():
+    factor = torch.from_numpy(np.random.default_rng(1).standard_normal((90, 5)))
+    matrix = factor @ factor.mT
+    found = Eigendecomposition((0.5 * (matrix + matrix.mT)).clone)
+    y = torch.ones(90, 1, dtype=torch.float64)
+    assert found.ridge(y, [1.0, 1e9]) is not None
+    assert found.ridge(y, [1.0, 1e14]) is None
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
