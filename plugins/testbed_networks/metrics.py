@@ -216,7 +216,9 @@ class LazyGap(Metric):
             raise ValueError(
                 "a learning rate at the edge of the network is not that of its linearisation"
             )
-        return Estimator(f"{estimator.name}: linearised", Linearised(of=model), optimizer)
+        return Estimator(
+            f"{estimator.name}: linearised", Linearised(of=model, outputs=None), optimizer
+        )
 
     def measure(
         self, problem: Problem, predictions: Tensor, companion_predictions: Tensor

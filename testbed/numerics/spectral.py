@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from testbed.components import Eigensystem
+from testbed.errors import UnsuitableError
 from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.values import Fit
 
@@ -62,6 +63,11 @@ def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: An
     """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, n); NaN at the points that
     the model does not fit."""
     system = fit.model.eigensystem(fit.prepared)
+    if system.rows is None and system.vectors.shape[-2] != fit.problem.train.y.shape[1]:
+        raise UnsuitableError(
+            f"{fit.model.name}: found a smoother that mixes outputs, expected one that each output "
+            "has alone; leave out what leaves one point out"
+        )
     expect_regular(system.eigenvalue, times)
     phi = spectral_filter(name, system.eigenvalue, times, **options)
     share = phi * system.eigenvalue.unsqueeze(1)  # (replicates, times, k)

@@ -54,6 +54,10 @@ class Mlp(ActivatedNetwork):
         output, step = float(self.width) ** -kappa, float(self.width) ** (2 * kappa - 1)
         return Layered(activation(self.activation), multipliers, output, step)
 
+    @property
+    def step(self) -> float:
+        return self.network.step
+
     def initial(
         self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
     ) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from testbed.components import Eigensystem, Model, Rng
 from testbed.errors import UnsuitableError
+from testbed.numerics.spectral import by_eigensystem
 from testbed.parameters import parameter
-from testbed.values import Problem, Spectrum
+from testbed.values import Data, Fit, Problem, Spectrum
 from testbed_networks.activations import ACTIVATIONS
 from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
@@ -30,6 +32,9 @@ class FixedFeatures(Model):
 
     on the clock of the features' own gradient flow; not offered itself. Its eigensystem gives every
     flow, descent and spectral filter in closed form.
+
+    Several outputs either share one kernel, and then f₀ = 0, or every pair (point, output) has its
+    features: then f₀ is (R, n, outputs), and kernels have a row for each pair, outputs fastest.
     """
 
     batching = "batch"
@@ -42,11 +47,11 @@ class FixedFeatures(Model):
         raise NotImplementedError
 
     def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
-        """k(x, other) of every replicate, (R, n, n')."""
+        """k(x, other) of every replicate, (R, n, n'), or (R, n·outputs, n'·outputs)."""
         raise NotImplementedError
 
     def initial(self, drawn: Any, x: Tensor) -> Tensor:
-        """f₀(x), (R, n)."""
+        """f₀(x), (R, n) or (R, n, outputs)."""
         raise NotImplementedError
 
     # --- what core asks -----------------------------------------------------------------------
@@ -56,10 +61,9 @@ class FixedFeatures(Model):
         return drawn  # of one output: the preparation does not see y
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
-        x, root = problem.train.x, problem.train.weight.sqrt()
+        x, start = problem.train.x, self.initial(drawn, problem.train.x)
         gram = self.kernel(drawn, x, None)
-        value, vectors = eigenpairs(gram, root)
-        start = self.initial(drawn, x)
+        value, vectors = eigenpairs(gram, _by_output(problem.train.weight, start).sqrt())
         return {
             "drawn": drawn, "x": x, "gram": gram, "start": start, "value": value,
             "vectors": vectors,
@@ -76,9 +80,10 @@ class FixedFeatures(Model):
         return {"start": self.initial(drawn, x), "cross": self.kernel(drawn, x, prepared["x"])}
 
     def predict(self, prepared: Prepared, params: Tensor, probe: dict[str, Tensor]) -> Tensor:
-        if params.ndim > probe["start"].ndim:
-            return probe["start"].unsqueeze(-1) + probe["cross"] @ params
-        return probe["start"] + (probe["cross"] @ params.unsqueeze(-1)).squeeze(-1)
+        start, cross = probe["start"], probe["cross"]
+        if params.ndim > start.ndim:
+            return start.unsqueeze(-1) + cross @ params
+        return start + (cross @ params.flatten(1).unsqueeze(-1)).reshape(start.shape)
 
     def gradient(
         self, prepared: Prepared, params: Tensor, problem: Problem, rows: Tensor | None = None
@@ -96,7 +101,16 @@ class FixedFeatures(Model):
         return torch.zeros_like(slope).scatter_add(1, at, chosen)
 
     def eigensystem(self, prepared: Prepared) -> Eigensystem:
-        return Eigensystem(prepared["value"], prepared["vectors"], prepared["start"])
+        """Of pairs (point, output) where these have features of their own."""
+        return Eigensystem(prepared["value"], prepared["vectors"], prepared["start"].flatten(1))
+
+    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+        data, start = fit.problem.train, fit.prepared["start"]
+        if start.ndim == 2:
+            return by_eigensystem(fit, name, times, **options)
+        problem = fit.problem._replace(train=_pairs(data, start))
+        found = by_eigensystem(fit._replace(problem=problem), name, times, **options)
+        return found.reshape(*found.shape[:2], *start.shape[1:])
 
     def spectrum(
         self, prepared: Prepared, params: Tensor, problem: Problem, kernel: str, points: str
@@ -106,10 +120,11 @@ class FixedFeatures(Model):
             value, vectors = prepared["value"], prepared["vectors"]
             probe = {"start": prepared["start"], "cross": prepared["gram"]}
         else:
-            gram = self.kernel(prepared["drawn"], data.x, None)
-            value, vectors = eigenpairs(gram, data.weight.sqrt())
-            probe = self.probe(prepared, data.x)
+            gram, probe = self.kernel(prepared["drawn"], data.x, None), self.probe(prepared, data.x)
+            value, vectors = eigenpairs(gram, _by_output(data.weight, probe["start"]).sqrt())
         fitted = self.predict(prepared, params, probe)
+        if probe["start"].ndim > 2:
+            data, fitted = _pairs(data, probe["start"]), fitted.flatten(1)
         return empirical_spectrum(value, vectors, data, fitted)
 
     def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
@@ -120,6 +135,17 @@ class FixedFeatures(Model):
         return self.kernel(prepared["drawn"], x, None)
 
 
+def _by_output(weight: Tensor, start: Tensor) -> Tensor:
+    """Weights of the rows of a kernel, where f₀ is (R, n) or (R, n, outputs)."""
+    return weight.repeat_interleave(start.shape[2:].numel(), -1)
+
+
+def _pairs(data: Data, start: Tensor) -> Data:
+    """The same data with a row for each pair (point, output)."""
+    weight = _by_output(data.weight, start)
+    return data._replace(y=data.y.flatten(1), truth=data.truth.flatten(1), weight=weight)
+
+
 @frozen(kw_only=True)
 class Linearised(FixedFeatures):
     """A network at its initialisation as a model with fixed features (arXiv:1806.07572):
@@ -127,13 +153,17 @@ class Linearised(FixedFeatures):
 
     It starts from the network's own draws, so that the distance between the two is how far the
     network has left its lazy dynamics. The network may be any plugin's model that autograd trains:
-    its kernel then comes from per-example Jacobians of `predict`.
+    its kernel then comes from per-example Jacobians of `predict`. Several outputs are linearised
+    together: n points with k outputs make a kernel of nk rows.
     """
 
     name = "networks.linearised"
     references = ("arXiv:1806.07572", "arXiv:1902.06720")
 
     of: Model = parameter(help="the network that is linearised")
+    outputs: int | None = parameter(
+        1, help="outputs of the network, to be prepared before any observation is seen", ge=1
+    )  # None: as many as the observations have, which are then read
 
     def __attrs_post_init__(self) -> None:
         reason = "" if isinstance(self.of, Network) else objection(self.of)
@@ -145,11 +175,20 @@ class Linearised(FixedFeatures):
     @property
     def reads(self) -> Any:  # type: ignore[override]
         """A network prepares from the inputs alone; a foreign one says itself."""
+        if self.outputs is None:
+            return "problem"
         return "inputs" if isinstance(self.of, Network) else self.of.reads
 
     @property
     def features(self) -> Network | Foreign:
         return self.of if isinstance(self.of, Network) else Foreign(self.of)
+
+    def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
+        data = problem.train
+        if data.y is None and self.outputs is not None and self.outputs > 1:
+            shown = data.x.new_zeros(len(data.x), self.outputs)
+            problem = problem._replace(train=data._replace(y=shown))
+        return super().draw(rng, problem)
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         features = self.features
@@ -157,13 +196,17 @@ class Linearised(FixedFeatures):
         return super().prepare(origin, problem)
 
     def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
-        return self.features.cross(drawn, x, other, "tangent")
+        if self.initial(drawn, x[:, :1]).ndim == 2:
+            return self.features.cross(drawn, x, other, "tangent")
+        blocks = self.features.jacobian_cross(drawn, x, other)  # (R, n, n', outputs, outputs)
+        return blocks.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Tensor:
-        if problem.train.y.ndim > 2:
+        asked, own = problem.train.y.shape[2:].numel(), prepared["start"].shape[2:].numel()
+        if asked != own:
             raise UnsuitableError(
-                f"{self.name}: found {problem.train.y.shape[-1]} outputs, expected one: the "
-                "tangent kernel of several mixes them; use an analytic kernel, ntk.relu say"
+                f"{self.name}: found observations of {asked} outputs for a network of {own}, "
+                f"expected as many; set outputs = {asked}"
             )
         return super().start(drawn, prepared, problem)
 

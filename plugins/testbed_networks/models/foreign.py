@@ -48,10 +48,10 @@ class Foreign:
         prepared = model.prepare(drawn, problem)
         origin = {"prepared": prepared, "params": model.start(drawn, prepared, problem)}
         alone = self.predict(None, origin, problem.train.x[:, :1])
-        if alone.shape[1:] != (1,):
+        if alone.ndim > 3 or alone.shape[1] != 1:
             raise UnsuitableError(
                 f"networks.linearised: found predictions of shape {tuple(alone.shape[1:])} of "
-                f"{self.model.name} at one point, expected (1,)"
+                f"{self.model.name} at one point, expected (1,) or (1, outputs)"
             )
         return origin
 
@@ -62,6 +62,10 @@ class Foreign:
 
     def cross(self, origin: dict[str, Any], x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
         """The tangent kernel of every replicate, (R, n, n')."""
+        return self.jacobian_cross(origin, x, other)
+
+    def jacobian_cross(self, origin: dict[str, Any], x: Tensor, other: Tensor | None) -> Tensor:
+        """The same with two last axes of outputs, where there are several."""
         parts = []
         for row in range(x.shape[0]):
             second = None if other is None else other[row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from testbed.parameters import parameter
 from testbed.trees import index, tree_map
 from testbed.values import Problem, Spectrum
 from testbed_networks.activations import ACTIVATIONS, activation
+from testbed_networks.empirical_ntk import jacobian_kernel
 from testbed_networks.spectra import eigenpairs, empirical_spectrum
 
 Params = dict[str, Tensor]
@@ -49,6 +50,15 @@ class Network(Model):
     def width(self) -> int:
         """Neurons of a layer, for the size of temporaries."""
         raise NotImplementedError
+
+    @property
+    def step(self) -> float:
+        """The factor m^{2κ−1} of the steps on the clock τ."""
+        return 1.0
+
+    def trained(self, params: Params) -> Sequence[str]:
+        """Names of the parameters that move."""
+        return tuple(params)
 
     def function(self, params: Params, x: Tensor) -> Tensor:
         """f(x), (R, n) or (R, n, outputs)."""
@@ -100,6 +110,26 @@ class Network(Model):
         second = [None if other is None else other[row] for row in rows]
         parts = [self.kernel(index(params, row), x[row], second[row], kernel) for row in rows]
         return torch.stack(parts)
+
+    def jacobian_cross(self, params: Params, x: Tensor, other: Tensor | None) -> Tensor:
+        """The tangent kernel of every replicate with its outputs apart, (R, n, n', outputs,
+        outputs), by Jacobians."""
+        parts = []
+        for row in range(x.shape[0]):
+            own = index(params, row)
+            second = None if other is None else other[row]
+            moved = {leaf: own[leaf] for leaf in self.trained(own)}
+            parts.append(jacobian_kernel(self._function_of(own), moved, x[row], second))
+        return self.step * torch.stack(parts)
+
+    def _function_of(self, own: Params) -> Callable[[Params, Tensor], Tensor]:
+        """f of one replicate as a function of some of its parameters."""
+
+        def function(moved: Params, x: Tensor) -> Tensor:
+            many = {leaf: value.unsqueeze(0) for leaf, value in {**own, **moved}.items()}
+            return self.function(many, x.unsqueeze(0)).squeeze(0)
+
+        return function
 
     def spectrum(
         self, prepared: Any, params: Params, problem: Problem, kernel: str, points: str

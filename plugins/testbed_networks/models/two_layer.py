@@ -43,6 +43,15 @@ class TwoLayerNetwork(ActivatedNetwork):
         kappa = two_layer.KAPPA[self.parameterization]
         return two_layer.TwoLayer(activation(self.activation), kappa, self.train)  # type: ignore[arg-type]
 
+    @property
+    def step(self) -> float:
+        return two_layer.step_scale(self.network, self.width)
+
+    def trained(self, params: Params) -> tuple[str, ...]:
+        last = self.network.trains("second")
+        first = self.network.trains("first")
+        return tuple(leaf for leaf in params if (last if leaf == "second" else first))
+
     def initial(
         self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
     ) -> dict[str, np.ndarray]:
