@@ -306,7 +306,9 @@ class Metric(Component):
     exact_spectrum (handed over as `spectrum`), basis, gram, parameters, leverage, sharpness; with
     the prefix `initial_` the same at time 0, with `companion_` the same of a second path trained on
     the same draws. A tuple of tuples lists alternatives, the first that the estimator can serve is
-    taken. Fields named `kernel` and `points` choose the spectrum's and the Gram matrix's.
+    taken. Fields named `kernel` and `points` choose the spectrum's and the Gram matrix's; one named
+    `matrix` the sharpness': "hessian", or "gauss-newton", which is the Hessian of the same loss
+    with the state's own predictions as labels.
     """
 
     kind = "metric"

@@ -60,17 +60,20 @@ class MetricSeries:
         """What moves with time, and what belongs to time 0, under the names the metric declared."""
         kernel = getattr(self.planned.metric, "kernel", "features")
         points = getattr(self.planned.metric, "points", "train")
+        matrix = getattr(self.planned.metric, "matrix", "hessian")
         moving, still = {}, {}
         for need in self.planned.needs:
             if need.startswith("initial_"):
-                value = states.path.initial.need(need.removeprefix("initial_"), kernel, points)
+                name = need.removeprefix("initial_")
+                value = states.path.initial.need(name, kernel, points, matrix)
                 still[need.replace("exact_", "")] = tree_map(lambda leaf: leaf[:, 0], value)
             elif need.startswith("companion_"):
                 assert companion is not None  # the plan gives one to every metric that asks
-                value = companion.need(need.removeprefix("companion_"), kernel, points)
+                name = need.removeprefix("companion_")
+                value = companion.need(name, kernel, points, matrix)
                 moving[need.replace("exact_", "")] = value
             else:
-                moving[need.replace("exact_", "")] = states.need(need, kernel, points)
+                moving[need.replace("exact_", "")] = states.need(need, kernel, points, matrix)
         return moving, still
 
     def _locate(self, problem: Problem, moving: Mapping[str, Any]) -> None:

@@ -82,7 +82,7 @@ class States:
 
     def __init__(self, path: Path, params: Any, times: Sequence[float]):
         self.path, self.params, self.times = path, params, times
-        self._known: dict[tuple[str, str, str], Any] = {}
+        self._known: dict[tuple[str, ...], Any] = {}
         self._parts: dict[tuple[int, ...], States] = {}
 
     def at(self, chosen: tuple[int, ...]) -> States:
@@ -94,14 +94,14 @@ class States:
             self._parts[chosen] = States(self.path, params, [self.times[at] for at in chosen])
         return self._parts[chosen]
 
-    def need(self, name: str, kernel: str, points: str) -> Any:
+    def need(self, name: str, kernel: str, points: str, matrix: str = "hessian") -> Any:
         """One of a metric's needs, every tensor of shape (replicates, times, …)."""
-        key = (name, kernel, points)
+        key = (name, kernel, points, matrix)
         if key not in self._known:
-            self._known[key] = self._compute(name, kernel, points)
+            self._known[key] = self._compute(*key)
         return self._known[key]
 
-    def _compute(self, name: str, kernel: str, points: str) -> Any:
+    def _compute(self, name: str, kernel: str, points: str, matrix: str) -> Any:
         path, model = self.path, self.path.model
         prepared, problem = path.fit.prepared, path.fit.problem
         if name in ("predictions", "train_predictions"):
@@ -121,23 +121,29 @@ class States:
         if name == "leverage":
             return path.training.leverage(path.fit, self.times)
         if name == "sharpness":
-            return self._sharpness()
+            return self._sharpness(matrix)
         raise ValueError(f"a metric needs {name!r}, which core does not know")
 
-    def _sharpness(self) -> Tensor:
-        """Largest Hessian eigenvalue of each (replicate, time), one by one."""
-        fit, model = self.path.fit, Single(self.path.model.model)
+    def _sharpness(self, matrix: str) -> Tensor:
+        """Largest eigenvalue of the Hessian or the Gauss–Newton matrix of each (replicate, time),
+        one by one."""
+        fit = self.path.fit
         rows = []
         for replicate in range(next(tensors(self.params)).shape[0]):
             prepared, problem = (index(tree, replicate) for tree in (fit.prepared, fit.problem))
-
-            def gradient(params: Any, prepared: Any = prepared, problem: Any = problem) -> Any:
-                return model.gradient(prepared, params, problem)
-
             own = index(self.params, replicate)
             moments = [index(own, at) for at in range(len(self.times))]
-            rows.append(torch.stack([sharpness(gradient, params) for params in moments]))
+            found = [self._sharpness_at(prepared, problem, own, matrix) for own in moments]
+            rows.append(torch.stack(found))
         return torch.stack(rows)
+
+    def _sharpness_at(self, prepared: Any, problem: Problem, params: Any, matrix: str) -> Tensor:
+        model = Single(self.path.model.model)
+        if matrix == "gauss-newton":  # at labels that are met, the Hessian is no more than that
+            train = problem.train
+            met = model.predict(prepared, params, model.probe(prepared, train.x))
+            problem = problem._replace(train=train._replace(y=met))
+        return sharpness(lambda own: model.gradient(prepared, own, problem), params)
 
     def _map(self, function: Callable[[Any], Any]) -> Any:
         return over_times(self.path.model.model, function)(self.params)

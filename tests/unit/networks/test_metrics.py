@@ -8,11 +8,13 @@ import torch
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-from testbed.components import Estimator
+from testbed.components import Estimator, Model
 from testbed.execute import draw_problem
+from testbed.numerics.gradients import loss_gradient
 from testbed.seeds import Streams
 from testbed.testing import Points, Smooth, check_component
 from testbed.trees import as_tensors
+from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
@@ -41,6 +43,33 @@ class Ridge(Smooth):
         return {"directions": np.array([[2.0, 0, 0, 0], [1.0, 1.0, 0, 0]])}
 
 
+SCALES = {"in": 5.0, "out": 0.1}  # the layers of `Scaled`, and the factors of their steps
+
+
+@frozen(kw_only=True)
+class Scaled(Model):
+    """A network of somebody else's, whose layers take steps of their own length."""
+
+    name = "tests.scaled"
+
+    def draw(self, rng, problem):
+        generator = rng("model")
+        return {
+            "in": generator.standard_normal((5, problem.train.x.shape[-1])),
+            "out": generator.standard_normal(5),
+        }
+
+    def start(self, drawn, prepared, problem):
+        return drawn
+
+    def predict(self, prepared, params, probe):
+        return torch.tanh(probe @ params["in"].mT) @ params["out"]
+
+    def gradient(self, prepared, params, problem, rows=None):
+        slope = loss_gradient(self, prepared, params, problem, rows)
+        return {leaf: scale * slope[leaf] for leaf, scale in SCALES.items()}
+
+
 @pytest.mark.parametrize(
     "metric",
     [
@@ -48,6 +77,7 @@ class Ridge(Smooth):
         metrics.KernelDrift(kernel="features", points="test"),
         metrics.FeatureAlignment(coordinates_used=1),
         metrics.Sharpness(),
+        metrics.Sharpness(matrix="gauss-newton"),
         metrics.WeightNorm(),
         metrics.FlowGap(),
         metrics.LazyGap(),
@@ -149,6 +179,41 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_dense_hessian(parameterizati
         dense = torch.func.hessian(height)(flat)
         largest = factor * float(torch.linalg.eigvalsh(dense)[-1])
         assert found[0, at] == pytest.approx(largest, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RELU,
+        evolve(RELU, bias=True, parameterization="mean-field"),
+        evolve(NET, train="first", parameterization="mean-field"),
+        evolve(RELU, train="second"),
+        Mlp(width=6, depth=3, activation="gelu", parameterization="mup", bias=True),
+        Mlp(width=6, depth=2, parameterization="ntk"),
+        Linearised(of=NET),
+    ],
+    ids=lambda model: repr(model)[:60],
+)
+def test_gauss_newton_sharpness_is_that_of_the_weighted_tangent_kernel(model):
+    """S JᵀWJ, m^{2κ−1} included, and W^½ Θ W^½ have the same eigenvalues but for zeros."""
+    measured = [metrics.Sharpness(matrix="gauss-newton"), Eigenvalues(kernel="tangent")]
+    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 1.0), measured)
+    largest = found["eigenvalue"].max(-1)
+    np.testing.assert_allclose(found["sharpness"], largest, rtol=1e-6)
+
+
+def test_gauss_newton_sharpness_keeps_the_factors_of_any_models_steps():
+    """S JᵀWJ by dense Jacobians, with a factor of its own for each layer."""
+    model, metric = Scaled(), metrics.Sharpness(matrix="gauss-newton")
+    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0,), [metric], replicates=1)["sharpness"]
+    problem = draw_problem(make_cell(POINTS, Smooth(), model, DESCENT, (0.0,), ()), 0)
+    start = as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")
+    scale = torch.cat([torch.full_like(start[leaf], s).flatten() for leaf, s in SCALES.items()])
+    blocks = torch.func.jacrev(lambda own: model.predict(None, own, problem.train.x))(start)
+    jacobian = torch.cat([blocks[leaf].flatten(1) for leaf in SCALES], 1)  # (n, size)
+    root = (problem.train.weight[:, None] * scale).sqrt() * jacobian
+    expected = torch.linalg.svdvals(root)[0].square()
+    assert found[0, 0] == pytest.approx(float(expected), rel=1e-6)
 
 
 # --- gaps -----------------------------------------------------------------------------------------
