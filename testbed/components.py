@@ -141,6 +141,9 @@ class Model(Component):
     """"all" gives the model's cells every core, and runs them while no other cell runs."""
     spectrum_of: ClassVar[Literal["population", "sample"]] = "sample"
     """"population" promises that Σ(estimate − truth)² + outside of `spectrum` is the exact risk."""
+    smooth: ClassVar[bool] = True
+    """False, or a property, where the gradient jumps as that of a network of relu does: a flow
+    without a closed form is then not integrated, since adaptive steps would stop at every jump."""
 
     def supports(self, capability: str) -> str | None:
         """None if this model, with these parameter values, can do it; else the reason why not."""

@@ -63,9 +63,9 @@ class Features(Model):
         return self.of.threads
 
     @property
-    def smooth(self) -> bool:
-        """Whether the network's flow can be integrated adaptively."""
-        return bool(getattr(self.of, "smooth", False))
+    def smooth(self) -> Any:  # type: ignore[override]
+        """The network's own."""
+        return self.of.smooth
 
     def supports(self, capability: str) -> str | None:
         if capability == "descend" and self.feature_rate != 1:

@@ -108,7 +108,7 @@ def _replicates(fit: Fit) -> list[Fit]:
 def _smooth(fit: Fit) -> bool:
     """Whether the flow is integrated."""
     exact = fit.model.supports("eigensystem") is None
-    return not exact and getattr(fit.model, "smooth", False)
+    return not exact and fit.model.smooth
 
 
 def _descend(own: Fit, params: Any, rate: float, count: int) -> Any:

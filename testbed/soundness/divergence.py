@@ -31,6 +31,10 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
         dataset["diverged_at"].isel(place.position).min() if "diverged_at" in dataset else np.nan
     )
     since = f", from τ = {float(first):.3g} on" if np.isfinite(first) else ""
+    if "evaluations" in dataset:  # integrated: there is no step size to lower
+        advice = "end `times` earlier, or raise `max_evaluations`"
+    else:
+        advice = "lower the step size, or end `times` earlier"
     yield Finding(
         check="divergence",
         severity="problem",
@@ -39,8 +43,7 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
         **place.named(),
         seen=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
         f"diverged{since}",
-        advice="lower the step size, end `times` earlier or allow the integrator more; a mean over "
-        "replicates leaves these out without a word",
+        advice=f"{advice}; a mean over replicates leaves these out without a word",
     )
 
 

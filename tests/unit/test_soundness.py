@@ -158,8 +158,21 @@ def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
     (finding,) = found("divergence", main=dataset)
     assert finding.severity == "problem"
     assert finding.seen == "2 of 8 replicates diverged, from τ = 4 on"
+    assert finding.advice.startswith("lower the step size, or end `times` earlier;")
     dataset["excess_risk"] = dataset["excess_risk"].where(dataset["replicate"] > 1, 1e30)
     assert found("unbracketed", main=dataset) == [] and found("wide-mean", main=dataset) == []
+
+
+def test_a_flow_that_spent_its_evaluations_has_no_step_size_to_lower(tmp_path):
+    overrides = [
+        "replicates=2",
+        "estimator.fixed.optimizer.method=numeric",
+        "estimator.fixed.optimizer.max_evaluations=20",
+    ]
+    tree = run(read_scenario(SCENARIO, overrides=overrides), tmp_path)
+    spent = [one for one in read_findings(tree) if one.check == "divergence"]
+    assert [one.estimator for one in spent] == ["fixed"]
+    assert spent[0].advice.startswith("end `times` earlier, or raise `max_evaluations`;")
 
 
 def test_where_all_have_diverged_every_check_is_still_made():

@@ -15,6 +15,12 @@ from testbed.parameters import parameter
 from testbed.trees import flatten, tree_map, unflatten
 from testbed.values import Fit
 
+_JUMPS = (
+    "the gradient of {} jumps, and adaptive steps would stop at every jump; take gradient-descent "
+    "with a small learning_rate (networks.flow-gap measures how far it is from the flow), or a "
+    "smooth activation"
+)
+
 
 @frozen(kw_only=True)
 class GradientFlow(Optimizer):
@@ -23,7 +29,7 @@ class GradientFlow(Optimizer):
     "exact" takes the model's closed form or its eigensystem; "numeric" integrates adaptively, with
     one step size per replicate; "auto" is exact where it can be. The numeric route is explicit: it
     costs about (fastest rate)·τ/3 steps, and ends with status `diverged` and NaN where
-    `max_evaluations` does not suffice.
+    `max_evaluations` does not suffice. It refuses models whose gradient jumps.
     """
 
     name = "gradient-flow"
@@ -56,7 +62,9 @@ class GradientFlow(Optimizer):
                 f"{model.name} has no exact flow ({model.supports('flow')}); "
                 'use method = "numeric" or "auto"'
             )
-        return model.supports("gradient") if self.route(model) == "numeric" else None
+        if self.route(model) != "numeric":
+            return None
+        return model.supports("gradient") or (None if model.smooth else _JUMPS.format(model.name))
 
     def start(self, fit: Fit) -> Any:
         return begin(flatten(fit.start)) if self.route(fit.model) == "numeric" else fit.start

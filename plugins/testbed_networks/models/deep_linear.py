@@ -37,10 +37,6 @@ class DeepLinear(Network):
     )
 
     @property
-    def smooth(self) -> bool:
-        return True
-
-    @property
     def width(self) -> int:
         return 1  # no activations are held
 

@@ -42,11 +42,6 @@ class Network(Model):
     # --- what a network says of itself --------------------------------------------------------
 
     @property
-    def smooth(self) -> bool:
-        """Whether adaptive integration of the flow has derivatives to rely on."""
-        raise NotImplementedError
-
-    @property
     def width(self) -> int:
         """Neurons of a layer, for the size of temporaries."""
         raise NotImplementedError
@@ -178,7 +173,8 @@ class ActivatedNetwork(Network):
             )
 
     @property
-    def smooth(self) -> bool:
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether adaptive integration of the flow has derivatives to rely on."""
         return activation(self.activation).smooth
 
     @property

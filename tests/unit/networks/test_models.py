@@ -10,23 +10,45 @@ import torch
 from cells import make_cell, run_cell
 
 from testbed.cells import STATUS
-from testbed.components import Variable
-from testbed.errors import UnsuitableError
+from testbed.components import Model, Variable
+from testbed.errors import ScenarioError, UnsuitableError
 from testbed.execute import draw_problem, execute_cell
 from testbed.numerics.gradients import loss
+from testbed.runs import checked_plan
+from testbed.scenario import read_scenario
 from testbed.seeds import Streams
 from testbed.testing import NumericFlow, Points, Sequence, Smooth, check_component
 from testbed.trees import as_tensors, bounded, index, stack
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_networks.empirical_ntk import jacobian_kernel
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
+from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.spectra import eigenpairs
 
 DESCENT = GradientDescent(learning_rate=0.05)
+KINKS = """
+format = 1
+name = "kinks"
+replicates = 1
+[design]
+use = "sphere"
+dim = 3
+n = 8
+[target]
+use = "single-index"
+coefficients = [0.0, 1.0]
+[[estimator]]
+name = "one"
+model = MODEL
+optimizer = { use = "gradient-flow", times = [1.0] }
+[[metric]]
+use = "excess-risk"
+"""
 POINTS = Points(n=9, dim=3)
 MODELS = [
     TwoLayerNetwork(width=6, activation="tanh", bias=True),
@@ -323,3 +345,34 @@ def test_a_diverging_step_is_a_status_with_the_count_of_steps_in_bounds():
             break
         count += alive.numpy()
     np.testing.assert_array_equal(steps[:, 2], count)
+
+
+# --- flows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["auto", "numeric"])
+@pytest.mark.parametrize("of", [TwoLayerNetwork, Mlp])
+def test_a_network_with_kinks_is_not_integrated(of, method):
+    flow = GradientFlow(method=method)
+    assert "activation" in (flow.accepts(of(width=4)) or "")
+    assert flow.accepts(of(width=4, activation="gelu")) is None
+    assert flow.accepts(DeepLinear()) is None
+    # dual coefficients of the same kinks move smoothly, and in closed form
+    assert flow.accepts(Linearised(of=of(width=4))) is None
+
+
+def test_its_flow_is_refused_when_the_scenario_is_read():
+    network = '{ use = "networks.two-layer", width = 4 }'
+    with pytest.raises(ScenarioError, match=r"gradient of networks\.two-layer jumps.*gradient-de"):
+        checked_plan(read_scenario(KINKS.replace("MODEL", network)))
+    smooth = network.replace(" }", ', activation = "tanh" }')
+    assert checked_plan(read_scenario(KINKS.replace("MODEL", smooth)))
+
+
+def test_models_that_say_nothing_are_smooth_and_a_plugin_may_say_no():
+    class Jumping(TwoLayerNetwork):
+        name = "tests.jumping"
+        smooth = False
+
+    assert Model.smooth
+    assert "tests.jumping jumps" in (GradientFlow().accepts(Jumping(width=4)) or "")
