@@ -17,7 +17,7 @@ from testbed.trees import tensors, tree_map
 from testbed.values import Data, Problem
 from testbed_networks.flow import CompanionFlow
 from testbed_networks.models.fixed import Linearised
-from testbed_networks.models.foreign import objection
+from testbed_networks.models.foreign import first_layer, objection
 from testbed_networks.models.network import Network
 
 Params = Mapping[str, Tensor]
@@ -53,7 +53,8 @@ class FeatureAlignment(Metric):
     about the number of directions over the dimension.
 
     The directions are the rows of `directions` in the expansion of targets that have such a
-    parameter (single-index, multi-index), or the first coordinates.
+    parameter (single-index, multi-index), or the first coordinates. Any model is measured whose
+    parameters are a dict with W, (m, d), under the name `first`.
     """
 
     name = "networks.feature-alignment"
@@ -67,8 +68,10 @@ class FeatureAlignment(Metric):
     )
 
     def applies(self, cell: Cell) -> str | None:
-        if not isinstance(cell.model, Network):
+        if cell.model.supports("eigensystem") is None:
             return f"{cell.model.name} has no first layer that is trained"
+        if not isinstance(cell.model, Network) and not first_layer(cell.model):
+            return f'the parameters of {cell.model.name} are no dict with "first" of shape (m, d)'
         if self.coordinates_used is None and not hasattr(cell.target, "directions"):
             return f"the target {cell.target.name} names no directions; give coordinates_used"
         return None
@@ -125,7 +128,8 @@ class Sharpness(Metric):
 
 @frozen(kw_only=True)
 class WeightNorm(Metric):
-    """‖θ‖ over all parameters, and their change ‖θ − θ₀‖/‖θ₀‖ since the start."""
+    """‖θ‖ over all parameters, and their change ‖θ − θ₀‖/‖θ₀‖ since the start, of any model that
+    does not keep its features; the change is undefined, NaN, where θ₀ = 0."""
 
     name = "networks.weight-norm"
     needs = ("parameters", "initial_parameters")
@@ -135,16 +139,17 @@ class WeightNorm(Metric):
     }
 
     def applies(self, cell: Cell) -> str | None:
-        if isinstance(cell.model, Network):
-            return None
-        return f"the parameters of {cell.model.name} are not the weights of a network"
+        if cell.model.supports("eigensystem") is None:
+            return f"{cell.model.name} keeps its features: its parameters are coefficients"
+        return cell.model.supports("gradient")
 
     def measure(
         self, problem: Problem, parameters: Params, initial_parameters: Params
     ) -> dict[str, Tensor]:
         moved = tree_map(torch.sub, parameters, initial_parameters)
         start = _norm(initial_parameters)
-        return {"weight_norm": _norm(parameters), "weight_change": _norm(moved) / start}
+        change = _norm(moved) / torch.where(start > 0, start, torch.nan)
+        return {"weight_norm": _norm(parameters), "weight_change": change}
 
 
 def _norm(tree: Any) -> Tensor:

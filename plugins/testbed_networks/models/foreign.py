@@ -1,4 +1,4 @@
-"""Models of other plugins, seen as what `networks.linearised` asks of a network."""
+"""Models of other plugins, seen as what linearisations and metrics ask of a network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor
 from testbed.batching import Batched, Single
 from testbed.components import Model, Rng
 from testbed.errors import UnsuitableError
-from testbed.trees import index
-from testbed.values import Problem
+from testbed.seeds import Streams
+from testbed.trees import as_tensors, index, stack
+from testbed.values import Data, Problem
 from testbed_networks.empirical_ntk import jacobian_kernel
 
 
@@ -25,6 +26,22 @@ def objection(model: Model) -> str:
     if model.batching == "loop":
         return "it runs replicate by replicate, and need not be differentiable"
     return model.supports("gradient") or ""
+
+
+def first_layer(model: Model) -> bool:
+    """Whether its parameters are a dict with a matrix `first` of as many columns as inputs have:
+    seen at a start on two points of three coordinates, where it has one."""
+    zero = torch.zeros(1, 2, dtype=torch.float64)
+    data = Data(torch.eye(3, dtype=torch.float64)[None, :2], zero, zero, zero + 0.5)
+    problem, many = Problem(data, data, zero[:, 0], {}), Batched(model)
+    try:
+        drawn = model.draw(Streams(0, 0), index(problem, 0))
+        stacked = stack([as_tensors(drawn, torch.float64, "cpu")])
+        params = many.start(stacked, many.prepare(stacked, problem), problem)
+    except Exception:  # whatever asks for other data, sequences say, has no such layer
+        return False
+    first = params.get("first") if isinstance(params, dict) else None
+    return isinstance(first, Tensor) and first.ndim == 3 and first.shape[-1] == 3
 
 
 class Foreign:

@@ -70,6 +70,28 @@ class Scaled(Model):
         return {leaf: scale * slope[leaf] for leaf, scale in SCALES.items()}
 
 
+@frozen(kw_only=True)
+class Named(Model):
+    """Another one, whose first layer is called as everywhere else."""
+
+    name = "tests.named"
+
+    batching: str = "vmap"  # either will do
+
+    def draw(self, rng, problem):
+        generator = rng("model")
+        return {
+            "first": generator.standard_normal((5, problem.train.x.shape[-1])),
+            "last": generator.standard_normal((1, 5)),
+        }
+
+    def start(self, drawn, prepared, problem):
+        return drawn
+
+    def predict(self, prepared, params, probe):
+        return (torch.relu(probe @ params["first"].mT) @ params["last"].mT).squeeze(-1)
+
+
 @pytest.mark.parametrize(
     "metric",
     [
@@ -101,8 +123,32 @@ def test_alignment_reads_the_targets_own_directions():
     np.testing.assert_allclose(own, first, rtol=1e-12)  # the two span the same plane
     cell = make_cell(POINTS, Smooth(), RELU, DESCENT, times, ())
     assert "names no directions" in metrics.FeatureAlignment().applies(cell)
-    linear = make_cell(POINTS, Ridge(), Linearised(of=RELU), GradientFlow(), times, ())
-    assert "no first layer" in metrics.FeatureAlignment().applies(linear)
+    for other, words in ((Linearised(of=RELU), "no first layer"), (Scaled(), 'with "first"')):
+        cell = make_cell(POINTS, Ridge(), other, DESCENT, times, ())
+        assert words in metrics.FeatureAlignment().applies(cell)
+
+
+def test_networks_of_other_plugins_have_alignment_and_norms():
+    times, measured = (0.0, 2.0), [metrics.FeatureAlignment(), metrics.WeightNorm()]
+    for model in (Named(), Named(batching="batch")):
+        cell = make_cell(POINTS, Ridge(), model, DESCENT, times, ())
+        assert all(metric.applies(cell) is None for metric in measured)
+        found = run_cell(POINTS, Ridge(), model, DESCENT, times, measured)
+        start = as_tensors(model.draw(Streams(7, 1), draw_problem(cell, 1)), torch.float64, "cpu")
+        share = start["first"][:, :2].square().sum() / start["first"].square().sum()
+        assert found["feature_alignment"][1, 0] == pytest.approx(float(share), rel=1e-12)
+        norm = sum(float(leaf.square().sum()) for leaf in start.values()) ** 0.5
+        assert found["weight_norm"][1, 0] == pytest.approx(norm, rel=1e-12)
+        assert (found["weight_change"][:, 1] > 0).all()
+
+
+def test_norms_of_coefficients_are_refused_and_changes_from_zero_are_nan():
+    cell = make_cell(POINTS, Smooth(), Linearised(of=NET), DESCENT, (0.0,), ())
+    assert "parameters are coefficients" in metrics.WeightNorm().applies(cell)
+    zero, one = torch.zeros(3).double(), torch.ones(3).double()
+    found = metrics.WeightNorm().measure(None, one, zero)
+    assert torch.isnan(found["weight_change"])
+    assert float(found["weight_norm"]) == pytest.approx(3**0.5)
 
 
 def test_alignment_starts_at_chance_and_rises_when_features_move():
