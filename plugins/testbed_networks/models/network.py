@@ -160,7 +160,7 @@ class ActivatedNetwork(Network):
     activation: str = parameter(
         "relu", help="activation σ of the hidden layers", choices=sorted(ACTIVATIONS)
     )
-    bias: bool = parameter(False, help="biases in the hidden layers, b ~ N(0, 1)")
+    bias: bool = parameter(False, help="biases in the hidden layers, random at the start")
     symmetric: bool = parameter(
         False, help="neurons of the last hidden layer in pairs of opposite output, so that f₀ = 0"
     )

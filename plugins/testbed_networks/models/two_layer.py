@@ -22,19 +22,40 @@ class TwoLayerNetwork(ActivatedNetwork):
     """f(x) = m^{−κ} Σ_k a_k σ(⟨w_k, x⟩ + b_k), κ = ½ ("ntk") or κ = 1 ("mean-field"); a_k is a
     vector where there are several outputs.
 
-    w_k ~ N(0, I), a_k ~ N(0, 1), b_k ~ N(0, 1) if there are biases. Steps are
-    θ ← θ − η m^{2κ−1} ∇L on the clock τ = η·steps, so that both parameterizations share one time:
-    as m → ∞ the first follows the kernel flow of its tangent kernel (arXiv:1806.07572), the second
-    moves its features (arXiv:1804.06561). With symmetric initialisation f₀ = 0.
+    w_k ~ N(0, s₁² I), a_k ~ N(0, s₂²), b_k ~ N(0, s_b²) if there are biases, all scales 1 unless
+    given. Steps are θ ← θ − η m^{2κ−1} ∇L on the clock τ = η·steps, so that both parameterizations
+    share one time: as m → ∞ the first follows the kernel flow of its tangent kernel
+    (arXiv:1806.07572), the second moves its features (arXiv:1804.06561). With symmetric
+    initialisation f₀ = 0.
+
+    Large scales are the other way to lazy training, at any width (arXiv:1812.07956): of relu
+    without biases, scales s₁ = s₂ = s are the output times α = s² on the clock ατ. They stand in
+    the start and not in the function, so that steps are not scaled: the limit of the tangent kernel
+    under "ntk" is
+
+        Θ = E σ(u)σ(u') + s₂² (⟨x, x'⟩ + 1) E σ'(u)σ'(u'),   u = ⟨w, x⟩ + b      (+ 1 only with b)
+
+    which is that of ntk.network, with first_variance = s², output_variance = 1, bias_variance = s²
+    and output_bias_variance = 0, where all scales are one s, and of no such network where s₁ ≠ s₂.
     """
 
     name = "networks.two-layer"
+    references = ("arXiv:1806.07572", "arXiv:1804.06561", "arXiv:1812.07956")
 
     parameterization: str = parameter(
         "ntk", help="scale m^{−κ} of the output: κ = ½ or κ = 1", choices=tuple(two_layer.KAPPA)
     )
     train: str = parameter(
         "both", help="layers that are trained", choices=("both", "first", "second")
+    )
+    first_scale: float = parameter(
+        1.0, help="s₁: standard deviation of the first layer's weights at the start", gt=0
+    )
+    second_scale: float = parameter(
+        1.0, help="s₂: standard deviation of the second layer's weights at the start", ge=0
+    )
+    bias_scale: float = parameter(
+        1.0, help="s_b: standard deviation of the biases at the start, if there are any", ge=0
     )
 
     @property
@@ -57,12 +78,15 @@ class TwoLayerNetwork(ActivatedNetwork):
     ) -> dict[str, np.ndarray]:
         first, second, bias = generator.spawn(3)
         drawn = {
-            "first": self.twinned(first.standard_normal((self.distinct, dim))),
-            "second": self.twinned(second.standard_normal((self.distinct, *outputs)), -1.0),
+            "first": self.first_scale * first.standard_normal((self.distinct, dim)),
+            "second": self.second_scale * second.standard_normal((self.distinct, *outputs)),
         }
         if self.bias:
-            drawn["bias"] = self.twinned(bias.standard_normal(self.distinct))
-        return drawn
+            drawn["bias"] = self.bias_scale * bias.standard_normal(self.distinct)
+        return {
+            leaf: self.twinned(own, -1.0 if leaf == "second" else 1.0)
+            for leaf, own in drawn.items()
+        }
 
     def function(self, params: Params, x: Tensor) -> Tensor:
         return two_layer.predict(self.network, params, x)
