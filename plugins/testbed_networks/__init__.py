@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from testbed import hookimpl
+from typing import TYPE_CHECKING
+
+from testbed import Finding, hookimpl
 from testbed.components import Metric, Model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from testbed.plan import Plan
 
 
 @hookimpl
@@ -33,3 +40,11 @@ def testbed_metrics() -> list[type[Metric]]:
         metrics.FlowGap,
         metrics.LazyGap,
     ]
+
+
+@hookimpl
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
+    """Find sharpness that did not settle."""
+    from testbed_networks.soundness import findings
+
+    return findings(plan, tree)

@@ -193,5 +193,5 @@ def sharpness(gradient: Callable[[Any], Any], params: Any) -> Tensor:
     Σ_i weight_i (f_i − y_i) ∇²f_i, while every factor S of the steps stays.
     """
     start = random_direction(params, np.random.Generator(np.random.Philox(0)))
-    found = largest_eigenvalue(hessian_product(gradient, params), start)
+    found = largest_eigenvalue(hessian_product(gradient, params), start, STEPS, TOLERANCE)
     return torch.where(found.residual <= _allowed(found, LEAST), found.value, torch.nan)

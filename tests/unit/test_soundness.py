@@ -413,7 +413,7 @@ def blocks(page: str, language: str = "python") -> list[str]:
 
 def test_the_page_names_every_check_and_its_examples_run(tmp_path, monkeypatch, capsys):
     page = (ROOT / "docs" / "soundness.md").read_text()
-    for name in (*CHECKS, "truncation", "integrator"):
+    for name in (*CHECKS, "truncation", "integrator", "unsettled"):
         assert f"| `{name}` |" in page
     small = ["replicates=4", "design.modes=100"]
     run(ROOT / "scenarios" / "quickstart.toml", tmp_path / "runs/quickstart", overrides=small)
