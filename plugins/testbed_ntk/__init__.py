@@ -24,6 +24,7 @@ def testbed_models() -> list[type[Model]]:
         models.Rbf,
         models.Matern,
         models.RationalQuadratic,
+        models.Periodic,
         models.Polynomial,
         models.DotProduct,
         models.Torus,

@@ -1,10 +1,14 @@
-"""What makes a well-typed scenario of kernels impossible: matrices beyond the memory it allows."""
+"""What makes a well-typed scenario of kernels impossible: matrices beyond the memory it allows, and
+kernels that the design's inputs do not fit."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from testbed.cells import Cell
+from testbed.errors import UnsuitableError
 from testbed.plan import Plan
-from testbed_ntk.base import KernelModel
+from testbed_ntk.base import KernelModel, design_dim
 
 GIB = 2**30
 MATRICES = {"eigen": 2.1, "krylov": 1.1}  # n×n matrices held at a time, as measured
@@ -12,8 +16,22 @@ MATRICES = {"eigen": 2.1, "krylov": 1.1}  # n×n matrices held at a time, as mea
 
 def objections(plan: Plan) -> list[str]:
     """Reasons against a plan, each once."""
-    reasons = (_oversized(cell) for cell in plan.cells if cell.replicates)
+    simulated = [cell for cell in plan.cells if cell.replicates]
+    reasons = [_oversized(cell) for cell in simulated]
+    kernels = [cell for cell in simulated if isinstance(cell.model, KernelModel)]
+    pairs = dict.fromkeys((cell.model, design_dim(cell.design)) for cell in kernels)
+    reasons += [_misfit(model, dim) for model, dim in pairs]
     return list(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _misfit(model: Any, dim: int) -> str | None:
+    """Why there is no such kernel on the design's inputs, where their dimension is known."""
+    try:
+        if dim:
+            model.kernel(dim)
+    except UnsuitableError as error:
+        return str(error)
+    return None
 
 
 def _oversized(cell: Cell) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from testbed_ntk.kernels import Kernel, Points
+from testbed_ntk.kernels import Kernel, flat
 
 TILE = 384  # rows and columns: a tile and its temporaries stay in cache
 
@@ -22,14 +22,14 @@ def gram_matrix(kernel: Kernel, x: Tensor, root: Tensor | None = None) -> Tensor
     tensor([[1.0000, 0.6065],
             [0.6065, 1.0000]])
     """
-    points = kernel.embed(x)
+    points = kernel.embed(x, centre(x))
     count = points.rows.shape[0]
     out = _empty(points.rows, count)
     for top in range(0, count, TILE):
         i = slice(top, top + TILE)
         for start in range(top, count, TILE):
             j = slice(start, start + TILE)
-            tile = _tile(kernel, _part(points, i), _part(points, j), start == top)
+            tile = kernel.tile(points.block(i), points.block(j), start == top)
             if root is not None:
                 tile = tile.mul_(root[i, None]).mul_(root[j])
             if start == top:
@@ -50,34 +50,43 @@ def _empty(like: Tensor, count: int) -> Tensor:
 
 
 def cross_matrix(kernel: Kernel, x: Tensor, other: Tensor) -> Tensor:
-    """K(x, other), (m, n)."""
-    left, right = kernel.embed(x), kernel.embed(other)
+    """K(x, other), (m, n); `other` are the training points, whose centre is that of `gram_matrix`.
+
+    >>> from testbed_ntk.kernels import laplace
+    >>> cross_matrix(laplace(1.0), torch.tensor([[1e6 + 1]]), torch.tensor([[1e6], [1e6 + 1]]))
+    tensor([[0.3679, 1.0000]])
+    """
+    origin = centre(other)
+    left, right = kernel.embed(x, origin), kernel.embed(other, origin)
     out = left.rows.new_empty(left.rows.shape[0], right.rows.shape[0])
     for top in range(0, out.shape[0], TILE):
         i = slice(top, top + TILE)
         for start in range(0, out.shape[1], TILE):
             j = slice(start, start + TILE)
-            out[i, j] = _tile(kernel, _part(left, i), _part(right, j), False)
+            out[i, j] = kernel.tile(left.block(i), right.block(j), False)
     return out
-
-
-def _part(points: Points, chosen: slice) -> Points:
-    layers = None if points.layers is None else points.layers[:, chosen]
-    return Points(points.rows[chosen], points.square[chosen], layers)
-
-
-def _tile(kernel: Kernel, left: Points, right: Points, diagonal: bool) -> Tensor:
-    inner = left.rows @ right.rows.mT
-    if diagonal:
-        inner.diagonal().copy_(left.square)
-    return kernel.tile(inner, left, right)
 
 
 def diagonal(kernel: Kernel, x: Tensor) -> Tensor:
     """k(x, x) at each point, (n,)."""
-    points = kernel.embed(x)
-    values = [
-        _tile(kernel, _part(points, slice(i, i + 1)), _part(points, slice(i, i + 1)), True)
-        for i in range(points.rows.shape[0])
-    ]
+    points = kernel.embed(x, centre(x))
+    alone = [points.block(slice(i, i + 1)) for i in range(points.rows.shape[0])]
+    values = [kernel.tile(point, point, True) for point in alone]
     return torch.cat(values).flatten() if values else points.square
+
+
+def centre(x: Tensor) -> Tensor:
+    """From where kernels of differences measure inputs, (d,): near their mean, and 0 for inputs
+    about the origin, whose digits no subtraction then touches.
+
+    In each coordinate the mean is rounded to a power of two, two to four times the mean absolute
+    deviation: for inputs far from the origin on the scale of their spread the subtraction is exact.
+
+    >>> centre(torch.tensor([[0.0, 100.0], [1.0, 103.0]]))
+    tensor([  0., 100.])
+    """
+    rows = flat(x)
+    mean = rows.mean(0)
+    spread = (rows - mean).abs().mean(0)
+    unit = 2 * spread / torch.frexp(spread).mantissa  # exact: dividing leaves the power of two
+    return torch.where(spread > 0, torch.round(mean / unit) * unit, mean)

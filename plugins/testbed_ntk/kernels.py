@@ -1,8 +1,10 @@
-"""Kernels as functions of inner products, ready to be computed tile by tile.
+"""Kernels, ready to be computed tile by tile.
 
-A kernel is two pure functions: `embed` maps inputs to rows whose inner products are all it needs,
-`tile` turns a block of those inner products into kernel values, in place. On the diagonal of a
-Gram matrix the inner product is replaced by `Points.square`, so that k(x, x) is exact.
+A kernel is two pure functions: `embed` sees each input by itself, `tile` makes a block of kernel
+values from two sets of embedded points. Most tiles are functions of inner products; on the diagonal
+of a Gram matrix these are replaced by `Points.square`, so that k(x, x) is exact. Kernels of the
+difference x − x' measure inputs from a centre, lest inner products lose what a common shift of all
+inputs takes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import torch
 from scipy import special
 from torch import Tensor
 
+Lengths = float | Sequence[float]  # one for all coordinates, or one for each
+Profile = Callable[[Tensor, float], Tensor]  # ‖x − x'‖², ℓ → values; may overwrite its argument
+
 
 class Points(NamedTuple):
     """Inputs as a kernel sees them."""
@@ -25,12 +30,17 @@ class Points(NamedTuple):
     square: Tensor  # (n,) the exact inner product of a row with itself
     layers: Tensor | None = None  # (statistics, n) of networks: factors of each layer
 
+    def block(self, chosen: slice) -> Points:
+        """Some of the points."""
+        layers = None if self.layers is None else self.layers[:, chosen]
+        return Points(self.rows[chosen], self.square[chosen], layers)
+
 
 class Kernel(NamedTuple):
-    """k(x, x') = tile(⟨rows, rows'⟩, points, points')."""
+    """k(x, x') on the points that `embed` makes of inputs."""
 
-    embed: Callable[[Tensor], Points]  # (n, …) inputs → points
-    tile: Callable[[Tensor, Points, Points], Tensor]  # (a, b) inner products → (a, b) values
+    embed: Callable[[Tensor, Tensor], Points]  # (n, …) inputs, (d,) centre → points
+    tile: Callable[[Points, Points, bool], Tensor]  # points, points', whether they are the same
 
 
 def flat(x: Tensor) -> Tensor:
@@ -38,42 +48,98 @@ def flat(x: Tensor) -> Tensor:
     return x.reshape(x.shape[0], -1)
 
 
-# --- radial kernels -------------------------------------------------------------------------------
+def of_products(
+    embed: Callable[[Tensor, Tensor], Points], tile: Callable[[Tensor, Points, Points], Tensor]
+) -> Kernel:
+    """k(x, x') = tile(⟨rows, rows'⟩, points, points'); the tile may overwrite the products."""
+
+    def values(left: Points, right: Points, same: bool) -> Tensor:
+        inner = left.rows @ right.rows.mT
+        if same:
+            inner.diagonal().copy_(left.square)
+        return tile(inner, left, right)
+
+    return Kernel(embed, values)
 
 
-def radial(profile: Callable[[Tensor], Tensor]) -> Kernel:
-    """k(x, x') = profile(‖x − x'‖²); the profile may overwrite its argument."""
+# --- scales ---------------------------------------------------------------------------------------
 
-    def embed(x: Tensor) -> Points:
-        return Points(flat(x), flat(x).square().sum(1))
+
+def scaled(kernel: Kernel, factor: float) -> Kernel:
+    """factor·k."""
+    if factor == 1:
+        return kernel
+    return Kernel(kernel.embed, lambda *block: kernel.tile(*block).mul_(factor))
+
+
+# --- kernels of the difference --------------------------------------------------------------------
+
+
+def radial(profile: Profile, bandwidth: Lengths) -> Kernel:
+    """k(x, x') = profile(‖x − x'‖², ℓ); with a length for each coordinate
+    profile(Σ_i (x_i − x'_i)²/ℓ_i², 1)."""
+    length = bandwidth if isinstance(bandwidth, int | float) else 1.0
+
+    def embed(x: Tensor, centre: Tensor) -> Points:
+        rows = flat(x) - centre
+        if not isinstance(bandwidth, int | float):
+            rows = rows / x.new_tensor(bandwidth)
+        return Points(rows, rows.square().sum(1))
 
     def tile(inner: Tensor, left: Points, right: Points) -> Tensor:
         squares = inner.mul_(-2).add_(left.square[:, None]).add_(right.square).clamp_min_(0)
-        return profile(squares)
+        return profile(squares, length)
+
+    return of_products(embed, tile)
+
+
+def rbf(bandwidth: Lengths) -> Kernel:
+    """exp(−‖x − x'‖²/(2ℓ²))."""
+    return radial(lambda squares, length: squares.mul_(-0.5 / length**2).exp_(), bandwidth)
+
+
+def laplace(bandwidth: Lengths) -> Kernel:
+    """exp(−‖x − x'‖/ℓ)."""
+    return radial(lambda squares, length: squares.sqrt_().mul_(-1 / length).exp_(), bandwidth)
+
+
+def laplace_of_sums(bandwidth: Lengths) -> Kernel:
+    """exp(−Σ_i |x_i − x'_i|/ℓ_i), by differences: no inner product has this distance."""
+
+    def embed(x: Tensor, centre: Tensor) -> Points:
+        rows = (flat(x) - centre) / x.new_tensor(bandwidth)
+        return Points(rows, rows.square().sum(1))
+
+    def tile(left: Points, right: Points, same: bool) -> Tensor:
+        return torch.cdist(left.rows, right.rows, p=1).neg_().exp_()
 
     return Kernel(embed, tile)
 
 
-def rbf(bandwidth: float) -> Kernel:
-    """exp(−‖x − x'‖²/(2ℓ²))."""
-    return radial(lambda squares: squares.mul_(-0.5 / bandwidth**2).exp_())
+def periodic(period: float, bandwidth: Lengths) -> Kernel:
+    """exp(−2 Σ_i sin²(π(x_i − x'_i)/p)/ℓ_i²): the Gaussian kernel between points of circles, one
+    for each coordinate (MacKay 1998), positive semidefinite in every dimension."""
+
+    def embed(x: Tensor, centre: Tensor) -> Points:
+        angle = (flat(x) - centre) * (2 * math.pi / period)
+        circles = torch.stack([angle.cos(), angle.sin()]) / x.new_tensor(bandwidth)  # (2, n, d)
+        rows = torch.cat(circles.unbind(), 1)
+        return Points(rows, rows.square().sum(1))
+
+    gaussian = rbf(1.0)
+    return Kernel(embed, gaussian.tile)
 
 
-def laplace(bandwidth: float) -> Kernel:
-    """exp(−‖x − x'‖/ℓ)."""
-    return radial(lambda squares: squares.sqrt_().mul_(-1 / bandwidth).exp_())
-
-
-def matern(nu: float, bandwidth: float) -> Kernel:
+def matern(nu: float, bandwidth: Lengths) -> Kernel:
     """Matérn kernel 2^{1−ν}/Γ(ν) u^ν K_ν(u), u = √(2ν)‖x − x'‖/ℓ (Rasmussen and Williams 2006,
     equations 4.14 and 4.16): e^{−u} times a polynomial for ν = ½, 3/2, 5/2, …; others by SciPy's
     Bessel functions, on the CPU."""
     value = _half_integer(round(nu - 0.5)) if (nu - 0.5).is_integer() else _bessel(nu)
 
-    def profile(squares: Tensor) -> Tensor:
-        return value(squares.sqrt_().mul_(math.sqrt(2 * nu) / bandwidth))
+    def profile(squares: Tensor, length: float) -> Tensor:
+        return value(squares.sqrt_().mul_(math.sqrt(2 * nu) / length))
 
-    return radial(profile)
+    return radial(profile, bandwidth)
 
 
 def _half_integer(p: int) -> Callable[[Tensor], Tensor]:
@@ -103,11 +169,13 @@ def _bessel(nu: float) -> Callable[[Tensor], Tensor]:
     return value
 
 
-def rational_quadratic(alpha: float, bandwidth: float) -> Kernel:
+def rational_quadratic(alpha: float, bandwidth: Lengths) -> Kernel:
     """(1 + ‖x − x'‖²/(2αℓ²))^{−α} (Rasmussen and Williams 2006, equation 4.19)."""
-    return radial(
-        lambda squares: squares.mul_(0.5 / (alpha * bandwidth**2)).log1p_().mul_(-alpha).exp_()
-    )
+
+    def profile(squares: Tensor, length: float) -> Tensor:
+        return squares.mul_(0.5 / (alpha * length**2)).log1p_().mul_(-alpha).exp_()
+
+    return radial(profile, bandwidth)
 
 
 # --- inner-product kernels and features -----------------------------------------------------------
@@ -116,10 +184,10 @@ def rational_quadratic(alpha: float, bandwidth: float) -> Kernel:
 def inner_product(profile: Callable[[Tensor], Tensor]) -> Kernel:
     """k(x, x') = profile(⟨x, x'⟩)."""
 
-    def embed(x: Tensor) -> Points:
+    def embed(x: Tensor, centre: Tensor) -> Points:
         return Points(flat(x), flat(x).square().sum(1))
 
-    return Kernel(embed, lambda inner, left, right: profile(inner))
+    return of_products(embed, lambda inner, left, right: profile(inner))
 
 
 def polynomial(degree: int, scale: float, offset: float) -> Kernel:
@@ -168,8 +236,8 @@ def torus(dim: int, largest: int, smoothness: float) -> Kernel:
     frequencies = half_lattice(dim, largest)
     scales = [math.sqrt(value) for value in torus_eigenvalues(frequencies, smoothness)]
 
-    def embed(x: Tensor) -> Points:
+    def embed(x: Tensor, centre: Tensor) -> Points:
         rows = torus_features(x, frequencies) * x.new_tensor(scales)
         return Points(rows, rows.square().sum(1))
 
-    return Kernel(embed, lambda inner, left, right: inner)
+    return of_products(embed, lambda inner, left, right: inner)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from testbed_ntk import composition
 from testbed_ntk.dual_activations import DUALS, Dual
-from testbed_ntk.kernels import Kernel, Points, flat
+from testbed_ntk.kernels import Kernel, Points, flat, of_products
 
 
 class Layers(NamedTuple):
@@ -42,7 +42,7 @@ def smooth_network(layers: Layers, dual: Dual, tangent: bool) -> Kernel:
     E = E σ(u)σ(v) and Ė = E σ'(u)σ'(v) over pairs of the covariance Σ^{ℓ−1}.
     """
 
-    def embed(x: Tensor) -> Points:
+    def embed(x: Tensor, centre: Tensor) -> Points:
         rows = _first_layer(flat(x), layers)
         q = [rows.square().sum(1)]
         for weight, bias in zip(layers.weight[1:-1], layers.bias[1:-1], strict=True):
@@ -60,7 +60,7 @@ def smooth_network(layers: Layers, dual: Dual, tangent: bool) -> Kernel:
                 theta.mul_(moments.slope).mul_(weight).add_(inner)
         return inner if theta is None else theta
 
-    return Kernel(embed, tile)
+    return of_products(embed, tile)
 
 
 def _first_layer(x: Tensor, layers: Layers) -> Tensor:
@@ -113,7 +113,7 @@ def relu_network(layers: Layers, tangent: bool) -> Kernel:
         factors = _factors(left, layers.bias), _factors(right, layers.bias)
         return _network_tile(inner, *factors, layers.bias, tangent)
 
-    return Kernel(lambda x: _network_points(flat(x), layers), tile)
+    return of_products(lambda x, centre: _network_points(flat(x), layers), tile)
 
 
 def _network_points(x: Tensor, layers: Layers) -> Points:

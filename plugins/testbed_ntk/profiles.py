@@ -146,3 +146,12 @@ def series_profile(coefficients: Sequence[float]) -> Profile:
     """Σ_j a_j t^j."""
     known = np.asarray(coefficients, dtype=float)
     return Profile(np.polynomial.Polynomial(known), known)
+
+
+# --- combinations ---------------------------------------------------------------------------------
+
+
+def scaled(profile: Profile, factor: float) -> Profile:
+    """factor·k."""
+    known = profile.coefficients
+    return Profile(lambda t: factor * profile.value(t), None if known is None else factor * known)

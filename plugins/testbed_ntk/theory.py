@@ -109,9 +109,27 @@ def decay_exponent(cell: Cell) -> float | str:
     order = getattr(model, "nu", None) if model.name == "ntk.matern" else orders.get(model.name)
     if order is None:
         return f"it is about kernels whose eigenvalues decay like a power, not {model.name}"
-    return (
-        (dim - 1 + 2 * order) / (dim - 1) if cell.design.name == "sphere" else _wrong_design(cell)
-    )
+    if cell.design.name != "sphere":
+        return _wrong_design(cell)
+    return _cosine_objection(model, dim) or (dim - 1 + 2 * order) / (dim - 1)
+
+
+def _cosine_objection(model: Model, dim: int) -> str | None:
+    """Why a model is no kernel of this plugin that depends on unit inputs by their cosine alone."""
+    profile = getattr(model, "profile", None) if model.name.startswith("ntk.") else None
+    try:
+        known = profile is not None and profile(dim) is not None
+    except UnsuitableError:
+        return None  # it is one, whose spectrum alone is out of reach
+    return None if known else f"it is about inner-product kernels, not {_called(model)}"
+
+
+def _called(model: Model) -> str:
+    """The name, and what keeps its kernel from being a function of the cosine."""
+    if isinstance(getattr(model, "bandwidth", None), tuple):
+        return f"{model.name} with a length for each coordinate"
+    norm = getattr(model, "norm", None)
+    return f"{model.name} with the norm {norm}" if norm else model.name
 
 
 def _wrong_design(cell: Cell) -> str:
@@ -199,10 +217,8 @@ def growth(cell: Cell) -> float:
 def _inner_product_objection(cell: Cell) -> str | None:
     if cell.design.name != "sphere":
         return f"it is about the sphere, not {cell.design.name}"
-    model: Any = cell.model
-    if model.name == "ntk.torus" or not model.name.startswith("ntk."):
-        return f"it is about inner-product kernels, not {model.name}"
-    return None
+    design: Any = cell.design
+    return _cosine_objection(cell.model, design.dim)
 
 
 @frozen(kw_only=True)

@@ -138,6 +138,7 @@ def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
         (kernels.rbf(0.7), profiles.rbf_profile(0.7)),
         (kernels.polynomial(3, 0.5, 2.0), profiles.polynomial_profile(3, 0.5, 2.0)),
         (kernels.power_series([1.0, 0.0, 2.0]), profiles.series_profile([1.0, 0.0, 2.0])),
+        (kernels.scaled(kernels.rbf(0.7), 2.5), profiles.scaled(profiles.rbf_profile(0.7), 2.5)),
     ],
 )
 def test_profiles_are_the_kernels_on_the_unit_sphere(kernel, profile):
