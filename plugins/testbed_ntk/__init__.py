@@ -28,6 +28,8 @@ def testbed_models() -> list[type[Model]]:
         models.Polynomial,
         models.DotProduct,
         models.Torus,
+        models.Sum,
+        models.Product,
     ]
 
 

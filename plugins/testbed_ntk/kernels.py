@@ -29,11 +29,13 @@ class Points(NamedTuple):
     rows: Tensor  # (n, p) their inner products enter the tiles
     square: Tensor  # (n,) the exact inner product of a row with itself
     layers: Tensor | None = None  # (statistics, n) of networks: factors of each layer
+    parts: tuple[Points, ...] = ()  # of sums and products: as each of their kernels sees them
 
     def block(self, chosen: slice) -> Points:
         """Some of the points."""
         layers = None if self.layers is None else self.layers[:, chosen]
-        return Points(self.rows[chosen], self.square[chosen], layers)
+        parts = tuple(part.block(chosen) for part in self.parts)
+        return Points(self.rows[chosen], self.square[chosen], layers, parts)
 
 
 class Kernel(NamedTuple):
@@ -62,7 +64,7 @@ def of_products(
     return Kernel(embed, values)
 
 
-# --- scales ---------------------------------------------------------------------------------------
+# --- combinations ---------------------------------------------------------------------------------
 
 
 def scaled(kernel: Kernel, factor: float) -> Kernel:
@@ -70,6 +72,30 @@ def scaled(kernel: Kernel, factor: float) -> Kernel:
     if factor == 1:
         return kernel
     return Kernel(kernel.embed, lambda *block: kernel.tile(*block).mul_(factor))
+
+
+def weighted_sum(first: Kernel, second: Kernel, weights: Sequence[float]) -> Kernel:
+    """w₁k₁ + w₂k₂."""
+    own, other = weights
+    base = scaled(first, own)
+    return _combined(base, second, lambda left, right: left.add_(right, alpha=other))
+
+
+def pointwise_product(first: Kernel, second: Kernel) -> Kernel:
+    """k₁k₂."""
+    return _combined(first, second, lambda left, right: left.mul_(right))
+
+
+def _combined(first: Kernel, second: Kernel, combine: Callable[[Tensor, Tensor], Tensor]) -> Kernel:
+    def embed(x: Tensor, centre: Tensor) -> Points:
+        parts = first.embed(x, centre), second.embed(x, centre)
+        return parts[0]._replace(parts=parts)
+
+    def tile(left: Points, right: Points, same: bool) -> Tensor:
+        (own, other), (own_right, other_right) = left.parts, right.parts
+        return combine(first.tile(own, own_right, same), second.tile(other, other_right, same))
+
+    return Kernel(embed, tile)
 
 
 # --- kernels of the difference --------------------------------------------------------------------

@@ -155,3 +155,17 @@ def scaled(profile: Profile, factor: float) -> Profile:
     """factor·k."""
     known = profile.coefficients
     return Profile(lambda t: factor * profile.value(t), None if known is None else factor * known)
+
+
+def added(first: Profile, second: Profile) -> Profile:
+    """k₁ + k₂."""
+    own, other = first.coefficients, second.coefficients
+    both = None if own is None or other is None else np.polynomial.polynomial.polyadd(own, other)
+    return Profile(lambda t: first.value(t) + second.value(t), both)
+
+
+def multiplied(first: Profile, second: Profile) -> Profile:
+    """k₁k₂; power series multiply by convolution."""
+    own, other = first.coefficients, second.coefficients
+    both = None if own is None or other is None else np.convolve(own, other)
+    return Profile(lambda t: first.value(t) * second.value(t), both)

@@ -64,6 +64,8 @@ NESTED = {  # parameters that are components themselves
     "adaptive.sequence-twin": {"of": "sequence.diagonal"},
     "kernel-function": {"kernel": "ntk.relu"},
     "networks.linearised": {"of": "networks.two-layer"},
+    "ntk.product": {"first": "ntk.rbf", "second": "ntk.polynomial"},
+    "ntk.sum": {"first": "ntk.relu", "second": "ntk.periodic"},
     "source": {"kernel": "ntk.relu"},
 }
 

@@ -37,6 +37,8 @@ EVERY = (
     models.RationalQuadratic(alpha=0.7, variance=0.3),
     models.Laplace(norm="l1"),
     models.Periodic(period=3.0),
+    models.Sum(first=models.Rbf(), second=models.ReluTangent(), weights=(2.0, 0.5)),
+    models.Product(first=models.Laplace(), second=models.Polynomial()),
     models.Polynomial(degree=3),
     models.DotProduct(coefficients=(1.0, 0.5, 0.25)),
     models.Torus(frequencies=4),

@@ -139,6 +139,23 @@ def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
         (kernels.polynomial(3, 0.5, 2.0), profiles.polynomial_profile(3, 0.5, 2.0)),
         (kernels.power_series([1.0, 0.0, 2.0]), profiles.series_profile([1.0, 0.0, 2.0])),
         (kernels.scaled(kernels.rbf(0.7), 2.5), profiles.scaled(profiles.rbf_profile(0.7), 2.5)),
+        (
+            kernels.weighted_sum(kernels.rbf(0.7), kernels.polynomial(3, 0.5, 2.0), (0.4, 1.7)),
+            profiles.added(
+                profiles.scaled(profiles.rbf_profile(0.7), 0.4),
+                profiles.scaled(profiles.polynomial_profile(3, 0.5, 2.0), 1.7),
+            ),
+        ),
+        (
+            kernels.pointwise_product(kernels.rbf(0.7), kernels.polynomial(3, 0.5, 2.0)),
+            profiles.multiplied(
+                profiles.rbf_profile(0.7), profiles.polynomial_profile(3, 0.5, 2.0)
+            ),
+        ),
+        (
+            kernels.pointwise_product(kernels.laplace(0.7), kernels.rbf(1.2)),
+            profiles.multiplied(profiles.matern_profile(0.5, 0.7), profiles.rbf_profile(1.2)),
+        ),
     ],
 )
 def test_profiles_are_the_kernels_on_the_unit_sphere(kernel, profile):

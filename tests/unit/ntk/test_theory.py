@@ -349,4 +349,4 @@ def test_every_theory_is_registered():
     import testbed_ntk
 
     assert all(issubclass(found, Theory) for found in testbed_ntk.testbed_theories())
-    assert len(testbed_ntk.testbed_models()) == 11
+    assert len(testbed_ntk.testbed_models()) == 13
