@@ -4,7 +4,7 @@ A kernel is two pure functions: `embed` sees each input by itself, `tile` makes 
 values from two sets of embedded points. Most tiles are functions of inner products; on the diagonal
 of a Gram matrix these are replaced by `Points.square`, so that k(x, x) is exact. Kernels of the
 difference x − x' measure inputs from a centre, lest inner products lose what a common shift of all
-inputs takes.
+inputs takes, and take differences where the inputs lie many lengths apart.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 Lengths = float | Sequence[float]  # one for all coordinates, or one for each
 Profile = Callable[[Tensor, float], Tensor]  # ‖x − x'‖², ℓ → values; may overwrite its argument
+FAR = 16.0  # lengths from the centre, from where on squared distances are sums of squares
 
 
 class Points(NamedTuple):
@@ -30,12 +31,13 @@ class Points(NamedTuple):
     square: Tensor  # (n,) the exact inner product of a row with itself
     layers: Tensor | None = None  # (statistics, n) of networks: factors of each layer
     parts: tuple[Points, ...] = ()  # of sums and products: as each of their kernels sees them
+    direct: bool = False  # whether their distances are those of differences
 
     def block(self, chosen: slice) -> Points:
         """Some of the points."""
         layers = None if self.layers is None else self.layers[:, chosen]
         parts = tuple(part.block(chosen) for part in self.parts)
-        return Points(self.rows[chosen], self.square[chosen], layers, parts)
+        return Points(self.rows[chosen], self.square[chosen], layers, parts, self.direct)
 
 
 class Kernel(NamedTuple):
@@ -56,12 +58,17 @@ def of_products(
     """k(x, x') = tile(⟨rows, rows'⟩, points, points'); the tile may overwrite the products."""
 
     def values(left: Points, right: Points, same: bool) -> Tensor:
-        inner = left.rows @ right.rows.mT
-        if same:
-            inner.diagonal().copy_(left.square)
-        return tile(inner, left, right)
+        return tile(products(left, right, same), left, right)
 
     return Kernel(embed, values)
+
+
+def products(left: Points, right: Points, same: bool) -> Tensor:
+    """⟨rows, rows'⟩, (a, b)."""
+    inner = left.rows @ right.rows.mT
+    if same:
+        inner.diagonal().copy_(left.square)
+    return inner
 
 
 # --- combinations ---------------------------------------------------------------------------------
@@ -104,19 +111,40 @@ def _combined(first: Kernel, second: Kernel, combine: Callable[[Tensor, Tensor],
 def radial(profile: Profile, bandwidth: Lengths) -> Kernel:
     """k(x, x') = profile(‖x − x'‖², ℓ); with a length for each coordinate
     profile(Σ_i (x_i − x'_i)²/ℓ_i², 1)."""
-    length = bandwidth if isinstance(bandwidth, int | float) else 1.0
+    length = _common(bandwidth)
 
     def embed(x: Tensor, centre: Tensor) -> Points:
-        rows = flat(x) - centre
-        if not isinstance(bandwidth, int | float):
-            rows = rows / x.new_tensor(bandwidth)
-        return Points(rows, rows.square().sum(1))
+        return _spread(_rows(x, centre, bandwidth), length)
 
-    def tile(inner: Tensor, left: Points, right: Points) -> Tensor:
-        squares = inner.mul_(-2).add_(left.square[:, None]).add_(right.square).clamp_min_(0)
-        return profile(squares, length)
+    def tile(left: Points, right: Points, same: bool) -> Tensor:
+        return profile(_squares(left, right, same), length)
 
-    return of_products(embed, tile)
+    return Kernel(embed, tile)
+
+
+def _common(bandwidth: Lengths) -> float:
+    """The length by which profiles divide: 1 where each coordinate has been divided by its own."""
+    return bandwidth if isinstance(bandwidth, int | float) else 1.0
+
+
+def _rows(x: Tensor, centre: Tensor, bandwidth: Lengths) -> Tensor:
+    rows = flat(x) - centre
+    return rows if isinstance(bandwidth, int | float) else rows / x.new_tensor(bandwidth)
+
+
+def _spread(rows: Tensor, length: float) -> Points:
+    square = rows.square().sum(1)
+    return Points(rows, square, direct=bool((square > (FAR * length) ** 2).any()))
+
+
+def _squares(left: Points, right: Points, same: bool) -> Tensor:
+    """‖x − x'‖², (a, b): by inner products, which lose what is below eps‖x‖², while that is nothing
+    on the scale of the length; else by differences, which take three to seven times as long."""
+    if left.direct or right.direct:
+        mode = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(left.rows, right.rows, compute_mode=mode).square_()
+    inner = products(left, right, same)
+    return inner.mul_(-2).add_(left.square[:, None]).add_(right.square).clamp_min_(0)
 
 
 def rbf(bandwidth: Lengths) -> Kernel:
@@ -131,13 +159,13 @@ def laplace(bandwidth: Lengths) -> Kernel:
 
 def laplace_of_sums(bandwidth: Lengths) -> Kernel:
     """exp(−Σ_i |x_i − x'_i|/ℓ_i), by differences: no inner product has this distance."""
+    length = _common(bandwidth)
 
     def embed(x: Tensor, centre: Tensor) -> Points:
-        rows = (flat(x) - centre) / x.new_tensor(bandwidth)
-        return Points(rows, rows.square().sum(1))
+        return _spread(_rows(x, centre, bandwidth), length)
 
     def tile(left: Points, right: Points, same: bool) -> Tensor:
-        return torch.cdist(left.rows, right.rows, p=1).neg_().exp_()
+        return torch.cdist(left.rows, right.rows, p=1).mul_(-1 / length).exp_()
 
     return Kernel(embed, tile)
 
@@ -149,11 +177,9 @@ def periodic(period: float, bandwidth: Lengths) -> Kernel:
     def embed(x: Tensor, centre: Tensor) -> Points:
         angle = (flat(x) - centre) * (2 * math.pi / period)
         circles = torch.stack([angle.cos(), angle.sin()]) / x.new_tensor(bandwidth)  # (2, n, d)
-        rows = torch.cat(circles.unbind(), 1)
-        return Points(rows, rows.square().sum(1))
+        return _spread(torch.cat(circles.unbind(), 1), 1.0)
 
-    gaussian = rbf(1.0)
-    return Kernel(embed, gaussian.tile)
+    return Kernel(embed, rbf(1.0).tile)
 
 
 def matern(nu: float, bandwidth: Lengths) -> Kernel:

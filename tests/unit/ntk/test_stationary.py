@@ -16,6 +16,7 @@ from testbed.scenario import read_scenario
 from testbed.values import Data, Fit, Problem
 from testbed_ntk import models
 from testbed_ntk.gram import centre, cross_matrix, gram_matrix
+from testbed_ntk.operator import nonnegative
 from testbed_ntk.theory import LargeDimension, PolynomialBarrier, Rates
 
 LENGTHS = (0.7, 1.9, 3.0)
@@ -41,10 +42,11 @@ SHAPES = [
 ]
 
 
+SHAPE_NAMES = ["rbf", "laplace", "laplace-l1", "matern", "rational-quadratic"]
+
+
 @pytest.mark.parametrize("shift", [0.0, 1e2, 1e4, 1e6, 1e9])
-@pytest.mark.parametrize(
-    ("model", "metric", "shape"), SHAPES, ids=lambda own: getattr(own, "name", "")
-)
+@pytest.mark.parametrize(("model", "metric", "shape"), SHAPES, ids=SHAPE_NAMES)
 def test_inputs_far_from_the_origin_lose_no_digit_more(model, metric, shape, shift):
     # eps times squares of at most 100 about the centre, over twice the least distance, some 0.2
     away = shift * np.array([1.0, -1.0, 0.3, 0.0])
@@ -52,6 +54,27 @@ def test_inputs_far_from_the_origin_lose_no_digit_more(model, metric, shape, shi
     gram = gram_matrix(model.kernel(4), torch.from_numpy(x))
     np.testing.assert_allclose(gram, shape(cdist(x, x, metric)), rtol=0, atol=1e-13)
     np.testing.assert_allclose(values(model, z, x), shape(cdist(z, x, metric)), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("model", "metric", "shape"), SHAPES, ids=SHAPE_NAMES)
+def test_clusters_far_apart_keep_the_distances_within_them(model, metric, shape):
+    rng = np.random.default_rng(0)
+    side = rng.choice([-(2.0**20), 2.0**20], (150, 1)) * np.ones(2)
+    x, z = (side + np.round(points(150, 2, seed) * 2**20) / 2**20 for seed in (1, 2))
+    gram = gram_matrix(model.kernel(2), torch.from_numpy(x))
+    np.testing.assert_allclose(gram, shape(cdist(x, x, metric)), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(values(model, z, x), shape(cdist(z, x, metric)), rtol=0, atol=1e-13)
+    nonnegative(torch.linalg.eigvalsh(gram), model.name)  # raises unless it is
+
+
+def test_both_ways_to_distances_agree_where_either_is_taken():
+    x, z = (torch.from_numpy(points(40, 5, seed)) for seed in (1, 2))
+    kernel, origin = models.Matern(nu=2.5, bandwidth=2.0).kernel(5), torch.zeros(5)
+    left, right = kernel.embed(x, origin), kernel.embed(z, origin)
+    assert not left.direct and kernel.embed(20 * x, origin).direct
+    near = kernel.tile(left, right, False)
+    for pair in ((left._replace(direct=True), right), (left, right._replace(direct=True))):
+        np.testing.assert_allclose(kernel.tile(*pair, False), near, rtol=1e-13)
 
 
 def test_float32_keeps_its_digits_too():
