@@ -194,6 +194,7 @@ class _Simulation:
     ):
         self.cell, self.problems, self.problem = cell, problems, stack(problems)
         self.rngs = [Streams(cell.seed, replicate, cell.shared_design) for replicate in replicates]
+        self.replicates = tuple(replicates)
         self.main = self._path(Estimator(cell.estimator, cell.model, cell.optimizer), cache)
         companions = {planned.companion for planned in cell.metrics} - {None}
         self.companions = {other: self._path(other, None) for other in companions if other}
@@ -205,7 +206,7 @@ class _Simulation:
     def _path(self, estimator: Estimator, cache: PreparationCache | None) -> Path:
         keep: Keep = _make
         if cache is not None and estimator.model.reads == "inputs":
-            group = f"{self.cell.group}/{len(self.rngs)}/{self.cell.compute.dtype}"
+            group = f"{self.cell.group}/{self.replicates}/{self.cell.compute.dtype}"
             keep = functools.partial(cache.get, group)
         return Path(
             estimator,

@@ -181,8 +181,12 @@ def test_a_replicate_alone_equals_itself_in_a_batch(domain, model, optimizer):
     )
 
 
-def test_blocks_of_times_and_replicates_do_not_change_the_numbers():
-    whole = cell(*SEQUENCE, Diagonal(), Numeric(), TIMES, replicates=4)
+@pytest.mark.parametrize(
+    ("domain", "model", "optimizer"),
+    [(SEQUENCE, Diagonal(), Numeric()), (SPHERE, Kernel(), Filter())],  # one shares preparations
+)
+def test_blocks_of_times_and_replicates_do_not_change_the_numbers(domain, model, optimizer):
+    whole = cell(*domain, model, optimizer, (0.5, 3.0, 20.0), replicates=4)
     small = evolve(whole, compute=Compute(memory=1e-9))  # one replicate and one time at once
     np.testing.assert_allclose(
         execute_cell(small).variables["risk"], execute_cell(whole).variables["risk"], rtol=1e-12
