@@ -170,6 +170,12 @@ class Training:
 
         return self._lift(one, fit, carry)
 
+    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
+        """Where every replicate stops, (replicates, times), if each has times of its own."""
+        times_of = lift(self._batching, lambda own: self.optimizer.own_reached(own, times))
+        found: Tensor = times_of(carry)
+        return found
+
     def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
         return self._lift(lambda own: self.optimizer.leverage(own, times), fit)
 

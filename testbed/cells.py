@@ -74,7 +74,8 @@ class Cell:
 
     @property
     def reached(self) -> tuple[float, ...]:
-        """The times training stops at; theories and companions are evaluated there."""
+        """The times training stops at, if they are the same for all replicates: theories and
+        companions are evaluated there."""
         return self.optimizer.reached(self.times)
 
 

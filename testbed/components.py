@@ -256,6 +256,10 @@ class Optimizer(Component):
     needs: ClassVar[tuple[str, ...]] = ()
     endless: ClassVar[bool] = False
     """True: the optimizer knows the limit t = ∞, so that its times may end in inf."""
+    follows_flow: ClassVar[bool] = True
+    """False: its time is not that of gradient flow, so that a gap to one that is means nothing."""
+    own_times: ClassVar[bool] = False
+    """True: every replicate stops at times of its own, which `own_reached` tells once it began."""
     variables: ClassVar[Mapping[str, Variable]] = {}
 
     times: Grid | None = parameter(
@@ -270,6 +274,11 @@ class Optimizer(Component):
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         """The times that training really stops at, for the times asked (whole steps)."""
         return tuple(times)
+
+    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
+        """The times that a replicate stops at where `own_times` says that each has its own,
+        (len(times),) float64; `carry` is what `start` returned. Companions are moved there."""
+        raise NotImplementedError
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
         """Coordinates along time that explain it: step counts, ridge parameters."""

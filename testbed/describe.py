@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from testbed.components import Component
+from testbed.fitting import theory_objection
 from testbed.grids import Grid
 from testbed.parameters import Parameter, parameter_of
 from testbed.plan import Plan
@@ -208,7 +209,7 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
         dims = ", ".join(f"{dim.name} ({len(dim)})" for dim in estimator.dims) or "no sweep"
         cells = [cell for cell in plan.cells if cell.estimator == estimator.name]
         names = sorted({n for c in cells for m in c.metrics for n in m.names.values()})
-        speaking = (t for c in cells for t in c.theories if not t.theory.applies(c))
+        speaking = (t for c in cells for t in c.theories if not theory_objection(t.theory, c))
         theories = sorted({name for theory in speaking for name in theory.names.values()})
         ends = f"{estimator.times[0]:g} to {estimator.times[-1]:g}"
         times = f"{len(estimator.times)} times, {ends}"

@@ -19,7 +19,8 @@ from attrs import evolve
 
 from testbed.cells import STATUS, Cell, CellResult
 from testbed.components import Estimator
-from testbed.errors import TestbedError
+from testbed.errors import TestbedError, UnsuitableError
+from testbed.fitting import companion_objection, theory_objection
 from testbed.measure import MetricSeries
 from testbed.paths import Keep, Path, States
 from testbed.seeds import Streams
@@ -94,7 +95,7 @@ def _predict(cell: Cell, problem: Problem | None = None) -> CellResult:
         theory = planned.theory
         if theory.conditional != (problem is not None):
             continue
-        reason = theory.applies(cell)
+        reason = theory_objection(theory, cell)
         if reason:
             omitted |= dict.fromkeys(planned.names.values(), reason)
             continue
@@ -130,6 +131,8 @@ def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
 
 def _chunk_size(cell: Cell, problem: Problem) -> int:
     """Replicates at a time, so that eight recorded times of them fit into the memory bound."""
+    if cell.optimizer.own_times:  # companions of a chunk are trained to the times of one replicate
+        return 1
     numbers = 8 * floats(problem) * min(len(cell.times), 8)
     return max(1, min(len(cell.replicates), int(_budget(cell) / max(8 * numbers, 1))))
 
@@ -198,10 +201,19 @@ class _Simulation:
         self.main = self._path(Estimator(cell.estimator, cell.model, cell.optimizer), cache)
         companions = {planned.companion for planned in cell.metrics} - {None}
         self.companions = {other: self._path(other, None) for other in companions if other}
-        self.series = [MetricSeries(planned, cell.reached) for planned in cell.metrics]
+        self.reached = self.main.reached(cell.times)
+        self._expect_equal_times()
+        self.series = [MetricSeries(planned, self.reached) for planned in cell.metrics]
         self.alive = torch.ones(len(problems), dtype=torch.bool, device=cell.compute.device)
         self.diverged_at = np.full(len(problems), np.nan)
         self.records: dict[str, list[np.ndarray]] = {}
+
+    def _expect_equal_times(self) -> None:
+        """Where only the run tells the times, only it can tell that a companion misses them."""
+        for companion in self.companions if self.cell.optimizer.own_times else ():
+            reason = companion_objection(companion, self.reached)
+            if reason:
+                raise UnsuitableError(f"{self.cell.estimator}: {reason}")
 
     def _path(self, estimator: Estimator, cache: PreparationCache | None) -> Path:
         keep: Keep = _make
@@ -257,9 +269,9 @@ class _Simulation:
     def _advance(self, positions: range) -> None:
         """Train every path through one block of times, then measure."""
         asked = [self.cell.times[at] for at in positions]
-        reached = [self.cell.reached[at] for at in positions]
+        reached = [self.reached[at] for at in positions]
         states, record = self.main.advance(asked)
-        others = {other: path.advance(reached)[0] for other, path in self.companions.items()}
+        others = {other: path.follow(reached) for other, path in self.companions.items()}
         alive = self._watch(states, reached)
         for name, values in record.items():
             self.records.setdefault(name, []).append(values.double().cpu().numpy())

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from testbed.components import Estimator, Metric, Model, Optimizer
+from testbed.components import Estimator, Metric, Model, Optimizer, Theory
 from testbed.grids import Grid
+
+if TYPE_CHECKING:
+    from testbed.cells import Cell
 
 LARGEST_MOVE = 0.05  # how far whole steps may move a recorded time, relative to it
 
@@ -40,16 +45,56 @@ def times_objection(optimizer: Optimizer, times: Grid | None) -> Objection | Non
         found = f"found the time inf, which {optimizer.name} never reaches"
         return found, "finite times", "leave it out, or take the optimizer spectral-filter"
     reached = optimizer.reached(times.values)
-    for asked, got in zip(times.values, reached, strict=True):
-        if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:
-            found = f"found the time {asked:g}; whole steps reach {got:g}, more than 5% off"
-            fix = "lower the learning rate, or drop early times"
-            return found, "times that whole steps can reach", fix
+    moved = _first_moved(times.values, reached)
+    if moved:
+        found = "found the time {:g}; whole steps reach {:g}, more than 5% off".format(*moved)
+        fix = "lower the learning rate, or drop early times"
+        return found, "times that whole steps can reach", fix
     for before, after in pairwise(reached):
         if before == after:
             found = f"found two times that fall on one step, at {after:g}"
             return found, "times at least one step apart", "thin the grid"
     return None
+
+
+def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[float, float] | None:
+    """The first time that whole steps move too far, and where to; None if there is none."""
+    for asked, got in zip(times, reached, strict=True):
+        if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:
+            return asked, got
+    return None
+
+
+def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
+    """Why a companion cannot stand at the times that training reaches; empty if it can."""
+    optimizer = companion.optimizer
+    if optimizer.own_times:
+        return (
+            f"the replicates of {companion.name!r} stop at times of their own, at which this "
+            "estimator does not; measure it there instead, or give its step size as a number"
+        )
+    if math.isinf(reached[-1]) and not optimizer.endless:
+        return f"{companion.name!r} never reaches the time inf"
+    moved = _first_moved(reached, optimizer.reached(reached))
+    if moved is None:
+        return ""
+    return (
+        f"at the time {moved[0]:g} whole steps of {companion.name!r} stop at {moved[1]:g}, more "
+        "than 5% off: the two would not be compared at equal time; lower its learning rate, or "
+        "drop early times"
+    )
+
+
+def theory_objection(theory: Theory, cell: Cell) -> str | None:
+    """Why a theory says nothing about a cell; None if it does."""
+    reason = theory.applies(cell)
+    timed = any(variable.time for variable in theory.variables.values())
+    if reason is None and timed and cell.optimizer.own_times:
+        return (
+            f"under {cell.optimizer.name} with steps of their own replicates stop at times of "
+            "their own, which the cell's parameters do not tell; give a number as the step size"
+        )
+    return reason
 
 
 def served_needs(

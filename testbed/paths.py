@@ -57,6 +57,20 @@ class Path:
         self.carry, self.since = step.carry, times[-1]
         return States(self, step.parameters, times), dict(step.record)
 
+    def follow(self, times: Sequence[float]) -> States:
+        """The states at times of another path, of which several may be one: its steps are long."""
+        distinct = list(dict.fromkeys(times))
+        states, _ = self.advance(distinct)
+        return states.at(tuple(distinct.index(time) for time in times))
+
+    def reached(self, times: Sequence[float]) -> tuple[float, ...]:
+        """The times that training stops at for those asked; of the first replicate, where each has
+        times of its own. To be asked before training."""
+        optimizer = self.training.optimizer
+        if not optimizer.own_times:
+            return optimizer.reached(times)
+        return tuple(self.training.own_reached(self.carry, times)[0].tolist())
+
     def probe(self, points: str) -> Any:
         """What predicting at the train or test inputs needs, made once."""
         data = self.fit.problem.train if points == "train" else self.fit.problem.test

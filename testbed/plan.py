@@ -196,7 +196,8 @@ class _Planner:
             yield _keyed(evolve(cell, metrics=()))
         if not simulate:
             return
-        one_by_one = "loop" in (cell.model.batching, cell.optimizer.batching)
+        looped = "loop" in (cell.model.batching, cell.optimizer.batching)
+        one_by_one = looped or cell.optimizer.own_times
         size = 1 if one_by_one else self.scenario.compute.block
         total = self.scenario.replicates
         conditional = tuple(one for one in cell.theories if one.theory.conditional)

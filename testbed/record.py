@@ -135,7 +135,8 @@ class _Group:
         along_time: dict[str, np.ndarray] = {}
         derived: dict[str, np.ndarray] = {}
         for cell in self.cells:
-            reached[cell.index] = cell.reached
+            if not cell.optimizer.own_times:
+                reached[cell.index] = cell.reached
             for name, values in cell.optimizer.auxiliary(cell.times).items():
                 along_time.setdefault(name, np.full(full, np.nan))[cell.index] = values
             for name, value in cell.design.derived().items():

@@ -12,7 +12,7 @@ from testbed.building import Builder
 from testbed.cells import Cell, PlannedMetric, PlannedTheory
 from testbed.components import Estimator, Metric, Variable
 from testbed.dimensions import swept_names
-from testbed.fitting import pair_objection, served_needs
+from testbed.fitting import companion_objection, pair_objection, served_needs, theory_objection
 from testbed.names import RESERVED_VARIABLES, variable_name
 from testbed.scenario import MetricSpec
 
@@ -70,7 +70,7 @@ class Selection:
         for spec, theory in self.theories:
             if theory is None or (spec.of and cell.estimator not in spec.of):
                 continue
-            reason = theory.applies(cell)
+            reason = theory_objection(theory, cell)
             if reason:
                 self.omissions[Omission(cell.estimator, theory.name, reason)] = None
             names = theory_names(theory.name, theory.variables)
@@ -157,8 +157,9 @@ def _fit(
         return None, str(error.args[0])
     if companion is not None:
         objection = pair_objection(companion.model, companion.optimizer)
-        if objection:
-            return None, objection[0]
+        reason = objection[0] if objection else companion_objection(companion, cell.reached)
+        if reason:
+            return None, reason
     needs, reason = served_needs(metric, own, companion)
     if reason:
         return None, reason

@@ -78,6 +78,24 @@ def index(tree: Any, position: int) -> Any:
     return tree
 
 
+def alone(tree: Any, position: int) -> Any:
+    """One replicate of a stacked tree, its axis kept (views, no copies).
+
+    >>> alone({"x": torch.tensor([1.0, 2.0])}, 1)
+    {'x': tensor([2.])}
+    """
+    if isinstance(tree, Tensor):
+        return tree[position : position + 1]
+    if isinstance(tree, Each):
+        return Each([tree.items[position]])
+    if isinstance(tree, dict):
+        return {key: alone(value, position) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        parts = [alone(value, position) for value in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return tree
+
+
 def stack(trees: Sequence[Any]) -> Any:
     """Stack equal trees along a new leading axis; a single one is not copied."""
     first = trees[0]

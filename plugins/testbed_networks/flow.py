@@ -10,8 +10,8 @@ import torch
 from attrs import frozen
 
 from testbed.components import Advance, Optimizer
+from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.integrate import begin, integrate
-from testbed.numerics.sharpness import sharpness
 from testbed.numerics.spectral import filtered
 from testbed.parameters import parameter
 from testbed.trees import flatten, tree_map, unflatten
@@ -48,16 +48,10 @@ class CompanionFlow(Optimizer):
 
     def _rate(self, own: Fit) -> float:
         """η of one replicate."""
-        if self.edge is None:
-            assert self.step is not None  # one of the two is given
-            return self.step
-        if own.model.supports("eigensystem") is None:
-            return self.edge * 2 / float(own.model.eigensystem(own.prepared).eigenvalue.max())
-
-        def gradient(params: Any) -> Any:
-            return own.model.gradient(own.prepared, params, own.problem)
-
-        return self.edge * 2 / float(sharpness(gradient, own.start))
+        if self.edge is not None:
+            return self.edge * float(edge_rates(own))
+        assert self.step is not None  # one of the two is given
+        return self.step
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         carries, parts = [], []
@@ -72,8 +66,6 @@ class CompanionFlow(Optimizer):
     ) -> tuple[Any, Any]:
         """One replicate, its axis kept: what it goes on from, and parameters (1, times, …)."""
         length = rate / (1 - self.momentum)
-        if self.edge is not None:
-            since, *times = (round(time / length) * length for time in (since, *times))
         if own.model.supports("eigensystem") is None:
             return before, filtered(own, "flow", times)
         if _smooth(own):
@@ -99,10 +91,7 @@ class CompanionFlow(Optimizer):
 
 def _replicates(fit: Fit) -> list[Fit]:
     """Every replicate, its axis kept."""
-    count = len(fit.problem.train.weight)
-    rows = [slice(row, row + 1) for row in range(count)]
-    parts = [tree_map(lambda leaf, at=at: leaf[at], tuple(fit)[1:]) for at in rows]
-    return [Fit(fit.model, *part) for part in parts]
+    return [replicate(fit, row) for row in range(len(fit.problem.train.weight))]
 
 
 def _smooth(fit: Fit) -> bool:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from testbed.components import Advance, Model, Variable
+from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.parameters import parameter
 from testbed.trees import tree_map
@@ -20,11 +21,9 @@ from testbed_basics.optimizers.steps import (
     Edge,
     Stepped,
     counted,
-    edge_rates,
     heavy_ball,
     in_bounds,
     no_steps,
-    replicate,
     step_size,
     train,
 )
@@ -67,6 +66,11 @@ class GradientDescent(Stepped):
         """The share of 2/λ_max, where that gives the step size."""
         return self.learning_rate.share if isinstance(self.learning_rate, Edge) else None
 
+    @property
+    def own_times(self) -> bool:  # type: ignore[override]
+        """Whether replicates have step sizes, and so whole steps, of their own."""
+        return self.edge is not None
+
     def closed(self, model: Model) -> bool:
         """Whether the steps are taken in closed form."""
         return self.method == "auto" and model.supports("eigensystem") is None
@@ -86,6 +90,9 @@ class GradientDescent(Stepped):
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         return tuple(times) if self.edge is not None else super().reached(times)
+
+    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
+        return torch.tensor([own.reached(times) for own, _ in carry], dtype=torch.float64)
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
         return {} if self.edge is not None else super().auxiliary(times)

@@ -11,7 +11,6 @@ from attrs import frozen
 from torch import Tensor
 
 from testbed.components import Optimizer, Variable
-from testbed.numerics.sharpness import sharpness
 from testbed.parameters import parameter
 from testbed.trees import bounded, tensors, tree_map
 from testbed.values import Fit
@@ -45,34 +44,6 @@ def step_size(raw: Any) -> Any:
     if not raw["edge"] > 0:
         raise ValueError(f"learning_rate: found edge = {raw['edge']!r}, expected a number above 0")
     return Edge(raw)
-
-
-def edge_rates(fit: Fit) -> Tensor:
-    """2/λ_max of every replicate at its start, (replicates,), one replicate after the other.
-
-    λ_max is the largest eigenvalue of the derivative of the model's gradient, which holds a factor
-    m^{2κ−1} if the parameterization has one; of the weighted Gram matrix where the model has an
-    eigensystem.
-    """
-    if fit.model.supports("eigensystem") is None:
-        largest: Tensor = fit.model.eigensystem(fit.prepared).eigenvalue.amax(-1)
-        return 2 / largest
-    found = []
-    for row in range(len(fit.problem.train.weight)):
-        own = replicate(fit, row)
-
-        def gradient(params: Any, own: Fit = own) -> Any:
-            return own.model.gradient(own.prepared, params, own.problem)
-
-        found.append(2 / sharpness(gradient, own.start))
-    return torch.stack(found)
-
-
-def replicate(fit: Fit, row: int) -> Fit:
-    """One replicate, its axis kept."""
-    own = slice(row, row + 1)
-    parts = tree_map(lambda leaf: leaf[own], tuple(fit)[1:])
-    return Fit(fit.model, *parts)
 
 
 @frozen(kw_only=True)

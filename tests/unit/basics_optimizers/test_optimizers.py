@@ -323,8 +323,8 @@ def test_an_edge_can_be_swept_and_its_dimension_is_named_edge():
     plan = make_plan(scenario)
     (dim,) = plan.estimators[0].dims
     assert (dim.name, dim.coordinate) == ("edge", (0.5, 0.9))
-    assert [cell.optimizer.edge for cell in plan.cells] == [0.5, 0.9]
-    assert len({cell.key for cell in plan.cells}) == 2
+    assert [cell.optimizer.edge for cell in plan.cells] == [0.5] * 3 + [0.9] * 3
+    assert len({cell.key for cell in plan.cells}) == 6  # replicates run one by one
     again = make_plan(read_scenario(dump_scenario(scenario), "edges.toml"))
     assert again.cells == plan.cells
     for cell in plan.cells:

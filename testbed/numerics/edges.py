@@ -1,0 +1,50 @@
+"""The edge of stability: the largest step of descent that a model's start allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.errors import UnsuitableError
+from testbed.numerics.sharpness import sharpness
+from testbed.trees import alone
+from testbed.values import Fit
+
+
+def replicate(fit: Fit, row: int) -> Fit:
+    """One replicate, its axis kept."""
+    return Fit(fit.model, *alone(tuple(fit)[1:], row))
+
+
+def edge_rates(fit: Fit) -> Tensor:
+    """2/λ_max of every replicate at its start, (replicates,), one replicate after the other.
+
+    λ_max is the largest eigenvalue of the derivative of the model's gradient, which holds a factor
+    m^{2κ−1} if the parameterization has one; of the weighted Gram matrix where the model has an
+    eigensystem. Where it is not above 0 (a network of dead ReLU units, a constant function) no step
+    is too large, and there is no such rate: UnsuitableError.
+    """
+    if fit.model.supports("eigensystem") is None:
+        largest = fit.model.eigensystem(fit.prepared).eigenvalue.amax(-1)
+    else:
+        rows = range(len(fit.problem.train.weight))
+        largest = torch.stack([_curvature(replicate(fit, row)) for row in rows])
+    for found in largest.tolist():
+        if not 0 < found < float("inf"):
+            raise UnsuitableError(
+                f"{fit.model.name}: found the largest curvature λ_max = {found:g} at the start of "
+                "a replicate, expected one above 0: a step of edge·2/λ_max does not exist; give "
+                "learning_rate as a number, or change the model's start"
+            )
+    return 2 / largest
+
+
+def _curvature(own: Fit) -> Tensor:
+    """λ_max of one replicate, its axis kept."""
+
+    def gradient(params: Any) -> Any:
+        return own.model.gradient(own.prepared, params, own.problem)
+
+    return sharpness(gradient, own.start)
