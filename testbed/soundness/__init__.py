@@ -22,6 +22,7 @@ from testbed.soundness.features import collapse, misalignment
 from testbed.soundness.sampling import undecided, wide_mean, wide_slope
 from testbed.soundness.stopping import overfitting, unbracketed
 from testbed.soundness.table import findings_text, read_findings, with_findings
+from testbed.soundness.times import times
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,7 @@ Check = Callable[["xr.DataTree"], Iterator[Finding]]
 CHECKS: dict[str, Check] = {
     "failure": failure,
     "divergence": divergence,
+    "times": times,
     "unbracketed": unbracketed,
     "wide-mean": wide_mean,
     "wide-slope": wide_slope,

@@ -193,6 +193,44 @@ def test_a_loss_that_climbs_is_divergence_and_rounding_is_not():
         assert found("divergence", main=group(training_loss=("time", loss))) == []
 
 
+# --- times ----------------------------------------------------------------------------------------
+
+
+def stopping(*steps: float, whole=True) -> xr.Dataset:
+    """Four replicates at three points, whose steps are those given at the second."""
+    dataset = group(replicates=4, excess_risk=(("n", "time"), [INSIDE] * 3))
+    length = np.full((3, 4, 1), 0.01)
+    length[1, : len(steps), 0] = steps
+    reached = np.round(TIMES / length) * length
+    if not whole:
+        reached = reached[0, 0]
+    return dataset.assign_coords(
+        time_reached=(("n", "replicate", "time") if whole else ("time",), reached)
+    )
+
+
+def test_replicates_that_stop_far_from_the_times_asked_are_found():
+    assert found("times", main=stopping()) == []
+    assert found("times", main=stopping(3.0, whole=False)) == []  # a plan has looked at it
+    assert found("times", main=group(excess_risk=("time", INSIDE))) == []
+    (finding,) = found("times", main=stopping(0.01, 0.3))  # 0.9 for 1
+    assert (finding.severity, finding.cell, finding.points) == ("warning", "n=200", 1)
+    assert finding.seen == "whole steps stop at τ = 0.9 for τ = 1 in replicate 1"
+    moved, same = found("times", main=stopping(0.01, 0.01, 3.5))
+    assert "stop at τ = 0 for τ = 1 in replicate 2" in moved.seen and "never" not in moved.seen
+    assert "τ = 0 and 1 fall on one step, at 0, in replicate 2" in same.seen
+
+
+def test_replicates_that_never_take_a_step_are_named():
+    (finding,) = found("times", main=stopping(40.0, 0.01, 50.0))
+    assert finding.seen.endswith("; replicates 0, 2 never take a step")
+    (finding,) = found("times", main=stopping(40.0))
+    assert finding.seen.endswith("; replicate 0 never takes a step")
+    gone = stopping(40.0)
+    gone["time_reached"] = gone["time_reached"].where(gone["n"] != 200)  # failed, nothing is known
+    assert found("times", main=gone) == []
+
+
 # --- Monte Carlo ----------------------------------------------------------------------------------
 
 
