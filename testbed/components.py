@@ -144,6 +144,10 @@ class Model(Component):
     smooth: ClassVar[bool] = True
     """False, or a property, where the gradient jumps as that of a network of relu does: a flow
     without a closed form is then not integrated, since adaptive steps would stop at every jump."""
+    gradient_is_velocity: ClassVar[bool] = False
+    """True: parameters are not what is trained, but dual coefficients or the function itself, and
+    `gradient` is minus their velocity, no gradient in them. Steps along it are those of the trained
+    parameters; optimizers that scale each coordinate by itself are others, and refuse."""
 
     def supports(self, capability: str) -> str | None:
         """None if this model, with these parameter values, can do it; else the reason why not."""

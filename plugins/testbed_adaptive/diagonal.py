@@ -59,6 +59,11 @@ class DiagonalKernel(BasisModel):
         """Whether the kernel stays."""
         return self.learn == "none"
 
+    @property
+    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
+        """A kernel that stays has dual coefficients."""
+        return self.fixed
+
     def supports(self, capability: str) -> str | None:
         if capability == "eigensystem" and not self.fixed:
             return 'its kernel moves; learn = "none" keeps it fixed'

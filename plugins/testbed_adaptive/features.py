@@ -67,6 +67,11 @@ class Features(Model):
         """The network's own."""
         return self.of.smooth
 
+    @property
+    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
+        """What that of the model inside is."""
+        return self.of.gradient_is_velocity
+
     def supports(self, capability: str) -> str | None:
         if capability == "descend" and self.feature_rate != 1:
             return f"the steps of {self.of.name} know one speed for all parameters"

@@ -28,6 +28,7 @@ class LearnedKernel(Model):
     """
 
     batching = "loop"
+    gradient_is_velocity = True
 
     input_scale: float | str = parameter(
         1.0, help='factor of the inputs, or "sqrt-dim" for √d, which gives points of the unit '

@@ -55,6 +55,11 @@ class SequenceTwin(BasisModel):
         """How the sequence model is mapped over times."""
         return self.of.time_batching
 
+    @property
+    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
+        """What the sequence model's is."""
+        return self.of.gradient_is_velocity
+
     def draw(self, rng: Rng, problem: Problem) -> Any:
         if type(self.of).draw is Model.draw:
             return None

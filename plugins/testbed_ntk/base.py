@@ -44,6 +44,7 @@ class KernelModel(Model):
     reads = "inputs"
     batching = "loop"
     threads = "all"
+    gradient_is_velocity = True
 
     route: str = parameter(
         "auto",

@@ -121,6 +121,7 @@ def _candidates(
     for design, model in (
         (partners.Points(), partners.Kernel()),
         (partners.Sequence(), partners.SequenceModel()),
+        (partners.Points(), partners.Plane()),  # trained in its own parameters
     ):
         for optimizer in partners.FLOWS:
             yield Case(

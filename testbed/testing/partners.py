@@ -87,6 +87,7 @@ class Kernel(Model):
 
     name = "testing.kernel"
     reads = "inputs"
+    gradient_is_velocity = True
 
     def prepare(self, drawn: Any, problem: Problem) -> dict[str, Tensor]:
         data = problem.train
@@ -158,6 +159,7 @@ class SequenceModel(Model):
 
     name = "testing.sequence-model"
     spectrum_of = "population"
+    gradient_is_velocity = True
 
     def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
         return torch.zeros_like(problem.train.x)
@@ -182,6 +184,20 @@ class SequenceModel(Model):
 
     def basis(self, prepared: Any, params: Tensor) -> Tensor:
         return torch.eye(len(params), dtype=params.dtype)
+
+
+@frozen(kw_only=True)
+class Plane(Model):
+    """f(x) = ⟨w, x⟩ in w itself, by autograd, from the first coordinate alone."""
+
+    name = "testing.plane"
+
+    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
+        first = torch.zeros_like(problem.train.x[0])
+        return torch.cat([first[:1] + 1, first[1:]])
+
+    def predict(self, prepared: Any, params: Tensor, probe: Tensor) -> Tensor:
+        return probe @ params
 
 
 # --- optimizers -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance
+from testbed.components import Advance, Model
 from testbed.parameters import parameter
 from testbed.trees import tree_map
 from testbed.values import Fit
@@ -24,6 +24,7 @@ class Adam(Stepped):
 
     m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η m̂/(√v̂ + ε), with m̂ = m/(1 − β₁^k) and
     v̂ = v/(1 − β₂^k) after k steps; g is the model's direction of descent, with its factor m^{2κ−1}.
+    Models in dual coefficients are refused: Adam on these is another algorithm.
     """
 
     name = "adam"
@@ -34,6 +35,17 @@ class Adam(Stepped):
     beta1: float = parameter(0.9, help="decay β₁ of the first moment", ge=0, lt=1)
     beta2: float = parameter(0.999, help="decay β₂ of the second moment", ge=0, lt=1)
     epsilon: float = parameter(1e-8, help="ε, added to the root of the second moment", gt=0)
+
+    def accepts(self, model: Model) -> str | None:
+        reason = super().accepts(model)
+        if reason is None and model.gradient_is_velocity:
+            return (
+                f"{model.name} is not held in the parameters that are trained: scaling its dual "
+                "or function coefficients one by one is not Adam on its features; take "
+                "gradient-descent or sgd, or a model that holds its parameters, networks.two-layer "
+                "say"
+            )
+        return reason
 
     def start(self, fit: Fit) -> Any:
         rest = tree_map(torch.zeros_like, fit.start)

@@ -40,6 +40,7 @@ class FixedFeatures(Model):
     batching = "batch"
     time_batching = "loop"
     reads = "inputs"
+    gradient_is_velocity = True
 
     @property
     def features(self) -> Network | Foreign:

@@ -43,6 +43,7 @@ class Fixed(Model):
     references = ("arXiv:2409.00894",)
     batching = "batch"
     spectrum_of = "population"
+    gradient_is_velocity = True
 
     gamma: float = parameter(1.0, help="decay of the eigenvalues λ_j = j^{−γ}", gt=0)
     spectrum_from: str = parameter(
