@@ -111,7 +111,7 @@ class _Group:
                 np.arange(self.replicates),
                 {"long_name": "replicate", "units": "1"},
             ),
-            "time": ("time", np.array(self.estimator.times), TIME),
+            "time": ("time", np.array(self.estimator.times), self._clock(TIME)),
         }
         for dim in self.estimator.dims:
             labels = {"long_name": dim.long_name or dim.name, "units": dim.units}
@@ -128,6 +128,14 @@ class _Group:
         )
         return coordinates | self._auxiliary(coordinates)
 
+    def _clock(self, labels: dict[str, str]) -> dict[str, str]:
+        """The labels of a time, which say so where it is not that of gradient flow."""
+        optimizer = self.cells[0].optimizer
+        if optimizer.follows_flow:
+            return labels
+        other = f", on the clock of {optimizer.name}, which is not gradient flow's"
+        return {**labels, "long_name": labels["long_name"] + other}
+
     def _auxiliary(self, taken: Mapping[str, Any]) -> dict[str, Any]:
         """Coordinates that follow from parameters: reached times, steps, derived sample sizes."""
         full = (*self.shape, len(self.estimator.times))
@@ -142,7 +150,7 @@ class _Group:
             for name, value in cell.design.derived().items():
                 derived.setdefault(name, np.full(self.shape, np.nan))[cell.index] = value
         dims = (*self.sweep, "time")
-        found: dict[str, Any] = {"time_reached": (dims, reached, REACHED)}
+        found: dict[str, Any] = {"time_reached": (dims, reached, self._clock(REACHED))}
         for name, array in along_time.items():
             found[name] = (dims, array, {"long_name": name.replace("_", " "), "units": "1"})
         for name, array in derived.items():

@@ -86,7 +86,16 @@ class Gap(Metric):
     to: str = parameter(help="name of the estimator whose predictions are compared")
 
     def companion(self, estimator: Estimator, estimators: Mapping[str, Estimator]) -> Estimator:
-        return estimators[self.to]
+        other = estimators[self.to]
+        own_clocks = [
+            one.optimizer.name for one in (estimator, other) if not one.optimizer.follows_flow
+        ]
+        if len(own_clocks) == 1:
+            raise ValueError(
+                f"the time of {own_clocks[0]} is not the flow's, so that {estimator.name!r} and "
+                f"{other.name!r} have no equal time; compare them at the best time of each"
+            )
+        return other
 
     def measure(self, problem: Problem, **needs: Any) -> dict[str, Tensor]:
         if "predictions" in needs:

@@ -14,6 +14,7 @@ from testbed.errors import ScenarioError
 from testbed.execute import draw_problem, execute_cell
 from testbed.keys import describe
 from testbed.plan import make_plan
+from testbed.record import record
 from testbed.scenario import read_scenario
 from testbed.seeds import Streams
 from testbed.testing import Kernel, Points, Smooth, check_component
@@ -216,6 +217,58 @@ def test_adam_takes_models_that_learn():
     for model in (TwoLayerNetwork(width=4), DiagonalKernel(basis="torus", gamma=1.0)):
         assert Adam(learning_rate=0.1).accepts(model) is None
     check_component(Adam(learning_rate=0.1))  # the kit finds a partner
+
+
+ADAM = """
+format = 1
+name = "clocks"
+replicates = 2
+times = [1.0, 3.0]
+[design]
+use = "sphere"
+dim = 3
+n = 8
+[target]
+use = "single-index"
+coefficients = [0.0, 1.0]
+[[estimator]]
+name = "own"
+model = { use = "networks.two-layer", width = 4 }
+optimizer = { use = "adam", learning_rate = 0.1 }
+[[estimator]]
+name = "flow"
+model = { use = "networks.linearised", of = "estimator:own" }
+optimizer = { use = "gradient-flow" }
+[[estimator]]
+name = "faster"
+model = { use = "networks.two-layer", width = 4 }
+optimizer = { use = "adam", learning_rate = 0.2, beta1 = 0.5 }
+[[metric]]
+use = "gap"
+to = "TO"
+[[metric]]
+use = "excess-risk"
+"""
+
+
+def test_a_clock_of_its_own_is_said_in_the_result_and_compared_with_no_other():
+    plan = make_plan(read_scenario(ADAM.replace("TO", "flow"), "clocks.toml"))
+    told = {one.estimator: one.reason for one in plan.omissions if one.what == "gap"}
+    assert set(told) == {"own", "faster"}
+    assert told["own"] == (
+        "the time of adam is not the flow's, so that 'own' and 'flow' have no equal time; compare "
+        "them at the best time of each"
+    )
+    tree = record(plan, map(execute_cell, plan.cells))
+    for name, says in (("own", True), ("flow", False)):
+        for time in ("time", "time_reached"):
+            label = tree[name][time].attrs["long_name"]
+            assert label.startswith("training time")
+            assert ("on the clock of adam, which is not gradient flow's" in label) is says
+    plan = make_plan(read_scenario(ADAM.replace("TO", "own"), "clocks.toml"))
+    told = {one.estimator: one.reason for one in plan.omissions if one.what == "gap"}
+    assert set(told) == {"flow"}  # two of adam may be compared
+    assert "the time of adam is not the flow's" in told["flow"]
 
 
 # --- batches --------------------------------------------------------------------------------------
