@@ -23,6 +23,7 @@ class Parameter:
     lt: float | None = None
     choices: tuple[str, ...] = ()
     sweepable: bool = True
+    no_table: str = ""  # what to do instead, where a reader may expect that a table is taken
 
     def bounds(self) -> str:
         """The allowed range in words: `at least 1 and below 2`; empty if there is none."""
@@ -39,6 +40,8 @@ class Parameter:
         """Why `value` is not allowed, as "found …, expected …"; None if it is."""
         if value is None:
             return None
+        if self.no_table and isinstance(value, dict):
+            return f"found {value!r}, expected a number; {self.no_table}"
         words = value if isinstance(value, tuple) else (value,)
         if self.choices and not set(words) <= set(self.choices):
             return f"found {value!r}, expected one of {', '.join(map(repr, self.choices))}"
@@ -68,15 +71,17 @@ def parameter(
     sweepable: bool = True,
     converter: Callable[[Any], Any] | None = None,
     alias: str | None = None,
+    no_table: str = "",
 ) -> Any:
     """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
 
     `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit,
     `sweepable=False` forbids a sweep over the field, `alias` is the name that scenarios use where a
-    method has the field's. A value out of bounds raises ValueError
+    method has the field's, `no_table` says what to do where a table is found that others take. A
+    value out of bounds raises ValueError
     with "found …, expected …".
     """
-    info = Parameter(help, unit, ge, gt, le, lt, tuple(choices), sweepable)
+    info = Parameter(help, unit, ge, gt, le, lt, tuple(choices), sweepable, no_table)
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         objection = info.objection(value)

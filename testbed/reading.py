@@ -147,7 +147,7 @@ class Reader:
         try:
             value = convert(raw, wanted)
         except ValueError as error:
-            self.object(path, str(error))
+            self.object(path, str(error), info.no_table if isinstance(raw, dict) else "")
             return None
         objection = info.objection(value)
         if objection:

@@ -42,8 +42,9 @@ class SpectralFilter(Optimizer):
         None, help="of iterated-ridge only: q, how often ridge refits its residuals", gt=0
     )
     learning_rate: float | None = parameter(
-        None, help="of descent and heavy-ball only: step size η", gt=0
-    )
+        None, help="of descent and heavy-ball only: step size η", gt=0,
+        no_table="only gradient-descent takes { edge = … }",
+    )  # fmt: skip
     momentum: float | None = parameter(None, help="of heavy-ball only: μ", ge=0, lt=1)
 
     def __attrs_post_init__(self) -> None:

@@ -11,6 +11,7 @@ from attrs import frozen
 from torch import Tensor
 
 from testbed.components import Optimizer, Variable
+from testbed.errors import did_you_mean
 from testbed.parameters import parameter
 from testbed.trees import bounded, tensors, tree_map
 from testbed.values import Fit
@@ -38,8 +39,11 @@ def step_size(raw: Any) -> Any:
     if not isinstance(raw, Mapping):
         return raw
     if set(raw) != {"edge"}:
+        wrong = next((word for word in sorted(raw) if word != "edge"), None)
+        near = f"; {did_you_mean(wrong, ['edge'])}" if wrong and "edge" not in raw else ""
         raise ValueError(
             f"learning_rate: found a table with {sorted(raw)}, expected a number or {{ edge = … }}"
+            + near
         )
     if not raw["edge"] > 0:
         raise ValueError(f"learning_rate: found edge = {raw['edge']!r}, expected a number above 0")
@@ -55,7 +59,9 @@ class Stepped(Optimizer):
     needs: ClassVar[tuple[str, ...]] = ("gradient",)
     variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
 
-    learning_rate: float = parameter(help="step size η", gt=0)
+    learning_rate: float = parameter(
+        help="step size η", gt=0, no_table="only gradient-descent takes { edge = … }"
+    )
 
     @property
     def step_time(self) -> float:

@@ -480,7 +480,11 @@ def test_an_edge_can_be_swept_and_its_dimension_is_named_edge():
     ("rate", "words"),
     [
         ("{ edge = 0 }", "above 0"),
-        ("{ egde = 0.9 }", "found a table with ['egde']; expected a number or { edge = … }"),
+        (
+            "{ egde = 0.9 }",
+            "found a table with ['egde']; expected a number or { edge = … }; did you mean 'edge'?",
+        ),
+        ("{ edge = 0.9, c = 1 }", "['c', 'edge']; expected a number or { edge = … }."),
         ("-0.1", "above 0"),
         ("true", "expected a number"),
     ],
@@ -490,6 +494,17 @@ def test_wrong_step_sizes_are_named_with_their_place(rate, words):
         make_plan(read_scenario(SCENARIO.replace("RATE", rate), "edges.toml"))
     assert words in str(caught.value)
     assert "$.estimator[0].optimizer.learning_rate" in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", ['"sgd", batch_size = 5', '"adam"'])
+@pytest.mark.parametrize("share", ["0.9", "{ values = [0.5, 0.9] }"])
+def test_the_edge_of_an_optimizer_that_takes_none_is_named_as_that_of_another(optimizer, share):
+    text = SCENARIO.replace('"gradient-descent"', optimizer)
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text.replace("RATE", f"{{ edge = {share} }}"), "edges.toml")
+    assert "expected a number; only gradient-descent takes { edge = … }" in str(caught.value)
+    with pytest.raises(ValueError, match="only gradient-descent takes"):
+        Adam(learning_rate={"edge": 0.9})
 
 
 def test_a_plan_with_batches_larger_than_the_sample_is_objected_to():
