@@ -84,8 +84,8 @@ class SpectralFilter(Optimizer):
 
     @property
     def _step_time(self) -> float:
-        assert self.learning_rate is not None  # as validated
-        return self.learning_rate / (1 - (self.momentum or 0.0))
+        options = self.options  # never a momentum that `filter` is swept beside
+        return options["learning_rate"] / (1 - options.get("momentum", 0.0))
 
     def _steps(self, times: Sequence[float]) -> list[int]:
         return [round(time / self._step_time) for time in times]

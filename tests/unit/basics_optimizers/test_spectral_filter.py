@@ -115,6 +115,23 @@ def test_steps_are_those_of_gradient_descent(name, momentum):
     np.testing.assert_allclose(risks[0]["excess_risk"], risks[1]["excess_risk"], rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["descent", "heavy-ball"])
+def test_a_sweep_over_the_filter_counts_each_ones_steps(name):
+    """A momentum beside the filter, let through for heavy-ball, is none of descent's: as many steps
+    as gradient descent with and without it."""
+    own = SpectralFilter(filter=name, learning_rate=0.25, momentum=0.5, qualification=2)
+    momentum = 0.5 if name == "heavy-ball" else 0.0
+    stepped = GradientDescent(learning_rate=0.25, momentum=momentum, method="stepped")
+    times = (2.6, 25.0, 50.3)
+    assert own.auxiliary(times) == stepped.auxiliary(times)
+    assert own.auxiliary((50.0,))["step"] == (200.0 * (1 - momentum),)
+    assert own.reached(times) == stepped.reached(times)
+    risks = [
+        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (own, stepped)
+    ]
+    np.testing.assert_allclose(risks[0]["excess_risk"], risks[1]["excess_risk"], rtol=1e-10)
+
+
 def test_flow_is_the_limit_of_small_steps():
     """The gap to explicit descent falls like the step size."""
     flow = seen(SpectralFilter(), times=(2.0, 10.0))["predictions"]
