@@ -169,7 +169,9 @@ def axis_label(values: xr.DataArray) -> str:
 
 
 def log_time(axes: Any, times: np.ndarray) -> None:
-    """A logarithmic time axis, linear below the first positive time if the grid begins at 0."""
+    """A logarithmic time axis, linear below the first positive time if the grid begins at 0. The
+    limit t = ∞ has no place on it."""
+    times = times[np.isfinite(times)]
     positive = times[times > 0]
     if positive.size and positive.max() > 30 * positive.min():
         if times.min() == 0:

@@ -7,6 +7,7 @@ import xarray as xr
 
 from testbed.analysis import Interval
 from testbed.figures import draw_figures
+from testbed.figures.paths import paths
 from testbed.figures.style import (
     legends,
     lines_in_view,
@@ -17,6 +18,7 @@ from testbed.figures.style import (
 )
 from testbed.runs import run
 from testbed.scenario import FigureSpec, read_scenario
+from testbed.soundness import read_findings
 from testbed.summary import summary
 
 SCENARIO = """
@@ -111,6 +113,51 @@ def test_what_was_measured_at_one_time_is_drawn_against_the_sweep(tmp_path):
     words = drawn["at-one-time"].read_text()
     assert "fixed" in words and "adaptive, depth = 1" in words
     assert "least over k" in words  # a variable with ranks is shown at its best rank
+
+
+LIMIT = """
+format = 1
+name = "limit"
+replicates = 3
+times = TIMES
+[design]
+use = "sphere"
+dim = 3
+n = { values = [15, 30] }
+n_test = 20
+noise = 0.3
+[target]
+use = "linear"
+[[estimator]]
+name = "laplace"
+model = { use = "ntk.laplace" }
+optimizer = { use = "spectral-filter" }
+[[metric]]
+use = "excess-risk"
+[[metric]]
+use = "training-loss"
+[[metric]]
+use = "eigenvalues"
+[[metric]]
+use = "span-profile"
+[[metric]]
+use = "top-projection"
+"""
+
+
+@pytest.mark.parametrize("times", ["[0, 1, 1000, inf]", "[1, inf]", "[0, inf]", "[inf]"])
+def test_the_limit_of_infinite_time_has_no_place_on_an_axis(times, tmp_path):
+    tree = run(read_scenario(LIMIT.replace("TIMES", times)), tmp_path / "run")
+    drawn = {
+        path.stem: path.with_suffix(".svg").read_text() for path in draw_figures(tree, tmp_path)
+    }
+    assert {"excess_risk-against-n", "learned-spectrum"} <= set(drawn)
+    assert ("excess_risk-against-time" in drawn) == ("," in times)
+    assert ("τ = inf" in drawn["learned-spectrum"]) and "limit" in summary(tree)
+    assert not any("could not be made" in finding.seen for finding in read_findings(tree))
+    if times == "[0, 1, 1000, inf]":
+        figure = next(iter(paths(tree, "excess_risk")))[1]
+        assert 1000 <= figure.axes[0].get_xlim()[1] < 2000
 
 
 def test_panels_without_room_are_counted_in_the_title(tmp_path):
