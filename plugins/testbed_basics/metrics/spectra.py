@@ -25,7 +25,7 @@ POINTS = ("train", "test")
 class SpectrumMetric(Metric):
     """Base of metrics that read the feature spectrum; not offered itself."""
 
-    needs: ClassVar[tuple[str, ...]] = ("spectrum",)
+    needs: ClassVar[tuple[str, ...] | tuple[tuple[str, ...], ...]] = ("spectrum",)
 
     kernel: str = parameter(
         "features", help="kernel of the learned features, or the tangent kernel", choices=KERNELS

@@ -12,6 +12,7 @@ from testbed.values import Spectrum
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.alignment import SourceCondition, TargetAlignment
+from testbed_basics.metrics.leakage import empirical_decay, leaked
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
@@ -87,7 +88,8 @@ def test_source_condition_of_power_laws(smoothness, decay):
         spectrum = Spectrum(value, truth, truth, truth, torch.tensor(0.0))
         measure = SourceCondition(first=8).measure(None, spectrum)
         found.append([float(part) for part in measure.values()])
-    slope, error = np.array(found).T
+    slope, error, modes = np.array(found).T
+    assert set(modes) == {4096 // 4 - 7}
     allowed = 0.04 * smoothness + 4 * slope.std() / 200**0.5
     assert abs(slope.mean() - smoothness) < allowed
     assert np.mean(np.abs(slope - smoothness) < 1.96 * error) > 0.87
@@ -106,4 +108,59 @@ def test_source_condition_of_a_kernels_sample():
 def test_too_few_modes_say_nothing():
     few = torch.arange(1.0, 9).double()
     spectrum = Spectrum(1 / few, few, few, few, torch.tensor(0.0))
-    assert all(torch.isnan(v) for v in SourceCondition().measure(None, spectrum).values())
+    slope, error, modes = SourceCondition().measure(None, spectrum).values()
+    assert torch.isnan(slope) and torch.isnan(error) and modes == 0
+    for energy in (few[:4], 0 * few):
+        found = empirical_decay(1 / few[: len(energy)], energy, 0, 100.0)
+        assert torch.isnan(found.slope) and torch.isnan(found.error) and found.modes == 0
+
+
+def test_leaked_energy_is_what_eigenvectors_of_a_sample_show():
+    """Truth φ₁ with λ_j = j^{−3/2}, features of 300 Gaussian vectors: its mean energy on blocks of
+    high empirical eigenfunctions, within 18% (at least four standard errors of 300 samples)."""
+    count, modes = 300, 80
+    value = np.arange(1, modes + 1.0) ** -1.5
+    found = np.zeros(modes)
+    for _ in range(300):
+        features = RNG.standard_normal((count, modes)) / count**0.5
+        own, vectors = np.linalg.eigh(value[:, None] ** 0.5 * (features.T @ features) * value**0.5)
+        left = features * value**0.5 @ vectors[:, ::-1] / own[::-1] ** 0.5
+        found += (left.T @ features[:, 0]) ** 2 / 300
+    truth = torch.zeros(modes).double()
+    truth[0] = 1.0
+    expected = leaked(torch.from_numpy(value), truth, 0, count).numpy()
+    for block in (slice(4, 8), slice(8, 16), slice(16, 40)):
+        assert found[block].sum() == pytest.approx(expected[block].sum(), rel=0.18)
+
+
+@pytest.mark.parametrize("model", [models.Laplace(), models.ReluTangent()], ids=["laplace", "ntk"])
+@pytest.mark.parametrize("smoothness", [0.5, 1.0, 2.0, 3.0, 4.0])
+def test_source_condition_above_the_leakage(model, smoothness):
+    """Samples of 400 points, whose plain slope saturates near 2: s is within 2.5 of its own errors
+    (which are wide: of 240 other samples none was further off than 1.6), and what has no error is a
+    bound from below."""
+    design = Sphere(dim=3, n=400, n_test=2)
+    target = Source(kernel=model, smoothness=smoothness, directions=64)
+    found = run_cell(
+        design, target, model, SpectralFilter(), (1.0,), [SourceCondition()], replicates=6
+    )
+    slope, error, modes = (
+        found[f"source_smoothness{end}"][:, 0] for end in ("", "_error", "_modes")
+    )
+    bound = np.isnan(error)
+    assert (np.abs(slope - smoothness) < 2.5 * error)[~bound].all()
+    assert (slope[bound] < smoothness).all() and (modes[bound] < 5).all()
+    assert bound.all() or error[~bound].mean() < 1.6
+    if smoothness <= 2:
+        assert not bound.any() and abs(slope.mean() / smoothness - 1) < 0.2
+    if smoothness == 3:
+        assert bound.sum() < 3 and slope[~bound].mean() > 2.6  # the plain slope is 2.1 at most
+
+
+def test_a_polynomials_smoothness_is_only_bounded():
+    found = run_cell(
+        Sphere(dim=3, n=200, n_test=2), Linear(), models.Laplace(), SpectralFilter(), (1.0,),
+        [SourceCondition()],
+    )  # fmt: skip
+    assert np.isfinite(found["source_smoothness"]).all()
+    assert np.isnan(found["source_smoothness_error"]).all()
