@@ -111,3 +111,12 @@ def variable_of(cell: Cell, name: str) -> Variable:
             if given == name:
                 return evaluated.theory.variables[own]
     return cell.optimizer.variables[name]
+
+
+def comment_of(cell: Cell, name: str) -> str:
+    """What a metric says of one of its variables in this cell; empty for what no metric made."""
+    for planned in cell.metrics:
+        for own, given in planned.names.items():
+            if given == name:
+                return planned.metric.comment(cell, own)
+    return ""

@@ -347,6 +347,11 @@ class Metric(Component):
         """The variables as these parameter values make them: `variables`, or other dims."""
         return self.variables
 
+    def comment(self, cell: Cell, variable: str) -> str:
+        """What a reader should know of one of the variables as this cell measures it; the result's
+        attribute `comment` says what is said of any of an estimator's cells."""
+        return str(self.declared()[variable].attrs.get("comment", ""))
+
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""
         return {}

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from testbed import provenance
-from testbed.cells import STATUS, Cell, CellResult, variable_of
+from testbed.cells import STATUS, Cell, CellResult, comment_of, variable_of
 from testbed.components import Variable
 from testbed.plan import Plan, PlannedEstimator
 
@@ -48,12 +48,17 @@ def _root_attributes(plan: Plan, distributions: Iterable[str]) -> dict[str, Any]
         "scenario_sha256": provenance.digest(scenario.text),
         "seed": scenario.seed,
     }
+    texts: dict[str, list[str]] = {}
     for design in {id(cell.design): cell.design for cell in plan.cells}.values():
         for name, text in design.attributes().items():
-            known = attributes.setdefault(f"data_{name}", text)
-            if text not in str(known).split("; "):
-                attributes[f"data_{name}"] = f"{known}; {text}"
+            texts.setdefault(f"data_{name}", []).append(text)
+    attributes |= {name: _joined(several) for name, several in texts.items()}
     return {name: value for name, value in attributes.items() if value != ""}
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Several texts as one, each once: they may hold what stands between them."""
+    return "; ".join(dict.fromkeys(filter(None, texts)))
 
 
 class _Group:
@@ -201,6 +206,9 @@ class _Group:
         if mean:
             full = np.where(counts > 0, full / np.maximum(counts, 1), np.nan)
         attributes = {"long_name": variable.long_name, "units": variable.units, **variable.attrs}
+        comment = _joined(comment_of(cell, name) for cell, _ in owners)
+        if comment:
+            attributes["comment"] = comment
         if variable.predicts:
             attributes["predicts"] = variable.predicts
         data[name] = xr.Variable(dims, full, attributes)

@@ -7,8 +7,11 @@ import pytest
 import xarray as xr
 
 from testbed.cells import STATUS
+from testbed.plan import make_plan
+from testbed.record import record
 from testbed.runs import run
 from testbed.scenario import read_scenario
+from testbed_basics.designs.pools import ABOUT
 
 SCENARIO = """
 format = 1
@@ -68,6 +71,46 @@ def test_the_file_is_read_by_plain_xarray_and_is_what_was_returned(folder):
     alone = xr.open_dataset(path / "results.nc", group="flow")
     assert {"n", "depth", "time", "seed", "gamma"} <= set(alone.coords)
     alone.close()
+
+
+def test_data_sets_are_attributes_each_text_once():
+    """Licences hold "; " themselves; three sample sizes are three designs with one licence."""
+    text = """
+format = 1
+name = "data"
+times = [1.0]
+[[design]]
+name = "numbers"
+use = "dataset"
+data = "diabetes"
+n = 10
+n_test = 5
+[[design]]
+name = "more"
+use = "dataset"
+data = "diabetes"
+n = 20
+n_test = 5
+[[design]]
+name = "pixels"
+use = "dataset"
+data = "digits"
+n = 10
+n_test = 5
+[target]
+use = "labels"
+[[estimator]]
+name = "laplace"
+model = { use = "ntk.laplace" }
+optimizer = { use = "gradient-flow" }
+[[metric]]
+use = "test-error"
+"""
+    attributes = record(make_plan(read_scenario(text)), []).attrs
+    licences = [ABOUT[name].licence for name in ("diabetes", "digits")]
+    assert "; " in licences[0]
+    assert attributes["data_licence"] == "; ".join(licences)
+    assert attributes["data_name"] == "; ".join(ABOUT[n].title for n in ("diabetes", "digits"))
 
 
 def test_every_variable_and_coordinate_is_labelled(folder):
