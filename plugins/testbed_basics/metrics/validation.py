@@ -13,11 +13,32 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Metric, Variable
+from testbed.cells import Cell
+from testbed.components import Metric, Optimizer, Variable
 from testbed.values import Data, Problem
 from testbed_basics.metrics.risks import weighted_squares
+from testbed_basics.optimizers.gradient_descent import GradientDescent
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_basics.optimizers.spectral_filter import SpectralFilter
 
 GOLUB = "doi:10.1080/00401706.1979.10489751"
+MEASURED = {
+    "flow": (-0.07, 0.06),
+    "descent": (-0.07, 0.06),
+    "heavy-ball": (-0.08, 0.06),
+    "iterated-ridge": (-0.05, 0.02),
+    "cutoff": (-0.31, 0.19),
+}
+"""Relative errors of leave-one-out by filter, smallest and largest, as `LeaveOneOutRisk` says."""
+
+
+def filter_of(optimizer: Optimizer) -> str:
+    """The spectral filter that an optimizer is; empty for those of other plugins."""
+    if isinstance(optimizer, SpectralFilter):
+        return optimizer.filter
+    if isinstance(optimizer, GradientDescent):
+        return "heavy-ball" if optimizer.momentum else "descent"
+    return "flow" if isinstance(optimizer, GradientFlow) else ""
 
 
 def fitted_points(data: Data, leverage: Tensor) -> tuple[Data, Tensor]:
@@ -32,22 +53,42 @@ def fitted_points(data: Data, leverage: Tensor) -> tuple[Data, Tensor]:
 class LeaveOneOutRisk(Metric):
     """Σ weight·((y − ŷ)/(1 − S_ii))²: every point predicted from the others.
 
-    Exact for ridge regression, where the refit without a point keeps its ridge n/t on K. For every
-    other filter an approximation: with 40 points the risk of the flow came within 6% of the refits'
-    and that of cut-off within 31%, but only while the fit does not interpolate, beyond which it was
-    several times too large. NaN where 1 − S_ii drowns in rounding.
-    Source: Golub, Heath, Wahba, Technometrics 21 (1979).
+    Exact for ridge regression, where the refit without a point keeps its ridge n/t on K; for other
+    filters an approximation, good while the fit does not interpolate. NaN where 1 − S_ii drowns in
+    rounding. The attribute `comment` says which it is. Relative errors against refits without each
+    point, smallest and largest (`MEASURED`: 40 points on S³, linear truth, σ = 0.4, ReLU tangent
+    kernel of depth 2; at t = 1000 the fit interpolates):
+
+        filter                     t ≤ 60           t = 1000
+        ridge                      exact            exact
+        flow                       −7% to +6%       3.6 to 6.5 times theirs
+        descent                    −7% to +6%       3.6 to 6.6 times theirs
+        heavy-ball (μ = 1/2)       −8% to +6%       3.7 to 6.7 times theirs
+        iterated-ridge (q = 3)     −5% to +2%       +14% to +41%
+        cutoff                     −31% to +19%     NaN
+
+    With little noise it is worse (σ = 0.1: flow −31%), with more points better (160: flow ±2% for
+    t ≤ 60). Source: Golub, Heath, Wahba, Technometrics 21 (1979).
     """
 
     name = "loo-risk"
     references: ClassVar[tuple[str, ...]] = (GOLUB,)
     needs = ("train_predictions", "leverage")
     variables: ClassVar[Mapping[str, Variable]] = {
-        "loo_risk": Variable(
-            "leave-one-out mean square",
-            attrs={"comment": "exact for ridge, an approximation for other filters"},
-        )
+        "loo_risk": Variable("leave-one-out mean square")
     }
+
+    def comment(self, cell: Cell, variable: str) -> str:
+        name = filter_of(cell.optimizer)
+        if name == "ridge":
+            return "exact for ridge"
+        if name not in MEASURED:
+            return f"an approximation for {cell.optimizer.name}, whose error nobody has measured"
+        low, high = MEASURED[name]
+        return (
+            f"an approximation for {name}, {low:+.0%} to {high:+.0%} off the refits of 40 points "
+            "before the fit interpolated, useless beyond"
+        )
 
     def measure(
         self, problem: Problem, train_predictions: Tensor, leverage: Tensor
