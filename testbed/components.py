@@ -82,6 +82,10 @@ class Design(Component):
         train = int(getattr(self, "n", 0))
         return {"train": train, "test": int(getattr(self, "n_test", train))}
 
+    def in_words(self) -> str:
+        """What failures call it: its name, with what tells a data set from others."""
+        return self.name
+
     def attributes(self) -> dict[str, str]:
         """Provenance that belongs into the result's attributes: a data set's licence and source."""
         return {}

@@ -59,9 +59,9 @@ class ProgressWatcher:
 
 
 def _named(cell: Cell) -> str:
-    """A cell in words: `kernel(n=100) on sphere, replicates 0 to 7`."""
+    """A cell in words: `kernel(n=100) on dataset (data = "digits"), replicates 0 to 7`."""
     where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
-    text = f"{cell.estimator}({where}) on {cell.design.name}"
+    text = f"{cell.estimator}({where}) on {cell.design.in_words()}"
     if not cell.replicates:
         return text
     first, last = min(cell.replicates), max(cell.replicates)

@@ -33,6 +33,7 @@ class RunLog:
         self._line(
             event="cell",
             estimator=cell.estimator,
+            design=cell.design.in_words(),
             point={dim: str(value) for dim, value in cell.point.items()},
             replicates=list(cell.replicates),
             seconds=round(result.seconds, 3),

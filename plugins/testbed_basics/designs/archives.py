@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from testbed.errors import UnsuitableError
-from testbed_basics.designs.downloads import INSTEAD, check, missing
+from testbed_basics.designs.downloads import DOWNLOADS, INSTEAD, check, missing
 from testbed_basics.designs.pickles import load_arrays
 
 
@@ -58,6 +58,12 @@ def parse_idx(raw: bytes, where: str) -> np.ndarray:
 
 def read_fashion(folder: Path) -> Parts:
     """The four Fashion-MNIST files of a folder, compressed or not; compressed ones are checked."""
+    absent = [
+        packed for packed in DOWNLOADS["fashion-mnist"].files
+        if not ((folder / packed).is_file() or (folder / packed.removesuffix(".gz")).is_file())
+    ]  # fmt: skip
+    if absent:
+        raise UnsuitableError(f"{missing('fashion-mnist', absent, folder)}; {INSTEAD}")
     train, test = (
         _labelled(
             _idx(folder, f"{part}-images-idx3-ubyte"), _idx(folder, f"{part}-labels-idx1-ubyte")
@@ -71,8 +77,6 @@ def _idx(folder: Path, name: str) -> np.ndarray:
     plain, packed = folder / name, folder / f"{name}.gz"
     if plain.is_file():
         return parse_idx(plain.read_bytes(), str(plain))
-    if not packed.is_file():
-        raise UnsuitableError(f"{missing('fashion-mnist', packed.name, folder)}; {INSTEAD}")
     try:
         return parse_idx(gzip.decompress(check(packed).read_bytes()), str(packed))
     except (OSError, EOFError, zlib.error) as error:
@@ -110,7 +114,7 @@ def read_cifar(place: Path) -> Parts:
     for archive in FOLDERS:
         if (place / archive).is_file():
             return read_cifar_archive(check(place / archive))
-    raise UnsuitableError(f"{missing('cifar-10-binary', BINARY, place)}; {INSTEAD}")
+    raise UnsuitableError(f"{missing('cifar-10-binary', [BINARY], place)}; {INSTEAD}")
 
 
 def check_name(path: Path) -> Path:

@@ -45,6 +45,11 @@ def _prepared(
     return Prepared(train, test, *moments(train, grayscale))
 
 
+def toml(value: str | tuple[int, ...]) -> str:
+    """A parameter as a scenario gives it."""
+    return f'"{value}"' if isinstance(value, str) else str(list(value))
+
+
 @frozen(kw_only=True)
 class Dataset(Design):
     """Points of a data set, drawn without replacement, with labels instead of a truth.
@@ -162,6 +167,11 @@ class Dataset(Design):
         if count == 2:
             return np.where(y == 1, 1.0, -1.0)
         return np.asarray(np.eye(count)[y] - 1 / count)
+
+    def in_words(self) -> str:
+        told = {"data": self.data, "path": self.path, "classes": self.classes}
+        given = {name: value for name, value in told.items() if value is not None}
+        return f"{self.name} ({', '.join(f'{name} = {toml(v)}' for name, v in given.items())})"
 
     def attributes(self) -> dict[str, str]:
         about = ABOUT[self.data]

@@ -21,6 +21,7 @@ from attrs import frozen
 
 from testbed.errors import UnsuitableError
 
+COMMAND = "python -m testbed_basics.designs.downloads"
 INSTEAD = 'use data = "digits" or "diabetes", which need no download'
 
 
@@ -83,17 +84,19 @@ def download(name: str, folder: Path | None = None) -> list[Path]:
             path = pooch.retrieve(wanted.url + file, f"md5:{md5}", file, folder)
         except (OSError, ValueError) as error:
             reason = f"it could not be downloaded ({type(error).__name__}: {error})"
-            raise UnsuitableError(f"{missing(name, file, folder)}: {reason}; {INSTEAD}") from None
+            raise UnsuitableError(f"{missing(name, [file], folder)}: {reason}; {INSTEAD}") from None
         fetched.append(Path(path))
     return fetched
 
 
-def missing(name: str, file: str, folder: Path) -> str:
-    """What is missing and where it belongs, for errors."""
+def missing(name: str, files: Sequence[str], folder: Path) -> str:
+    """What is missing, where it belongs and how to get it, for errors."""
     wanted = DOWNLOADS[name]
+    each = ", ".join(f"{wanted.url}{file} (MD5 {wanted.files[file]})" for file in files)
     return (
-        f"found no {file} in {folder}; fetch {wanted.url}{file} (MD5 {wanted.files[file]}) where "
-        "there is a network and put it there"
+        f"found no {', '.join(files)} in {folder}; where there is a network run "
+        f"`{COMMAND} {name} {folder}`, or fetch {each} and put {'it' if not files[1:] else 'them'} "
+        "there"
     )
 
 

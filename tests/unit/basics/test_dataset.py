@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -9,22 +11,26 @@ from attrs import evolve
 from basics.kernels import Rbf, Ridge
 from basics.test_archives import fashion
 from cells import make_cell, run_cell
+from rich.console import Console
 from sklearn import datasets
 from sklearn.kernel_ridge import KernelRidge
 
 from testbed.errors import UnsuitableError
 from testbed.execute import execute_cell
+from testbed.progress import ProgressWatcher
 from testbed.seeds import Streams
 from testbed.testing import Kernel, NumericFlow, check_component
 from testbed.values import Data, Problem
 from testbed_basics.designs import pools
 from testbed_basics.designs.dataset import Dataset
+from testbed_basics.designs.downloads import DOWNLOADS
 from testbed_basics.designs.points import Gaussian
 from testbed_basics.metrics.labels import Misclassification, TestError
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
+from testbed_ntk.models import DotProduct
 
 DIGITS = Dataset(data="digits", n=30, n_test=20)
 TWO = Dataset(data="digits", classes=(3, 8), n=30, n_test=20, noise=0.2)
@@ -216,9 +222,50 @@ def test_what_the_data_cannot_give_is_refused(design, said):
 
 @pytest.mark.parametrize("data", ["fashion-mnist", "cifar-10"])
 def test_data_that_are_not_there_say_where_they_belong(data, tmp_path, monkeypatch):
+    """All of the missing files, and the helper that fetches them."""
     monkeypatch.setenv("TESTBED_DATA", str(tmp_path))
-    with pytest.raises(UnsuitableError, match=f"{tmp_path}/{data}; fetch http.*MD5.*digits"):
+    with pytest.raises(UnsuitableError, match=f"in {tmp_path}/{data}; .*MD5.*digits") as caught:
         Dataset(data=data, n=5).draw(Streams(1, 0))
+    name = "cifar-10-binary" if data == "cifar-10" else data
+    for file, md5 in DOWNLOADS[name].files.items():
+        assert f"{DOWNLOADS[name].url}{file} (MD5 {md5})" in str(caught.value)
+    files = ", ".join(DOWNLOADS[name].files)
+    assert str(caught.value).startswith(f"found no {files} in {tmp_path}")
+    assert f"`python -m testbed_basics.designs.downloads {name} {tmp_path}/{data}`" in str(
+        caught.value
+    )
+
+
+def test_only_files_that_are_missing_are_named(tmp_path):
+    *others, last = DOWNLOADS["fashion-mnist"].files
+    for file in others:
+        (tmp_path / file.removesuffix(".gz")).touch()
+    with pytest.raises(UnsuitableError, match=f"^found no {last} in {tmp_path};.*put it there"):
+        Dataset(data="fashion-mnist", path=str(tmp_path), n=5).draw(Streams(1, 0))
+
+
+def printed(cell):
+    """What a run prints of a cell that fails."""
+    lines = io.StringIO()
+    ProgressWatcher(Console(file=lines)).finished(cell, execute_cell(cell))
+    return lines.getvalue()
+
+
+def test_failures_name_the_cell_and_the_data(tmp_path):
+    """Eigenvalues that are negative on digits, of a kernel that is none; NaN in a file's labels."""
+    design = evolve(TWO, noise=0.0)
+    model = DotProduct(coefficients=(1.0, -1.0))
+    cell = make_cell(design, Labels(), model, GradientFlow(), (1.0,), [TestError()])
+    text = printed(evolve(cell, estimator="indefinite", point={"n": 30}))
+    where = 'failed: indefinite(n=30) on dataset (data = "digits", classes = [3, 8]), replicates 0'
+    assert where in text and "not positive semidefinite on these data" in text
+    path = saved(tmp_path / "bad.npz", np.ones((9, 2)), np.full(9, np.nan))
+    design = Dataset(data="file", path=path, n=5, n_test=2)
+    text = printed(make_cell(design, Labels(), Kernel(), NumericFlow(), (0.0,), [TestError()]))
+    where = (
+        f'failed: main() on dataset (data = "file", path = "{path}"), replicates 0 to 2: found 9'
+    )
+    assert where in text and "NaN or infinite" in text
 
 
 @pytest.mark.parametrize(
