@@ -24,7 +24,7 @@ from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
 from testbed_ntk.operator import WeightedGram, columnwise
 from testbed_ntk.profiles import Profile
-from testbed_ntk.sphere import sphere_spectrum
+from testbed_ntk.sphere import SphereSpectrum, sphere_spectrum
 
 Prepared = dict[str, Any]  # "root": W^{1/2}; "gram": the WeightedGram of the training points
 LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition is a matter of a second
@@ -170,12 +170,12 @@ class KernelModel(Model):
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """Eigenvalues under the design's law, by degree, as far as they are known to three digits;
-        `trace` says how much the degrees beyond hold."""
-        profile = self._profile_on(design)
-        found = sphere_spectrum(profile, design_dim(design))
-        last = int(np.flatnonzero(found.error < RELIABLE)[-1]) + 1
-        degree = np.arange(float(last))
-        return PopulationSpectrum(found.eigenvalue[:last], found.multiplicity[:last], degree)
+        `trace` says how much the degrees beyond hold.
+
+        UnsuitableError where the first is not known, or one is negative: no kernel then.
+        """
+        self._profile_on(design)
+        return _on_sphere(self, design_dim(design))
 
     def trace(self, design: Design) -> float:
         """∫ k(x, x), the sum of all eigenvalues under the design's law."""
@@ -195,6 +195,54 @@ class KernelModel(Model):
     def known_on(self) -> str:
         """The designs that `population_spectrum` knows."""
         return "sphere"
+
+
+@functools.lru_cache(maxsize=64)
+def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
+    """The population spectrum on S^{dim − 1}, found once and not to be written to."""
+    profile = model.profile(dim)
+    assert profile is not None  # as the model has made sure
+    value, multiplicity = known_eigenvalues(sphere_spectrum(profile, dim))
+    if not len(value):
+        raise UnsuitableError(
+            f"{model.name}: found an eigenvalue of degree 0 that is not known to three digits on "
+            f"the sphere in {dim} dimensions, expected one above the rounding of k(x, x): the "
+            "kernel is narrow beside the distances there; widen it (bandwidth) or lower dim"
+        )
+    degree = int(value.argmin())
+    if value[degree] < 0:
+        raise UnsuitableError(
+            f"{model.name}: found the eigenvalue {value[degree]:.3g} of degree {degree} on the "
+            f"sphere in {dim} dimensions, expected none below 0: it is no positive semidefinite "
+            "kernel there; change its parameters"
+        )
+    found = PopulationSpectrum(value, multiplicity, np.arange(float(len(value))))
+    for array in found:
+        array.flags.writeable = False
+    return found
+
+
+def known_eigenvalues(found: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and multiplicities up to the first degree whose eigenvalue is not known.
+
+    Odd degrees of a kernel that has none show rounding alone. As 0 they are known if what they may
+    be is nothing beside the next known eigenvalue: those of a true kernel fall from a degree to the
+    second next (Schoenberg), so that a hidden one would be no smaller.
+
+    >>> rounding = np.array([1e-16, 1e-16, 1e-16, 1e-16])
+    >>> spectrum = SphereSpectrum(np.array([0.5, 0, 0.1, 0]), np.ones(4), rounding * 5, rounding)
+    >>> known_eigenvalues(spectrum._replace(error=np.array([0.0, 1.0, 0.0, 1.0])))[0]
+    array([0.5, 0. , 0.1])
+    """
+    known = found.error < RELIABLE
+    following = np.append(np.where(known, found.eigenvalue, 0.0), 0.0)
+    for k in range(len(known) - 1, -1, -1):  # of the known, positive ones
+        following[k] = following[k] if following[k] > 0 else following[k + 1]
+    hidden = np.maximum(found.bound, np.abs(found.eigenvalue))
+    listed = known | (hidden < RELIABLE * following[1:])
+    count = len(listed) if listed.all() else int(listed.argmin())
+    value = np.where(known, found.eigenvalue, 0.0)
+    return value[:count], found.multiplicity[:count]
 
 
 def design_dim(design: Design) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf, expit, gammaln, kve, ndtr
+from scipy.special import erf, expit, gammainc, gammaln, kve, ndtr
 
 from testbed.errors import UnsuitableError
 
@@ -27,6 +27,8 @@ HERMITE = 1500  # coefficients of an activation
 REACH, NODES = 13.0, 4001  # of their quadrature: e^{−z²/4} vanishes, √HERMITE is resolved
 UNRESOLVED = 1e-4  # relative size of what the last one adds to Ė, beyond which it is unknown
 EPS = float(np.finfo(float).eps)
+TINY = float(np.finfo(float).tiny)
+REACHED, MOST_TERMS = 600, 2**14  # degree to which a Gaussian's power series serves; its terms
 
 
 class Profile(NamedTuple):
@@ -34,6 +36,7 @@ class Profile(NamedTuple):
 
     value: Callable[[np.ndarray], np.ndarray]
     coefficients: np.ndarray | None = None  # (terms,)
+    missing: float = 0.0  # Σ |a_j| of the terms that `coefficients` leaves out
 
 
 def network_profile(
@@ -129,11 +132,18 @@ def rational_quadratic_profile(alpha: float, bandwidth: float) -> Profile:
     return Profile(lambda t: (1 + (1 - t) / (alpha * bandwidth**2)) ** -alpha)
 
 
-def rbf_profile(bandwidth: float, terms: int = 512) -> Profile:
-    """exp((t − 1)/ℓ²)."""
-    rate, j = 1 / bandwidth**2, np.arange(terms)
+def rbf_profile(bandwidth: float) -> Profile:
+    """exp((t − 1)/ℓ²) = Σ_j a_j t^j, a_j = P(N = j) for N Poisson of mean z = 1/ℓ².
+
+    The terms of μ_k fall from √(k² + 4z²) on, by four and more at each second j. Below ℓ = 0.011
+    there would be too many: P(N ≥ terms) is then `missing`.
+    """
+    rate = 1 / bandwidth**2
+    terms = min(int(np.hypot(REACHED, 2 * rate)) + 64, MOST_TERMS)
+    j = np.arange(terms)
     coefficients = np.exp(j * np.log(rate) - gammaln(j + 1) - rate)
-    return Profile(lambda t: np.exp((t - 1) * rate), coefficients)
+    missing = max(float(gammainc(terms, rate)), TINY)  # terms that underflow are missing too
+    return Profile(lambda t: np.exp((t - 1) * rate), coefficients, missing)
 
 
 def polynomial_profile(degree: int, scale: float, offset: float) -> Profile:

@@ -26,14 +26,16 @@ from testbed_ntk.profiles import Profile
 TERMS = 4096  # of the power series
 SAMPLES = 16 * TERMS  # of the profile on the circle that gives them
 EPS = float(np.finfo(float).eps)
+TINY = float(np.finfo(float).tiny)
 
 
 class SphereSpectrum(NamedTuple):
-    """Eigenvalues by degree, multiplicities, and relative error estimates, each (degrees,)."""
+    """Eigenvalues by degree, multiplicities, and error estimates, each (degrees,)."""
 
     eigenvalue: np.ndarray
     multiplicity: np.ndarray
-    error: np.ndarray
+    error: np.ndarray  # relative; 1 where the eigenvalue is below its bound and listed as 0
+    bound: np.ndarray  # absolute
 
 
 def multiplicities(dim: int, degrees: int) -> np.ndarray:
@@ -78,7 +80,7 @@ def sphere_spectrum(profile: Profile, dim: int, degrees: int | None = None) -> S
     error = np.minimum(series_error, direct_error)
     noise = (np.abs(value) <= error) & (error > 0)
     relative = np.where(noise, 1.0, error / np.where(value == 0, 1.0, np.abs(value)))
-    return SphereSpectrum(np.where(noise, 0.0, value), multiplicity, relative)
+    return SphereSpectrum(np.where(noise, 0.0, value), multiplicity, relative, error)
 
 
 # --- in the angle ---------------------------------------------------------------------------------
@@ -135,20 +137,29 @@ def taylor_coefficients(profile: Profile) -> tuple[np.ndarray, float]:
 def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.ndarray]:
     """μ_k from the power series, and their errors: rounding, and what the terms left out add."""
     coefficients, noise = taylor_coefficients(profile)
-    values, errors = np.zeros(degrees), np.zeros(degrees)
+    values, errors = np.zeros(degrees), np.full(degrees, _left_out(profile, dim))
     exact = profile.coefficients is not None
     for k in range(min(degrees, len(coefficients))):
         j = np.arange(k, len(coefficients), 2)
         moments = np.exp(_log_moment(j, k, dim))
         terms = coefficients[j] * moments
         values[k] = terms.sum()
-        errors[k] = 4 * EPS * np.abs(terms).sum()
+        errors[k] += 4 * EPS * np.abs(terms).sum()
         if not exact:
             # the second half of the terms bounds what a decay of 1/j² or faster leaves out
             falling = moments.argmax() < len(j) // 2
             tail = np.abs(terms[len(j) // 2 :]).sum() if falling else np.inf
             errors[k] += tail + noise * moments.sum()
     return values, errors
+
+
+def _left_out(profile: Profile, dim: int) -> float:
+    """What the terms that a profile leaves out may add to any degree: |∫ t^j P_k| ≤ ∫ |t|^j, which
+    falls with j. At least what underflows, where there are such terms."""
+    if profile.coefficients is None or not profile.missing:
+        return 0.0
+    first = float(np.exp(_log_moment(np.array(len(profile.coefficients)), 0, dim)))
+    return max(profile.missing * first, TINY)
 
 
 def _log_moment(j: np.ndarray, k: int, dim: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from testbed.grids import Grid
 from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.testing import check_component
 from testbed.values import Data, Fit, Problem, Sample
+from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_descent import GradientDescent
@@ -377,3 +378,26 @@ def test_points_with_tied_shape_but_other_values_are_not_taken_for_the_training_
     fit, problem = fitted(model)
     probe = model.probe(fit.prepared, problem.train.x + 1)
     assert isinstance(probe, torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("model", "dim"),
+    [(models.Laplace(bandwidth=0.01), 1000), (models.Matern(nu=2.5, bandwidth=0.05), 1000)],
+)
+def test_spectra_below_rounding_are_refused_with_the_reason(model, dim):
+    with pytest.raises(UnsuitableError, match=f"in {dim} dimensions, expected one above the round"):
+        model.population_spectrum(Sphere(dim=dim, n=10))
+
+
+def test_negative_eigenvalues_are_refused_by_degree():
+    model = models.DotProduct(coefficients=(1.0, -0.5, 0.2))
+    with pytest.raises(UnsuitableError, match=r"found the eigenvalue -0\.1 of degree 1"):
+        model.population_spectrum(Sphere(dim=5, n=10))
+
+
+def test_a_spectrum_is_found_once_and_cannot_be_written_to():
+    model, design = models.Laplace(bandwidth=0.7), Sphere(dim=4, n=10)
+    found = model.population_spectrum(design)
+    assert model.population_spectrum(Sphere(dim=4, n=20)) is found
+    with pytest.raises(ValueError, match="read-only"):
+        found.eigenvalue[0] = 1.0

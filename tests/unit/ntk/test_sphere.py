@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from testbed_ntk import kernels, profiles
+from testbed_ntk.base import known_eigenvalues
 from testbed_ntk.gram import cross_matrix
 from testbed_ntk.network_kernels import Layers, relu_network
-from testbed_ntk.sphere import multiplicities, sphere_spectrum
+from testbed_ntk.sphere import SphereSpectrum, largest_degree, multiplicities, sphere_spectrum
 
 TWO_LAYER = profiles.network_profile((1.0, 2.0), (0.0, 0.0), True)
 DEEP = profiles.network_profile((1.0, 2.0, 2.0), (0.1, 0.1, 0.1), True)
@@ -78,16 +79,66 @@ def test_deep_networks_agree_with_multiprecision(dim, degree, digits):
     assert found.error[degree] <= digits
 
 
-@pytest.mark.parametrize(("bandwidth", "dim"), [(1.0, 5), (0.5, 50), (2.0, 1000), (1.0, 10_000)])
-def test_gaussian_kernels_have_bessel_spectra(bandwidth, dim):
-    # μ_k = e^{−z} Γ(d/2) (2/z)^{d/2−1} I_{k+d/2−1}(z), z = 1/ℓ² (Minh, Niyogi and Yao 2006)
+def by_bessel(bandwidth: float, dim: int, degree: int) -> float:
+    """μ_k = e^{−z} Γ(d/2) (2/z)^{d/2−1} I_{k+d/2−1}(z), z = 1/ℓ² (Minh, Niyogi and Yao 2006)."""
     mpmath.mp.dps = 40
     z, half = mpmath.mpf(1) / mpmath.mpf(bandwidth) ** 2, mpmath.mpf(dim) / 2
+    bessel = mpmath.besseli(degree + half - 1, z)
+    return float(mpmath.exp(-z) * mpmath.gamma(half) * (2 / z) ** (half - 1) * bessel)
+
+
+@pytest.mark.parametrize(("bandwidth", "dim"), [(1.0, 5), (0.5, 50), (2.0, 1000), (1.0, 10_000)])
+def test_gaussian_kernels_have_bessel_spectra(bandwidth, dim):
     found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim, 31).eigenvalue
     for k in (0, 1, 2, 7, 30):
-        bessel = mpmath.besseli(k + half - 1, z)
-        exact = mpmath.exp(-z) * mpmath.gamma(half) * (2 / z) ** (half - 1) * bessel
-        assert float(found[k] / exact) == pytest.approx(1.0, rel=1e-11)
+        assert found[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5, 50])
+@pytest.mark.parametrize("bandwidth", [0.02, 0.03, 0.05])
+def test_narrow_gaussian_kernels_have_them_too(bandwidth, dim):
+    # j log z − log j! of coefficients loses the digits of z = 1/ℓ² ≤ 2500
+    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
+    assert (found.error[:100] < 1e-3).all()
+    for k in (0, 1, 2, 7, 30, 99):
+        assert found.eigenvalue[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
+
+
+@pytest.mark.parametrize(("bandwidth", "dim"), [(0.002, 3), (0.005, 5), (0.005, 50), (0.02, 1000)])
+def test_narrower_ones_are_right_or_unknown(bandwidth, dim):
+    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
+    for k in (0, 1, 2, 7, 30, 99):
+        exact = by_bessel(bandwidth, dim, k)
+        assert abs(found.eigenvalue[k] - exact) <= max(10 * found.bound[k], 1e-11 * exact)
+        if dim >= 50:
+            assert found.eigenvalue[k] == 0 and found.error[k] == 1
+
+
+@pytest.mark.parametrize("dim", [3, 10, 1000])
+def test_degrees_that_vanish_are_known_to_vanish(dim):
+    value, multiplicity = known_eigenvalues(sphere_spectrum(TWO_LAYER, dim))
+    assert len(value) == len(multiplicity) == largest_degree(dim) - 1
+    assert (value[3::2] == 0).all() and (value[::2] > 0).all()
+
+
+@pytest.mark.parametrize("dim", [20, 30, 1000])
+def test_low_degrees_below_rounding_are_not_listed_as_0(dim):
+    # of e^{−distance/ℓ} with all distances near √2, where higher degrees are known
+    narrow = sphere_spectrum(profiles.matern_profile(2.5, 0.05), dim)
+    assert len(known_eigenvalues(narrow)[0]) == 0 and (narrow.error < 1e-3).any()
+
+
+def test_what_is_listed_ends_before_the_first_degree_that_is_not_known():
+    value, ones = np.array([0.5, 0.2, 0.0, 0.1, 0.0, 1e-9]), np.ones(6)
+    bound = np.array([1e-16, 1e-16, 1e-16, 1e-16, 1e-11, 1e-16])  # degree 4 may be 1e-11
+    found = SphereSpectrum(value, ones, np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0]), bound)
+    np.testing.assert_array_equal(known_eigenvalues(found)[0], value[:4])
+
+
+def test_listed_eigenvalues_agree_with_multiprecision():
+    value, _ = known_eigenvalues(sphere_spectrum(DEEP, 10))
+    for k in (0, 5, len(value) - 1):
+        assert value[k] == pytest.approx(by_mpmath(10, k), rel=1e-3)
 
 
 def test_laplace_in_three_dimensions_is_an_elementary_integral():
