@@ -18,7 +18,7 @@ from attrs import frozen
 from testbed.cells import Cell
 from testbed.components import Model, Theory, Variable
 from testbed.values import Data, Problem
-from testbed_ntk.theory import algorithm
+from testbed_ntk.subject import algorithm
 
 Residual = Callable[[np.ndarray, float], np.ndarray]
 NEGLIGIBLE = 1e-9  # for smaller ts, 1 − ψ has lost its digits, and φ is its limit at 0 to as many

@@ -34,22 +34,24 @@ def minimax_in_dimension(source: float, gamma: float) -> float:
     return max(min((p + 1) * source, gamma - p) for p in range(math.floor(gamma) + 1))
 
 
-def ridge_in_dimension(source: float, gamma: float) -> float:
-    """r of the best ridge risk d^{−r} at n = d^γ: minimax for s ≤ 1; above, with s̃ = min(s, 2),
-    p = ⌊γ/(s̃ + 1)⌋ (arXiv:2401.01270):
+def best_in_dimension(source: float, gamma: float, qualification: float) -> float:
+    """r of the best risk d^{−r} at n = d^γ of an algorithm of qualification q ≥ ½, s̃ = min(s, 2q):
 
-    γ − p on [p(s̃+1), ps̃+p+1), (γ − p + ps̃ + 1)/2 on [ps̃+p+1, ps̃+p+2s̃−1), (p+1)s̃ beyond.
+    max over p = 0, 1, … of min{(p + 1)s̃, γ − p, (ps̃ + q + q(γ − p))/(q + 1)}, the minimax one for
+    s ≤ q.
 
-    >>> ridge_in_dimension(2.0, 2.0)
-    1.5
+    At the effective ridge d^{−θ}, p ≤ θ ≤ p + 1, the squared bias of the learned degrees k ≤ p has
+    the exponents ks + 2q(θ − k), least at k = 0 or p, and that of degree p + 1 has (p + 1)s; the
+    variance has γ − p of degree p and γ + p + 1 − 2θ of degree p + 1. At the best θ the least of
+    bias meets the least of variance. q = 1 is ridge, q = ∞ gradient flow (arXiv:2401.01270).
+
+    >>> best_in_dimension(2.0, 2.0, 1.0), best_in_dimension(2.0, 2.0, math.inf)
+    (1.5, 2.0)
     """
-    if source <= 1:
+    if math.isinf(qualification):
         return minimax_in_dimension(source, gamma)
-    seen = min(source, 2.0)
-    p = math.floor(gamma / (seen + 1))
-    start = p * (seen + 1)
-    if gamma < start + 1:
-        return gamma - p
-    if gamma < start + 2 * seen - 1:
-        return (gamma - p + p * seen + 1) / 2
-    return (p + 1) * seen
+    q, seen = qualification, min(source, 2 * qualification)
+    return max(
+        min((p + 1) * seen, gamma - p, (p * seen + q + q * (gamma - p)) / (q + 1))
+        for p in range(math.floor(gamma) + 1)
+    )

@@ -13,7 +13,7 @@ from testbed.components import PopulationSpectrum, Theory, Variable
 from testbed.grids import Grid
 from testbed.parameters import parameter
 from testbed.values import Problem
-from testbed_ntk.theory import spectrum_objection
+from testbed_ntk.subject import spectrum_objection
 
 
 @frozen(kw_only=True)
