@@ -168,7 +168,7 @@ def _hessenberg(columns: list[Tensor]) -> np.ndarray:
     """H from its columns, each one longer than the last and longer by what leads out of it."""
     size = len(columns)
     padded = [torch.nn.functional.pad(own, (0, size - len(own)))[:size] for own in columns]
-    return torch.stack(padded, 1).double().cpu().numpy()
+    return torch.stack(padded, 1).cpu().double().numpy()
 
 
 def _rightmost(matrix: np.ndarray, eps: float) -> tuple[float, np.ndarray, float]:
