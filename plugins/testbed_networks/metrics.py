@@ -141,6 +141,8 @@ class WeightNorm(Metric):
     def applies(self, cell: Cell) -> str | None:
         if cell.model.supports("eigensystem") is None:
             return f"{cell.model.name} keeps its features: its parameters are coefficients"
+        if cell.model.gradient_is_velocity:
+            return f"the parameters of {cell.model.name} are not what is trained"
         return cell.model.supports("gradient")
 
     def measure(

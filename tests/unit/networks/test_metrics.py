@@ -145,6 +145,13 @@ def test_networks_of_other_plugins_have_alignment_and_norms():
 def test_norms_of_coefficients_are_refused_and_changes_from_zero_are_nan():
     cell = make_cell(POINTS, Smooth(), Linearised(of=NET), DESCENT, (0.0,), ())
     assert "parameters are coefficients" in metrics.WeightNorm().applies(cell)
+
+    class Moving(Named):
+        name = "tests.moving"
+        gradient_is_velocity = True
+
+    cell = make_cell(POINTS, Smooth(), Moving(), DESCENT, (0.0,), ())
+    assert "not what is trained" in metrics.WeightNorm().applies(cell)
     zero, one = torch.zeros(3).double(), torch.ones(3).double()
     found = metrics.WeightNorm().measure(None, one, zero)
     assert torch.isnan(found["weight_change"])
