@@ -128,7 +128,7 @@ def _common(bandwidth: Lengths) -> float:
 
 
 def _rows(x: Tensor, centre: Tensor, bandwidth: Lengths) -> Tensor:
-    rows = flat(x) - centre
+    rows = flat(x) - centre if bool(centre.any()) else flat(x)  # most often no copy is needed
     return rows if isinstance(bandwidth, int | float) else rows / x.new_tensor(bandwidth)
 
 
