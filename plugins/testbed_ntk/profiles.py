@@ -162,20 +162,47 @@ def series_profile(coefficients: Sequence[float]) -> Profile:
 
 
 def scaled(profile: Profile, factor: float) -> Profile:
-    """factor·k."""
+    """factor·k, factor ≥ 0."""
     known = profile.coefficients
-    return Profile(lambda t: factor * profile.value(t), None if known is None else factor * known)
+    return Profile(
+        lambda t: factor * profile.value(t),
+        None if known is None else factor * known,
+        factor * profile.missing,
+    )
 
 
 def added(first: Profile, second: Profile) -> Profile:
     """k₁ + k₂."""
+
+    def value(t: np.ndarray) -> np.ndarray:
+        return first.value(t) + second.value(t)
+
     own, other = first.coefficients, second.coefficients
-    both = None if own is None or other is None else np.polynomial.polynomial.polyadd(own, other)
-    return Profile(lambda t: first.value(t) + second.value(t), both)
+    if own is None or other is None:
+        return Profile(value)
+    both = np.polynomial.polynomial.polyadd(own, other)
+    return _up_to_the_missing(value, both, first.missing + second.missing, (first, second))
 
 
 def multiplied(first: Profile, second: Profile) -> Profile:
     """k₁k₂; power series multiply by convolution."""
+
+    def value(t: np.ndarray) -> np.ndarray:
+        return first.value(t) * second.value(t)
+
     own, other = first.coefficients, second.coefficients
-    both = None if own is None or other is None else np.convolve(own, other)
-    return Profile(lambda t: first.value(t) * second.value(t), both)
+    if own is None or other is None:
+        return Profile(value)
+    sizes = float(np.abs(own).sum()), float(np.abs(other).sum())
+    missing = first.missing * (sizes[1] + second.missing) + second.missing * sizes[0]
+    return _up_to_the_missing(value, np.convolve(own, other), missing, (first, second))
+
+
+def _up_to_the_missing(
+    value: Elementwise, coefficients: np.ndarray, missing: float, parts: Sequence[Profile]
+) -> Profile:
+    """A power series that ends before the first power of which a part may have left out a term."""
+    ends = [len(part.coefficients) for part in parts if part.coefficients is not None]
+    lacking = [end for end, part in zip(ends, parts, strict=True) if part.missing]
+    end = min(lacking, default=len(coefficients))
+    return Profile(value, coefficients[:end], missing + float(np.abs(coefficients[end:]).sum()))

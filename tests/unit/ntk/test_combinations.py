@@ -12,7 +12,7 @@ from testbed.errors import ScenarioError, UnsuitableError
 from testbed.runs import checked_plan
 from testbed.scenario import read_scenario
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_ntk import models
+from testbed_ntk import models, profiles
 from testbed_ntk.gram import TILE, cross_matrix, diagonal, gram_matrix
 from testbed_ntk.theory import DeterministicEquivalent
 
@@ -115,6 +115,33 @@ def test_products_of_gaussian_and_of_polynomial_kernels_are_such_kernels():
         np.testing.assert_allclose(
             found.eigenvalue[:count], expected.eigenvalue[:count], rtol=1e-10, atol=0
         )
+
+
+def test_combinations_know_which_terms_their_parts_leave_out():
+    design, narrow = Sphere(3), 0.005  # 1/ℓ² = 40000, more terms than are kept
+    plain = models.Rbf(bandwidth=narrow).population_spectrum(design).eigenvalue
+    scaled = models.Rbf(bandwidth=narrow, variance=2.5)
+    half = models.Sum(first=scaled, second=scaled, weights=(0.5, 0.3))
+    wide = 2**0.5 * narrow
+    square = models.Product(first=models.Rbf(bandwidth=wide), second=models.Rbf(bandwidth=wide))
+    for model, factor in ((scaled, 2.5), (half, 2.0), (square, 1.0)):
+        found = model.population_spectrum(design).eigenvalue
+        np.testing.assert_allclose(found[:100], factor * plain[:100], rtol=1e-7)
+
+
+def test_the_power_series_of_combinations_bound_what_they_leave_out():
+    short = profiles.Profile(lambda t: 1 + t + t**9 / 8, np.array([1.0, 1.0]), 0.125)
+    long = profiles.series_profile([0.5, 0.0, 2.0])
+    for found, kept, missing in (
+        (profiles.scaled(short, 2.0), [2.0, 2.0], 0.25),
+        (profiles.added(short, long), [1.5, 1.0], 2.125),
+        (profiles.multiplied(short, long), [0.5, 0.5], 0.125 * 2.5 + 4.0),
+        (profiles.multiplied(long, long), [0.25, 0.0, 2.0, 0.0, 4.0], 0.0),
+    ):
+        np.testing.assert_array_equal(found.coefficients, kept)
+        assert found.missing == missing
+        whole = float(found.value(np.ones(1))[0])
+        assert sum(kept) + missing >= whole == pytest.approx(sum(kept) + missing)
 
 
 def test_empirical_eigenvalues_of_combinations_approach_the_population():
