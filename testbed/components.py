@@ -133,7 +133,11 @@ class Target(Component):
 
 
 class Model(Component):
-    """What is fitted: features Φ_η and readout β. The smallest one has start and predict."""
+    """What is fitted: features Φ_η and readout β. The smallest one has start and predict.
+
+    A field called `route` may choose how numbers are computed, never what they mean: models that
+    differ in nothing else count as one kernel.
+    """
 
     kind = "model"
     reads: ClassVar[Literal["problem", "inputs"]] = "problem"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from testbed.components import Component
-from testbed.fitting import theory_objection
+from testbed.fitting import foreign_kernels, theory_objection
 from testbed.grids import Grid
 from testbed.parameters import Parameter, parameter_of
 from testbed.plan import Plan
@@ -219,6 +219,7 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
             lines.append(f"  predicted: {', '.join(theories)}")
         if costs:
             lines.append(f"  costs:     {costs[estimator.name]}")
+        lines += [f"  note:      {words}" for words in foreign_kernels(cells)]
         for omission in plan.omissions:
             if omission.estimator == estimator.name:
                 lines.append(f"  without {omission.what}: {omission.reason}")

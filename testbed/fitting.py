@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from testbed.components import Estimator, Metric, Model, Optimizer, Theory
+import attrs
+
+from testbed.components import Estimator, Metric, Model, Optimizer, Target, Theory
 from testbed.grids import Grid
 
 if TYPE_CHECKING:
@@ -95,6 +97,27 @@ def theory_objection(theory: Theory, cell: Cell) -> str | None:
             "their own, which the cell's parameters do not tell; give a number as the step size"
         )
     return reason
+
+
+def foreign_kernel(target: Target, model: Model) -> str | None:
+    """In words, how the kernel that a target is made of differs from the model; None if it does not
+    or there is none. What such a target calls smooth, the model need not."""
+    kernel = getattr(target, "kernel", None)
+    if not isinstance(kernel, Model):
+        return None
+    if type(kernel) is not type(model):
+        return f"the target's kernel is {kernel.name}, the model {model.name}"
+    names = [field.name for field in attrs.fields(type(model)) if field.name != "route"]  # type: ignore[arg-type]
+    apart = [name for name in names if getattr(kernel, name) != getattr(model, name)]
+    if not apart:
+        return None
+    return f"the target's kernel is {kernel.name} of another {', '.join(apart)} than the model's"
+
+
+def foreign_kernels(cells: Iterable[Cell]) -> list[str]:
+    """How the kernels of targets differ from the models of these cells, each once."""
+    found = (foreign_kernel(cell.target, cell.model) for cell in cells)
+    return list(dict.fromkeys(words for words in found if words))
 
 
 def served_needs(

@@ -15,6 +15,7 @@ import xarray as xr
 from testbed import provenance
 from testbed.cells import STATUS, Cell, CellResult, comment_of, variable_of
 from testbed.components import Variable
+from testbed.fitting import foreign_kernels
 from testbed.plan import Plan, PlannedEstimator
 
 TIME = {"long_name": "training time τ asked for", "units": "1"}
@@ -96,16 +97,18 @@ class _Group:
         if "time_reached" in data:  # optimizers whose replicates have steps of their own note it
             coordinates["time_reached"] = data.pop("time_reached")
         variables = data | self._reasons() | self._statuses()
-        return xr.Dataset(variables, coords=coordinates, attrs=self._omissions())
+        return xr.Dataset(variables, coords=coordinates, attrs=self._attributes())
 
-    def _omissions(self) -> dict[str, str]:
-        """What was asked for and is not measured here, and why, a line each."""
-        lines = [
+    def _attributes(self) -> dict[str, str]:
+        """What was asked for and is not measured here, and why; which kernels of targets are not
+        the model's; a line each."""
+        omitted = [
             f"{one.what}: {one.reason}"
             for one in self.plan.omissions
             if one.estimator == self.estimator.name
         ]
-        return {"omitted": "\n".join(lines)} if lines else {}
+        lines = {"omitted": omitted, "target_kernel": foreign_kernels(self.cells)}
+        return {name: "\n".join(several) for name, several in lines.items() if several}
 
     # --- coordinates --------------------------------------------------------------------------
 

@@ -8,6 +8,9 @@ from testbed import hookimpl
 from testbed.components import Model, Theory
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from testbed.findings import Finding
     from testbed.plan import Plan
 
 
@@ -54,3 +57,11 @@ def testbed_check_scenario(plan: Plan) -> list[str]:
     from testbed_ntk.checks import objections
 
     return objections(plan)
+
+
+@hookimpl
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
+    """Find targets that are made of another kernel than they are fitted with."""
+    from testbed_ntk.checks import findings
+
+    return findings(plan)

@@ -1,5 +1,6 @@
 """What makes a well-typed scenario of kernels impossible: matrices beyond the memory it allows, and
-kernels that the design's inputs do not fit."""
+kernels that the design's inputs do not fit. What one should know of its results: targets of another
+kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from typing import Any
 
 from testbed.cells import Cell
 from testbed.errors import UnsuitableError
+from testbed.findings import Finding
+from testbed.fitting import foreign_kernel
+from testbed.names import in_words
 from testbed.plan import Plan
 from testbed_ntk.base import KernelModel, design_dim
 
@@ -47,4 +51,32 @@ def _oversized(cell: Cell) -> str | None:
         f"found n = {count} in the estimator {cell.estimator!r}, whose matrices take "
         f"{needed:.3g} GiB by the route {route!r}, expected at most {cell.compute.memory:g} GiB; "
         f"lower n, leave the numbers to theory (simulate), or raise memory in [compute]"
+    )
+
+
+def findings(plan: Plan) -> list[Finding]:
+    """Targets that are made of another kernel than the one they are fitted with, an estimator
+    each."""
+    found = (_foreign(plan, estimator.name) for estimator in plan.estimators)
+    return [finding for finding in found if finding]
+
+
+def _foreign(plan: Plan, name: str) -> Finding | None:
+    own = [
+        one for one in plan.cells if one.estimator == name and isinstance(one.model, KernelModel)
+    ]
+    points = {cell.index: cell for cell in own}.values()
+    apart = [cell for cell in points if foreign_kernel(cell.target, cell.model)]
+    if not apart:
+        return None
+    return Finding(
+        check="foreign-kernel",
+        severity="note",
+        estimator=name,
+        cell=in_words(apart[0].point),
+        points=len(apart),
+        judged=len(points),
+        seen=str(foreign_kernel(apart[0].target, apart[0].model)),
+        advice="read the target's smoothness or norm as that of its own kernel's space, or give it "
+        'the model\'s: kernel = "estimator:NAME"',
     )

@@ -202,4 +202,4 @@ def never_learned(cell: Cell) -> str | None:
     )
     if not missed:
         return None
-    return f"{cell.model.name} never learns ‖P f*‖² = {missed:.3g}, where its eigenvalues vanish"
+    return f"{cell.model.name} never learns {missed:.3g} of ‖f*‖², where its eigenvalues vanish"
