@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+UNRESOLVED = 0.01  # share of the samples that unlisted modes may take up, or may not
+
 
 class Levels(NamedTuple):
     """A spectrum by eigenspace, with the truth's energy in each."""
@@ -58,6 +60,19 @@ def effective_ridge(levels: Levels, n: float, ridge: float) -> float:
         step *= 2
         bottom -= step
     return float(np.exp(brentq(excess, bottom, top, xtol=1e-14, rtol=1e-14)))
+
+
+def resolved(levels: Levels, n: float, kappa: float) -> bool:
+    """Whether the modes that are not listed lie far enough below κ to act as ridge.
+
+    They hold `tail`, and none is larger than the last that is listed, λ. Σ λ_i/(λ_i + κ) over them
+    is then between tail/(λ + κ) and tail/κ, which may differ by UNRESOLVED·n.
+    """
+    seen = levels.eigenvalue > 0
+    if not levels.tail or not seen.any() or not kappa:
+        return True
+    last = float(levels.eigenvalue[seen][-1])
+    return levels.tail / kappa - levels.tail / (last + kappa) <= UNRESOLVED * n
 
 
 def ridge_errors(levels: Levels, n: float, ridge: float, noise: float) -> Errors:

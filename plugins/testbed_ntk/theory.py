@@ -18,7 +18,7 @@ from testbed.components import Model, PopulationSpectrum, Theory, Variable
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed.values import Problem
-from testbed_ntk.deterministic_equivalent import Levels, ridge_errors
+from testbed_ntk.deterministic_equivalent import Levels, resolved, ridge_errors
 from testbed_ntk.exponents import best_in_dimension, best_regularisation, minimax_in_dimension
 from testbed_ntk.subject import (
     Energies,
@@ -53,7 +53,10 @@ def levels_of(spectrum: PopulationSpectrum, trace: float, known: Energies) -> Le
 @frozen(kw_only=True)
 class DeterministicEquivalent(Theory):
     """Test and training error of kernel ridge regression from the kernel's population spectrum and
-    the target's energy in each eigenspace (arXiv:2110.03922); the ridge is δ = n/t."""
+    the target's energy in each eigenspace (arXiv:2110.03922); the ridge is δ = n/t.
+
+    NaN at times at which the effective ridge comes down to eigenvalues beyond those that are known.
+    """
 
     name = "ntk.deterministic-equivalent"
     references = ("arXiv:2110.03922", "arXiv:2006.13198")
@@ -79,8 +82,9 @@ class DeterministicEquivalent(Theory):
         n, noise = cell.design.sizes()["train"], float(getattr(cell.design, "noise", 0.0))
         ridges = [n / time if time else math.inf for time in times]
         found = [ridge_errors(levels, n, ridge, noise) for ridge in ridges]
-        test = np.array([errors.test for errors in found])
-        train = np.array([errors.train for errors in found])
+        known = [resolved(levels, n, errors.kappa) for errors in found]
+        test = np.where(known, [errors.test for errors in found], np.nan)
+        train = np.where(known, [errors.train for errors in found], np.nan)
         return {"excess_risk": test - noise**2, "test_error": test, "training_loss": train / 2}
 
 

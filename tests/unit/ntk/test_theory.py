@@ -22,7 +22,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.kernel_function import KernelFunction
 from testbed_basics.targets.source import Source
 from testbed_ntk import models, subject, theory
-from testbed_ntk.deterministic_equivalent import Levels, effective_ridge, ridge_errors
+from testbed_ntk.deterministic_equivalent import Levels, effective_ridge, resolved, ridge_errors
 from testbed_ntk.exponents import best_in_dimension, best_regularisation, minimax_in_dimension
 
 POWERS = np.arange(1.0, 401)
@@ -99,6 +99,31 @@ def test_multiplicities_and_a_tail_stand_for_single_modes():
     np.testing.assert_allclose(
         ridge_errors(many, 50, 0.3, 0.2), ridge_errors(few, 50, 0.3, 0.2), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(("decay", "worst"), [(1.2, 0.01), (2.0, 0.1), (3.5, 0.1)])
+def test_what_is_not_listed_is_ridge_or_unresolved(decay, worst):
+    """A hundred of 10⁵ modes against all of them: errors agree where they are said to be known, and
+    are off by more at some that are not; flat tails are like ridge even there."""
+    j = np.arange(1.0, 100_001)
+    whole = Levels(j**-decay, np.ones_like(j), j**-2.0)
+    top = whole._replace(**{name: getattr(whole, name)[:100] for name in whole._fields[:3]})
+    top = top._replace(tail=(j[100:] ** -decay).sum(), outside=(j[100:] ** -2.0).sum())
+    ridges, off = np.geomspace(1e4, 1e-8, 49), {True: [0.0], False: [0.0]}
+    for ridge in ridges:
+        found, expected = (ridge_errors(one, 150, ridge, 0.3) for one in (top, whole))
+        gap = abs(found.test / expected.test - 1)
+        off[resolved(top, 150, found.kappa)].append(gap)
+    assert min(len(off[True]), len(off[False])) > 10
+    assert max(off[True]) < 0.03 and max(off[False]) > worst
+
+
+def test_it_says_nothing_below_the_known_eigenvalues():
+    # 1199 modes are known on the circle: 2000 points and little ridge reach beyond them
+    own = cell(Sphere(dim=2, n=2000, noise=0.3), model=models.Laplace(), times=(10.0, math.inf))
+    found = theory.DeterministicEquivalent().predict(own, own.times)
+    for values in found.values():
+        assert np.isfinite(values[0]) and np.isnan(values[1])
 
 
 def test_limits_of_no_and_of_infinite_ridge():
@@ -342,6 +367,28 @@ def test_rates_of_another_kernel_s_target_are_in_the_model_s_scale():
     found = theory.Rates().predict(own, own.times)
     assert found["risk_exponent"] == pytest.approx(-0.6)
     assert found["time_exponent"] == pytest.approx(3.5 / 2.5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "model", "s", "expected"),
+    [
+        (NTK, models.Matern(nu=2.5), 1.0, -0.6),
+        (models.Matern(nu=1.5), models.Laplace(), 0.6, -0.6),
+        (models.Laplace(), models.Matern(nu=1.5), 1.0, -0.6),
+        (models.Matern(nu=1.5), models.Laplace(), 3.0, -0.75),  # s' = 5: ridge sees 2
+    ],
+    ids=["ntk-in-matern", "matern-in-laplace", "laplace-in-matern", "saturated"],
+)
+def test_rates_of_another_kernel_s_target_are_those_of_the_equivalent(kernel, model, s, expected):
+    """Ridge's best risk by the deterministic equivalent between n = 64000 and 256000, on the two
+    kernels' computed spectra: local exponents are then within .01 of their limits."""
+    best, equivalent = [], theory.DeterministicEquivalent()
+    for n in (64_000, 256_000):
+        times = np.geomspace(1, 1e12, 400)
+        own = cell(Sphere(dim=3, n=n, noise=0.5), source(s, kernel), model, times=times)
+        best.append(np.nanmin(equivalent.predict(own, own.times)["excess_risk"]))
+    assert theory.Rates().predict(own, own.times)["risk_exponent"] == pytest.approx(expected)
+    assert np.log(best[1] / best[0]) / np.log(4) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(
