@@ -230,6 +230,11 @@ class Model(Component):
         """The learned kernel's Gram matrix on x, (n, n)."""
         raise NotImplementedError
 
+    def spectrum_length(self, design: Design, points: str) -> int | None:
+        """How many modes `spectrum` has on a design's points, "train" or "test"; None where only a
+        run can tell."""
+        return None
+
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """The kernel's true eigenvalues under the design's distribution, with multiplicities."""
         raise NotImplementedError

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from testbed.cells import Cell, CellResult
     from testbed.components import Design, Metric, Model, Optimizer, Target, Theory
+    from testbed.errors import Mistake
     from testbed.findings import Finding
     from testbed.plan import Plan
 
@@ -62,7 +63,7 @@ def testbed_scenarios() -> list[Path]:  # type: ignore[empty-body]
 
 
 @hookspec
-def testbed_check_scenario(plan: Plan) -> list[str]:  # type: ignore[empty-body]
+def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:  # type: ignore[empty-body]
     """Return reasons why a well-typed scenario is unsound; each is shown before anything runs."""
 
 

@@ -23,7 +23,7 @@ from attrs import evolve, field, frozen
 
 from testbed import hookspecs
 from testbed.components import KINDS, Component
-from testbed.errors import PluginError, did_you_mean
+from testbed.errors import Mistake, PluginError, did_you_mean
 from testbed.findings import Finding
 
 GROUP = "testbed.plugins"
@@ -32,7 +32,7 @@ BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namesp
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
 _ANSWERS: dict[str, tuple[Any, str]] = {
     "testbed_scenarios": (str | os.PathLike, "a list of paths"),
-    "testbed_check_scenario": (str, "a list of strings"),
+    "testbed_check_scenario": (str | Mistake, "a list of strings or mistakes"),
     "testbed_check_results": (Finding, "a list of findings"),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from testbed import executors
 from testbed.cells import STATUS, Cell, CellResult
@@ -83,8 +83,15 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
         reason for group in registry.hook("testbed_check_scenario")(plan=plan) for reason in group
     ]
     if reasons:
-        raise ScenarioError([Mistake(f"{scenario.path}: $", reason) for reason in reasons])
+        raise ScenarioError(dict.fromkeys(_placed(scenario, reason) for reason in reasons))
     return plan
+
+
+def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
+    """A plugin's objection in its file; one in words alone stands for the whole scenario."""
+    if isinstance(reason, Mistake):
+        return evolve(reason, where=f"{scenario.path}: {reason.where}")
+    return Mistake(f"{scenario.path}: $", reason)
 
 
 def execute_run(

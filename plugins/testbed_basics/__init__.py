@@ -11,6 +11,7 @@ from testbed_basics.runlog import RunLog
 
 if TYPE_CHECKING:
     from testbed.cells import Cell, CellResult
+    from testbed.errors import Mistake
     from testbed.plan import Plan
 
 _LOG = RunLog()
@@ -115,8 +116,8 @@ def testbed_run_finished(plan: Plan, folder: Path) -> None:
 
 
 @hookimpl
-def testbed_check_scenario(plan: Plan) -> list[str]:
-    """Refuse batches larger than the sample."""
-    from testbed_basics.optimizers.checks import objections
+def testbed_check_scenario(plan: Plan) -> list[Mistake]:
+    """Refuse batches larger than the sample, data that are not there, modes that nobody has."""
+    from testbed_basics.checks import objections
 
     return objections(plan)

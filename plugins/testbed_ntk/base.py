@@ -161,6 +161,9 @@ class KernelModel(Model):
         outside = torch.zeros_like(root[0])
         return Spectrum(value.flip(0), seen(data.truth), seen(fitted), seen(data.y), outside)
 
+    def spectrum_length(self, design: Design, points: str) -> int:
+        return design.sizes()[points]
+
     def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
         vectors: Tensor = prepared["gram"].pairs()[1]
         return vectors.flip(1)

@@ -120,11 +120,14 @@ def gradient_of_all_rows(case: Case) -> None:
 
 
 def spectrum_is_sound(case: Case) -> None:
-    """The spectrum's parts have one shape (modes,); eigenvalues and `outside` are not negative."""
+    """The spectrum's parts have one shape (modes,), which `spectrum_length` says beforehand if
+    anything; eigenvalues and `outside` are not negative."""
     model, prepared, params, problem = _moment(case)
     found = model.spectrum(prepared, params, problem, "features", "train")
     modes = found.eigenvalue.shape
     assert len(modes) == 1, f"found eigenvalues of shape {tuple(modes)}, expected (modes,)"
+    said = model.spectrum_length(case.design, "train")
+    assert said in (None, *modes), f"found spectrum_length {said}, expected {modes[0]}"
     for name in ("eigenvalue", "truth", "estimate", "observed"):
         part = getattr(found, name)
         assert part.shape[:1] == modes, f"found {name} of shape {tuple(part.shape)}, expected modes"

@@ -104,6 +104,10 @@ class Dataset(Design):
         """Whether labels are classes, not numbers."""
         return read(self.data, *locate(self.data, self.path)).train.y.dtype.kind != "f"
 
+    def expect_available(self) -> None:
+        """UnsuitableError where the data are missing, damaged, or fewer than are asked for."""
+        self._expect_enough(self._pools())
+
     def draw(self, rng: Rng) -> Sample:
         pools = self._pools()
         rows, test_rows = self._rows(rng, pools)
@@ -127,17 +131,23 @@ class Dataset(Design):
     def _rows(self, rng: Rng, pools: Prepared) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the training and test points; without a split, from the two ends of one
         permutation."""
+        self._expect_enough(pools)
         count = len(pools.train.y)
         if pools.test is None:
-            self._expect(self.n + self.n_test, count, "n + n_test")
             order = rng("inputs").permutation(count)
             return order[: self.n], order[::-1][: self.n_test]
-        self._expect(self.n, count, "n")
-        self._expect(self.n_test, len(pools.test.y), "n_test")
         return (
             rng("inputs").permutation(count)[: self.n],
             rng("test").permutation(len(pools.test.y))[: self.n_test],
         )
+
+    def _expect_enough(self, pools: Prepared) -> None:
+        count = len(pools.train.y)
+        if pools.test is None:
+            self._expect(self.n + self.n_test, count, "n + n_test")
+        else:
+            self._expect(self.n, count, "n")
+            self._expect(self.n_test, len(pools.test.y), "n_test")
 
     def _expect(self, asked: int, available: int, what: str) -> None:
         if asked > available:

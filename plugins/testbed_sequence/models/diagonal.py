@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Model
+from testbed.components import Design, Model
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
@@ -88,6 +88,9 @@ class Diagonal(Model):
         if self.depth:
             params["b"] = path.b
         return params
+
+    def spectrum_length(self, design: Design, points: str) -> int:
+        return design.sizes()[points]
 
     def spectrum(
         self, prepared: Params, params: Params, problem: Problem, kernel: str, points: str

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Model
+from testbed.components import Design, Model
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed.values import Fit, Problem, Spectrum
@@ -73,6 +73,9 @@ class Fixed(Model):
         clock = torch.tensor(times, dtype=fit.prepared.dtype, device=fit.prepared.device)
         grown = -torch.expm1(-fit.prepared.unsqueeze(1) * clock[:, None])
         return grown * fit.problem.train.y.unsqueeze(1)  # (replicates, times, modes)
+
+    def spectrum_length(self, design: Design, points: str) -> int:
+        return design.sizes()[points]
 
     def spectrum(
         self, prepared: Tensor, params: Tensor, problem: Problem, kernel: str, points: str

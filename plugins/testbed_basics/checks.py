@@ -1,0 +1,61 @@
+"""What makes a well-typed scenario impossible, as far as it is known before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from testbed.cells import Cell
+from testbed.errors import Mistake, UnsuitableError
+from testbed.places import metric_place, mistake, place
+from testbed.plan import Plan
+from testbed_basics.designs.dataset import Dataset
+from testbed_basics.optimizers.sgd import Sgd
+
+SPECTRAL = ("spectrum", "exact_spectrum", "basis")
+
+
+def objections(plan: Plan) -> list[Mistake]:
+    """Reasons against a plan, each once."""
+    cells = [cell for cell in plan.cells if cell.replicates]
+    found = [one for cell in cells for one in (*_oversized(plan, cell), *_beyond(plan, cell))]
+    return list(dict.fromkeys([*_unavailable(plan, cells), *found]))
+
+
+def _unavailable(plan: Plan, cells: list[Cell]) -> Iterator[Mistake]:
+    """Data sets that are not there, or have fewer points than are asked for."""
+    looked: set[Dataset] = set()
+    for cell in cells:
+        if not isinstance(cell.design, Dataset) or cell.design in looked:
+            continue
+        looked.add(cell.design)
+        try:
+            cell.design.expect_available()
+        except UnsuitableError as error:
+            yield mistake(place(plan, cell, "design"), str(error))
+
+
+def _oversized(plan: Plan, cell: Cell) -> Iterator[Mistake]:
+    """Batches larger than the sample."""
+    count = cell.design.sizes()["train"]
+    if isinstance(cell.optimizer, Sgd) and 0 < count < cell.optimizer.batch_size:
+        yield Mistake(
+            place(plan, cell, "optimizer", "batch_size"),
+            f"found batches of {cell.optimizer.batch_size} points in the estimator "
+            f"{cell.estimator!r}",
+            f"at most {count}, the number of training points",
+            "lower batch_size",
+        )
+
+
+def _beyond(plan: Plan, cell: Cell) -> Iterator[Mistake]:
+    """Grids of modes or ranks beyond the spectrum, where its length is known."""
+    for planned in cell.metrics:
+        if not any(need.removeprefix("initial_") in SPECTRAL for need in planned.needs):
+            continue
+        modes = cell.model.spectrum_length(cell.design, getattr(planned.metric, "points", "train"))
+        if modes is None:
+            continue
+        try:
+            planned.metric.coordinates({"modes": modes, **cell.design.sizes()})
+        except UnsuitableError as error:
+            yield mistake(metric_place(plan, cell, planned), str(error))
