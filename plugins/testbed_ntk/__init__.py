@@ -10,6 +10,7 @@ from testbed.components import Model, Theory
 if TYPE_CHECKING:
     import xarray as xr
 
+    from testbed.errors import Mistake
     from testbed.findings import Finding
     from testbed.plan import Plan
 
@@ -52,7 +53,7 @@ def testbed_theories() -> list[type[Theory]]:
 
 
 @hookimpl
-def testbed_check_scenario(plan: Plan) -> list[str]:
+def testbed_check_scenario(plan: Plan) -> list[Mistake]:
     """Refuse kernels on more points than the memory holds."""
     from testbed_ntk.checks import objections
 

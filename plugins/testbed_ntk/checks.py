@@ -4,53 +4,64 @@ kernel."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 from testbed.cells import Cell
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 from testbed.findings import Finding
 from testbed.fitting import foreign_kernel
 from testbed.names import in_words
+from testbed.places import mistake, place
 from testbed.plan import Plan
-from testbed_ntk.base import KernelModel, design_dim
+from testbed_ntk.base import NOT_KRYLOV, KernelModel, design_dim
 
 GIB = 2**30
-MATRICES = {"eigen": 2.1, "krylov": 1.1}  # n×n matrices held at a time, as measured
+FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed
+MATRICES = {  # most n×n matrices at a time, as measured, by the path's route and what metrics need
+    ("krylov", ""): 1.1,
+    ("krylov", "spectrum"): 2.9,
+    ("krylov", "leverage"): 3.8,
+    ("eigen", ""): 2.6,
+    ("eigen", "spectrum"): 3.8,
+    ("eigen", "leverage"): 4.8,
+}
 
 
-def objections(plan: Plan) -> list[str]:
+def objections(plan: Plan) -> list[Mistake]:
     """Reasons against a plan, each once."""
-    simulated = [cell for cell in plan.cells if cell.replicates]
-    reasons = [_oversized(cell) for cell in simulated]
-    kernels = [cell for cell in simulated if isinstance(cell.model, KernelModel)]
-    pairs = dict.fromkeys((cell.model, design_dim(cell.design)) for cell in kernels)
-    reasons += [_misfit(model, dim) for model, dim in pairs]
+    cells = [cell for cell in plan.cells if cell.replicates]
+    reasons = [_oversized(plan, cell) for cell in cells] + [_misfit(plan, cell) for cell in cells]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _misfit(model: Any, dim: int) -> str | None:
-    """Why there is no such kernel on the design's inputs, where their dimension is known."""
+def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
+    """Kernels that the design's inputs do not fit, where their dimension is known."""
+    dim = design_dim(cell.design)
+    if not isinstance(cell.model, KernelModel) or not dim:
+        return None
     try:
-        if dim:
-            model.kernel(dim)
+        cell.model.kernel(dim)
     except UnsuitableError as error:
-        return str(error)
+        return mistake(place(plan, cell, "model"), str(error))
     return None
 
 
-def _oversized(cell: Cell) -> str | None:
-    """Gram matrices larger than `[compute] memory`."""
+def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
+    """Gram matrices and their factors larger than `[compute] memory`."""
     if not isinstance(cell.model, KernelModel):
         return None
     count = cell.design.sizes()["train"]
-    route = "krylov" if cell.model.by_krylov(count) else "eigen"
-    needed = MATRICES[route] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
-    if needed <= cell.compute.memory:
+    route, need = _route(cell, cell.model, count), _need(cell)
+    number = MATRICES[route, need] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
+    if number <= cell.compute.memory:
         return None
-    return (
+    whole = f" with the {need} that metrics ask for" if need else ""
+    return Mistake(
+        place(plan, cell, "design"),
         f"found n = {count} in the estimator {cell.estimator!r}, whose matrices take "
-        f"{needed:.3g} GiB by the route {route!r}, expected at most {cell.compute.memory:g} GiB; "
-        f"lower n, leave the numbers to theory (simulate), or raise memory in [compute]"
+        f"{number:.3g} GiB by the route {route!r}{whole}",
+        f"at most {cell.compute.memory:g} GiB",
+        "lower n, leave the numbers to theory (simulate), or raise memory in [compute]",
     )
 
 
@@ -80,3 +91,17 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
         advice="read the target's smoothness or norm as that of its own kernel's space, or give it "
         'the model\'s: kernel = "estimator:NAME"',
     )
+
+
+def _route(cell: Cell, model: KernelModel, count: int) -> str:
+    """How paths go: some filters, and the limit t = ∞, factorise in any case."""
+    factorised = getattr(cell.optimizer, "filter", "") in NOT_KRYLOV or math.isinf(cell.times[-1])
+    return "krylov" if model.by_krylov(count) and not factorised else "eigen"
+
+
+def _need(cell: Cell) -> str:
+    """What metrics need beyond the path, whichever takes most."""
+    needs = {need.removeprefix("initial_") for one in cell.metrics for need in one.needs}
+    if "leverage" in needs:
+        return "leverage"
+    return "spectrum" if needs & set(FORMED) else ""
