@@ -55,6 +55,20 @@ class UnsuitableError(TestbedError, ValueError):
     """
 
 
+def one_of(known: Iterable[object], word: object) -> str:
+    """The known words, and which of them a misspelt one comes near to.
+
+    >>> one_of(["relu", "tanh"], "rleu")
+    "one of 'relu', 'tanh'; did you mean 'relu'?"
+    """
+    known = tuple(known)
+    words = [other for other in known if isinstance(other, str)]
+    near = get_close_matches(word, words, n=1, cutoff=0.6) if isinstance(word, str) else []
+    return f"one of {', '.join(map(repr, known))}" + "".join(
+        f"; did you mean {one!r}?" for one in near
+    )
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the nearest known word, or list all when none is near."""
     known = sorted(known)

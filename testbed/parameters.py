@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 from attrs import NOTHING, frozen
 
+from testbed.errors import one_of
+
 METADATA_KEY = "testbed.parameter"
 
 
@@ -43,8 +45,9 @@ class Parameter:
         if self.no_table and isinstance(value, dict):
             return f"found {value!r}, expected a number; {self.no_table}"
         words = value if isinstance(value, tuple) else (value,)
-        if self.choices and not set(words) <= set(self.choices):
-            return f"found {value!r}, expected one of {', '.join(map(repr, self.choices))}"
+        unknown = [word for word in words if word not in self.choices] if self.choices else []
+        if unknown:
+            return f"found {value!r}, expected {one_of(self.choices, unknown[0])}"
         if isinstance(value, int | float) and not self._holds(value):
             return f"found {value!r}, expected a number {self.bounds()}"
         return None

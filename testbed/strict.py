@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
+from testbed.errors import one_of
 from testbed.grids import WORDS, Grid, expand
 
 _WORDS = {
@@ -33,7 +34,7 @@ def convert(value: Any, wanted: Any) -> Any:
         return _one_of(value, [option for option in arguments if option is not type(None)])
     if origin is Literal:
         if not any(value == word and type(value) is type(word) for word in arguments):
-            raise ValueError(f"{found(value)}, expected one of {', '.join(map(repr, arguments))}")
+            raise ValueError(f"{found(value)}, expected {one_of(arguments, value)}")
         return value
     if origin is tuple:
         return _tuple(value, arguments[0])

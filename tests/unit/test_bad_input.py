@@ -6,6 +6,7 @@ import pytest
 from planned_components import DESIGN, HEAD, METRIC, TARGET, estimator, mistakes, read, text
 
 from testbed.errors import ScenarioError
+from testbed.parameters import Parameter
 from testbed.scenario import load_scenario
 
 
@@ -69,7 +70,19 @@ def test_negative_n_and_q_below_one():
 def test_unknown_word_of_a_choice():
     message = only(text(estimator=estimator(optimizer='use = "descent", method = "nestrov"')))
     assert "optimizer.method: found 'nestrov'" in message
-    assert "'plain', 'nesterov'" in message
+    assert message.endswith("one of 'plain', 'nesterov'; did you mean 'nesterov'?")
+    other = only(text(estimator=estimator(optimizer='use = "descent", method = "adam"')))
+    assert other.endswith("expected one of 'plain', 'nesterov'.")
+    sweep = 'use = "descent", method = { values = ["plain", "nestrov"] }'
+    assert "did you mean 'nesterov'?" in only(text(estimator=estimator(optimizer=sweep)))
+
+
+def test_misspelt_words_of_lists_and_of_core_itself():
+    several = Parameter("words", choices=("relu", "tanh"))
+    assert several.objection(("tanh", "rleu")) == (
+        "found ('tanh', 'rleu'), expected one of 'relu', 'tanh'; did you mean 'relu'?"
+    )
+    assert "did you mean 'float64'?" in only(text(head=HEAD + 'compute = { dtype = "flaot64" }'))
 
 
 def test_objection_of_a_component_to_its_values_is_placed_at_the_parameter():
