@@ -23,8 +23,10 @@ class CompanionFlow(Optimizer):
     """Gradient flow beside a descent of step η; no scenario names it.
 
     Exact where the model has an eigensystem, adaptive integration where it is smooth. Elsewhere
-    adaptive steps would stop at every kink: there the flow is descent with steps η/refine, whose
-    distance to the flow is about 1/refine of the descent's.
+    adaptive steps would stop at every kink: there it is 2θ_{h/2} − θ_h of two descents with steps
+    h = η/refine and h/2, Richardson's extrapolation, which cancels the error of first order in h.
+    What is left is about 1/refine² of the descent's distance to the flow while no unit crosses a
+    kink, and a few per cent of it, of either sign, where they do.
 
     Where the descent has its own step c·2/λ_max for each replicate, so has this, and stops where
     that one's whole steps stop.
@@ -37,12 +39,12 @@ class CompanionFlow(Optimizer):
     step: float | None = parameter(None, help="step size η of the descent", gt=0)
     edge: float | None = parameter(None, help="c, where η = c·2/λ_max at the start", gt=0)
     momentum: float = parameter(0.0, help="momentum μ: a step takes time η/(1 − μ)", ge=0, lt=1)
-    refine: int = parameter(16, help="fine steps for each step of descent", ge=2)
+    refine: int = parameter(16, help="steps of the coarser descent for each one", ge=2)
     rtol: float = parameter(1e-7, help="relative tolerance of the integration", gt=0, lt=1)
 
     def start(self, fit: Fit) -> Any:
         return [
-            (self._rate(own), begin(flatten(own.start)) if _smooth(own) else own.start)
+            (self._rate(own), begin(flatten(own.start)) if _smooth(own) else (own.start,) * 2)
             for own in _replicates(fit)
         ]
 
@@ -70,13 +72,22 @@ class CompanionFlow(Optimizer):
             return before, filtered(own, "flow", times)
         if _smooth(own):
             return self._integrate(own, before, since, times)
+        return self._extrapolate(own, length, before, since, times)
+
+    def _extrapolate(
+        self, own: Fit, length: float, before: Any, since: float, times: Sequence[float]
+    ) -> tuple[Any, Any]:
+        """2θ_{h/2} − θ_h of descents with steps h = length/refine and h/2."""
         recorded = []
+        coarse, fine = before
         for time in times:
             count = math.ceil(self.refine * (time - since) / length - 1e-9)
-            before = _descend(own, before, (time - since) / max(count, 1), count)
-            recorded.append(before)
+            step = (time - since) / max(count, 1)
+            coarse = _descend(own, coarse, step, count)
+            fine = _descend(own, fine, step / 2, 2 * count)
+            recorded.append(tree_map(lambda half, whole: 2 * half - whole, fine, coarse))
             since = time
-        return before, tree_map(lambda *leaves: torch.stack(leaves, 1), *recorded)
+        return (coarse, fine), tree_map(lambda *leaves: torch.stack(leaves, 1), *recorded)
 
     def _integrate(
         self, own: Fit, before: Any, since: float, times: Sequence[float]
