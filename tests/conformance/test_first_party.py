@@ -66,7 +66,7 @@ NESTED = {  # parameters that are components themselves
     "networks.linearised": {"of": "networks.two-layer"},
     "ntk.product": {"first": "ntk.rbf", "second": "ntk.polynomial"},
     "ntk.sum": {"first": "ntk.relu", "second": "ntk.periodic"},
-    "source": {"kernel": "ntk.relu"},
+    "source": {"kernel": "ntk.laplace"},
 }
 
 
@@ -134,8 +134,8 @@ PARTNERS: dict[str, dict[str, str]] = {
     "ntk.deterministic-equivalent": RIDGE,
     "ntk.bias-variance": RIDGE,
     "ntk.population-spectrum": SPHERE,
-    "ntk.rates": SPHERE,
-    "ntk.large-dimension": {**SPHERE, "model": "ntk.laplace"},
+    "ntk.rates": {**RIDGE, "model": "ntk.laplace"},
+    "ntk.large-dimension": {**RIDGE, "model": "ntk.laplace"},
     "ntk.polynomial-barrier": {**SPHERE, "target": "gegenbauer"},
 }
 

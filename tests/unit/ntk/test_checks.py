@@ -55,7 +55,7 @@ RELU = "the target's kernel is ntk.matern, the model ntk.relu"
     ("kernel", "model", "words"),
     [
         (models.Matern(nu=2.5, route="eigen"), models.Matern(nu=2.5), None),
-        (models.Matern(nu=2.5), models.Matern(bandwidth=2.0), "of another nu, bandwidth than"),
+        (models.Matern(nu=2.5), models.Matern(bandwidth=2.0), "of another bandwidth, nu than"),
         (models.Matern(nu=2.5), models.ReluTangent(), RELU),
     ],
 )
