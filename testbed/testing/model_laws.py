@@ -220,6 +220,18 @@ def reached_is_sound(case: Case) -> None:
         assert len(values) == len(case.times), f"found {len(values)} values of {name}"
 
 
+def own_reached_is_sound(case: Case) -> None:
+    """A time of its own for every replicate and time asked, in order."""
+    path: Path = case.path()
+    found = path.training.own_reached(path.carry, case.times)
+    shape = (len(case.replicates), len(case.times))
+    assert tuple(found.shape) == shape, (
+        f"found own times of shape {tuple(found.shape)}, expected {shape}: (replicates, times)"
+    )
+    assert found.dtype == torch.float64, f"found own times in {found.dtype}, expected float64"
+    assert bool((found.diff(dim=1) >= 0).all()), "found own times out of order"
+
+
 def record_is_declared(case: Case) -> None:
     """What `advance` records is what `variables` declares, one number a time."""
     path: Path = case.path()
@@ -243,5 +255,6 @@ OPTIMIZER_LAWS = (
     *TRAINING,
     Law(batchings_agree, lambda case: case.optimizer.batching == "vmap"),
     Law(reached_is_sound),
+    Law(own_reached_is_sound, lambda case: case.optimizer.own_times),
     Law(record_is_declared),
 )

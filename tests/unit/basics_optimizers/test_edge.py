@@ -13,12 +13,11 @@ from testbed.cells import STATUS, PlannedTheory
 from testbed.components import Advance, Estimator, Model, Optimizer, Theory, Variable
 from testbed.errors import ScenarioError
 from testbed.execute import draw_problem, execute_cell
-from testbed.parameters import parameter
 from testbed.plan import make_plan
 from testbed.record import record
 from testbed.scenario import read_scenario
 from testbed.seeds import Streams
-from testbed.testing import Kernel, Points, Smooth
+from testbed.testing import ConformanceError, Kernel, Points, Smooth, check_component
 from testbed.trees import tree_map
 from testbed_basics.metrics.risks import Gap
 from testbed_basics.optimizers.gradient_descent import GradientDescent
@@ -110,29 +109,31 @@ def test_a_companion_of_another_family_is_that_of_the_replicate():
 
 @frozen(kw_only=True)
 class OwnSteps(Optimizer):
-    """Descent of η = 1/(2 + replicate's first input), written for one replicate."""
+    """Descent of η = 1/(2 + |first input|) of the replicate, written for one replicate."""
 
     name = "tests.own-steps"
     needs = ("gradient",)
     own_times = True
     variables = {"time_reached": Variable("time reached")}  # noqa: RUF012
-    batching = "vmap"
-    steps: int = parameter(8, help="steps between two records", ge=1)
+    batching = "loop"
 
     def start(self, fit):
         return fit.start, 1 / (2 + fit.problem.train.x[0, 0].abs())
 
     def own_reached(self, carry, times):
-        return torch.arange(1, len(times) + 1, dtype=torch.float64) * self.steps * carry[1]
+        rate = carry[1].double()
+        return (torch.tensor(times, dtype=torch.float64) / rate).round() * rate
 
     def advance(self, fit, carry, since, times):
         params, rate = carry
+        done, *targets = (round(time / float(rate)) for time in (since, *times))
         recorded = []
-        for _ in times:
-            for _ in range(self.steps):
+        for target in targets:
+            for _ in range(done, target):
                 slope = fit.model.gradient(fit.prepared, params, fit.problem)
                 params = tree_map(lambda own, g: own - rate * g, params, slope)
             recorded.append(params)
+            done = target
         stacked = tree_map(lambda *leaves: torch.stack(leaves), *recorded)
         return Advance((params, rate), stacked, {"time_reached": self.own_reached(carry, times)})
 
@@ -141,12 +142,26 @@ def test_core_asks_an_optimizer_for_one_replicate_as_well():
     found = run_cell(POINTS, Smooth(), Kernel(), OwnSteps(), (4.0, 8.0), [GAP], estimators=FLOW)
     assert len(set(found["time_reached"][:, 0])) == 3
     for row in range(3):
-        rate = float(found["time_reached"][row, 0]) / 8
+        first = draw_problem(make_cell(POINTS, Smooth(), Kernel(), OwnSteps(), (1.0,), ()), row)
+        rate = 1 / (2 + abs(float(first.train.x[0, 0])))
+        reached = GradientDescent(learning_rate=rate).reached((4.0, 8.0))
+        np.testing.assert_allclose(found["time_reached"][row], reached, rtol=1e-12)
         plain = run_cell(
             POINTS, Smooth(), Kernel(), GradientDescent(learning_rate=rate),
-            (8 * rate, 16 * rate), [GAP], estimators=FLOW,
+            reached, [GAP], estimators=FLOW,
         )["gap"][row]  # fmt: skip
         np.testing.assert_allclose(found["gap"][row], plain, rtol=1e-6)
+
+
+def test_the_kit_looks_at_times_of_their_own():
+    check_component(OwnSteps(), model=Kernel())
+
+    class Backwards(OwnSteps):
+        def own_reached(self, carry, times):
+            return super().own_reached(carry, times).flip(0)
+
+    with pytest.raises(ConformanceError, match="found own times out of order"):
+        check_component(Backwards(), model=Kernel())
 
 
 # --- what nobody knows before the run -------------------------------------------------------------
