@@ -74,14 +74,14 @@ def test_who_takes_no_step_has_no_gap():
 def test_both_gaps_to_the_flow_are_one():
     """`gap` to an estimator of gradient flow, and the companion that flow-gap makes."""
     net = TwoLayerNetwork(width=16, symmetric=True, activation="tanh")
-    flow = {"flow": Estimator("flow", net, GradientFlow(rtol=1e-10))}
+    flow = {"flow": Estimator("flow", net, GradientFlow(rtol=1e-8))}
     optimizer = GradientDescent(learning_rate={"edge": 0.4})
     found = run_cell(
-        POINTS, Smooth(), net, optimizer, (0.5, 1.0, 6.0), [GAP, FlowGap(rtol=1e-10)],
+        POINTS, Smooth(), net, optimizer, (0.5, 1.0, 3.0), [GAP, FlowGap(rtol=1e-8)],
         estimators=flow,
     )  # fmt: skip
     assert (found["gap"][:, -1] > 1e-4).all()
-    np.testing.assert_allclose(found["gap"], found["flow_gap"], rtol=1e-6)
+    np.testing.assert_allclose(found["gap"], found["flow_gap"], rtol=1e-4)
 
 
 def test_a_companion_of_another_family_is_that_of_the_replicate():
@@ -268,7 +268,7 @@ format = 1
 name = "edges"
 seed = 1
 replicates = 8
-times = [1.0, 30.0]
+times = [2.0, 4.0]
 
 [design]
 use = "sphere"
@@ -282,7 +282,7 @@ coefficients = [0.0, 1.0]
 
 [[estimator]]
 name = "descent"
-optimizer = { use = "gradient-descent", learning_rate = { edge = 0.1 } }
+optimizer = { use = "gradient-descent", learning_rate = { edge = 0.4 } }
 model = { use = "networks.two-layer", width = 1 }
 
 [[metric]]
