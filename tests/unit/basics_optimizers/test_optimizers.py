@@ -22,7 +22,7 @@ from testbed.writing import dump_scenario
 from testbed_adaptive.diagonal import DiagonalKernel
 from testbed_adaptive.rfm import RecursiveFeatureMachine
 from testbed_basics.metrics.risks import ExcessRisk
-from testbed_basics.optimizers import checks, steps
+from testbed_basics.optimizers import steps
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.sgd import Sgd
@@ -505,12 +505,3 @@ def test_the_edge_of_an_optimizer_that_takes_none_is_named_as_that_of_another(op
     assert "expected a number; only gradient-descent takes { edge = … }" in str(caught.value)
     with pytest.raises(ValueError, match="only gradient-descent takes"):
         Adam(learning_rate={"edge": 0.9})
-
-
-def test_a_plan_with_batches_larger_than_the_sample_is_objected_to():
-    plan = make_plan(read_scenario(SCENARIO.replace("RATE", "0.1"), "edges.toml"))
-    assert checks.objections(plan) == []
-    sgd = Sgd(learning_rate=0.1, batch_size=13)
-    large = evolve(plan, cells=tuple(evolve(cell, optimizer=sgd) for cell in plan.cells))
-    (text,) = checks.objections(large)
-    assert "found batches of 13 points in the estimator 'descent', but only 12" in text
