@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def edge_rates(fit: Fit) -> Tensor:
     λ_max is the largest eigenvalue of the derivative of the model's gradient, which holds a factor
     m^{2κ−1} if the parameterization has one; of the weighted Gram matrix where the model has an
     eigensystem. Where it is not above 0 (a network of dead ReLU units, a constant function) no step
-    is too large, and there is no such rate: UnsuitableError.
+    is too large, and there is no such rate: UnsuitableError. So it is where λ_max did not settle.
     """
     if fit.model.supports("eigensystem") is None:
         largest = fit.model.eigensystem(fit.prepared).eigenvalue.amax(-1)
@@ -32,10 +33,11 @@ def edge_rates(fit: Fit) -> Tensor:
         rows = range(len(fit.problem.train.weight))
         largest = torch.stack([_curvature(replicate(fit, row)) for row in rows])
     for found in largest.tolist():
-        if not 0 < found < float("inf"):
+        if not 0 < found < math.inf:
+            seen = "not settled" if math.isnan(found) else f"λ_max = {found:g}"
             raise UnsuitableError(
-                f"{fit.model.name}: found the largest curvature λ_max = {found:g} at the start of "
-                "a replicate, expected one above 0: a step of edge·2/λ_max does not exist; give "
+                f"{fit.model.name}: found the largest curvature {seen} at the start of a "
+                "replicate, expected one above 0: without it there is no step edge·2/λ_max; give "
                 "learning_rate as a number, or change the model's start"
             )
     return 2 / largest

@@ -309,8 +309,11 @@ def test_a_replicate_without_curvature_fails_alone_with_the_reason():
         np.testing.assert_array_equal(data[name].isnull().all("time"), dead)
 
 
-@pytest.mark.parametrize("curvature", [0.0, -1.0])
-def test_an_edge_needs_curvature(curvature):
+@pytest.mark.parametrize(
+    ("curvature", "words"),
+    [(0.0, "λ_max = 0"), (-1.0, "λ_max = -1"), (float("nan"), "not settled")],
+)
+def test_an_edge_needs_curvature(curvature, words):
     @frozen(kw_only=True)
     class Bent(Model):
         name = "tests.bent"
@@ -330,5 +333,5 @@ def test_an_edge_needs_curvature(curvature):
         )
         result = execute_cell(cell)
         assert (result.status == STATUS["failed"]).all()
-        assert f"tests.bent: found the largest curvature λ_max = {curvature:g}" in result.error
+        assert f"tests.bent: found the largest curvature {words} at the start" in result.error
         assert "give learning_rate as a number" in result.error
