@@ -101,8 +101,9 @@ class SourceCondition(SpectrumMetric):
     n^{1/(1 + b(s − 2))} for s > 2 where λ_j ≍ j^{−b}. With Laplace and ReLU tangent kernels on S²
     (b = 3/2, `first` = 2, n = 400 and 1200) means of the estimate were within 0.05 of s = 0.5 and
     1, 2.13 to 2.28 at s = 2 and 3.07 to 3.4 at s = 3 from 7 to 15 modes, errors 0.8 to 1.2. With
-    fewer than five such modes (polynomials; s = 4, always to half of the time) the plain slope is
-    given as a lower bound, and its error is NaN. `last` bounds the modes used.
+    fewer than five such modes (polynomials; s = 4 in 46 of 72 samples, the others finding 3.2 to
+    3.8) the plain slope is given as a lower bound, and its error is NaN. `last` bounds the modes
+    used.
     """
 
     name = "source-condition"
