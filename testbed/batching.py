@@ -96,6 +96,9 @@ class _View:
     def gram(self, prepared: Any, params: Any, x: Tensor, kernel: str) -> Tensor:
         return self._call("gram", prepared, params, x, static=(kernel,))
 
+    def population_risk(self, prepared: Any, params: Any, problem: Problem) -> Any:
+        return self._call("population_risk", prepared, params, problem)
+
     def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
         def one(prepared: Any, start: Any, problem: Problem, draws: Any, last: Any) -> Any:
             own = Fit(self.model, prepared, start, problem, draws)

@@ -21,7 +21,7 @@ from attrs import field, frozen
 from testbed.errors import UnsuitableError
 from testbed.grids import Grid
 from testbed.parameters import parameter
-from testbed.values import Data, Fit, Problem, Sample, Spectrum
+from testbed.values import Data, Fit, Problem, Risk, Sample, Spectrum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,6 +235,13 @@ class Model(Component):
         run can tell."""
         return None
 
+    def population_risk(self, prepared: Any, params: Any, problem: Problem) -> Risk:
+        """∫ (f − f*)² under the design's law, without test points, from the truth's `expansion`.
+
+        Only the cell knows design and target: metrics that need it say in `applies` where it holds.
+        """
+        raise NotImplementedError
+
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """The kernel's true eigenvalues under the design's distribution, with multiplicities."""
         raise NotImplementedError
@@ -332,12 +339,12 @@ class Metric(Component):
     """What is measured on a state at a time.
 
     `needs` lists what core computes for it: predictions, train_predictions, spectrum,
-    exact_spectrum (handed over as `spectrum`), basis, gram, parameters, leverage, sharpness; with
-    the prefix `initial_` the same at time 0, with `companion_` the same of a second path trained on
-    the same draws. A tuple of tuples lists alternatives, the first that the estimator can serve is
-    taken. Fields named `kernel` and `points` choose the spectrum's and the Gram matrix's; one named
-    `matrix` the sharpness': "hessian", or "gauss-newton", which is the Hessian of the same loss
-    with the state's own predictions as labels.
+    exact_spectrum (handed over as `spectrum`), basis, gram, parameters, leverage, sharpness,
+    population_risk; with the prefix `initial_` the same at time 0, with `companion_` the same of a
+    second path trained on the same draws. A tuple of tuples lists alternatives, the first that the
+    estimator can serve is taken. Fields named `kernel` and `points` choose the spectrum's and the
+    Gram matrix's; one named `matrix` the sharpness': "hessian", or "gauss-newton", which is the
+    Hessian of the same loss with the state's own predictions as labels.
     """
 
     kind = "metric"

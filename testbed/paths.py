@@ -130,6 +130,8 @@ class States:
             return self._map(lambda params: model.gram(prepared, params, x, kernel))
         if name == "basis":
             return self._map(lambda params: model.basis(prepared, params))
+        if name == "population_risk":
+            return self._map(lambda params: model.population_risk(prepared, params, problem))
         if name == "parameters":
             return self.params
         if name == "leverage":

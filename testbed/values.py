@@ -66,6 +66,13 @@ class Spectrum(NamedTuple):
     outside: Tensor  # ()
 
 
+class Risk(NamedTuple):
+    """∫ (f − f*)² under a design's law, and the most it may be off by truncation and rounding."""
+
+    value: Tensor  # ()
+    error: Tensor  # ()
+
+
 class Fit(NamedTuple):
     """A model on its problem, as an optimizer sees it."""
 

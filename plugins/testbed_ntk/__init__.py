@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Model, Theory
+from testbed.components import Metric, Model, Theory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,6 +35,14 @@ def testbed_models() -> list[type[Model]]:
         models.Sum,
         models.Product,
     ]
+
+
+@hookimpl
+def testbed_metrics() -> list[type[Metric]]:
+    """The exact risk of kernel regression."""
+    from testbed_ntk import metrics
+
+    return [metrics.PopulationRisk]
 
 
 @hookimpl

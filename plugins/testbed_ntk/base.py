@@ -19,14 +19,18 @@ from testbed.numerics.filters import expect_regular, spectral_filter
 from testbed.numerics.krylov import krylov_path
 from testbed.numerics.products import symmetric_product
 from testbed.parameters import parameter
-from testbed.values import Fit, Problem, Spectrum
+from testbed.values import Fit, Problem, Risk, Spectrum
+from testbed_ntk.exact_risk import TorusForms, ZonalForms
 from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
 from testbed_ntk.operator import WeightedGram, columnwise
 from testbed_ntk.profiles import Profile
 from testbed_ntk.sphere import SphereSpectrum, sphere_spectrum
 
-Prepared = dict[str, Any]  # "root": W^{1/2}; "gram": the WeightedGram of the training points
+Prepared = dict[str, Any]
+"""`root`: W^{1/2}; `gram`: the WeightedGram of the training points; `forms`: what gives the risk
+under the design's law. The last two are made when they are asked for."""
+
 LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition is a matter of a second
 RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
 NOT_KRYLOV = ("cutoff",)  # jumps between eigenvalues, which no small space resolves
@@ -68,7 +72,12 @@ class KernelModel(Model):
         self._expect_finite(data.x, "training inputs")
         root = data.weight.sqrt()
         gram = WeightedGram(self.name, self.kernel(data.x[0].numel()), data.x, root)
-        return {"root": root, "gram": gram}
+        return {"root": root, "gram": gram, "forms": self.forms(gram.kernel, data.x)}
+
+    def forms(self, kernel: Kernel, x: Tensor) -> ZonalForms | TorusForms:
+        """What `population_risk` is computed from."""
+        profile = functools.partial(self.profile, x[0].numel())
+        return ZonalForms(self.name, profile, kernel, x)
 
     def _expect_finite(self, values: Tensor, what: str) -> None:
         count = int((~torch.isfinite(values)).sum())
@@ -179,6 +188,10 @@ class KernelModel(Model):
         """
         self._profile_on(design)
         return _on_sphere(self, design_dim(design))
+
+    def population_risk(self, prepared: Prepared, params: Tensor, problem: Problem) -> Risk:
+        forms: ZonalForms | TorusForms = prepared["forms"]
+        return forms.risk(params, problem.expansion)
 
     def trace(self, design: Design) -> float:
         """∫ k(x, x), the sum of all eigenvalues under the design's law."""

@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from attrs import frozen
+from torch import Tensor
 
 from testbed.components import Design, PopulationSpectrum
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
 from testbed_ntk import kernels, network_kernels, profiles
 from testbed_ntk.base import KernelModel, design_dim
+from testbed_ntk.exact_risk import TorusForms
 from testbed_ntk.kernels import Kernel
 from testbed_ntk.network_kernels import Layers
 from testbed_ntk.profiles import Profile
@@ -304,6 +306,9 @@ class Torus(KernelModel):
                 f"dimension {dim}, expected at most {FEATURES}; lower frequencies"
             )
         return kernels.torus(dim, self.frequencies, self.smoothness)
+
+    def forms(self, kernel: Kernel, x: Tensor) -> TorusForms:
+        return TorusForms(self.frequencies, self.smoothness, x)
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """λ = (1 + |m|²)^{−r} with the number of m of each |m|², which stands as the degree."""

@@ -18,7 +18,7 @@ from testbed.testing.laws import ROUNDING, Law, close, finite
 KNOWN_NEEDS = frozenset(
     {
         "predictions", "train_predictions", "spectrum", "exact_spectrum", "basis", "gram",
-        "parameters", "leverage", "sharpness",
+        "parameters", "leverage", "sharpness", "population_risk",
     }
 )  # fmt: skip
 

@@ -134,6 +134,7 @@ PARTNERS: dict[str, dict[str, str]] = {
     "ntk.deterministic-equivalent": RIDGE,
     "ntk.bias-variance": RIDGE,
     "ntk.population-spectrum": SPHERE,
+    "ntk.population-risk": SPHERE,
     "ntk.rates": {**RIDGE, "model": "ntk.laplace"},
     "ntk.large-dimension": {**RIDGE, "model": "ntk.laplace"},
     "ntk.polynomial-barrier": {**SPHERE, "target": "gegenbauer"},

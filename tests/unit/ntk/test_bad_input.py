@@ -107,5 +107,13 @@ k = [1, 40]
     ]
 
 
+def test_the_exact_risk_takes_two_matrices_more():
+    text = TEXT.format(n=10_000, n_test=10, model=', route = "krylov"', more="", memory=2.0)
+    text = text.replace('"linear"', '"gegenbauer"\ndegrees = [1]')
+    assert len(planned(text).cells) == 1
+    with pytest.raises(ScenarioError, match=r"2\.31 GiB by the route 'krylov'"):
+        planned(text + '[[metric]]\nuse = "ntk.population-risk"\n')
+
+
 def test_without_test_points_there_is_no_risk():
     assert "design.n_test: found 0; expected a number at least 1" in refused(n_test=0)
