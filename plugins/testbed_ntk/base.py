@@ -25,11 +25,12 @@ from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.kernels import Kernel
 from testbed_ntk.operator import WeightedGram, columnwise
 from testbed_ntk.profiles import Profile
+from testbed_ntk.random_start import RandomStart
 from testbed_ntk.sphere import SphereSpectrum, sphere_spectrum
 
 Prepared = dict[str, Any]
 """`root`: W^{1/2}; `gram`: the WeightedGram of the training points; `forms`: what gives the risk
-under the design's law. The last two are made when they are asked for."""
+under the design's law; `initial`: the random f₀, or None. They compute when they are asked."""
 
 LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition is a matter of a second
 RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
@@ -38,10 +39,11 @@ NOT_KRYLOV = ("cutoff",)  # jumps between eigenvalues, which no small space reso
 
 @frozen(kw_only=True)
 class KernelModel(Model):
-    """f_t = k(·, X) α_t from f₀ = 0: α̇ = W(y − Kα), W the loss weights, 1/n for regression.
+    """f_t = f₀ + k(·, X) α_t: α̇ = W(y − f₀ − Kα), W the loss weights, 1/n for regression.
 
     With A = W^{1/2} K W^{1/2} = U diag(s) Uᵀ (A = K/n for regression) every filter is
-    α_t = W^{1/2} U φ_t(s) Uᵀ W^{1/2} y. Not offered itself: its subclasses give the kernel.
+    α_t = W^{1/2} U φ_t(s) Uᵀ W^{1/2} (y − f₀). f₀ = 0 but for random starts of wide networks. Not
+    offered itself: its subclasses give the kernel.
     """
 
     references: ClassVar[tuple[str, ...]] = ("arXiv:1806.07572",)
@@ -72,7 +74,13 @@ class KernelModel(Model):
         self._expect_finite(data.x, "training inputs")
         root = data.weight.sqrt()
         gram = WeightedGram(self.name, self.kernel(data.x[0].numel()), data.x, root)
-        return {"root": root, "gram": gram, "forms": self.forms(gram.kernel, data.x)}
+        initial = None if drawn is None else self.initial_function(drawn, problem)
+        forms = self.forms(gram.kernel, data.x)
+        return {"root": root, "gram": gram, "forms": forms, "initial": initial}
+
+    def initial_function(self, drawn: Any, problem: Problem) -> RandomStart:
+        """f₀ at the training and test points, from what was drawn."""
+        raise NotImplementedError
 
     def forms(self, kernel: Kernel, x: Tensor) -> ZonalForms | TorusForms:
         """What `population_risk` is computed from."""
@@ -95,18 +103,22 @@ class KernelModel(Model):
         gram: WeightedGram = prepared["gram"]
         if x.shape == gram.x.shape and torch.equal(x, gram.x):
             return gram  # the training points: their exact, symmetric matrix, held once
+        if prepared["initial"] is not None:
+            prepared["initial"].expect_test(x)
         self._expect_finite(x, "test inputs")
         return cross_matrix(gram.kernel, x, gram.x)
 
     def predict(self, prepared: Prepared, params: Tensor, probe: Tensor | WeightedGram) -> Tensor:
-        return probe.values(params) if isinstance(probe, WeightedGram) else probe @ params
+        values = probe.values(params) if isinstance(probe, WeightedGram) else probe @ params
+        initial: RandomStart | None = prepared["initial"]
+        return values if initial is None else initial.added(values, isinstance(probe, WeightedGram))
 
     def gradient(
         self, prepared: Prepared, params: Tensor, problem: Problem, rows: Tensor | None = None
     ) -> Tensor:
-        """W(Kα − y): minus the velocity of the dual coefficients, not the gradient in them."""
+        """W(f₀ + Kα − y): minus the velocity of the dual coefficients, not the gradient in them."""
         data = problem.train
-        rest = prepared["gram"].values(params) - data.y
+        rest = self.predict(prepared, params, prepared["gram"]) - data.y
         slope = columnwise(data.weight, rest) * rest
         if rows is None:
             return slope
@@ -120,7 +132,10 @@ class KernelModel(Model):
         """Dual coefficients of one replicate along a filter's path, (times, n) or (times, n,
         outputs), by the route that this model takes."""
         gram: WeightedGram = fit.prepared["gram"]
-        y = columnwise(gram.root, fit.problem.train.y) * fit.problem.train.y
+        rest = fit.problem.train.y
+        if fit.prepared["initial"] is not None:
+            rest = rest - fit.prepared["initial"].added(torch.zeros_like(rest), True)
+        y = columnwise(gram.root, rest) * rest
 
         def phi(eigenvalue: Tensor) -> Tensor:
             return spectral_filter(name, eigenvalue, times, **options)
@@ -144,8 +159,12 @@ class KernelModel(Model):
     # --- spectra ----------------------------------------------------------------------------------
 
     def eigensystem(self, prepared: Prepared) -> Eigensystem:
+        """The start is f₀ of one output; filters of several outputs take `path`."""
         value, vectors = prepared["gram"].pairs()
-        return Eigensystem(value, vectors, torch.zeros_like(value))
+        start = torch.zeros_like(value)
+        if prepared["initial"] is not None:
+            start = prepared["initial"].added(start, True)
+        return Eigensystem(value, vectors, start)
 
     def spectrum(
         self, prepared: Prepared, params: Tensor, problem: Problem, kernel: str, points: str
@@ -158,7 +177,7 @@ class KernelModel(Model):
         data = problem.train if points == "train" else problem.test
         if points == "train":
             gram = prepared["gram"]
-            fitted = gram.values(params)
+            fitted = self.predict(prepared, params, gram)
         else:
             gram = WeightedGram(self.name, prepared["gram"].kernel, data.x, data.weight.sqrt())
             fitted = self.predict(prepared, params, self.probe(prepared, data.x))

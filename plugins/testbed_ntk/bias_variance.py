@@ -1,7 +1,9 @@
 """Bias and variance of spectral algorithms, given the inputs: exact, for every filter and time.
 
 With A = K/n = U diag(s) Uᵀ, residual ψ_t and φ_t = (1 − ψ_t)/s, the mean of f_t over the noise is
-k(·, X) U φ_t(s) Uᵀ f*(X)/n and its variance at x is σ² Σ_k (k(x, X) U_k/n)² φ_t(s_k)².
+k(·, X) U φ_t(s) Uᵀ f*(X)/n and its variance at x is σ² Σ_k (k(x, X) U_k/n)² φ_t(s_k)². A random
+start f₀ ~ GP(0, Σ) adds the variance of f₀(x) − k(x, X) U φ_t(s) Uᵀ f₀(X)/n (arXiv:1902.06720,
+equation 16), and at the training points that of U ψ_t(s) Uᵀ f₀(X).
 
 The residuals are written here from their closed forms, apart from those that the simulation runs
 on; kernel values alone come from the model.
@@ -24,6 +26,14 @@ Residual = Callable[[np.ndarray, float], np.ndarray]
 NEGLIGIBLE = 1e-9  # for smaller ts, 1 − ψ has lost its digits, and φ is its limit at 0 to as many
 
 
+class Start(NamedTuple):
+    """Covariance Σ of one output of f₀, seen likewise."""
+
+    train: np.ndarray  # (n, n) UᵀΣ(X, X)U
+    cross: np.ndarray  # (m, n) Σ(x, X)U
+    test: np.ndarray  # (m,) Σ(x, x)
+
+
 class Parts(NamedTuple):
     """One replicate, seen in the eigenvectors of its K/n."""
 
@@ -33,6 +43,7 @@ class Parts(NamedTuple):
     test_truth: np.ndarray  # (m, outputs)
     weight: np.ndarray  # (m,)
     noise: float  # σ²
+    start: Start | None  # of a random f₀
 
 
 def residual(cell: Cell) -> Residual | str:
@@ -71,14 +82,15 @@ def _heavy_ball(s: np.ndarray, rate: float, momentum: float, time: float) -> np.
 
 @frozen(kw_only=True)
 class BiasVariance(Theory):
-    """Expectations over the noise, given each replicate's inputs and truth, of excess risk, test
-    error and training loss, and the excess risk's parts bias² and variance.
+    """Expectations over the noise, and over a random start, given each replicate's inputs and
+    truth, of excess risk, test error and training loss, and the excess risk's parts bias² and
+    variance.
 
     Exact for flow, descent with and without momentum, ridge, iterated ridge and cut-off.
     """
 
     name = "ntk.bias-variance"
-    references = ("doi:10.1007/s10208-006-0196-8", "arXiv:2412.18756")
+    references = ("doi:10.1007/s10208-006-0196-8", "arXiv:2412.18756", "arXiv:1902.06720")
     conditional = True
     variables: ClassVar[Mapping[str, Variable]] = {
         "excess_risk": Variable("excess risk expected given the inputs", predicts="excess_risk"),
@@ -126,7 +138,17 @@ def _parts(model: Model, problem: Problem) -> Parts:
         test.truth.cpu().double().numpy().reshape(len(cross), -1),
         test.weight.cpu().double().numpy(),
         float(problem.noise) * count,
+        _start(model, problem, vectors),
     )
+
+
+def _start(model: Any, problem: Problem, vectors: np.ndarray) -> Start | None:
+    known = getattr(model, "initial_covariance", lambda problem: None)(problem)
+    if known is None:
+        return None
+    count = len(vectors)
+    train, cross = known[:count, :count], known[count:, :count]
+    return Start(vectors.T @ train @ vectors, cross @ vectors, np.diag(known)[count:])
 
 
 def _filter(value: np.ndarray, left: np.ndarray, time: float, limit: float) -> np.ndarray:
@@ -142,6 +164,12 @@ def _expectations(parts: Parts, left: np.ndarray, kept: np.ndarray) -> dict[str,
     bias = float(parts.weight @ ((mean - parts.test_truth) ** 2).sum(1))
     variance = noise * outputs * float(parts.weight @ (parts.function**2 @ kept**2))
     rest = float((left**2 @ (parts.truth**2 + noise)).sum()) / len(left)
+    if parts.start is not None:
+        operator = parts.function * kept  # (m, n) k(x, X) U φ/n
+        spread = parts.start.test - 2 * (operator * parts.start.cross).sum(1)
+        spread += (operator @ parts.start.train * operator).sum(1)
+        variance += outputs * float(parts.weight @ spread)
+        rest += outputs * float(left**2 @ np.diag(parts.start.train)) / len(left)
     return {
         "excess_risk": bias + variance,
         "test_error": bias + variance + noise * outputs * float(parts.weight.sum()),

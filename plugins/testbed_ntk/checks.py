@@ -25,6 +25,7 @@ MATRICES = {  # most n×n matrices at a time, as measured, by the path's route a
     ("eigen", "spectrum"): 3.8,
     ("eigen", "leverage"): 4.8,
 }
+INITIAL = 2.1  # of float64, all points by all points, for a random start
 FORMS = 2  # of float64 beside them, for the risk under the law of the sphere
 
 
@@ -56,6 +57,8 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
     number = MATRICES[route, need] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
     if cell.design.name == "sphere" and any("population_risk" in one.needs for one in cell.metrics):
         number += FORMS * count**2 * 8 / GIB
+    if getattr(cell.model, "initial", "zero") == "process":
+        number += INITIAL * sum(cell.design.sizes().values()) ** 2 * 8 / GIB
     if number <= cell.compute.memory:
         return None
     whole = f" with the {need} that metrics ask for" if need else ""

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Design, PopulationSpectrum
+from testbed.components import Design, PopulationSpectrum, Rng
 from testbed.errors import UnsuitableError
 from testbed.parameters import parameter
+from testbed.values import Problem
 from testbed_ntk import kernels, network_kernels, profiles
 from testbed_ntk.base import KernelModel, design_dim
 from testbed_ntk.exact_risk import TorusForms
+from testbed_ntk.gram import gram_matrix
 from testbed_ntk.kernels import Kernel
 from testbed_ntk.network_kernels import Layers
 from testbed_ntk.profiles import Profile
+from testbed_ntk.random_start import RandomStart, standard_normals
 
 FEATURES = 200_000  # of the torus kernel, beyond which they fill the memory
 
@@ -29,6 +33,10 @@ class WideNetwork(KernelModel):
     are E σ(u)σ(v) and E σ'(u)σ'(v) over Gaussian pairs of covariance Σ^{ℓ−1}. The two-layer network
     m^{−1/2} Σ a σ(⟨w, x⟩ + b) of standard Gaussian parameters has first_variance = 1,
     output_variance = 1 and, with a bias b, bias_variance = 1 and output_bias_variance = 0.
+
+    A network whose start is not symmetric begins at a random function, f₀ ~ GP(0, Σ^L): then
+    f_t = f₀ + k(·, X) φ_t (y − f₀), and replicates are an ensemble of such networks
+    (arXiv:1902.06720, equations 14–16).
     """
 
     tangent: ClassVar[bool] = True  # Θ^L; Σ^L otherwise
@@ -48,6 +56,12 @@ class WideNetwork(KernelModel):
     )
     output_bias_variance: float | None = parameter(
         None, help="σ_b² of the output layer; bias_variance unless given", ge=0
+    )
+    initial: str = parameter(
+        "zero",
+        help='f₀: "zero", as with a symmetric start, or "process", drawn from GP(0, Σ) for each '
+        "replicate and output, and known at training and test points only",
+        choices=("zero", "process"),
     )
 
     def layers(self, dim: int) -> Layers:
@@ -69,6 +83,35 @@ class WideNetwork(KernelModel):
     def profile(self, dim: int) -> Profile:
         name: str = getattr(self, "activation", "relu")
         return profiles.network_profile(*self.layers(dim), self.tangent, name)
+
+    def supports(self, capability: str) -> str | None:
+        if capability == "population_risk" and self.initial == "process":
+            return f"{self.name} knows its random start at training and test points only"
+        return super().supports(capability)
+
+    def draw(self, rng: Rng, problem: Problem) -> np.ndarray | None:
+        """Standard normals, (points, training or test, outputs)."""
+        if self.initial == "zero":
+            return None
+        counts = len(problem.train.weight), len(problem.test.weight)
+        return standard_normals(rng("model"), *counts)
+
+    def initial_function(self, drawn: Tensor, problem: Problem) -> RandomStart:
+        self._expect_finite(problem.test.x, "test inputs")
+        return RandomStart(self.name, self.process(problem), drawn, problem)
+
+    def process(self, problem: Problem) -> Kernel:
+        """Σ^L, the covariance of f₀."""
+        name: str = getattr(self, "activation", "relu")
+        return network_kernels.network(self.layers(problem.train.x[0].numel()), name, False)
+
+    def initial_covariance(self, problem: Problem) -> np.ndarray | None:
+        """Σ^L of f₀ at training and then test points, (n + m, n + m); None where f₀ = 0."""
+        if self.initial == "zero":
+            return None
+        x = torch.cat([problem.train.x, problem.test.x]).double()
+        found: np.ndarray = gram_matrix(self.process(problem), x).cpu().numpy()
+        return found
 
 
 def _activation() -> Any:

@@ -50,6 +50,13 @@ def qualification(cell: Cell) -> float | str:
     return QUALIFICATION.get(name, f"it is about spectral algorithms, not {name}")
 
 
+def start_objection(cell: Cell) -> str | None:
+    """Why a random start is beyond a theory of kernel regression from f₀ = 0; None without one."""
+    if getattr(cell.model, "initial", "zero") == "process":
+        return "it is about paths that start at 0, not at a random function"
+    return None
+
+
 def energies(cell: Cell) -> Energies | None:
     """E ‖P_k f*‖² by degree k, where the target knows it.
 

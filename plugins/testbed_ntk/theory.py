@@ -32,6 +32,7 @@ from testbed_ntk.subject import (
     source_kernel,
     source_smoothness,
     spectrum_objection,
+    start_objection,
     stated_smoothness,
 )
 
@@ -69,7 +70,7 @@ class DeterministicEquivalent(Theory):
     def applies(self, cell: Cell) -> str | None:
         if algorithm(cell) != "ridge":
             return f"it is about ridge regression, not {algorithm(cell)}"
-        return spectrum_objection(cell) or energy_objection(cell)
+        return start_objection(cell) or spectrum_objection(cell) or energy_objection(cell)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -112,7 +113,7 @@ class Rates(Theory):
             return source
         if not getattr(cell.design, "noise", 0.0):
             return "it needs noise above 0"
-        return never_learned(cell)
+        return start_objection(cell) or never_learned(cell)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -135,7 +136,7 @@ def _inner_product_objection(cell: Cell) -> str | None:
     if cell.design.name != "sphere":
         return f"it is about the sphere, not {cell.design.name}"
     design: Any = cell.design
-    return cosine_objection(cell.model, design.dim)
+    return cosine_objection(cell.model, design.dim) or start_objection(cell)
 
 
 def _low_degrees_objection(kernel: Model, cell: Cell) -> str | None:
