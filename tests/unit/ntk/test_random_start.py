@@ -20,6 +20,7 @@ from testbed.plan import make_plan
 from testbed.runs import checked_plan
 from testbed.scenario import read_scenario
 from testbed.seeds import Streams
+from testbed.testing import check_component
 from testbed_basics.designs.points import Gaussian, Sphere
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.validation import LeaveOneOutRisk
@@ -153,6 +154,11 @@ def test_outputs_start_apart():
         NTK.predict(prepared, torch.zeros(8, 101, dtype=torch.float64), probe)
     with pytest.raises(UnsuitableError, match="neither the training nor the test points"):
         NTK.probe(prepared, problem.test.x[:2])
+
+
+@pytest.mark.parametrize("model", [NTK, NNGP], ids=["relu", "nngp"])
+def test_it_keeps_the_laws_of_models(model):
+    check_component(model)
 
 
 # --- company and size -----------------------------------------------------------------------------
