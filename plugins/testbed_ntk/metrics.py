@@ -14,7 +14,7 @@ from testbed.components import Metric, Variable
 from testbed.errors import UnsuitableError
 from testbed.seeds import Streams
 from testbed.values import Problem, Risk, Sample
-from testbed_ntk.theory import spectrum_objection
+from testbed_ntk.subject import spectrum_objection
 
 PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),

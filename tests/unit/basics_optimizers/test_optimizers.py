@@ -21,7 +21,6 @@ from testbed.testing import Kernel, Points, Smooth, check_component
 from testbed.writing import dump_scenario
 from testbed_adaptive.diagonal import DiagonalKernel
 from testbed_adaptive.rfm import RecursiveFeatureMachine
-from testbed_basics import checks
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers import steps
 from testbed_basics.optimizers.adam import Adam
