@@ -245,7 +245,7 @@ def test_scenarios_nest_kernels_and_sweep_their_parameters():
         ),
         (
             'use = "ntk.rbf", bandwidth = [1.0, 2.0]',
-            "ntk.rbf: found 2 lengths in bandwidth, expected 4",
+            "ntk.rbf: found 2 lengths in bandwidth; expected 4",
         ),
         ('use = "ntk.torus", frequencies = 40', "lower frequencies"),
     ],

@@ -235,7 +235,7 @@ def test_numbers_and_labelled_lists_are_swept():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("bandwidth = [1.0, 2.0]", "found 2 lengths in bandwidth, expected 3, one for each"),
+        ("bandwidth = [1.0, 2.0]", "found 2 lengths in bandwidth; expected 3, one for each"),
         ("bandwidth = [1.0, 2.0, -1.0]", "model.bandwidth: found (1.0, 2.0, -1.0); expected numb"),
         ('bandwidth = "long"', "expected a number or a list"),
         ("variance = 0.0", "model.variance: found 0.0; expected a number above 0"),
