@@ -14,12 +14,15 @@ over them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from testbed.numerics.products import batched_product
+from testbed.numerics.threads import side_by_side
 from testbed_networks.activations import Activation
 
 Params = dict[str, Tensor]
@@ -104,7 +107,6 @@ class Descent(NamedTuple):
 
     params: Params
     velocity: Params | None  # the last step, where there is momentum
-    finite_steps: Tensor  # (replicates,) int64: steps that began at finite predictions
 
 
 BLOCK_BYTES = 2**22  # of activations at a time; smaller blocks cost more in calls than they save
@@ -113,10 +115,10 @@ BLOCK_BYTES = 2**22  # of activations at a time; smaller blocks cost more in cal
 def group_size(width: int) -> int:
     """How many replicates are trained at a time, decided by the width alone.
 
-    Small networks need many to fill one batched product. Large ones fill it alone, but products of
-    four keep two threads busy on one replicate each: a third faster than threads inside a product.
+    Small networks share their calls, which take longer than the arithmetic of one; the activations
+    of large ones fill the cache alone. Two at least, so that there is something to share.
     """
-    return 16 if width <= 256 else 4
+    return max(2, min(16, 2048 // width))
 
 
 def descend(
@@ -147,22 +149,23 @@ def descend(
         velocity: where momentum stands, of an earlier `Descent`; None: at rest.
         group: replicates at a time, `group_size` unless given.
 
-    A replicate that diverges ends with non-finite parameters; its `finite_steps` is the number of
-    steps after which its predictions were no longer finite. The others do not feel it.
+    A replicate that diverges ends with non-finite parameters. The others do not feel it.
     """
     replicates = x.shape[0]
     rate = torch.as_tensor(learning_rate, dtype=x.dtype, device=x.device).expand(replicates)
     size = group or group_size(params["first"].shape[-2])
-    parts = []
-    for start in range(0, replicates, size):
+
+    def run(start: int) -> Descent:
         own = slice(start, start + size)
         loop = _Loop(network, _rows(params, own), x[own], y[own], weight[own], rate[own])
         loop.rest(momentum, velocity and _rows(velocity, own))
-        parts.append(loop.run(steps, None if batches is None else batches[own]))
+        return loop.run(steps, None if batches is None else batches[own])
+
+    groups = [functools.partial(run, start) for start in range(0, replicates, size)]
+    parts = side_by_side(groups) if x.device.type == "cpu" else [group() for group in groups]
     return Descent(
         _joined([part.params for part in parts]),
         _joined([part.velocity for part in parts if part.velocity]) or None,
-        torch.cat([part.finite_steps for part in parts]),
     )
 
 
@@ -172,6 +175,24 @@ def _rows(params: Params, rows: slice) -> Params:
 
 def _joined(parts: list[Params]) -> Params:
     return {leaf: torch.cat([part[leaf] for part in parts]) for leaf in (parts[0] if parts else ())}
+
+
+class _Block(NamedTuple):
+    """Rows that are taken together: their buffers, and their part of the data."""
+
+    rows: slice
+    pre: Tensor  # (R, b, m) H
+    value: Tensor  # (R, b, m) σ(H); H itself where both may be one buffer
+    pulled: Tensor  # (R, b, d'), or (R, b, m) where there are several outputs
+    pull: Tensor  # (R, k, b)
+    x: Tensor  # (R, b, d')
+    y: Tensor  # (R, k, b)
+    factor: Tensor  # (R, 1, b)
+
+    def of(self, x: Tensor, y: Tensor, factor: Tensor) -> _Block:
+        """The same rows of other data."""
+        rows = self.rows
+        return self._replace(x=x[:, rows], y=y[:, :, rows], factor=factor[:, :, rows])
 
 
 class _Loop:
@@ -224,59 +245,57 @@ class _Loop:
     def run(self, steps: int, batches: Tensor | None) -> Descent:
         """Take the steps."""
         full = (self.x, self.y, self.factor)
-        rows = full[0].shape[1] if batches is None else batches.shape[-1]
-        self._allocate(rows)
-        finite = torch.zeros_like(self.second[:, 0, 0], dtype=torch.int64)  # (R,)
-        still = batches is None and self.network.train == "second" and len(self.blocks) == 1
+        blocks = self._blocks(*full) if batches is None else []
+        still = batches is None and self.network.train == "second" and len(blocks) == 1
         for step in range(steps):
             if batches is not None:
-                self.x, self.y, self.factor = _gathered(full, batches[:, step])
-            for block in self.blocks:
+                data = _gathered(full, batches[:, step])
+                blocks = [block.of(*data) for block in blocks] or self._blocks(*data)
+            for block in blocks:
                 if not (still and step):
-                    self._activate(block)
+                    batched_product(block.x, self.first, out=block.pre)
+                    self.network.activation.fill(block.pre, block.value)
                 self._accumulate(block)
-            # 0·x is 0 for finite x only
-            finite += self.pull.sum((1, 2)).mul_(0).eq_(0).to(torch.int64)
             self._step()
         velocity = self.unpack(*self.velocity) if self.momentum else None
-        return Descent(self.unpack(self.first, self.second), velocity, finite)
+        return Descent(self.unpack(self.first, self.second), velocity)
 
-    def _allocate(self, rows: int) -> None:
-        replicates, columns, width = self.first.shape
+    def _blocks(self, x: Tensor, y: Tensor, factor: Tensor) -> list[_Block]:
+        """The data's rows in blocks of nearly equal size, which share their buffers."""
+        (replicates, columns, width), rows = self.first.shape, x.shape[1]
         most = max(64, BLOCK_BYTES // (replicates * width * self.x.element_size()))
-        size = -(-rows // -(-rows // most))  # blocks of nearly equal size
-        self.blocks = [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
-        self.pre = self.x.new_empty(replicates, size, width)
-        aliases = self.network.activation.aliases
-        self.value = self.pre if aliases else torch.empty_like(self.pre)
-        self.pulled = self.x.new_empty(replicates, size, width if self.several else columns)
-        self.pull = self.x.new_empty(replicates, self.second.shape[1], rows)
+        size = -(-rows // -(-rows // most))
+        pre = self.x.new_empty(replicates, size, width)
+        value = pre if self.network.activation.aliases else torch.empty_like(pre)
+        pulled = self.x.new_empty(replicates, size, width if self.several else columns)
+        pull = self.x.new_empty(replicates, self.second.shape[1], rows)
+        blocks = []
+        for at in range(0, rows, size):
+            own = slice(at, min(at + size, rows))
+            part = slice(own.stop - at)
+            buffers = pre[:, part], value[:, part], pulled[:, part], pull[:, :, own]
+            blocks.append(_Block(own, *buffers, x[:, own], y[:, :, own], factor[:, :, own]))
+        return blocks
 
-    def _activate(self, block: slice) -> None:
-        size = block.stop - block.start
-        pre, value = self.pre[:, :size], self.value[:, :size]
-        torch.bmm(self.x[:, block], self.first, out=pre)
-        self.network.activation.fill(pre, value)
-
-    def _accumulate(self, block: slice) -> None:
-        """Add what this block of rows contributes to the step."""
-        size, keep = block.stop - block.start, float(block.start > 0)
-        pre, value = self.pre[:, :size], self.value[:, :size]
-        pull = self.pull[:, :, block]
-        torch.baddbmm(
-            self.y[:, :, block], self.second, value.mT, beta=-1, alpha=self.scale, out=pull
-        )
-        pull.mul_(self.factor[:, :, block])
+    def _accumulate(self, block: _Block) -> None:
+        """Add what this block of rows contributes to the step; the first one begins anew."""
+        pre, value, pull = block.pre, block.value, block.pull
+        torch.baddbmm(block.y, self.second, value.mT, beta=-1, alpha=self.scale, out=pull)
+        pull.mul_(block.factor)
         if self.network.trains("second") and not self.byproduct:
-            self.down_second.baddbmm_(pull, value, beta=keep)
-        if self.network.trains("first"):
-            slope = self.network.activation.slope(pre, value)
-            x, pulled = self.x[:, block], self.pulled[:, :size]
-            if self.several:
-                slope.mul_(torch.bmm(pull.mT, self.second, out=pulled))
-            else:
-                x = torch.mul(x, pull.mT, out=pulled)
-            self.down_first.baddbmm_(x.mT, slope, beta=keep)
+            self.down_second.baddbmm_(pull, value, beta=float(block.rows.start > 0))
+        if not self.network.trains("first"):
+            return
+        slope = self.network.activation.slope(pre, value)
+        if self.several:
+            slope.mul_(batched_product(pull.mT, self.second, out=block.pulled))
+            x = block.x
+        else:
+            x = torch.mul(block.x, pull.mT, out=block.pulled)
+        if block.rows.start:
+            self.down_first.baddbmm_(x.mT, slope)
+        else:
+            batched_product(x.mT, slope, out=self.down_first)
 
     def _step(self) -> None:
         if self.byproduct:  # Σ_i c_i σ(h_ik) = w̃_k·(Dᵀ diag(c) X̃)_k / degree

@@ -1,12 +1,14 @@
-"""Products with symmetric matrices, of which BLAS reads or makes one triangle.
+"""Products by the BLAS that NumPy and SciPy bring, where torch has none or a slower one.
 
-torch has no symmetric products, and on some processors its BLAS takes twice as long as the one that
-SciPy brings. Both need numbers in the CPU's memory: not those of other devices, nor those that
-torch.func maps over replicates, which is why components in batching "loop" or "batch" use them.
+torch has no symmetric products, of which BLAS reads or makes one triangle; and on processors of
+some makers its BLAS leaves half of the vector units idle, so that all products take twice as long.
+These functions need numbers in the CPU's memory, and take torch's own products on other devices.
+They cannot be mapped by torch.func: for components in batching "loop" or "batch".
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from scipy import linalg
 from torch import Tensor
@@ -43,3 +45,16 @@ def lower_row_products(rows: Tensor) -> Tensor:
     ]
     found = torch.stack(each) if len(each) > 1 else each[0]
     return found.reshape(*rows.shape[:-1], rows.shape[-2])
+
+
+def batched_product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """left @ right of (R, a, b) and (R, b, c), written into `out` (R, a, c), one after the other.
+
+    >>> batched_product(torch.ones(2, 1, 3), torch.ones(2, 3, 1), torch.empty(2, 1, 1)).flatten()
+    tensor([3., 3.])
+    """
+    if out.device.type != "cpu":
+        return torch.bmm(left, right, out=out)
+    with np.errstate(all="ignore"):  # what diverges is NaN, as elsewhere, and found afterwards
+        np.matmul(left.numpy(), right.numpy(), out=out.numpy())
+    return out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from testbed.numerics.products import lower_row_products, symmetric_product
+from testbed.numerics.products import batched_product, lower_row_products, symmetric_product
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
@@ -36,3 +36,15 @@ def test_row_products_are_right_on_and_below_the_diagonal(dtype, shape):
         found = lower_row_products(own)
         assert found.dtype == dtype
         torch.testing.assert_close(found.tril(), (rows @ rows.mT).tril())
+
+
+@DTYPES
+def test_batched_products_are_torchs_whatever_the_layout(dtype):
+    left, right = draw(3, 5, 8, dtype=dtype), draw(3, 8, 4, dtype=dtype)
+    wide = torch.full((3, 9, 4), 7.0, dtype=dtype)
+    for own in (left, left.mT.contiguous().mT):
+        found = batched_product(own, right, out=wide[:, 2:7])
+        torch.testing.assert_close(found, left @ right)
+    assert bool((wide[:, :2] == 7).all()) and bool((wide[:, 7:] == 7).all())
+    huge = torch.full((1, 1, 1), torch.finfo(dtype).max, dtype=dtype)
+    assert not bool(batched_product(huge, huge, out=torch.empty_like(huge)).isfinite().any())
