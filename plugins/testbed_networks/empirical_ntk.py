@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from testbed.numerics.products import lower_row_products
+from testbed.numerics.threads import one_thread
 from testbed.trees import tensors, tree_map
 from testbed_networks.two_layer import Params, TwoLayer, preactivation, several
 
@@ -37,9 +38,8 @@ class _Factors:
         self.value = network.activation.value(pre)
         self.x, self.slope, self.bias = x, None, "bias" in params
         if slopes:
-            own = params["second"]
-            size = own.square().mean(-1).sqrt() if several(params) else own
-            self.slope = network.activation.derivative(pre).mul_(size.unsqueeze(-2))
+            size = _outer_size(params).unsqueeze(-2)
+            self.slope = network.activation.derivative(pre).mul_(size)
 
 
 def conjugate_kernel(
@@ -68,9 +68,9 @@ def _kernel(
     readout: bool,
     slopes: bool,
 ) -> Tensor:
-    left = _Factors(network, params, x, slopes)
     if other is None:
-        return _symmetric(left, readout)
+        return _symmetric(network, params, x, readout, slopes)
+    left = _Factors(network, params, x, slopes)
     right = _Factors(network, params, other, slopes)
     kernel = x.new_empty(*left.value.shape[:-1], right.x.shape[-2])
     for top in range(0, x.shape[-2], TILE):
@@ -81,26 +81,40 @@ def _kernel(
     return kernel
 
 
-def _symmetric(points: _Factors, readout: bool) -> Tensor:
+def _symmetric(network: TwoLayer, params: Params, x: Tensor, readout: bool, slopes: bool) -> Tensor:
     """The kernel of all points with themselves: products of one triangle, mirrored in tiles."""
-    width, inputs = points.value.shape[-1], points.x
-    moving = None if points.slope is None else lower_row_products(points.slope)
-    kernel = lower_row_products(points.value) if readout or moving is None else moving
-    for top in range(0, inputs.shape[-2], TILE):
+    activation = network.activation
+    with one_thread():  # others would wait for the cores that BLAS's own threads keep for a while
+        pre = preactivation(params, x)  # (…, n, m)
+        value = pre if activation.aliases else torch.empty_like(pre)
+        activation.fill(pre, value)
+        total = lower_row_products(value) if readout else None
+        if not slopes:
+            assert total is not None
+            return _mirrored(total, pre.shape[-1])
+        slope = activation.slope(pre, value).mul_(_outer_size(params).unsqueeze(-2))
+        kernel = lower_row_products(x).add_(float("bias" in params))
+        kernel.mul_(lower_row_products(slope))
+        return _mirrored(kernel if total is None else kernel.add_(total), pre.shape[-1])
+
+
+def _mirrored(lower: Tensor, width: int) -> Tensor:
+    """The symmetric matrix of a lower triangle, divided by the width; in place."""
+    lower.div_(width)
+    for top in range(0, lower.shape[-1], TILE):
         i = slice(top, top + TILE)
-        for start in range(0, top + 1, TILE):
+        for start in range(0, top, TILE):
             j = slice(start, start + TILE)
-            tile = kernel[..., i, j]
-            if moving is not None:
-                first = inputs[..., i, :] @ inputs[..., j, :].mT
-                first = first.add_(float(points.bias)).mul_(moving[..., i, j])
-                tile = first.add_(tile) if readout else first
-            tile = tile / width
-            if start == top:
-                tile = tile.tril() + tile.tril(-1).mT
-            kernel[..., i, j] = tile
-            kernel[..., j, i] = tile.mT
-    return kernel
+            lower[..., j, i] = lower[..., i, j].mT
+        own = lower[..., i, i]
+        own.copy_(own.tril() + own.tril(-1).mT)
+    return lower
+
+
+def _outer_size(params: Params) -> Tensor:
+    """a_k of one output, whose square is what counts, (…, m); of several √(mean of a_k²)."""
+    own = params["second"]
+    return own.square().mean(-1).sqrt() if several(params) else own
 
 
 def _tile(left: _Factors, right: _Factors, i: slice, j: slice, readout: bool) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -34,6 +35,17 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
             return list(pool.map(lambda task: task(), tasks))
     finally:
         torch.set_num_threads(threads)  # torch keeps some of its counts for all threads together
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _pool(count: int) -> ThreadPoolExecutor:
