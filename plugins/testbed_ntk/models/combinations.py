@@ -1,0 +1,96 @@
+"""Sums and products of kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from testbed.parameters import parameter
+from testbed_ntk import kernels, profiles
+from testbed_ntk.base import KernelModel
+from testbed_ntk.kernels import Kernel
+from testbed_ntk.profiles import Profile
+
+
+@frozen(kw_only=True)
+class Combination(KernelModel):
+    """Base of what is made of two kernels, each of which may be made of others; not offered itself.
+
+    The route is its own; those of its parts play no role.
+    """
+
+    first: KernelModel = parameter(
+        help="a kernel: a table with use = …, sums and products included"
+    )
+    second: KernelModel = parameter(help="another")
+
+    def __attrs_post_init__(self) -> None:
+        named: tuple[tuple[str, Any], ...] = (("first", self.first), ("second", self.second))
+        for name, part in named:
+            if not isinstance(part, KernelModel):
+                raise ValueError(
+                    f"{name}: found {part.name}, expected a kernel of a known formula, such as "
+                    "ntk.rbf or ntk.relu"
+                )
+
+    def combined(self, first: Profile, second: Profile) -> Profile:
+        """The profile, from those of the parts."""
+        raise NotImplementedError
+
+    def profile(self, dim: int) -> Profile | None:
+        first, second = self.first.profile(dim), self.second.profile(dim)
+        return None if first is None or second is None else self.combined(first, second)
+
+    @property
+    def known_on(self) -> str:
+        parts = {part.name: part.known_on for part in (self.first, self.second)}
+        if set(parts.values()) == {"sphere"}:
+            return "sphere"
+        told = "; ".join(f"{name}: {known}" for name, known in parts.items())
+        return f"sphere, where each of its parts is known there ({told})"
+
+
+@frozen(kw_only=True)
+class Sum(Combination):
+    """w₁k₁ + w₂k₂ of two kernels; more by a sum within the sum.
+
+    A constant is ntk.dot-product with coefficients = [1.0].
+    """
+
+    name = "ntk.sum"
+    references = ()
+
+    weights: tuple[float, ...] = parameter((1.0, 1.0), help="w₁ and w₂, at least 0")
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if len(self.weights) != 2 or min(self.weights) < 0 or not any(self.weights):
+            raise ValueError(
+                f"weights: found {self.weights!r}, expected two numbers at least 0, one of them "
+                "above it"
+            )
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.weighted_sum(self.first.kernel(dim), self.second.kernel(dim), self.weights)
+
+    def combined(self, first: Profile, second: Profile) -> Profile:
+        own, other = self.weights
+        return profiles.added(profiles.scaled(first, own), profiles.scaled(second, other))
+
+
+@frozen(kw_only=True)
+class Product(Combination):
+    """k₁k₂ of two kernels; more by a product within the product.
+
+    ntk.dot-product with coefficients = [c] as one of them scales the other by c.
+    """
+
+    name = "ntk.product"
+    references = ()
+
+    def kernel(self, dim: int) -> Kernel:
+        return kernels.pointwise_product(self.first.kernel(dim), self.second.kernel(dim))
+
+    def combined(self, first: Profile, second: Profile) -> Profile:
+        return profiles.multiplied(first, second)
