@@ -32,6 +32,7 @@ from testbed.figures.style import (
 
 LINES = 6
 LEFT_OUT = ("evaluations", "finite_steps", "rate_used", "time_reached")  # drawn if asked for
+OF_ANOTHER = ("_error", "_modes")  # endings of what says how far another variable is to be trusted
 
 
 def paths(
@@ -52,9 +53,15 @@ def _variables(tree: xr.DataTree) -> list[str]:
     for group in tree.children.values():
         for name, values in group.to_dataset().data_vars.items():
             own = set(values.dims) - set(group["status"].dims) - {"time"}
-            if "time" in values.dims and not own and "__" not in str(name) and name not in LEFT_OUT:
+            if "time" in values.dims and not own and not _left_out(str(name), group):
                 names[str(name)] = None
     return list(names)
+
+
+def _left_out(name: str, group: xr.DataTree) -> bool:
+    """Theories, records of steps, and what says how far another variable is to be trusted."""
+    bare = [name.removesuffix(ending) for ending in OF_ANOTHER if name.endswith(ending)]
+    return "__" in name or name in LEFT_OUT or any(own in group for own in bare)
 
 
 def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
@@ -67,7 +74,7 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
         lines = max(sweep, key=lambda d: dataset.sizes[d]) if sweep else None
         others = [str(d) for d in sweep if d != lines]
         for point in sweep_points(dataset[name], others):
-            if np.isfinite(dataset[name].sel(point)).any():
+            if _seen_twice(dataset[name].sel(point)):
                 jobs.append((number, str(group), dataset.sel(point), lines, point))
     if not jobs:
         return None
@@ -81,6 +88,12 @@ def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
     axes[0].set_ylabel(axis_label(jobs[0][2][name]))
     titled(figure, title or str(tree.attrs.get("title", name)), len(jobs))
     return figure
+
+
+def _seen_twice(values: xr.DataArray) -> bool:
+    """Whether there is a line to draw: numbers at two times at least."""
+    others = [dim for dim in values.dims if dim != "time"]
+    return int(values.where(np.isfinite(values)).notnull().any(others).sum()) > 1
 
 
 def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: int) -> None:

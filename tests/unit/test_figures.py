@@ -227,3 +227,24 @@ def test_logarithmic_axes_show_lines_not_rounding_nor_explosions():
     lines_in_view(axis)
     bottom, top = axis.get_ylim()
     assert bottom == pytest.approx(0.01 / 3) and top == pytest.approx(0.02e6)
+
+
+def test_what_has_no_line_or_belongs_to_another_variable_gets_no_figure(tmp_path):
+    text = LIMIT.replace("TIMES", "[1, 10]").replace(
+        'use = "linear"', 'use = "gegenbauer"\ndegrees = [1]'
+    )
+    text += """
+[[metric]]
+use = "ntk.population-risk"
+[[metric]]
+use = "target-alignment"
+times = [1.0]
+"""
+    found = run(read_scenario(text), tmp_path / "run")["laplace"].to_dataset()
+    tree = xr.DataTree.from_dict({"laplace": found})
+    drawn = [name for name, _ in paths(tree)]
+    assert "population_risk-against-time" in drawn and "population_risk_error" in tree["laplace"]
+    assert "population_risk_error-against-time" not in drawn
+    assert "target_alignment" in tree["laplace"] and not any("alignment" in name for name in drawn)
+    asked = dict(paths(tree, of="population_risk_error"))
+    assert list(asked) == ["population_risk_error-against-time"]
