@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 from attrs import frozen
 from torch import Tensor
 
 from testbed.cells import Cell
 from testbed.components import Metric, Variable
 from testbed.errors import UnsuitableError
-from testbed.seeds import Streams
-from testbed.values import Problem, Risk, Sample
-from testbed_ntk.subject import spectrum_objection
+from testbed.values import Problem, Risk
+from testbed_ntk.subject import drawn_expansion, spectrum_objection
 
 PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),
@@ -61,11 +59,8 @@ class PopulationRisk(Metric):
 def _truth_objection(cell: Cell) -> str | None:
     """Why the target's coefficients are unknown; None if they are known."""
     needed, known = PARTS[cell.design.name]
-    nothing = np.zeros((1, int(getattr(cell.design, "dim", 1))))
-    one, zero = np.ones(1), np.zeros(1)
-    sample = Sample(nothing, one, zero, 0.0, nothing, one, zero, design=cell.design)
     try:
-        found = cell.target.expansion(cell.target.draw(Streams(cell.seed, 0), sample), sample)
+        found = drawn_expansion(cell, 0)
     except UnsuitableError as error:
         return str(error)
     if all(part in found for part in needed):

@@ -8,6 +8,7 @@ spectrum, which has its own second route in the tests.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,16 @@ def energies(cell: Cell) -> Energies | None:
     return {degree: sum(own.get(degree, 0.0) for own in drawn) / DRAWS for degree in degrees}
 
 
-def _drawn_energies(cell: Cell, replicate: int) -> Energies | None:
+def drawn_expansion(cell: Cell, replicate: int) -> Mapping[str, Any]:
+    """What the target of a replicate knows of itself, on no points at all."""
     nothing = np.zeros((1, int(getattr(cell.design, "dim", 1))))
     one, zero = np.ones(1), np.zeros(1)
     sample = Sample(nothing, one, zero, 0.0, nothing, one, zero, design=cell.design)
-    drawn = cell.target.draw(Streams(cell.seed, replicate), sample)
-    known = cell.target.expansion(drawn, sample)
+    return cell.target.expansion(cell.target.draw(Streams(cell.seed, replicate), sample), sample)
+
+
+def _drawn_energies(cell: Cell, replicate: int) -> Energies | None:
+    known = drawn_expansion(cell, replicate)
     if "energy" not in known or "degree" not in known:
         return None
     pairs = zip(np.ravel(known["degree"]), np.ravel(known["energy"]), strict=True)
