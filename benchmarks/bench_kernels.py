@@ -29,10 +29,10 @@ from scipy import linalg  # noqa: E402
 from side_by_side import Row, conditions, table, timed  # noqa: E402
 from sklearn.kernel_ridge import KernelRidge  # noqa: E402
 
+from testbed.contract.values import Data, Fit, Problem  # noqa: E402
 from testbed.numerics.eigendecomposition import Eigendecomposition  # noqa: E402
-from testbed.values import Data, Fit, Problem  # noqa: E402
-from testbed_ntk.gram import gram_matrix  # noqa: E402
 from testbed_ntk.models import Rbf, ReluTangent  # noqa: E402
+from testbed_ntk.numerics.gram import gram_matrix  # noqa: E402
 
 PEER = Path(__file__).parent / "peers" / "grams.py"
 DEPTH = 3

@@ -31,9 +31,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from testbed_networks.activations import activation  # noqa: E402
-from testbed_networks.empirical_ntk import tangent_kernel  # noqa: E402
-from testbed_networks.two_layer import TwoLayer, descend, predict  # noqa: E402
+from testbed_networks.numerics.activations import activation  # noqa: E402
+from testbed_networks.numerics.empirical_ntk import tangent_kernel  # noqa: E402
+from testbed_networks.numerics.two_layer import TwoLayer, descend, predict  # noqa: E402
 
 REPLICATES, POINTS, DIM, FULL_STEPS, RATE = 32, 500, 20, 1000, 0.1
 KERNEL_POINTS, KERNEL_WIDTH = 1000, 1024

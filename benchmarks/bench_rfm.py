@@ -27,8 +27,8 @@ import torch  # noqa: E402
 from side_by_side import conditions, table, timed  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from testbed_adaptive.mahalanobis_kernel import Radial  # noqa: E402
-from testbed_adaptive.rfm import learned_metric  # noqa: E402
+from testbed_adaptive.models.rfm import learned_metric  # noqa: E402
+from testbed_adaptive.numerics.mahalanobis_kernel import Radial  # noqa: E402
 
 BANDWIDTH, RIDGE = 10.0, 1e-3
 

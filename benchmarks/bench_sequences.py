@@ -24,8 +24,8 @@ import torch  # noqa: E402
 from scipy.integrate import odeint, solve_ivp  # noqa: E402
 from side_by_side import conditions, table, timed  # noqa: E402
 
-from testbed_sequence.diagonal_flow import diagonal_estimate  # noqa: E402
-from testbed_sequence.orthogonal_flow import reduced_field  # noqa: E402
+from testbed_sequence.numerics.diagonal_flow import diagonal_estimate  # noqa: E402
+from testbed_sequence.numerics.orthogonal_flow import reduced_field  # noqa: E402
 
 MODES, SIZE, GAMMA = 2000, 10_000, 1.5
 TIMES = np.geomspace(1.0, 1e4, 60)
@@ -224,7 +224,13 @@ def euler(depth: int, steps: int, modes: int = 5000, size: int = 10_000) -> Arra
 
 def published(steps: int = 2000, scenario: str = "span-depth") -> str:
     """The whole command against the Euler loop of 3 depths × 20 replicates × 10⁶ steps."""
-    command = [sys.executable, "-m", "testbed.cli", "run", str(ROOT / f"scenarios/{scenario}.toml")]
+    command = [
+        sys.executable,
+        "-m",
+        "testbed.console.cli",
+        "run",
+        str(ROOT / f"scenarios/{scenario}.toml"),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         ours = timed(
             f"`testbed run scenarios/{scenario}.toml`",

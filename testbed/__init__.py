@@ -17,8 +17,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testbed.cells import Cell
-    from testbed.components import (
+    from testbed.contract.cells import Cell
+    from testbed.contract.components import (
         Advance,
         Design,
         Eigensystem,
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
         Theory,
         Variable,
     )
+    from testbed.contract.findings import Finding
+    from testbed.contract.grids import Grid
+    from testbed.contract.hooks import hookimpl
+    from testbed.contract.parameters import parameter
+    from testbed.contract.values import Data, Fit, Problem, Sample, Spectrum
     from testbed.errors import (
         PluginError,
         ResultError,
@@ -38,19 +43,15 @@ if TYPE_CHECKING:
         TestbedError,
         UnsuitableError,
     )
-    from testbed.findings import Finding
-    from testbed.grids import Grid
-    from testbed.hookspecs import hookimpl
-    from testbed.parameters import parameter
+    from testbed.planning.files import load_scenario
     from testbed.runs import open_results, run
-    from testbed.scenario import Scenario, load_scenario
-    from testbed.values import Data, Fit, Problem, Sample, Spectrum
+    from testbed.scenario.scenario import Scenario
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "testbed.cells": ("Cell",),
-    "testbed.components": (
+    "testbed.contract.cells": ("Cell",),
+    "testbed.contract.components": (
         "Advance",
         "Design",
         "Eigensystem",
@@ -70,13 +71,14 @@ _HOMES = {
         "TestbedError",
         "UnsuitableError",
     ),
-    "testbed.findings": ("Finding",),
-    "testbed.grids": ("Grid",),
-    "testbed.hookspecs": ("hookimpl",),
-    "testbed.parameters": ("parameter",),
+    "testbed.contract.findings": ("Finding",),
+    "testbed.contract.grids": ("Grid",),
+    "testbed.contract.hooks": ("hookimpl",),
+    "testbed.contract.parameters": ("parameter",),
     "testbed.runs": ("open_results", "run"),
-    "testbed.scenario": ("Scenario", "load_scenario"),
-    "testbed.values": ("Data", "Fit", "Problem", "Sample", "Spectrum"),
+    "testbed.planning.files": ("load_scenario",),
+    "testbed.scenario.scenario": ("Scenario",),
+    "testbed.contract.values": ("Data", "Fit", "Problem", "Sample", "Spectrum"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

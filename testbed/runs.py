@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import evolve, frozen
 
-from testbed import executors
-from testbed.cells import STATUS, Cell, CellResult
+from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
-from testbed.groups import estimators
-from testbed.plan import Plan, make_plan
-from testbed.plugins import Registry, load_registry
-from testbed.record import record
-from testbed.scenario import Scenario, load_scenario
+from testbed.loading import Registry, load_registry
+from testbed.planning.files import load_scenario
+from testbed.planning.plan import Plan, make_plan
+from testbed.results.groups import estimators
+from testbed.results.record import record
+from testbed.results.store import RunFolder, read_tree
+from testbed.running import executors
+from testbed.scenario.scenario import Scenario
 from testbed.soundness import examine, with_findings
-from testbed.store import RunFolder, read_tree
 
 if TYPE_CHECKING:
     import xarray as xr

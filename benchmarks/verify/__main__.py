@@ -29,7 +29,7 @@ from rows import Row, markdown  # noqa: E402
 from side_by_side import conditions  # noqa: E402
 
 import testbed  # noqa: E402
-from testbed.groups import estimators  # noqa: E402
+from testbed.results.groups import estimators  # noqa: E402
 
 
 class Check(NamedTuple):

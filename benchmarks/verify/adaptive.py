@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between
 
-from testbed.analysis import mean_interval, oracle, paired_difference
+from testbed.analysis.analysis import mean_interval, oracle, paired_difference
 
 GHO, BA, RFM = "arXiv:1904.12191", "arXiv:2205.01445", "arXiv:2212.13881"
 EIG, BN = "arXiv:2110.03922", "arXiv:2412.18756"

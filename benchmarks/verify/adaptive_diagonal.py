@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis import mean_interval, oracle, paired_difference, slope
+from testbed.analysis.analysis import mean_interval, oracle, paired_difference, slope
 
 SEQ, BN = "arXiv:2409.00894, Figure 5", "arXiv:2412.18756, open question 1"
 MAP = "arXiv:2412.18756, open question 3"

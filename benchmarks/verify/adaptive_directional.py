@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis import mean_interval, paired_difference, slope
+from testbed.analysis.analysis import mean_interval, paired_difference, slope
 
 AFP, ODE = "arXiv:2511.09425, §3", "population flow"
 EXPONENTS = {1: "exponent-1", 2: "exponent-2", 3: "exponent-3"}

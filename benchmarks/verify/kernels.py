@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
-from testbed.analysis import oracle, paired_difference, slope
-from testbed.groups import estimators
+from testbed.analysis.analysis import oracle, paired_difference, slope
+from testbed.results.groups import estimators
 
 EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
 NTK, GOLUB, BOOK = "arXiv:1806.07572", "Golub, Heath, Wahba 1979", "arXiv:2412.18756, §2"

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis import crossing_time, oracle, paired_difference, slope
+from testbed.analysis.analysis import crossing_time, oracle, paired_difference, slope
 
 NTK, MEAN, EDGE = "arXiv:1806.07572", "arXiv:1804.06561", "arXiv:2103.00065"
 ESD = "arXiv:2509.20294, Figure 5"

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
-from testbed.analysis import mean_interval, oracle, paired_difference, slope
-from testbed.findings import Finding
-from testbed.groups import estimators
+from testbed.analysis.analysis import mean_interval, oracle, paired_difference, slope
+from testbed.contract.findings import Finding
+from testbed.results.groups import estimators
 from testbed.soundness import read_findings
 
 SEQ, ESD, BN = "arXiv:2409.00894", "arXiv:2509.20294", "arXiv:2412.18756"

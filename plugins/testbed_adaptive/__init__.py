@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from testbed import hookimpl
-from testbed.components import Metric, Model, Theory
+from testbed.contract.components import Metric, Model, Theory
 
 
 @hookimpl
 def testbed_models() -> list[type[Model]]:
     """Models whose features move."""
-    from testbed_adaptive.diagonal import DiagonalKernel
-    from testbed_adaptive.directional import Directional
-    from testbed_adaptive.features import Features
-    from testbed_adaptive.one_step import OneStep
-    from testbed_adaptive.rfm import RecursiveFeatureMachine
-    from testbed_adaptive.twin import SequenceTwin
+    from testbed_adaptive.models.diagonal import DiagonalKernel
+    from testbed_adaptive.models.directional import Directional
+    from testbed_adaptive.models.features import Features
+    from testbed_adaptive.models.one_step import OneStep
+    from testbed_adaptive.models.rfm import RecursiveFeatureMachine
+    from testbed_adaptive.models.twin import SequenceTwin
 
     return [OneStep, RecursiveFeatureMachine, Features, Directional, DiagonalKernel, SequenceTwin]
 
@@ -22,8 +22,8 @@ def testbed_models() -> list[type[Model]]:
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """What only features that move have."""
-    from testbed_adaptive.overlap import Overlap
-    from testbed_adaptive.path_gap import PathGap
+    from testbed_adaptive.metrics.overlap import Overlap
+    from testbed_adaptive.metrics.path_gap import PathGap
 
     return [Overlap, PathGap]
 
@@ -31,7 +31,7 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Population flows, escape times and rates."""
-    from testbed_adaptive.population_flow import EscapeTime, PopulationFlow
-    from testbed_adaptive.rates import Rates
+    from testbed_adaptive.theories.population_flow import EscapeTime, PopulationFlow
+    from testbed_adaptive.theories.rates import Rates
 
     return [PopulationFlow, EscapeTime, Rates]

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Design, Metric, Optimizer, Target
+from testbed.contract.components import Design, Metric, Optimizer, Target
 from testbed_basics.runlog import RunLog
 
 if TYPE_CHECKING:
-    from testbed.cells import Cell, CellResult
+    from testbed.contract.cells import Cell, CellResult
     from testbed.errors import Mistake
-    from testbed.plan import Plan
+    from testbed.planning.plan import Plan
 
 _LOG = RunLog()
 

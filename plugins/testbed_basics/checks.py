@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from testbed.cells import Cell
+from testbed.contract.cells import Cell
 from testbed.errors import Mistake, UnsuitableError
-from testbed.places import metric_place, mistake, place
-from testbed.plan import Plan
+from testbed.planning.places import metric_place, mistake, place
+from testbed.planning.plan import Plan
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.optimizers.sgd import Sgd
 

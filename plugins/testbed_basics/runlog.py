@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.cells import Cell, CellResult
-from testbed.plan import Plan
+from testbed.contract.cells import Cell, CellResult
+from testbed.planning.plan import Plan
 
 NAME = "run.jsonl"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import Finding, hookimpl
-from testbed.components import Metric, Model
+from testbed.contract.components import Metric, Model
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.plan import Plan
+    from testbed.planning.plan import Plan
 
 
 @hookimpl
@@ -30,7 +30,7 @@ def testbed_models() -> list[type[Model]]:
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """How far features move and training is from its idealisations."""
-    from testbed_networks import metrics
+    from testbed_networks.metrics import networks as metrics
 
     return [
         metrics.KernelDrift,
@@ -45,6 +45,6 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     """Find sharpness that did not settle."""
-    from testbed_networks.soundness import findings
+    from testbed_networks.checks import findings
 
     return findings(plan, tree)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Metric, Model, Theory
+from testbed.contract.components import Metric, Model, Theory
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from testbed.contract.findings import Finding
     from testbed.errors import Mistake
-    from testbed.findings import Finding
-    from testbed.plan import Plan
+    from testbed.planning.plan import Plan
 
 
 @hookimpl
@@ -40,7 +40,7 @@ def testbed_models() -> list[type[Model]]:
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """The exact risk of kernel regression."""
-    from testbed_ntk import metrics
+    from testbed_ntk.metrics import population_risk as metrics
 
     return [metrics.PopulationRisk]
 
@@ -48,7 +48,8 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Learning curves, rates and barriers of kernel regression."""
-    from testbed_ntk import bias_variance, population, theory
+    from testbed_ntk.theories import bias_variance, population
+    from testbed_ntk.theories import learning_curves as theory
 
     return [
         theory.DeterministicEquivalent,

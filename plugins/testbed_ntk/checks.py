@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import math
 
-from testbed.cells import Cell
+from testbed.contract.cells import Cell
+from testbed.contract.findings import Finding
+from testbed.contract.names import in_words
 from testbed.errors import Mistake, UnsuitableError
-from testbed.findings import Finding
-from testbed.fitting import foreign_kernel
-from testbed.names import in_words
-from testbed.places import mistake, place
-from testbed.plan import Plan
-from testbed_ntk.base import NOT_KRYLOV, KernelModel, design_dim
+from testbed.planning.fitting import foreign_kernel
+from testbed.planning.places import mistake, place
+from testbed.planning.plan import Plan
+from testbed_ntk.models.base import NOT_KRYLOV, KernelModel, design_dim
 
 GIB = 2**30
 FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.components import Design, Metric, Model, Target, Theory
+from testbed.contract.components import Design, Metric, Model, Target, Theory
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.findings import Finding
-    from testbed.plan import Plan
+    from testbed.contract.findings import Finding
+    from testbed.planning.plan import Plan
 
 
 @hookimpl
 def testbed_designs() -> list[type[Design]]:
     """Where sequences come from."""
-    from testbed_sequence.designs import GaussianSequence
-    from testbed_sequence.linear_model import LinearModel
+    from testbed_sequence.designs.gaussian import GaussianSequence
+    from testbed_sequence.designs.linear_model import LinearModel
 
     return [GaussianSequence, LinearModel]
 
@@ -26,8 +26,8 @@ def testbed_designs() -> list[type[Design]]:
 @hookimpl
 def testbed_targets() -> list[type[Target]]:
     """Truths of sequences."""
-    from testbed_sequence import targets
-    from testbed_sequence.linear_model import LinearCoefficients
+    from testbed_sequence.designs.linear_model import LinearCoefficients
+    from testbed_sequence.targets import signals as targets
 
     return [
         targets.SparsePower,
@@ -51,7 +51,7 @@ def testbed_models() -> list[type[Model]]:
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
     """What the flows conserve."""
-    from testbed_sequence.metrics import InvariantDrift
+    from testbed_sequence.metrics.invariants import InvariantDrift
 
     return [InvariantDrift]
 
@@ -59,7 +59,7 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Expected risks, rates and bounds."""
-    from testbed_sequence import theory
+    from testbed_sequence.theories import sequences as theory
 
     return [theory.ExpectedRisk, theory.Rates, theory.SpanBounds]
 
@@ -75,6 +75,6 @@ def testbed_check_scenario(plan: Plan) -> list[str]:
 @hookimpl
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     """Find truncated sequences, and flows that do not keep what they conserve."""
-    from testbed_sequence.soundness import findings
+    from testbed_sequence.findings import findings
 
     return findings(plan, tree)

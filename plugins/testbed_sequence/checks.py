@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from testbed.cells import Cell
-from testbed.plan import Plan
-from testbed_sequence.designs import GaussianSequence
+from testbed.contract.cells import Cell
+from testbed.planning.plan import Plan
+from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 
 

@@ -16,7 +16,7 @@ from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
 from testbed.figures.style import styled
 from testbed.figures.sweeps import sweeps
-from testbed.groups import without_tables
+from testbed.results.groups import without_tables
 
 if TYPE_CHECKING:
     import xarray as xr

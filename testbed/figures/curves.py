@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis import mean_interval, oracle, slope
+from testbed.analysis.analysis import mean_interval, oracle, slope
 from testbed.figures.style import (
     COLOURS,
     DASHES,

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis import mean_interval, oracle
+from testbed.analysis.analysis import mean_interval, oracle
 from testbed.figures.style import (
     COLOURS,
     DASHES,

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from testbed.names import in_words
+from testbed.contract.names import in_words
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis import mean_interval
+from testbed.analysis.analysis import mean_interval
 from testbed.figures.style import (
     COLOURS,
     PANELS,

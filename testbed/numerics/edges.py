@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from testbed.contract.values import Fit
 from testbed.errors import UnsuitableError
 from testbed.numerics.sharpness import sharpness
-from testbed.trees import alone
-from testbed.values import Fit
+from testbed.numerics.trees import alone
 
 
 def replicate(fit: Fit, row: int) -> Fit:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from testbed.trees import rebuild, tensors, tree_map
+from testbed.numerics.trees import rebuild, tensors, tree_map
 
 Product = Callable[[Any], Any]
 """v ↦ Av, from trees to trees."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from testbed.values import Spectrum
+from testbed.contract.values import Spectrum
 
 
 def order(spectrum: Spectrum) -> Tensor:

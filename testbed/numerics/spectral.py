@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from testbed.components import Eigensystem
+from testbed.contract.components import Eigensystem
+from testbed.contract.values import Fit
 from testbed.errors import UnsuitableError
 from testbed.numerics.filters import expect_regular, spectral_filter
-from testbed.values import Fit
 
 
 def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:

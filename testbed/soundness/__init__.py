@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from testbed.findings import SEVERITIES, Finding
+from testbed.contract.findings import SEVERITIES, Finding
 from testbed.soundness.divergence import divergence
 from testbed.soundness.failure import failure
 from testbed.soundness.features import collapse, misalignment
@@ -27,9 +27,9 @@ from testbed.soundness.times import times
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.plan import Plan
-    from testbed.plugins import Registry
-    from testbed.scenario import Expectation
+    from testbed.loading import Registry
+    from testbed.planning.plan import Plan
+    from testbed.scenario.scenario import Expectation
 
 __all__ = ["CHECKS", "examine", "findings_text", "read_findings", "with_findings"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.findings import Finding, along_time, over_replicates, worst_place
-from testbed.groups import estimators
+from testbed.contract.findings import Finding, along_time, over_replicates, worst_place
+from testbed.results.groups import estimators
 
 ROUNDING = 1e-20  # a training loss below it is zero
 CLIMBS = 2.0  # loss at the last time over the first that counts as climbing

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import xarray as xr
 
-from testbed.findings import Finding, worst_place
-from testbed.groups import estimators
+from testbed.contract.findings import Finding, worst_place
+from testbed.results.groups import estimators
 
 
 def failure(tree: xr.DataTree) -> Iterator[Finding]:

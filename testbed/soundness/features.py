@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.findings import Finding, along_time, over_replicates, worst_place
-from testbed.groups import estimators
+from testbed.contract.findings import Finding, along_time, over_replicates, worst_place
+from testbed.results.groups import estimators
 
 DEAD = 0.01  # λ·τ of the largest eigenvalue below which nothing is fitted
 SHRUNK = 1e-3  # share of its start that the largest eigenvalue falls to in a collapse

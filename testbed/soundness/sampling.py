@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.analysis import Interval, mean_interval, oracle, paired_difference, slope
-from testbed.findings import RISKS, Finding, along_time, worst_place
-from testbed.groups import estimators
+from testbed.analysis.analysis import Interval, mean_interval, oracle, paired_difference, slope
+from testbed.contract.findings import RISKS, Finding, along_time, worst_place
+from testbed.results.groups import estimators
 
 WIDE = 0.5  # half-width of a mean over the mean
 LARGE = 0.25  # half-width of a difference over the smaller risk

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.findings import (
+from testbed.contract.findings import (
     VANISHED,
     Finding,
     Path,
@@ -16,7 +16,7 @@ from testbed.findings import (
     risk_path,
     worst_place,
 )
-from testbed.groups import estimators
+from testbed.results.groups import estimators
 
 FALLS = 0.01  # relative fall of the risk with a doubling of time that counts
 WORSE = 2.0  # risk at the last time over the best one that counts as overfitting

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 import xarray as xr
 
-from testbed.findings import Finding
+from testbed.contract.findings import Finding
 
 GROUP = "soundness"
 LABELS = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.findings import Finding, worst_place
-from testbed.fitting import LARGEST_MOVE
-from testbed.groups import estimators
+from testbed.contract.findings import Finding, worst_place
+from testbed.planning.fitting import LARGEST_MOVE
+from testbed.results.groups import estimators
 
 
 def times(tree: xr.DataTree) -> Iterator[Finding]:

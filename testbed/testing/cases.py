@@ -9,17 +9,25 @@ from typing import Any
 import torch
 from attrs import evolve, frozen
 
-from testbed.batching import Single
-from testbed.cells import Cell, Compute, PlannedMetric
-from testbed.components import Component, Design, Estimator, Metric, Model, Optimizer, Target
+from testbed.contract.cells import Cell, Compute, PlannedMetric
+from testbed.contract.components import (
+    Component,
+    Design,
+    Estimator,
+    Metric,
+    Model,
+    Optimizer,
+    Target,
+)
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Problem
 from testbed.errors import TestbedError
-from testbed.execute import draw_problem
-from testbed.fitting import served_needs
-from testbed.paths import Path, States
-from testbed.seeds import Streams
+from testbed.numerics.trees import as_tensors, stack, tree_map
+from testbed.planning.fitting import served_needs
+from testbed.running.batching import Single
+from testbed.running.execute import draw_problem
+from testbed.running.paths import Path, States
 from testbed.testing import partners
-from testbed.trees import as_tensors, stack, tree_map
-from testbed.values import Problem
 
 TIMES = (0.0, 1.0, 4.0)
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from testbed.components import Component
+from testbed.contract.components import Component
 from testbed.errors import TestbedError, did_you_mean
 from testbed.testing.cases import Case, make_case
 from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS

@@ -13,14 +13,14 @@ import attrs
 import numpy as np
 from attrs import evolve
 
-from testbed.components import Design
+from testbed.contract.components import Design
+from testbed.contract.parameters import parameter_of
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
-from testbed.keys import describe
-from testbed.parameters import parameter_of
-from testbed.seeds import Streams
+from testbed.planning.keys import describe
 from testbed.testing.cases import Case
 from testbed.testing.laws import Law, drawn_alike, finite
-from testbed.values import Sample
 
 # --- every component ----------------------------------------------------------------------------
 

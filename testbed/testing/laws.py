@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 
+from testbed.numerics.trees import tensors
 from testbed.testing.cases import Case, observed
 from testbed.testing.partners import NumericFlow
-from testbed.trees import tensors
 
 ROUNDING = 1e-8
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from testbed.cells import CellResult, PlannedTheory
-from testbed.components import Theory, Variable
-from testbed.execute import draw_problem, execute_cell
-from testbed.names import RESERVED_VARIABLES
+from testbed.contract.cells import CellResult, PlannedTheory
+from testbed.contract.components import Theory, Variable
+from testbed.contract.names import RESERVED_VARIABLES
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing.cases import Case, OneByOne, planned
 from testbed.testing.laws import ROUNDING, Law, close, finite
 

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from attrs import evolve
 
-from testbed.batching import Single
+from testbed.contract.losses import loss
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Problem
 from testbed.errors import UnsuitableError
-from testbed.numerics.gradients import loss
-from testbed.paths import Path, States, inputs_only
-from testbed.seeds import Streams
+from testbed.numerics.trees import flatten, index, tensors, tree_map, unflatten
+from testbed.running.batching import Single
+from testbed.running.paths import Path, States, inputs_only
 from testbed.testing.cases import Case, OneByOne
 from testbed.testing.laws import (
     ROUNDING,
@@ -25,8 +27,6 @@ from testbed.testing.laws import (
     trained,
 )
 from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow, PathFlow
-from testbed.trees import flatten, index, tensors, tree_map, unflatten
-from testbed.values import Problem
 
 # --- one replicate at one time ------------------------------------------------------------------
 

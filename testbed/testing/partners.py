@@ -10,13 +10,13 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance, Design, Eigensystem, Model, Optimizer, Rng, Target
-from testbed.numerics.gradients import batch_of
+from testbed.contract.components import Advance, Design, Eigensystem, Model, Optimizer, Rng, Target
+from testbed.contract.losses import batch_of
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit, Problem, Sample, Spectrum
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import by_eigensystem, smoother_diagonal
-from testbed.parameters import parameter
-from testbed.trees import flatten, tree_map, unflatten
-from testbed.values import Fit, Problem, Sample, Spectrum
+from testbed.numerics.trees import flatten, tree_map, unflatten
 
 # --- data -----------------------------------------------------------------------------------------
 

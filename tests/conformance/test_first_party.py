@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 import pytest
 
-from testbed.components import Component
-from testbed.grids import Grid
-from testbed.plugins import load_registry
+from testbed.contract.components import Component
+from testbed.contract.grids import Grid
+from testbed.loading import load_registry
 from testbed.testing import Sequence, check_component
 
 FIRST_PARTY = {

@@ -9,11 +9,11 @@ import pytest
 from attrs import evolve
 from click.testing import CliRunner
 
-from testbed.cli import main
+from testbed.console.cli import main
+from testbed.planning.files import load_scenario
+from testbed.results.store import read_tree
 from testbed.runs import run
-from testbed.scenario import load_scenario
 from testbed.soundness import read_findings
-from testbed.store import read_tree
 
 FILE = Path(__file__).parents[2] / "scenarios" / "failure-signatures.toml"
 FITTED = {"sound", "overfitting", "unbracketed", "misalignment", "coarse"}

@@ -16,11 +16,11 @@ import pytest
 import xarray as xr
 
 from testbed.errors import ResultError
-from testbed.executors import processes, serial
-from testbed.plan import make_plan
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.store import RunFolder, decode, encode
+from testbed.running.executors import processes, serial
 from testbed.runs import execute_run, open_results, run
-from testbed.scenario import read_scenario
-from testbed.store import RunFolder, decode, encode
 
 SCENARIO = """
 format = 1
@@ -74,7 +74,7 @@ def same(one: xr.DataTree, other: xr.DataTree, group="adaptive"):
 
 
 def test_a_result_survives_writing_and_reading(reference, tmp_path):
-    from testbed.store import write_tree
+    from testbed.results.store import write_tree
 
     write_tree(reference, tmp_path / "results.nc")
     xr.testing.assert_identical(open_results(tmp_path), reference)
@@ -106,7 +106,7 @@ def test_a_killed_run_resumes_to_the_same_results(reference, tmp_path):
     file, folder = tmp_path / "faults.toml", tmp_path / "run"
     file.write_text(SCENARIO)
     code = (
-        "import sys, time, testbed.runs as r, testbed.store as s\n"
+        "import sys, time, testbed.runs as r, testbed.results.store as s\n"
         "add = s.RunFolder.add\n"
         "def slow(self, x):\n"
         "    add(self, x); print('cell', flush=True); time.sleep(.2)\n"
@@ -141,7 +141,7 @@ def test_a_folder_of_another_scenario_is_refused_unless_fresh(tmp_path):
 
 
 def test_two_runs_in_one_folder_do_not_meet(tmp_path):
-    code = "import sys, time; from testbed.store import RunFolder\n" + (
+    code = "import sys, time; from testbed.results.store import RunFolder\n" + (
         "f = RunFolder(sys.argv[1], 'faults'); print('open', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -173,8 +173,8 @@ def test_a_full_disk_loses_no_finished_cell(tmp_path):
     file, folder = tmp_path / "faults.toml", tmp_path / "run"
     file.write_text(SCENARIO)
     code = (
-        "import sys, resource, signal, testbed.store as s\n"
-        "from testbed.cli import main\n"
+        "import sys, resource, signal, testbed.results.store as s\n"
+        "from testbed.console.cli import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "write = s.write_tree\n"
         "def full(tree, path):\n"

@@ -69,7 +69,7 @@ def command(*arguments: object, beside: list[Path], cwd: Path) -> subprocess.Com
     """The command, with distributions beside it on the path."""
     paths = [*map(str, beside), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        [sys.executable, "-m", "testbed.cli", *map(str, arguments)],
+        [sys.executable, "-m", "testbed.console.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,

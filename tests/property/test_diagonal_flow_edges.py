@@ -10,7 +10,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from testbed_sequence.diagonal_flow import diagonal_flow
+from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 
 magnitudes = st.floats(-12.0, 3.0).map(lambda e: 10.0**e)
 signs = st.sampled_from([-1.0, 1.0])

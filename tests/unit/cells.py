@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from testbed.cells import STATUS, Cell, CellResult, Compute, PlannedMetric
-from testbed.components import Design, Estimator, Metric, Model, Optimizer, Target
-from testbed.execute import execute_cell
+from testbed.contract.cells import STATUS, Cell, CellResult, Compute, PlannedMetric
+from testbed.contract.components import Design, Estimator, Metric, Model, Optimizer, Target
+from testbed.running.execute import execute_cell
 
 
 def planned(

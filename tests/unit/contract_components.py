@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from attrs import frozen
 
-from testbed.components import (
+from testbed.contract.components import (
     Advance,
     Design,
     Eigensystem,
@@ -19,9 +19,9 @@ from testbed.components import (
     Target,
     Variable,
 )
+from testbed.contract.values import Sample, Spectrum
 from testbed.numerics.integrate import begin, integrate
-from testbed.trees import flatten, tree_map, unflatten
-from testbed.values import Sample, Spectrum
+from testbed.numerics.trees import flatten, tree_map, unflatten
 
 
 @frozen(kw_only=True)

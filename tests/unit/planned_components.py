@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import frozen
 
-from testbed.components import (
+from testbed.contract.components import (
     Component,
     Design,
     Estimator,
@@ -17,11 +17,12 @@ from testbed.components import (
     Theory,
     Variable,
 )
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
 from testbed.errors import ScenarioError
-from testbed.grids import Grid
-from testbed.parameters import parameter
-from testbed.plan import Plan, make_plan
-from testbed.scenario import Scenario, read_scenario
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import Plan, make_plan
+from testbed.scenario.scenario import Scenario
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from testbed.analysis import crossing_time, mean_interval, oracle, paired_difference, slope
+from testbed.analysis.analysis import crossing_time, mean_interval, oracle, paired_difference, slope
 
 RNG = np.random.Generator(np.random.Philox(5))
 

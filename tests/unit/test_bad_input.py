@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from planned_components import DESIGN, HEAD, METRIC, TARGET, estimator, mistakes, read, text
 
+from testbed.contract.parameters import Parameter
 from testbed.errors import ScenarioError
-from testbed.parameters import Parameter
-from testbed.scenario import load_scenario
+from testbed.planning.files import load_scenario
 
 
 def only(toml: str, *overrides: str) -> str:

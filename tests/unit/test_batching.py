@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from testbed.batching import Batched, Single, lift, mapped
-from testbed.components import Model
-from testbed.trees import Each, flatten, index, stack, tree_map, unflatten
-from testbed.values import Fit
+from testbed.contract.components import Model
+from testbed.contract.values import Fit
+from testbed.numerics.trees import Each, flatten, index, stack, tree_map, unflatten
+from testbed.running.batching import Batched, Single, lift, mapped
 
 
 def function(tree, factor):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from testbed.cli import main
+from testbed.console.cli import main
 
 SCENARIO = """
 format = 1
@@ -113,7 +113,7 @@ def test_listing_and_describing():
 
 def test_help_and_import_load_neither_torch_nor_xarray():
     code = (
-        "import sys, testbed, testbed.cli; "
+        "import sys, testbed, testbed.console.cli; "
         "sys.exit(bool({'torch', 'xarray', 'scipy', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

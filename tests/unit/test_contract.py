@@ -28,9 +28,9 @@ from contract_components import (
 )
 from scipy.integrate import solve_ivp
 
-from testbed.cells import STATUS, Cell, Compute, PlannedMetric
-from testbed.components import Estimator
-from testbed.execute import PreparationCache, draw_problem, execute_cell
+from testbed.contract.cells import STATUS, Cell, Compute, PlannedMetric
+from testbed.contract.components import Estimator
+from testbed.running.execute import PreparationCache, draw_problem, execute_cell
 
 SEQUENCE = (Sequence(), Power())
 SPHERE = (Sphere(), Linear())

@@ -12,16 +12,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from testbed.values import Data, Fit, Problem
-from testbed_networks.activations import ACTIVATIONS
-from testbed_networks.empirical_ntk import tangent_kernel
+from testbed.contract.values import Data, Fit, Problem
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.two_layer import TwoLayer, descend
+from testbed_networks.numerics.activations import ACTIVATIONS
+from testbed_networks.numerics.empirical_ntk import tangent_kernel
+from testbed_networks.numerics.two_layer import TwoLayer, descend
 from testbed_ntk import models
-from testbed_ntk.base import KernelModel
-from testbed_ntk.gram import cross_matrix, gram_matrix
+from testbed_ntk.models.base import KernelModel
+from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
 
 KERNELS = [
     models.ReluTangent(depth=2),

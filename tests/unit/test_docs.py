@@ -10,21 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from testbed import hookspecs
-from testbed.plugins import load_registry
+from testbed.contract import hooks
+from testbed.loading import load_registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 HOOKS = [
-    name
-    for name, value in vars(hookspecs).items()
-    if name.startswith("testbed_") and callable(value)
+    name for name, value in vars(hooks).items() if name.startswith("testbed_") and callable(value)
 ]
 
 
 def signature(name: str) -> str:
     """As the page writes it: `testbed_models() -> list[type[Model]]`."""
-    return name + str(inspect.signature(getattr(hookspecs, name))).replace("'", "")
+    return name + str(inspect.signature(getattr(hooks, name))).replace("'", "")
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -62,8 +60,8 @@ def test_links_lead_to_files_of_the_repository(page):
 
 
 def test_the_readmes_scenario_has_no_mistakes(tmp_path):
+    from testbed.planning.files import read_scenario
     from testbed.runs import checked_plan
-    from testbed.scenario import read_scenario
 
     (text,) = re.findall(r"```toml\n(format.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(checked_plan(read_scenario(text)).cells) == 30
@@ -71,8 +69,8 @@ def test_the_readmes_scenario_has_no_mistakes(tmp_path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_scenario_is_sound_and_described(path):
+    from testbed.planning.files import load_scenario
     from testbed.runs import checked_plan
-    from testbed.scenario import load_scenario
 
     plan = checked_plan(load_scenario(path))
     assert plan.scenario.name == path.stem and plan.scenario.references and plan.scenario.title

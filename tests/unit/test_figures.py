@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import xarray as xr
 
-from testbed.analysis import Interval
+from testbed.analysis.analysis import Interval
+from testbed.console.summary import summary
 from testbed.figures import draw_figures
 from testbed.figures.paths import paths
 from testbed.figures.style import (
@@ -16,10 +17,10 @@ from testbed.figures.style import (
     panels,
     styled,
 )
+from testbed.planning.files import read_scenario
 from testbed.runs import run
-from testbed.scenario import FigureSpec, read_scenario
+from testbed.scenario.scenario import FigureSpec
 from testbed.soundness import read_findings
-from testbed.summary import summary
 
 SCENARIO = """
 format = 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from testbed.batching import Batched
-from testbed.components import Model
-from testbed.numerics.gradients import batch_of, loss
-from testbed.values import Data, Problem
+from testbed.contract.components import Model
+from testbed.contract.losses import batch_of, loss
+from testbed.contract.values import Data, Problem
+from testbed.running.batching import Batched
 
 
 class Line(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from testbed.grids import Grid, expand
+from testbed.contract.grids import Grid, expand
 
 
 def test_words_write_out_their_numbers():

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from testbed.errors import ScenarioError
-from testbed.plugins import load_registry
+from testbed.loading import load_registry
+from testbed.planning.files import load_scenario, read_scenario
 from testbed.runs import run
-from testbed.scenario import load_scenario, read_scenario
 
 SCENARIO = """
 format = 1

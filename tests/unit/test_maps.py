@@ -8,7 +8,7 @@ import xarray as xr
 
 from testbed.figures import draw_figures
 from testbed.figures.maps import comparison
-from testbed.scenario import FigureSpec
+from testbed.scenario.scenario import FigureSpec
 
 P, Q, DEPTH, TIMES = (1.0, 2.0), (1.0, 2.0, 3.0), (0, 1), (0.0, 1.0, 2.0)
 

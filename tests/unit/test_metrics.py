@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from testbed.contract.grids import Grid
+from testbed.contract.values import Data, Problem, Spectrum
 from testbed.errors import UnsuitableError
-from testbed.grids import Grid
-from testbed.values import Data, Problem, Spectrum
 from testbed_basics.metrics import risks, spans, spectra
 
 RNG = np.random.Generator(np.random.Philox(3))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from testbed.planning.files import read_scenario
 from testbed.runs import run
-from testbed.scenario import read_scenario
 from testbed.soundness import read_findings
 
 ROOT = Path(__file__).parents[2]

@@ -20,10 +20,10 @@ from planned_components import (
     text,
 )
 
-from testbed.cells import Cell
-from testbed.describe import plan_text
-from testbed.keys import cell_key, describe, fingerprint
-from testbed.plan import Plan, make_plan
+from testbed.console.describe import plan_text
+from testbed.contract.cells import Cell
+from testbed.planning.keys import cell_key, describe, fingerprint
+from testbed.planning.plan import Plan, make_plan
 
 SHAPES = 'use = "shapes", seed_size = 1'
 
@@ -399,8 +399,8 @@ def test_planning_twice_gives_the_same_plan():
 
 
 def test_a_file_that_changes_makes_another_cell(tmp_path):
-    from testbed.keys import fingerprint
-    from testbed_sequence.targets import Coefficients
+    from testbed.planning.keys import fingerprint
+    from testbed_sequence.targets.signals import Coefficients
 
     file = tmp_path / "truth.csv"
     file.write_text("1.0\n")

@@ -8,10 +8,10 @@ from attrs import frozen
 from tiny import MODULE, Entry, Module
 
 from testbed import hookimpl
-from testbed.components import Model
+from testbed.contract.components import Model
+from testbed.contract.parameters import parameter
 from testbed.errors import PluginError
-from testbed.parameters import parameter
-from testbed.plugins import Plugin, load_registry, make_registry
+from testbed.loading import Plugin, load_registry, make_registry
 
 
 def registry(*modules, distribution="somewhere"):

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import pytest
 from planned_components import REGISTRY, Lines
 
-from testbed.grids import Grid
-from testbed.reading import Reader
-from testbed.specs import Reference, Scalar, Spec, Sweep
-from testbed.strict import convert
+from testbed.contract.grids import Grid
+from testbed.scenario.reading import Reader
+from testbed.scenario.specs import Reference, Scalar, Spec, Sweep
+from testbed.scenario.strict import convert
 
 
 def spec(**table: Any) -> Spec:

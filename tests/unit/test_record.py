@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from testbed.cells import STATUS
-from testbed.plan import make_plan
-from testbed.record import record
+from testbed.contract.cells import STATUS
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.record import record
 from testbed.runs import run
-from testbed.scenario import read_scenario
 from testbed_basics.designs.pools import ABOUT
 
 SCENARIO = """

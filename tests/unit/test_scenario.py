@@ -6,9 +6,9 @@ import pytest
 from tiny import SCENARIO, tiny_registry
 
 from testbed.errors import ScenarioError
-from testbed.plan import make_plan
-from testbed.scenario import load_scenario, read_scenario
-from testbed.writing import dump_scenario
+from testbed.planning.files import load_scenario, read_scenario
+from testbed.planning.plan import make_plan
+from testbed.scenario.writing import dump_scenario
 
 REGISTRY = tiny_registry()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from testbed.seeds import ROLES, Streams
+from testbed.contract.seeds import ROLES, Streams
 
 GOLDEN = [1.4890367781971598, -0.02415356912606848]
 

@@ -11,13 +11,14 @@ import xarray as xr
 from tiny import Entry, Module
 
 from testbed import Finding, hookimpl
-from testbed.findings import worst_place
-from testbed.plan import make_plan
-from testbed.plugins import Plugin, PluginWarning, load_registry, make_registry
+from testbed.contract.findings import worst_place
+from testbed.loading import Plugin, PluginWarning, load_registry, make_registry
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.store import read_tree, write_tree
 from testbed.runs import run
-from testbed.scenario import Expectation, read_scenario
+from testbed.scenario.scenario import Expectation
 from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings
-from testbed.store import read_tree, write_tree
 
 ROOT = Path(__file__).parents[2]
 TIMES = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
@@ -429,7 +430,7 @@ def test_what_a_scenario_expects_is_marked_and_missed_where_it_is_not_found():
 
 def test_expectations_are_read_strictly_and_written_back():
     from testbed.errors import ScenarioError
-    from testbed.writing import dump_scenario
+    from testbed.scenario.writing import dump_scenario
 
     table = '[[soundness]]\nexpect = "truncation"\nbecause = "short"\nof = ["fixed"]\n'
     scenario = read_scenario(SCENARIO + table)

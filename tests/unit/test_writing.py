@@ -20,11 +20,11 @@ from planned_components import (
     text,
 )
 
-from testbed.cells import Compute
-from testbed.grids import Grid
-from testbed.scenario import load_scenario, read_scenario
-from testbed.specs import Reference
-from testbed.writing import dump_scenario
+from testbed.contract.cells import Compute
+from testbed.contract.grids import Grid
+from testbed.planning.files import load_scenario, read_scenario
+from testbed.scenario.specs import Reference
+from testbed.scenario.writing import dump_scenario
 
 FULL = text(
     head=HEAD + 'title = "Tiny"\ndescription = "All words"\nreferences = ["arXiv:1"]',
@@ -140,8 +140,7 @@ def test_nested_values_reach_the_component():
 
 
 def test_reading_and_planning_do_not_import_torch():
-    code = (
-        "import testbed.scenario, testbed.plan, testbed.writing, sys; print('torch' in sys.modules)"
-    )
+    modules = "testbed.planning.files, testbed.planning.plan, testbed.scenario.writing"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

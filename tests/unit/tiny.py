@@ -5,9 +5,9 @@ from __future__ import annotations
 import contract_components as tiny
 from attrs import frozen
 
-from testbed.components import Theory, Variable
-from testbed.parameters import parameter
-from testbed.plugins import Plugin, Registry, make_registry
+from testbed.contract.components import Theory, Variable
+from testbed.contract.parameters import parameter
+from testbed.loading import Plugin, Registry, make_registry
 
 
 @frozen(kw_only=True)

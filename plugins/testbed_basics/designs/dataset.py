@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Design, Rng
+from testbed.contract.components import Design, Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Sample
 from testbed_basics.designs.pools import ABOUT, Pool, floats, locate, moments, read, select
 
 BUILT_IN = ("digits", "diabetes")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Design, Rng
-from testbed.parameters import parameter
-from testbed.values import Sample
+from testbed.contract.components import Design, Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 
 
 @frozen(kw_only=True)

@@ -11,11 +11,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.cells import Cell
-from testbed.components import Variable
+from testbed.contract.cells import Cell
+from testbed.contract.components import Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.spans import order
-from testbed.parameters import parameter
-from testbed.values import Problem, Spectrum
 from testbed_basics.metrics.leakage import Decay, empirical_decay
 from testbed_basics.metrics.spectra import SpectrumMetric
 

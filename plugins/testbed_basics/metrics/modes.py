@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from testbed.contract.grids import Grid
 from testbed.errors import UnsuitableError
-from testbed.grids import Grid
 
 SHOWN = 100
 

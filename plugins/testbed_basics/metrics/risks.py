@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.cells import Cell
-from testbed.components import Estimator, Metric, Variable
-from testbed.parameters import parameter
-from testbed.values import Data, Problem, Spectrum
+from testbed.contract.cells import Cell
+from testbed.contract.components import Estimator, Metric, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Data, Problem, Spectrum
 
 
 def weighted_squares(data: Data, difference: Tensor) -> Tensor:

@@ -10,16 +10,16 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.components import Variable
-from testbed.grids import Grid
+from testbed.contract.components import Variable
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.spans import (
     ordered_tails,
     projection_errors,
     projection_risks,
     span_dimension,
 )
-from testbed.parameters import parameter
-from testbed.values import Problem, Spectrum
 from testbed_basics.metrics.modes import chosen
 from testbed_basics.metrics.spectra import SpectrumMetric
 

@@ -10,11 +10,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Metric, Variable
-from testbed.grids import Grid
+from testbed.contract.components import Metric, Variable
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.spans import order, ordered_tails
-from testbed.parameters import parameter
-from testbed.values import Problem, Spectrum
 from testbed_basics.metrics.modes import chosen
 
 KERNELS = ("features", "tangent")

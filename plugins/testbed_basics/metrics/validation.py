@@ -13,9 +13,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.cells import Cell
-from testbed.components import Metric, Optimizer, Variable
-from testbed.values import Data, Problem
+from testbed.contract.cells import Cell
+from testbed.contract.components import Metric, Optimizer, Variable
+from testbed.contract.values import Data, Problem
 from testbed_basics.metrics.risks import weighted_squares
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow

@@ -9,10 +9,10 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance, Model
-from testbed.parameters import parameter
-from testbed.trees import tree_map
-from testbed.values import Fit
+from testbed.contract.components import Advance, Model
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit
+from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import Stepped, no_steps, train
 
 

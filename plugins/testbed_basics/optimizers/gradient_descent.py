@@ -10,12 +10,12 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.components import Advance, Model, Variable
+from testbed.contract.components import Advance, Model, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
-from testbed.parameters import parameter
-from testbed.trees import tree_map
-from testbed.values import Fit
+from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import (
     FINITE_STEPS,
     Edge,

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance, Model, Optimizer, Variable
+from testbed.contract.components import Advance, Model, Optimizer, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered, smoother_diagonal
-from testbed.parameters import parameter
-from testbed.trees import flatten, tree_map, unflatten
-from testbed.values import Fit
+from testbed.numerics.trees import flatten, tree_map, unflatten
 
 _JUMPS = (
     "the gradient of {} jumps, and adaptive steps would stop at every jump; take gradient-descent "

@@ -10,11 +10,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance, Rng
+from testbed.contract.components import Advance, Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit, Problem
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.trees import tree_map
-from testbed.values import Fit, Problem
+from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import Stepped, heavy_ball, no_steps, train
 
 AT_ONCE = 2**22  # row numbers of one replicate held at a time

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Advance, Model, Optimizer
+from testbed.contract.components import Advance, Model, Optimizer
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit
 from testbed.numerics.filters import NAMES
 from testbed.numerics.spectral import filtered, smoother_diagonal
-from testbed.parameters import parameter
-from testbed.values import Fit
 
 STEPPED = ("descent", "heavy-ball")
 OPTIONS = {

@@ -10,11 +10,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Optimizer, Variable
+from testbed.contract.components import Optimizer, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit
 from testbed.errors import did_you_mean
-from testbed.parameters import parameter
-from testbed.trees import bounded, tensors, tree_map
-from testbed.values import Fit
+from testbed.numerics.trees import bounded, tensors, tree_map
 
 Take = Callable[[Any, int, int], Any]
 """`take(state, done, count)`: the state `count` steps after `done` ones; its parameters first."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Rng, Target
+from testbed.contract.components import Rng, Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Sample
 from testbed_basics.targets.directions import WHERE, frame, unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.zonal import zonal_values, zonal_weights

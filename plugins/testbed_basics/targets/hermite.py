@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Rng, Target
-from testbed.parameters import parameter
-from testbed.values import Sample
+from testbed.contract.components import Rng, Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 from testbed_basics.targets.directions import WHERE, frame
 from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
 from testbed_basics.targets.zonal import profile_energies

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Target
-from testbed.values import Sample
+from testbed.contract.components import Target
+from testbed.contract.values import Sample
 from testbed_basics.targets.hermite import hermite_sum
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
 from testbed_basics.targets.zonal import gegenbauer, multiplicity

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
-from testbed.values import Sample
 
 Expansion = dict[str, np.ndarray]
 """`degree` and `energy`, (levels,) each: ‖P_k f*‖², the energy in the eigenspaces that the design's

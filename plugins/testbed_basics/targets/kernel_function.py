@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Model, Rng, Target
+from testbed.contract.components import Model, Rng, Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Data, Problem, Sample
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Data, Problem, Sample
 from testbed_basics.designs.points import RandomPoints
 from testbed_basics.targets.inputs import Expansion, expansion_of, law, width
 from testbed_basics.targets.lattice import frequencies_of
@@ -60,7 +60,7 @@ class KernelFunction(Target):
         """Σ_i α_i k(c_i, x): the model predicts with α as its dual coefficients, (n,)."""
         import torch
 
-        from testbed.batching import Single
+        from testbed.running.batching import Single
 
         model, at = Single(self.kernel), torch.from_numpy(np.ascontiguousarray(centres))
         data = Data(at, None, None, torch.full((len(at),), 1 / len(at), dtype=at.dtype))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Target
+from testbed.contract.components import Target
+from testbed.contract.values import Data, Problem, Sample
 from testbed.errors import UnsuitableError
-from testbed.values import Data, Problem, Sample
 
 
 @frozen(kw_only=True)

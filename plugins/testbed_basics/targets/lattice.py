@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from testbed.components import PopulationSpectrum
+from testbed.contract.components import PopulationSpectrum
 from testbed.errors import UnsuitableError
 
 LARGEST = 2_000_000  # vectors of a box that are listed

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Design, Model, PopulationSpectrum, Rng, Target
+from testbed.contract.components import Design, Model, PopulationSpectrum, Rng, Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Sample
 from testbed_basics.targets.directions import unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.lattice import frequencies_of

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.components import Target
-from testbed.parameters import parameter
-from testbed.values import Sample
+from testbed.contract.components import Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
 from testbed_basics.targets.lattice import mean_square, series
 

@@ -8,12 +8,12 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.parameters import parameter
-from testbed.trees import tree_map
-from testbed_networks import layered
-from testbed_networks.activations import activation
-from testbed_networks.layered import Layered
+from testbed.contract.parameters import parameter
+from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
+from testbed_networks.numerics import layered
+from testbed_networks.numerics.activations import activation
+from testbed_networks.numerics.layered import Layered
 
 PARAMETERIZATIONS = ("ntk", "mean-field", "mup")
 

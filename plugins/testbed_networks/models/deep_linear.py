@@ -7,12 +7,12 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Rng
+from testbed.contract.components import Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem, Spectrum
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Problem, Spectrum
-from testbed_networks import linear
 from testbed_networks.models.network import Network, Params, outputs_of
+from testbed_networks.numerics import linear
 
 
 @frozen(kw_only=True)

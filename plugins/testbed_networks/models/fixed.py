@@ -10,16 +10,16 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Eigensystem, Model, Rng
+from testbed.contract.components import Eigensystem, Model, Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Data, Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
 from testbed.numerics.spectral import by_eigensystem
-from testbed.parameters import parameter
-from testbed.values import Data, Fit, Problem, Spectrum
-from testbed_networks.activations import ACTIVATIONS
 from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.spectra import eigenpairs, empirical_spectrum
+from testbed_networks.numerics.activations import ACTIVATIONS
+from testbed_networks.numerics.spectra import eigenpairs, empirical_spectrum
 
 Prepared = dict[str, Any]
 

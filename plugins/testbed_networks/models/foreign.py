@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from testbed.batching import Batched, Single
-from testbed.components import Model, Rng
+from testbed.contract.components import Model, Rng
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Data, Problem
 from testbed.errors import UnsuitableError
-from testbed.seeds import Streams
-from testbed.trees import as_tensors, index, stack
-from testbed.values import Data, Problem
-from testbed_networks.empirical_ntk import jacobian_kernel
+from testbed.numerics.trees import as_tensors, index, stack
+from testbed.running.batching import Batched, Single
+from testbed_networks.numerics.empirical_ntk import jacobian_kernel
 
 
 def objection(model: Model) -> str:

@@ -10,15 +10,15 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Model, Rng
+from testbed.contract.components import Model, Rng
+from testbed.contract.losses import batch_of
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem, Spectrum
 from testbed.errors import UnsuitableError
-from testbed.numerics.gradients import batch_of
-from testbed.parameters import parameter
-from testbed.trees import index, tree_map
-from testbed.values import Problem, Spectrum
-from testbed_networks.activations import ACTIVATIONS, activation
-from testbed_networks.empirical_ntk import jacobian_kernel
-from testbed_networks.spectra import eigenpairs, empirical_spectrum
+from testbed.numerics.trees import index, tree_map
+from testbed_networks.numerics.activations import ACTIVATIONS, activation
+from testbed_networks.numerics.empirical_ntk import jacobian_kernel
+from testbed_networks.numerics.spectra import eigenpairs, empirical_spectrum
 
 Params = dict[str, Tensor]
 GROUP_FLOATS = 2**24  # activations of one layer held at a time

@@ -8,13 +8,13 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.parameters import parameter
-from testbed.trees import tree_map
-from testbed.values import Problem
-from testbed_networks import two_layer
-from testbed_networks.activations import activation
-from testbed_networks.empirical_ntk import conjugate_kernel, tangent_kernel
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem
+from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
+from testbed_networks.numerics import two_layer
+from testbed_networks.numerics.activations import activation
+from testbed_networks.numerics.empirical_ntk import conjugate_kernel, tangent_kernel
 
 
 @frozen(kw_only=True)

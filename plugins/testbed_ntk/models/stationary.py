@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from testbed.contract.parameters import parameter
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed_ntk import kernels, profiles
-from testbed_ntk.base import KernelModel
-from testbed_ntk.kernels import Kernel
-from testbed_ntk.profiles import Profile
+from testbed_ntk.models.base import KernelModel
+from testbed_ntk.numerics import kernels, profiles
+from testbed_ntk.numerics.kernels import Kernel
+from testbed_ntk.numerics.profiles import Profile
 
 
 @frozen(kw_only=True)

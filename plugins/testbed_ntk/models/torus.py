@@ -8,13 +8,13 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Design, PopulationSpectrum
+from testbed.contract.components import Design, PopulationSpectrum
+from testbed.contract.parameters import parameter
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed_ntk import kernels
-from testbed_ntk.base import KernelModel, design_dim
-from testbed_ntk.exact_risk import TorusForms
-from testbed_ntk.kernels import Kernel
+from testbed_ntk.models.base import KernelModel, design_dim
+from testbed_ntk.numerics import kernels
+from testbed_ntk.numerics.exact_risk import TorusForms
+from testbed_ntk.numerics.kernels import Kernel
 
 FEATURES = 200_000  # beyond which they fill the memory
 

@@ -9,16 +9,16 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Rng
-from testbed.parameters import parameter
-from testbed.values import Problem
-from testbed_ntk import network_kernels, profiles
-from testbed_ntk.base import KernelModel
-from testbed_ntk.gram import gram_matrix
-from testbed_ntk.kernels import Kernel
-from testbed_ntk.network_kernels import Layers
-from testbed_ntk.profiles import Profile
-from testbed_ntk.random_start import RandomStart, standard_normals
+from testbed.contract.components import Rng
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem
+from testbed_ntk.models.base import KernelModel
+from testbed_ntk.numerics import network_kernels, profiles
+from testbed_ntk.numerics.gram import gram_matrix
+from testbed_ntk.numerics.kernels import Kernel
+from testbed_ntk.numerics.network_kernels import Layers
+from testbed_ntk.numerics.profiles import Profile
+from testbed_ntk.numerics.random_start import RandomStart, standard_normals
 
 
 @frozen(kw_only=True)

@@ -9,12 +9,12 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Design, Model
+from testbed.contract.components import Design, Model
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Fit, Problem, Spectrum
-from testbed_sequence.diagonal_flow import diagonal_flow
 from testbed_sequence.models.fixed import power_spectrum
+from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 
 Params = dict[str, Tensor]
 

@@ -9,10 +9,10 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Design, Model
+from testbed.contract.components import Design, Model
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
-from testbed.parameters import parameter
-from testbed.values import Fit, Problem, Spectrum
 
 
 def power_spectrum(x: Tensor, gamma: float) -> Tensor:

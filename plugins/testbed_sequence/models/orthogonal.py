@@ -9,11 +9,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.components import Model
-from testbed.parameters import parameter
-from testbed.values import Fit, Problem, Spectrum
+from testbed.contract.components import Model
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Fit, Problem, Spectrum
 from testbed_sequence.models.fixed import power_spectrum
-from testbed_sequence.orthogonal_flow import (
+from testbed_sequence.numerics.orthogonal_flow import (
     Matrices,
     Reduced,
     free_flow,
@@ -21,7 +21,7 @@ from testbed_sequence.orthogonal_flow import (
     reduced_flow,
     reduced_start,
 )
-from testbed_sequence.rotations import matrix_flow
+from testbed_sequence.numerics.rotations import matrix_flow
 
 Params = dict[str, Tensor]
 

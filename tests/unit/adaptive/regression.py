@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from testbed.batching import Batched
-from testbed.components import Model
+from testbed.contract.components import Model
+from testbed.contract.values import Data, Fit, Problem
 from testbed.numerics.spectral import filtered
-from testbed.trees import stack
-from testbed.values import Data, Fit, Problem
+from testbed.numerics.trees import stack
+from testbed.running.batching import Batched
 
 
 def data_of(x: np.ndarray, y: np.ndarray) -> Data:

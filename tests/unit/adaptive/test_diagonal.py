@@ -8,13 +8,13 @@ import torch
 from cells import make_cell, run_cell
 from scipy.integrate import solve_ivp
 
-from testbed.batching import Batched
+from testbed.contract.losses import loss_gradient
 from testbed.errors import UnsuitableError
-from testbed.execute import draw_problem, execute_cell
-from testbed.numerics.gradients import loss_gradient
+from testbed.numerics.trees import stack
+from testbed.running.batching import Batched
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import check_component
-from testbed.trees import stack
-from testbed_adaptive.diagonal import DiagonalKernel
+from testbed_adaptive.models.diagonal import DiagonalKernel
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues, TopProjection
@@ -46,7 +46,7 @@ def states(own, times=TIMES, count=2, optimizer=TIGHT, design=DESIGN):
     """Prepared, parameters (R, times, …) and problem along training."""
     many, view = stack(problems(design, count=count)), Batched(own)
     prepared = view.prepare(None, many)
-    from testbed.values import Fit
+    from testbed.contract.values import Fit
 
     fit = Fit(view, prepared, view.start(None, prepared, many), many, None)
     step = optimizer.advance(fit, optimizer.start(fit), 0.0, times)

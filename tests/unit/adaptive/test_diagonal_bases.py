@@ -10,11 +10,11 @@ import pytest
 import torch
 from cells import make_cell
 
-from testbed.execute import draw_problem
-from testbed.trees import stack
-from testbed_adaptive.bases import Given, HermiteProducts, Spherical, Waves
-from testbed_adaptive.orders import exponents, frequencies
-from testbed_adaptive.solid_harmonics import multiplicity
+from testbed.numerics.trees import stack
+from testbed.running.execute import draw_problem
+from testbed_adaptive.numerics.bases import Given, HermiteProducts, Spherical, Waves
+from testbed_adaptive.numerics.orders import exponents, frequencies
+from testbed_adaptive.numerics.solid_harmonics import multiplicity
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.gegenbauer import Gegenbauer
@@ -138,7 +138,7 @@ def test_coefficients_are_those_of_quadrature(name):
     cell = make_cell(design, target, None, GradientFlow(), (1.0,), [], replicates=2)
     problem = stack([draw_problem(cell, replicate) for replicate in (0, 1)])
     found = basis.coefficients(problem).numpy()
-    from testbed.seeds import Streams
+    from testbed.contract.seeds import Streams
 
     for replicate in (0, 1):
         rng = Streams(cell.seed, replicate)

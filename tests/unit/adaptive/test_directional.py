@@ -7,16 +7,16 @@ import pytest
 import torch
 from numpy.polynomial.hermite_e import hermeval
 
-from testbed.batching import Batched
-from testbed.components import Estimator
+from testbed.contract.components import Estimator
+from testbed.contract.seeds import Streams
 from testbed.errors import UnsuitableError
-from testbed.execute import draw_problem
-from testbed.paths import Path
-from testbed.seeds import Streams
-from testbed.trees import as_tensors, stack, tree_map
-from testbed_adaptive.directional import Directional
-from testbed_adaptive.hermite_features import features, index_coefficients, multi_indices
-from testbed_adaptive.stiefel import orthonormal, tangent, uniform_frame
+from testbed.numerics.trees import as_tensors, stack, tree_map
+from testbed.running.batching import Batched
+from testbed.running.execute import draw_problem
+from testbed.running.paths import Path
+from testbed_adaptive.models.directional import Directional
+from testbed_adaptive.numerics.hermite_features import features, index_coefficients, multi_indices
+from testbed_adaptive.numerics.stiefel import orthonormal, tangent, uniform_frame
 from testbed_basics.designs.points import Gaussian, Sphere
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow

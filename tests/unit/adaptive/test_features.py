@@ -7,11 +7,11 @@ import pytest
 import torch
 from cells import make_cell, run_cell
 
-from testbed.execute import draw_problem, execute_cell
-from testbed.seeds import Streams
+from testbed.contract.seeds import Streams
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import Points, Smooth, check_component
-from testbed_adaptive.features import Features
-from testbed_adaptive.one_step import OneStep
+from testbed_adaptive.models.features import Features
+from testbed_adaptive.models.one_step import OneStep
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues, TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent

@@ -12,12 +12,12 @@ from adaptive.regression import path_of, problem_of
 from cells import run_cell
 from scipy.integrate import quad
 
-from testbed.analysis import paired_difference
+from testbed.analysis.analysis import paired_difference
+from testbed.contract.seeds import Streams
 from testbed.errors import UnsuitableError
-from testbed.seeds import Streams
 from testbed.testing import NumericFlow, check_component
-from testbed_adaptive.centred_activations import CENTRED
-from testbed_adaptive.one_step import OneStep, first_step
+from testbed_adaptive.models.one_step import OneStep, first_step
+from testbed_adaptive.numerics.centred_activations import CENTRED
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues

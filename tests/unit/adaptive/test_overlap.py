@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.linalg import subspace_angles
 
-from testbed.execute import execute_cell
-from testbed.values import Problem
-from testbed_adaptive.directional import Directional
-from testbed_adaptive.overlap import Overlap, first_crossing
+from testbed.contract.values import Problem
+from testbed.running.execute import execute_cell
+from testbed_adaptive.metrics.overlap import Overlap, first_crossing
+from testbed_adaptive.models.directional import Directional
 from testbed_basics.designs.points import Gaussian
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow

@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from testbed_adaptive.directional import Directional
-from testbed_adaptive.overlap import Overlap
-from testbed_adaptive.population_flow import (
+from testbed_adaptive.metrics.overlap import Overlap
+from testbed_adaptive.models.directional import Directional
+from testbed_adaptive.theories.population_flow import (
     EscapeTime,
     PopulationFlow,
     escape_law,
@@ -95,20 +95,20 @@ def test_frames_move_as_the_model_does_on_a_million_points():
 
 
 def _indices():
-    from testbed_adaptive.hermite_features import multi_indices
+    from testbed_adaptive.numerics.hermite_features import multi_indices
 
     return multi_indices(2, 3)
 
 
 def _data(x, y):
-    from testbed.values import Data
+    from testbed.contract.values import Data
 
     weight = np.full(y.shape, 1 / y.shape[1])
     return Data(*(torch.from_numpy(part) for part in (x, y, y, weight)))
 
 
 def _problem(data, replicates):
-    from testbed.values import Problem
+    from testbed.contract.values import Problem
 
     expansion = {"deviation": torch.ones(replicates, dtype=torch.float64)}
     return Problem(data, data, torch.zeros(replicates), expansion)

@@ -9,11 +9,12 @@ from adaptive.regression import path_of, problem_of
 from cells import run_cell
 from scipy.spatial.distance import cdist
 
-from testbed.components import Estimator
+from testbed.contract.components import Estimator
 from testbed.errors import UnsuitableError
-from testbed.fitting import served_needs
+from testbed.planning.fitting import served_needs
 from testbed.testing import NumericFlow, check_component
-from testbed_adaptive.mahalanobis_kernel import (
+from testbed_adaptive.models.rfm import RecursiveFeatureMachine, learned_metric
+from testbed_adaptive.numerics.mahalanobis_kernel import (
     KERNELS,
     Radial,
     gradients,
@@ -22,7 +23,6 @@ from testbed_adaptive.mahalanobis_kernel import (
     outer_product,
     squared_distances,
 )
-from testbed_adaptive.rfm import RecursiveFeatureMachine, learned_metric
 from testbed_basics.designs.points import Gaussian
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.validation import LeaveOneOutRisk

@@ -8,27 +8,27 @@ import torch
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-from testbed.analysis import slope
-from testbed.batching import Batched
-from testbed.components import Estimator
-from testbed.execute import draw_problem
+from testbed.analysis.analysis import slope
+from testbed.contract.components import Estimator
+from testbed.numerics.trees import stack
+from testbed.running.batching import Batched
+from testbed.running.execute import draw_problem
 from testbed.testing import check_component
-from testbed.trees import stack
-from testbed_adaptive.diagonal import DiagonalKernel
-from testbed_adaptive.path_gap import PathGap
-from testbed_adaptive.rates import Rates
-from testbed_adaptive.rfm import RecursiveFeatureMachine
-from testbed_adaptive.twin import SequenceTwin
+from testbed_adaptive.metrics.path_gap import PathGap
+from testbed_adaptive.models.diagonal import DiagonalKernel
+from testbed_adaptive.models.rfm import RecursiveFeatureMachine
+from testbed_adaptive.models.twin import SequenceTwin
+from testbed_adaptive.theories.rates import Rates
 from testbed_basics.designs.points import RandomPoints, Torus
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_sequence.diagonal_flow import diagonal_flow
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
+from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 
 DESIGN = Torus(dim=2, n=60, noise=0.3, n_test=50)
 TARGET = Trigonometric(frequencies=((1.5,), (0.0, 2.0)), sine=(1.0, 0.5))

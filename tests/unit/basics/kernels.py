@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from attrs import frozen
 
-from testbed.components import Advance, Eigensystem, Model, Optimizer, PopulationSpectrum
-from testbed.parameters import parameter
+from testbed.contract.components import Advance, Eigensystem, Model, Optimizer, PopulationSpectrum
+from testbed.contract.parameters import parameter
 from testbed_basics.targets.zonal import gegenbauer, multiplicity
 
 

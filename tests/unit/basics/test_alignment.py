@@ -7,8 +7,8 @@ import pytest
 import torch
 from cells import make_cell, run_cell
 
-from testbed.execute import draw_problem
-from testbed.values import Spectrum
+from testbed.contract.values import Spectrum
+from testbed.running.execute import draw_problem
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.alignment import SourceCondition, TargetAlignment

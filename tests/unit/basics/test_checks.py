@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from testbed.errors import ScenarioError
-from testbed.plugins import load_registry
+from testbed.loading import load_registry
+from testbed.planning.files import read_scenario
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
 from testbed_basics.designs.downloads import DOWNLOADS
 
 TEXT = """

@@ -15,12 +15,12 @@ from rich.console import Console
 from sklearn import datasets
 from sklearn.kernel_ridge import KernelRidge
 
+from testbed.console.progress import ProgressWatcher
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Data, Problem
 from testbed.errors import UnsuitableError
-from testbed.execute import execute_cell
-from testbed.progress import ProgressWatcher
-from testbed.seeds import Streams
+from testbed.running.execute import execute_cell
 from testbed.testing import Kernel, NumericFlow, check_component
-from testbed.values import Data, Problem
 from testbed_basics.designs import pools
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.designs.downloads import DOWNLOADS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from testbed.seeds import Streams
+from testbed.contract.seeds import Streams
 from testbed.testing import check_component
 from testbed_basics.designs.points import Gaussian, Hypercube, Sphere, Torus
 

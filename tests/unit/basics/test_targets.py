@@ -10,11 +10,11 @@ from basics.kernels import NoSpectrum, SphereKernel, TorusKernel
 from planned_components import Tiny
 from scipy import integrate, special
 
+from testbed.contract.seeds import Streams
 from testbed.errors import UnsuitableError
-from testbed.execute import execute_cell
-from testbed.plan import make_plan
-from testbed.scenario import read_scenario
-from testbed.seeds import Streams
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.running.execute import execute_cell
 from testbed.testing import Points, Sequence, check_component
 from testbed_basics.designs.points import Gaussian, Hypercube, Sphere, Torus
 from testbed_basics.metrics.labels import TestError

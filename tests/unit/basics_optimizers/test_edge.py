@@ -9,20 +9,20 @@ from attrs import frozen
 from cells import make_cell, run_cell
 from scipy.linalg import expm
 
-from testbed.cells import STATUS, PlannedTheory
-from testbed.components import Advance, Estimator, Model, Optimizer, Theory, Variable
+from testbed.contract.cells import STATUS, PlannedTheory
+from testbed.contract.components import Advance, Estimator, Model, Optimizer, Theory, Variable
+from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError
-from testbed.execute import draw_problem, execute_cell
-from testbed.plan import make_plan
-from testbed.record import record
-from testbed.scenario import read_scenario
-from testbed.seeds import Streams
+from testbed.numerics.trees import tree_map
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.record import record
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import ConformanceError, Kernel, Points, Smooth, check_component
-from testbed.trees import tree_map
 from testbed_basics.metrics.risks import Gap
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_networks.metrics import FlowGap
+from testbed_networks.metrics.networks import FlowGap
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
 

@@ -8,19 +8,19 @@ import torch
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-from testbed.cells import STATUS
-from testbed.components import Metric, Model, Variable
+from testbed.contract.cells import STATUS
+from testbed.contract.components import Metric, Model, Variable
+from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError
-from testbed.execute import draw_problem, execute_cell
-from testbed.keys import describe
-from testbed.plan import make_plan
-from testbed.record import record
-from testbed.scenario import read_scenario
-from testbed.seeds import Streams
+from testbed.planning.files import read_scenario
+from testbed.planning.keys import describe
+from testbed.planning.plan import make_plan
+from testbed.results.record import record
+from testbed.running.execute import draw_problem, execute_cell
+from testbed.scenario.writing import dump_scenario
 from testbed.testing import Kernel, Points, Smooth, check_component
-from testbed.writing import dump_scenario
-from testbed_adaptive.diagonal import DiagonalKernel
-from testbed_adaptive.rfm import RecursiveFeatureMachine
+from testbed_adaptive.models.diagonal import DiagonalKernel
+from testbed_adaptive.models.rfm import RecursiveFeatureMachine
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers import steps
 from testbed_basics.optimizers.adam import Adam

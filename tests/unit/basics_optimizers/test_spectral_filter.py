@@ -11,12 +11,12 @@ from attrs import frozen
 from cells import make_cell, run_cell
 from sklearn.kernel_ridge import KernelRidge
 
-from testbed.cells import Compute
-from testbed.components import Metric, Variable
-from testbed.execute import draw_problem, execute_cell
-from testbed.plan import make_plan
-from testbed.record import record
-from testbed.scenario import read_scenario
+from testbed.contract.cells import Compute
+from testbed.contract.components import Metric, Variable
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.record import record
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import check_component
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.risks import ExcessRisk
@@ -30,8 +30,8 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.linear import Linear
-from testbed_ntk.gram import cross_matrix, gram_matrix
 from testbed_ntk.models import Laplace, Polynomial, ReluTangent
+from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
 from testbed_sequence.models.diagonal import Diagonal
 
 DESIGN = Sphere(dim=4, n=40, n_test=25, noise=0.4)

@@ -9,7 +9,7 @@ import torch
 from scipy import special
 
 from testbed.errors import UnsuitableError
-from testbed_networks.activations import ACTIVATIONS, activation
+from testbed_networks.numerics.activations import ACTIVATIONS, activation
 
 POINTS = torch.linspace(-3, 3, 61).double() + 0.013  # no kink among them
 BY_NAME = sorted(ACTIVATIONS)

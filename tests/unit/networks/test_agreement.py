@@ -7,19 +7,19 @@ import pytest
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-import testbed.execute
-from testbed.cells import Compute
-from testbed.components import Model
-from testbed.execute import execute_cell
+import testbed.running.execute
+from testbed.contract.cells import Compute
+from testbed.contract.components import Model
+from testbed.running.execute import execute_cell
 from testbed.testing import NumericFlow, Points, Smooth
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
-from testbed_networks import two_layer
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from testbed_networks.numerics import two_layer
 
 POINTS, TIMES = Points(n=10, dim=3, noise=0.2), (0.0, 1.0, 4.0)
 METRICS = (ExcessRisk(), TrainingLoss())
@@ -94,13 +94,13 @@ def test_the_filter_of_a_linearised_network_is_its_flow_integrated():
 
 def test_what_is_held_does_not_grow_with_the_recorded_times(monkeypatch):
     lengths = []
-    whole = testbed.execute.block_length
+    whole = testbed.running.execute.block_length
 
     def noted(*arguments):
         lengths.append(whole(*arguments))
         return lengths[-1]
 
-    monkeypatch.setattr(testbed.execute, "block_length", noted)
+    monkeypatch.setattr(testbed.running.execute, "block_length", noted)
     longest = []
     for count in (64, 640):
         times = tuple(np.linspace(0.0, 4.0, count + 1))

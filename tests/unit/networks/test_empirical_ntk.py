@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from testbed_networks import empirical_ntk
-from testbed_networks.activations import activation
-from testbed_networks.empirical_ntk import (
+from testbed_networks.numerics import empirical_ntk
+from testbed_networks.numerics.activations import activation
+from testbed_networks.numerics.empirical_ntk import (
     conjugate_kernel,
     jacobian,
     jacobian_kernel,
     tangent_kernel,
 )
-from testbed_networks.two_layer import TwoLayer, gradient, predict, step_scale
+from testbed_networks.numerics.two_layer import TwoLayer, gradient, predict, step_scale
 
 
 def normal(rng, *shape):

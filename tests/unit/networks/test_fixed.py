@@ -9,24 +9,24 @@ from attrs import frozen
 from cells import make_cell, run_cell
 from scipy.linalg import expm
 
-from testbed.components import Estimator, Model
-from testbed.execute import draw_problem, execute_cell
-from testbed.grids import Grid
-from testbed.parameters import parameter
-from testbed.seeds import Streams
+from testbed.contract.components import Estimator, Model
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
+from testbed.contract.seeds import Streams
+from testbed.numerics.trees import as_tensors
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import Kernel, NumericFlow, Points, Smooth, check_component
-from testbed.trees import as_tensors
 from testbed_basics.metrics.risks import ExcessRisk, Gap
 from testbed_basics.metrics.spectra import TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
-from testbed_networks.empirical_ntk import jacobian
-from testbed_networks.metrics import LazyGap
+from testbed_networks.metrics.networks import LazyGap
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from testbed_networks.numerics.empirical_ntk import jacobian
 from testbed_sequence.models.diagonal import Diagonal
 
 POINTS = Points(n=8, dim=3)

@@ -9,12 +9,12 @@ from attrs import frozen
 from cells import make_cell, run_cell
 from scipy.linalg import expm
 
-from testbed.components import Model
-from testbed.execute import draw_problem, execute_cell
-from testbed.grids import Grid
-from testbed.parameters import parameter
-from testbed.seeds import Streams
-from testbed.trees import as_tensors
+from testbed.contract.components import Model
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
+from testbed.contract.seeds import Streams
+from testbed.numerics.trees import as_tensors
+from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.metrics.labels import TestError
 from testbed_basics.metrics.spectra import Eigenvalues
@@ -23,11 +23,11 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.labels import Labels
-from testbed_networks.empirical_ntk import jacobian
-from testbed_networks.metrics import LazyGap
+from testbed_networks.metrics.networks import LazyGap
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from testbed_networks.numerics.empirical_ntk import jacobian
 
 DIGITS = Dataset(data="digits", classes=(0, 1, 2), n=9, n_test=6, unit=True)
 TIMES = (0.0, 0.7, 5.0)

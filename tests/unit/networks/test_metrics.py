@@ -8,17 +8,17 @@ import torch
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-from testbed.components import Estimator, Model
-from testbed.execute import draw_problem
-from testbed.numerics.gradients import loss_gradient
-from testbed.seeds import Streams
+from testbed.contract.components import Estimator, Model
+from testbed.contract.losses import loss_gradient
+from testbed.contract.seeds import Streams
+from testbed.numerics.trees import as_tensors
+from testbed.running.execute import draw_problem
 from testbed.testing import Points, Smooth, check_component
-from testbed.trees import as_tensors
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_networks import metrics
+from testbed_networks.metrics import networks as metrics
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork

@@ -9,26 +9,26 @@ import pytest
 import torch
 from cells import make_cell, run_cell
 
-from testbed.cells import STATUS
-from testbed.components import Model, Variable
+from testbed.contract.cells import STATUS
+from testbed.contract.components import Model, Variable
+from testbed.contract.losses import loss
+from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError, UnsuitableError
-from testbed.execute import draw_problem, execute_cell
-from testbed.numerics.gradients import loss
+from testbed.numerics.trees import as_tensors, bounded, index, stack
+from testbed.planning.files import read_scenario
+from testbed.running.execute import draw_problem, execute_cell
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
-from testbed.seeds import Streams
 from testbed.testing import NumericFlow, Points, Sequence, Smooth, check_component
-from testbed.trees import as_tensors, bounded, index, stack
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_networks.empirical_ntk import jacobian_kernel
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.spectra import eigenpairs
+from testbed_networks.numerics.empirical_ntk import jacobian_kernel
+from testbed_networks.numerics.spectra import eigenpairs
 
 DESCENT = GradientDescent(learning_rate=0.05)
 KINKS = """

@@ -12,10 +12,10 @@ from testbed_basics.designs.dataset import Dataset
 from testbed_basics.metrics.labels import Misclassification, TestError
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.targets.labels import Labels
-from testbed_networks import layered, two_layer
-from testbed_networks.activations import activation
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from testbed_networks.numerics import layered, two_layer
+from testbed_networks.numerics.activations import activation
 
 RNG = np.random.Generator(np.random.Philox(8))
 R, N, D, M, K = 2, 7, 3, 6, 4

@@ -8,15 +8,15 @@ import torch
 from attrs import evolve
 from cells import make_cell, run_cell
 
-from testbed.execute import draw_problem
-from testbed.seeds import Streams
+from testbed.contract.seeds import Streams
+from testbed.numerics.trees import as_tensors, stack
+from testbed.running.execute import draw_problem
 from testbed.testing import Points, Smooth
-from testbed.trees import as_tensors, stack
 from testbed_basics.optimizers.gradient_descent import GradientDescent
-from testbed_networks.metrics import KernelDrift, LazyGap
+from testbed_networks.metrics.networks import KernelDrift, LazyGap
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_ntk.gram import gram_matrix
 from testbed_ntk.models import NetworkProcess, NetworkTangent
+from testbed_ntk.numerics.gram import gram_matrix
 
 DESCENT = GradientDescent(learning_rate=0.05)
 SCALED = {"first_scale": 1.7, "second_scale": 0.6, "bias_scale": 2.5}

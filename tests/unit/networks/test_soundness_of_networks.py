@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from testbed.numerics import sharpness
+from testbed.planning.files import read_scenario
 from testbed.runs import run
-from testbed.scenario import read_scenario
 from testbed.soundness import read_findings
 
 SCENARIO = """

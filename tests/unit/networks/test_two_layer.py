@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from testbed_networks import two_layer
-from testbed_networks.activations import ACTIVATIONS, activation
-from testbed_networks.two_layer import TwoLayer, descend, gradient, predict, step_scale
+from testbed_networks.numerics import two_layer
+from testbed_networks.numerics.activations import ACTIVATIONS, activation
+from testbed_networks.numerics.two_layer import TwoLayer, descend, gradient, predict, step_scale
 
 
 def setting(seed, replicates=3, width=7, dim=4, n=11, bias=True, dtype=torch.float64):

@@ -11,13 +11,13 @@ import pytest
 from cells import run_cell
 from scipy import stats
 
-from testbed.components import Estimator
+from testbed.contract.components import Estimator
 from testbed.testing import Smooth
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.risks import Gap
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_networks.metrics import KernelDrift
+from testbed_networks.metrics.networks import KernelDrift
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from testbed.errors import ScenarioError
-from testbed.plan import Plan
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import Plan
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
 
 TEXT = """
 format = 1

@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 from cells import make_cell, run_cell
 
-from testbed.cells import PlannedTheory
-from testbed.execute import draw_problem, execute_cell
+from testbed.contract.cells import PlannedTheory
+from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.labels import TestError
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -18,8 +18,8 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.linear import Linear
-from testbed_ntk.bias_variance import BiasVariance
 from testbed_ntk.models import ReluTangent
+from testbed_ntk.theories.bias_variance import BiasVariance
 
 MODEL = ReluTangent(depth=2, bias_variance=0.1)
 DESIGN = Sphere(dim=4, n=30, n_test=20, noise=0.5)

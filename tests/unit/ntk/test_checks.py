@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.describe import plan_text
-from testbed.fitting import foreign_kernel
-from testbed.plan import make_plan
+from testbed.console.describe import plan_text
+from testbed.planning.files import read_scenario
+from testbed.planning.fitting import foreign_kernel
+from testbed.planning.plan import make_plan
 from testbed.runs import run
-from testbed.scenario import read_scenario
 from testbed.soundness import read_findings
 from testbed_basics.targets.kernel_function import KernelFunction
 from testbed_basics.targets.linear import Linear

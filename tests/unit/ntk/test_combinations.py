@@ -7,14 +7,15 @@ import pytest
 import torch
 from sklearn.gaussian_process import kernels as peers
 
-from testbed.components import Design
+from testbed.contract.components import Design
 from testbed.errors import ScenarioError, UnsuitableError
+from testbed.planning.files import read_scenario
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_ntk import models, profiles
-from testbed_ntk.gram import TILE, cross_matrix, diagonal, gram_matrix
-from testbed_ntk.theory import DeterministicEquivalent
+from testbed_ntk import models
+from testbed_ntk.numerics import profiles
+from testbed_ntk.numerics.gram import TILE, cross_matrix, diagonal, gram_matrix
+from testbed_ntk.theories.learning_curves import DeterministicEquivalent
 
 GAUSSIAN = models.Rbf(bandwidth=1.3)
 ROUGH = models.Matern(nu=0.5, bandwidth=2.0)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from testbed_ntk import composition
-from testbed_ntk.gram import gram_matrix
-from testbed_ntk.network_kernels import Layers, relu_network
-from testbed_ntk.profiles import network_profile
+from testbed_ntk.numerics import composition
+from testbed_ntk.numerics.gram import gram_matrix
+from testbed_ntk.numerics.network_kernels import Layers, relu_network
+from testbed_ntk.numerics.profiles import network_profile
 
 ANGLES = np.concatenate([np.geomspace(0.05, 3.0, 60), [math.pi]])
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.special import erf, expit, ndtr
 
-from testbed_ntk import profiles
-from testbed_ntk.dual_activations import DUALS, tanh_mixture
-from testbed_ntk.gram import cross_matrix, gram_matrix
-from testbed_ntk.network_kernels import Layers, network
+from testbed_ntk.numerics import profiles
+from testbed_ntk.numerics.dual_activations import DUALS, tanh_mixture
+from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
+from testbed_ntk.numerics.network_kernels import Layers, network
 
 NORMAL = math.sqrt(2 * math.pi)
 BY_HAND = {

@@ -11,9 +11,9 @@ from scipy import integrate
 from sklearn.gaussian_process.kernels import Matern, RationalQuadratic
 from sklearn.metrics.pairwise import laplacian_kernel, polynomial_kernel, rbf_kernel
 
-from testbed_ntk import kernels
-from testbed_ntk.gram import TILE, cross_matrix, diagonal, gram_matrix
-from testbed_ntk.network_kernels import Layers, kappa0, kappa1, relu_network
+from testbed_ntk.numerics import kernels
+from testbed_ntk.numerics.gram import TILE, cross_matrix, diagonal, gram_matrix
+from testbed_ntk.numerics.network_kernels import Layers, kappa0, kappa1, relu_network
 
 COSINES = [-1.0, -0.5, 0.0, 0.3, 0.5, 0.9, 1.0]
 

@@ -9,21 +9,22 @@ from attrs import evolve, frozen
 from cells import make_cell, run_cell
 from sklearn.kernel_ridge import KernelRidge
 
-from testbed.cells import STATUS
-from testbed.components import Design, Target
+from testbed.contract.cells import STATUS
+from testbed.contract.components import Design, Target
+from testbed.contract.grids import Grid
+from testbed.contract.values import Data, Fit, Problem, Sample
 from testbed.errors import UnsuitableError
-from testbed.execute import PreparationCache, execute_cell
-from testbed.grids import Grid
 from testbed.numerics.eigendecomposition import Eigendecomposition
+from testbed.running.execute import PreparationCache, execute_cell
 from testbed.testing import check_component
-from testbed.values import Data, Fit, Problem, Sample
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_ntk import models, operator
-from testbed_ntk.gram import gram_matrix
+from testbed_ntk import models
+from testbed_ntk.numerics import operator
+from testbed_ntk.numerics.gram import gram_matrix
 
 EVERY = (
     models.ReluTangent(depth=2, bias_variance=0.1),

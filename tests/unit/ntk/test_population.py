@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from cells import make_cell, run_cell
 
-from testbed.components import PopulationSpectrum
-from testbed.grids import Grid
+from testbed.contract.components import PopulationSpectrum
+from testbed.contract.grids import Grid
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.linear import Linear
 from testbed_ntk import models
-from testbed_ntk.population import PopulationEigenvalues, ranked
+from testbed_ntk.theories.population import PopulationEigenvalues, ranked
 
 RANKS = Grid(tuple(range(1, 26)))
 

@@ -10,11 +10,11 @@ import pytest
 from attrs import frozen
 from cells import make_cell, run_cell
 
-from testbed.cells import Compute
-from testbed.components import Estimator
+from testbed.contract.cells import Compute
+from testbed.contract.components import Estimator
 from testbed.errors import UnsuitableError
-from testbed.execute import execute_cell
-from testbed.fitting import served_needs
+from testbed.planning.fitting import served_needs
+from testbed.running.execute import execute_cell
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers.gradient_descent import GradientDescent
@@ -26,7 +26,7 @@ from testbed_basics.targets.source import Source
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk import exact_risk, models
-from testbed_ntk.metrics import PopulationRisk
+from testbed_ntk.metrics.population_risk import PopulationRisk
 
 METRICS = [ExcessRisk(), PopulationRisk()]
 NTK = models.ReluTangent(depth=2, bias_variance=0.1)

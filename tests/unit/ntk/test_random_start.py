@@ -12,14 +12,14 @@ from attrs import evolve, frozen
 from cells import make_cell, run_cell
 from scipy import linalg, stats
 
-from testbed.components import Estimator, Metric, Variable
+from testbed.contract.components import Estimator, Metric, Variable
+from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError, UnsuitableError
-from testbed.execute import draw_problem
-from testbed.fitting import served_needs
-from testbed.plan import make_plan
+from testbed.planning.files import read_scenario
+from testbed.planning.fitting import served_needs
+from testbed.planning.plan import make_plan
+from testbed.running.execute import draw_problem
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
-from testbed.seeds import Streams
 from testbed.testing import check_component
 from testbed_basics.designs.points import Gaussian, Sphere
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -30,11 +30,16 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.source import Source
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_ntk.bias_variance import BiasVariance
-from testbed_ntk.gram import gram_matrix
-from testbed_ntk.metrics import PopulationRisk
+from testbed_ntk.metrics.population_risk import PopulationRisk
 from testbed_ntk.models import NetworkProcess, NetworkTangent, ReluTangent
-from testbed_ntk.theory import DeterministicEquivalent, LargeDimension, PolynomialBarrier, Rates
+from testbed_ntk.numerics.gram import gram_matrix
+from testbed_ntk.theories.bias_variance import BiasVariance
+from testbed_ntk.theories.learning_curves import (
+    DeterministicEquivalent,
+    LargeDimension,
+    PolynomialBarrier,
+    Rates,
+)
 
 DESIGN = Sphere(dim=3, n=8, n_test=5)
 NTK = ReluTangent(depth=2, bias_variance=0.1, initial="process")

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from testbed_ntk import kernels, profiles
-from testbed_ntk.base import known_eigenvalues
-from testbed_ntk.gram import cross_matrix
-from testbed_ntk.network_kernels import Layers, relu_network
-from testbed_ntk.sphere import SphereSpectrum, largest_degree, multiplicities, sphere_spectrum
+from testbed_ntk.models.base import known_eigenvalues
+from testbed_ntk.numerics import kernels, profiles
+from testbed_ntk.numerics.gram import cross_matrix
+from testbed_ntk.numerics.network_kernels import Layers, relu_network
+from testbed_ntk.numerics.sphere import (
+    SphereSpectrum,
+    largest_degree,
+    multiplicities,
+    sphere_spectrum,
+)
 
 TWO_LAYER = profiles.network_profile((1.0, 2.0), (0.0, 0.0), True)
 DEEP = profiles.network_profile((1.0, 2.0, 2.0), (0.1, 0.1, 0.1), True)

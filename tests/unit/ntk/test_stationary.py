@@ -9,15 +9,15 @@ from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import kernels as peers
 from sklearn.metrics.pairwise import laplacian_kernel
 
-from testbed.components import Design
+from testbed.contract.components import Design
+from testbed.contract.values import Data, Fit, Problem
 from testbed.errors import ScenarioError, UnsuitableError
+from testbed.planning.files import read_scenario
 from testbed.runs import checked_plan
-from testbed.scenario import read_scenario
-from testbed.values import Data, Fit, Problem
 from testbed_ntk import models
-from testbed_ntk.gram import centre, cross_matrix, gram_matrix
-from testbed_ntk.operator import nonnegative
-from testbed_ntk.theory import LargeDimension, PolynomialBarrier, Rates
+from testbed_ntk.numerics.gram import centre, cross_matrix, gram_matrix
+from testbed_ntk.numerics.operator import nonnegative
+from testbed_ntk.theories.learning_curves import LargeDimension, PolynomialBarrier, Rates
 
 LENGTHS = (0.7, 1.9, 3.0)
 

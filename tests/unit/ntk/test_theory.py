@@ -9,9 +9,9 @@ import pytest
 from attrs import frozen
 from cells import make_cell, run_cell
 
-from testbed.cells import Compute, PlannedTheory
-from testbed.components import Target, Theory
-from testbed.execute import execute_cell
+from testbed.contract.cells import Compute, PlannedTheory
+from testbed.contract.components import Target, Theory
+from testbed.running.execute import execute_cell
 from testbed.testing import check_component
 from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -21,9 +21,20 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.kernel_function import KernelFunction
 from testbed_basics.targets.source import Source
-from testbed_ntk import models, subject, theory
-from testbed_ntk.deterministic_equivalent import Levels, effective_ridge, resolved, ridge_errors
-from testbed_ntk.exponents import best_in_dimension, best_regularisation, minimax_in_dimension
+from testbed_ntk import models
+from testbed_ntk.theories import learning_curves as theory
+from testbed_ntk.theories import subject
+from testbed_ntk.theories.deterministic_equivalent import (
+    Levels,
+    effective_ridge,
+    resolved,
+    ridge_errors,
+)
+from testbed_ntk.theories.exponents import (
+    best_in_dimension,
+    best_regularisation,
+    minimax_in_dimension,
+)
 
 POWERS = np.arange(1.0, 401)
 CHECK = Levels(POWERS**-1.5, np.ones(400), POWERS**-2.0)

@@ -13,8 +13,8 @@ from testbed.numerics.sharpness import (
     random_direction,
     sharpness,
 )
-from testbed_networks.activations import ACTIVATIONS, activation
-from testbed_networks.two_layer import TwoLayer, descend, gradient, predict
+from testbed_networks.numerics.activations import ACTIVATIONS, activation
+from testbed_networks.numerics.two_layer import TwoLayer, descend, gradient, predict
 
 
 def generator(seed):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from testbed.contract.values import Spectrum
 from testbed.numerics import spans
-from testbed.values import Spectrum
 
 
 def random_spectrum(seed, modes=40, ties=False):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from testbed.components import Eigensystem
+from testbed.contract.components import Eigensystem
+from testbed.contract.values import Data, Fit, Problem
 from testbed.numerics.spectral import by_eigensystem
-from testbed.values import Data, Fit, Problem
 
 
 class Model:

@@ -9,12 +9,12 @@ from cells import make_cell, run_cell
 
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_sequence.designs import GaussianSequence
-from testbed_sequence.metrics import InvariantDrift
+from testbed_sequence.designs.gaussian import GaussianSequence
+from testbed_sequence.metrics.invariants import InvariantDrift
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
-from testbed_sequence.targets import SparsePower
+from testbed_sequence.targets.signals import SparsePower
 
 DESIGN, TARGET = GaussianSequence(n=200, modes=30), SparsePower(p=1.0, q=2.0)
 TIMES = (0.0, 2.0, 20.0)

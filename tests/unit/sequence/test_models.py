@@ -7,15 +7,15 @@ import pytest
 import torch
 from cells import make_cell, run_cell
 
-from testbed.execute import draw_problem, execute_cell
+from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_sequence.designs import GaussianSequence
+from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
-from testbed_sequence.targets import Coefficients, Power, SparsePower
+from testbed_sequence.targets.signals import Coefficients, Power, SparsePower
 
 DESIGN, TARGET = GaussianSequence(n=2000, modes=60), SparsePower(p=1.0, q=2.0)
 MODELS = [Fixed(gamma=1.5), *(Diagonal(gamma=1.5, depth=depth) for depth in range(4))]
@@ -52,12 +52,12 @@ def test_small_steps_of_descent_approach_the_flow_linearly(model):
 def test_invariants_hold_along_the_exact_flow(depth):
     model = Diagonal(gamma=1.5, depth=depth)
     cell = make_cell(DESIGN, TARGET, model, GradientFlow(), TIMES, METRICS)
-    from testbed.trees import stack
+    from testbed.numerics.trees import stack
 
     problem = stack([draw_problem(cell, replicate) for replicate in range(3)])
     prepared = model.prepare(None, problem)
     start = model.start(None, prepared, problem)
-    from testbed.values import Fit
+    from testbed.contract.values import Fit
 
     params = model.flow(Fit(model, prepared, start, problem, None), start, 0.0, TIMES)
     beta = params["beta"].square()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from cells import run_cell
 
-from testbed.grids import Grid
+from testbed.contract.grids import Grid
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_sequence.designs import GaussianSequence
+from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.orthogonal import Orthogonal
-from testbed_sequence.targets import Block
+from testbed_sequence.targets.signals import Block
 
 DESIGN, TARGET = GaussianSequence(n=100, modes=24), Block(start=13, count=6)
 TIMES = (0.0, 0.5, 4.0, 30.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from testbed.planning.files import read_scenario
 from testbed.runs import run
-from testbed.scenario import read_scenario
 from testbed.soundness import read_findings
-from testbed_sequence.quadrature import expected_risk
-from testbed_sequence.soundness import _diagonal_tail, _Tail
+from testbed_sequence.findings import _diagonal_tail, _Tail
+from testbed_sequence.theories.quadrature import expected_risk
 
 SCENARIO = """
 format = 1

@@ -10,12 +10,12 @@ from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spans import OracleProjectionRisk
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
-from testbed_sequence.designs import GaussianSequence
+from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
-from testbed_sequence.targets import SparsePower
-from testbed_sequence.theory import ExpectedRisk, Rates, SpanBounds
+from testbed_sequence.targets.signals import SparsePower
+from testbed_sequence.theories.sequences import ExpectedRisk, Rates, SpanBounds
 
 DESIGN, TARGET = GaussianSequence(n=400, modes=100), SparsePower(p=1.0, q=2.0)
 TIMES = (0.0, 3.0, 20.0, 200.0)

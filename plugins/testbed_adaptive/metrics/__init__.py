@@ -1,0 +1,1 @@
+"""What only features that move have."""

@@ -1,0 +1,74 @@
+"""How well a learned frame sees the target's directions, and when it begins to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.contract.cells import Cell
+from testbed.contract.components import Metric, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem
+from testbed_adaptive.numerics.stiefel import orthonormal
+
+
+@frozen(kw_only=True)
+class Overlap(Metric):
+    """|ρ| = |⟨w, w*⟩|; of frames the smallest singular value of WᵀW*, the cosine of the largest
+    angle between their spans. Beside it the escape time: when |ρ| first reaches the threshold, on
+    the line between the two recorded times around it; NaN if it never does."""
+
+    name = "adaptive.overlap"
+    references = ("arXiv:2003.10431",)
+    needs = ("parameters",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "overlap": Variable("overlap |ρ| of the learned with the true directions"),
+        "escape_time": Variable("first time at which |ρ| reaches the threshold", time=False),
+    }
+    concluded = ("escape_time",)
+
+    threshold: float = parameter(0.5, help="|ρ| that ends the escape", gt=0, lt=1)
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.model.name != "adaptive.directional":
+            return f"{cell.model.name} learns no frame of directions"
+        return None
+
+    def measure(self, problem: Problem, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        inner = orthonormal(parameters["frame"]).mT @ problem.expansion["directions"].mT  # (q, q*)
+        if min(inner.shape) == 1:
+            return {"overlap": torch.linalg.vector_norm(inner)}
+        return {"overlap": torch.linalg.svdvals(inner).amin(-1)}
+
+    def conclude(
+        self, times: np.ndarray, measured: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        return {"escape_time": first_crossing(times, measured["overlap"], self.threshold)}
+
+
+def first_crossing(times: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarray:
+    """First time at which each row of values (rows, times) reaches the threshold, by linear
+    interpolation; NaN if it never does. Values that are NaN were not recorded.
+
+    >>> first_crossing(np.array([0.0, 1.0, 2.0]), np.array([[0.1, np.nan, 0.9]]), 0.5)
+    array([1.])
+    """
+    return np.array([_crossing(times, row, threshold) for row in values])
+
+
+def _crossing(times: np.ndarray, row: np.ndarray, threshold: float) -> float:
+    known = np.isfinite(row)
+    clock, height = times[known], row[known]
+    above = np.flatnonzero(height >= threshold)
+    if not len(above):
+        return float("nan")
+    at = above[0]
+    if at == 0:
+        return float(clock[0])
+    share = (threshold - height[at - 1]) / (height[at] - height[at - 1])
+    return float(clock[at - 1] + share * (clock[at] - clock[at - 1]))

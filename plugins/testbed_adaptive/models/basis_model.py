@@ -1,0 +1,135 @@
+"""What models in a known basis share: which basis, its eigenvalues, and the truth seen in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.contract.components import Model
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Problem
+from testbed.errors import UnsuitableError
+from testbed_adaptive.numerics.bases import BASES, Basis, Given
+
+MODES = 512  # functions of a basis that is endless
+CACHED = 131072  # numbers of a block of rows
+
+
+@frozen(kw_only=True)
+class BasisModel(Model):
+    """Base of the models in a known orthonormal basis e_1, e_2, …; not offered itself."""
+
+    basis_name: str = parameter(
+        alias="basis",
+        help="torus: sines and cosines on [−1, 1)^d; sphere: spherical harmonics; hermite: "
+        "products of Hermite polynomials under N(0, scale²I); given: the inputs' own coordinates",
+        choices=tuple(BASES),
+    )
+    modes: int | None = parameter(
+        None, help="number J of functions; 512, or all of a given basis, unless given", ge=1
+    )
+    order: str = parameter(
+        "level",
+        help="what eigenvalues decay in: the function's level (1 + |m|² on the torus, 1 + degree "
+        "on the sphere and for hermite, its number if given) or its index j",
+        choices=("level", "index"),
+    )
+    scale: float = parameter(1.0, help="standard deviation of the inputs, for hermite", gt=0)
+    truth: str = parameter(
+        "exact",
+        help="where the truth's coefficients come from: the target's expansion, or sample, an "
+        "estimate from the test points; risks then read predictions",
+        choices=("exact", "sample"),
+    )
+
+    def basis_of(self, x: Tensor) -> Basis:
+        """The basis for inputs (R, n, d)."""
+        if x.ndim != 3:
+            raise UnsuitableError(
+                f"{self.name}: found inputs that are not rows of numbers, expected points; choose "
+                "a design of points"
+            )
+        dim = x.shape[-1]
+        if self.basis_name == "given":
+            if (self.modes or 0) > dim:
+                raise UnsuitableError(
+                    f"{self.name}: found modes = {self.modes} for {dim} given coordinates, "
+                    f"expected at most {dim}"
+                )
+            return Given(dim, self.modes or dim)
+        own = {"scale": self.scale} if self.basis_name == "hermite" else {}
+        found: Basis = BASES[self.basis_name](dim, self.modes or MODES, **own)
+        return found
+
+    def indices(self, basis: Basis, like: Tensor) -> Tensor:
+        """What λ = index^{−γ} decays in, (J,)."""
+        level = basis.level()
+        if self.order == "index":
+            level = torch.arange(1.0, len(level) + 1, dtype=torch.float64)
+        return level.to(like)
+
+    def seen(self, basis: Basis, problem: Problem) -> tuple[Tensor, Tensor]:
+        """The truth's coefficients (R, J), and its energy outside of these functions (R,)."""
+        if self.truth == "sample":
+            data = problem.test
+            found = project(basis.values(data.x), data.weight * data.truth)
+            energy = (data.weight * data.truth.square()).sum(-1)
+        else:
+            try:
+                found = basis.coefficients(problem)
+                energy = problem.expansion["energy"].sum(-1)
+            except KeyError:
+                raise UnsuitableError(
+                    f"{self.name}: found a target and design whose coefficients in the basis "
+                    f"{self.basis_name!r} are not known, expected ones that are; give truth = "
+                    '"sample" to estimate them from the test points'
+                ) from None
+        return found, (energy - found.square().sum(-1)).clamp_min(0.0)
+
+    def supports(self, capability: str) -> str | None:
+        if capability == "exact_spectrum" and self.truth == "sample":
+            return f"the truth's coefficients are estimated from a sample (truth of {self.name})"
+        return super().supports(capability)
+
+
+def project(values: Tensor, weighted: Tensor) -> Tensor:
+    """Σ_i e_j(x_i) v_i: values (R, n, J), weighted (R, n) → (R, J)."""
+    return (weighted.unsqueeze(-2) @ values).squeeze(-2)
+
+
+def combine(values: Tensor, coefficients: Tensor) -> Tensor:
+    """Σ_j θ_j e_j(x_i): values (R, n, J), coefficients (R, J) → (R, n)."""
+    return (values @ coefficients.unsqueeze(-1)).squeeze(-1)
+
+
+def pull(values: Tensor, coefficients: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """Σ_i e_j(x_i) w_i (Σ_k θ_k e_k(x_i) − y_i), shapes as in `project` and `combine`: (R, J).
+
+    Both products of a block of rows are taken while it lies in the cache, which halves the traffic
+    that a step of training waits for; batched products of matrix and vector are slower still.
+    """
+    rows = max(1, CACHED // values.shape[-1])
+    found = []
+    for own, theta, seen, share in zip(values, coefficients, y, weight, strict=True):
+        parts = [
+            (share[at : at + rows] * (own[at : at + rows] @ theta - seen[at : at + rows]))
+            @ own[at : at + rows]
+            for at in range(0, len(own), rows)
+        ]
+        found.append(torch.stack(parts).sum(0))
+    return torch.stack(found)
+
+
+def effective_noise(problem: Problem) -> Tensor:
+    """ε² = Σ weight²·y², the variance of Σ weight·y e_j(x) over random inputs, (R,).
+
+    It estimates (σ² + ‖f*‖²)/n: the spread of the inputs adds to the noise.
+    """
+    data = problem.train
+    return (data.weight * data.y).square().sum(-1)
+
+
+Prepared = dict[str, Any]

@@ -1,0 +1,132 @@
+"""The bridge from regression to sequences: the sequence model that sees the same problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.contract.components import Model, Rng
+from testbed.contract.losses import batch_of
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Data, Fit, Problem, Spectrum
+from testbed.errors import UnsuitableError
+from testbed.numerics.trees import index, stack
+from testbed.running.batching import Batched
+from testbed_adaptive.models.basis_model import (
+    BasisModel,
+    Prepared,
+    combine,
+    effective_noise,
+    project,
+)
+
+PASSED = ("predict", "gradient", "flow", "spectrum", "exact_spectrum")
+
+
+@frozen(kw_only=True)
+class SequenceTwin(BasisModel):
+    """The sequence model that sees of a regression problem only z_j = (1/n) Σ_i y_i e_j(x_i),
+    j = 1 … J, and fits f(x) = Σ θ_j e_j(x) by ½‖z − θ‖².
+
+    z observes the coefficients θ*_j = ⟨f*, e_j⟩ with variance near ε² = (σ² + ‖f*‖²)/n each, since
+    random inputs spread f* too; ε² is estimated by Σ y²/n², as the adaptive kernel does for its
+    start b₀, and errors are correlated across j. The sequence's index is the level of e_j (or j,
+    see `order`), so that λ_j = index^{−γ} are the adaptive kernel's eigenvalues. How far the paths
+    of the two are apart as n grows is the first open question of arXiv:2412.18756.
+    """
+
+    name = "adaptive.sequence-twin"
+    references = ("arXiv:2412.18756", "arXiv:2501.08679")
+    batching = "batch"
+    spectrum_of = "population"
+
+    of: Model = parameter(help="the sequence model")
+
+    def supports(self, capability: str) -> str | None:
+        own = super().supports(capability)
+        if own:
+            return own
+        if capability not in PASSED:
+            return f"{self.name} has no {capability}"
+        return self.of.supports(capability)
+
+    @property
+    def time_batching(self) -> Any:  # type: ignore[override]
+        """How the sequence model is mapped over times."""
+        return self.of.time_batching
+
+    @property
+    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
+        """What the sequence model's is."""
+        return self.of.gradient_is_velocity
+
+    def draw(self, rng: Rng, problem: Problem) -> Any:
+        if type(self.of).draw is Model.draw:
+            return None
+        sequence = self._sequence(stack([problem]), None)
+        with self._fits():
+            drawn: dict[str, np.ndarray] | None = self.of.draw(rng, index(sequence, 0))
+        return drawn
+
+    @contextmanager
+    def _fits(self) -> Iterator[None]:
+        """What `of` objects to z is said in the regression's words: the reader knows no z."""
+        try:
+            yield
+        except UnsuitableError as error:
+            raise UnsuitableError(
+                f"{self.name}: found {self.of.name}, which cannot fit the observed coefficients "
+                f"({error}), expected a sequence model that can"
+            ) from error
+
+    def _sequence(self, problem: Problem, rows: Tensor | None) -> Problem:
+        """z as a sequence problem, with the truth's coefficients where they are known."""
+        data = batch_of(problem.train, rows)
+        basis = self.basis_of(data.x)
+        z = project(basis.values(data.x), data.weight * data.y)
+        truth, outside = self.seen(basis, problem)
+        place = self.indices(basis, z).expand_as(z)
+        train = Data(place, z, truth, torch.ones_like(z))
+        return Problem(train, train, effective_noise(problem), {"outside": outside})
+
+    def prepare(self, drawn: Any, problem: Problem) -> Prepared:
+        sequence = self._sequence(problem, None)
+        with self._fits():
+            own = Batched(self.of).prepare(drawn, sequence)
+        return {"sequence": sequence, "own": own}
+
+    def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Any:
+        return Batched(self.of).start(drawn, prepared["own"], prepared["sequence"])
+
+    def probe(self, prepared: Prepared, x: Tensor) -> dict[str, Any]:
+        own = Batched(self.of).probe(prepared["own"], prepared["sequence"].train.x)
+        return {"values": self.basis_of(x).values(x), "own": own}
+
+    def predict(self, prepared: Prepared, params: Any, probe: dict[str, Any]) -> Tensor:
+        fitted = Batched(self.of).predict(prepared["own"], params, probe["own"])
+        return combine(probe["values"], fitted)
+
+    def gradient(
+        self, prepared: Prepared, params: Any, problem: Problem, rows: Tensor | None = None
+    ) -> Any:
+        """Of ½‖z − θ‖², the sequence's own loss; a batch of rows gives its own z."""
+        sequence = prepared["sequence"] if rows is None else self._sequence(problem, rows)
+        return Batched(self.of).gradient(prepared["own"], params, sequence)
+
+    def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
+        prepared, of = fit.prepared, Batched(self.of)
+        own = Fit(of, prepared["own"], fit.start, prepared["sequence"], fit.draws)
+        return of.flow(own, last, since, times)
+
+    def spectrum(
+        self, prepared: Prepared, params: Any, problem: Problem, kernel: str, points: str
+    ) -> Spectrum:
+        sequence = prepared["sequence"]
+        own: Spectrum = Batched(self.of).spectrum(prepared["own"], params, sequence, kernel, points)
+        return own._replace(outside=own.outside + sequence.expansion["outside"])

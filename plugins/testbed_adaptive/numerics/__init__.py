@@ -1,0 +1,1 @@
+"""Bases, orders of their functions, and manifolds."""

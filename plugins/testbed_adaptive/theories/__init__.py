@@ -1,0 +1,1 @@
+"""Population flows, escape times and rates."""

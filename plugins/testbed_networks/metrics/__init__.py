@@ -1,0 +1,1 @@
+"""How far features move, and how far training is from its idealisations."""

@@ -1,0 +1,250 @@
+"""How far features move, how sharp the loss is, and how far training is from its idealisations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from testbed.contract.cells import Cell
+from testbed.contract.components import Estimator, Metric, Variable
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Data, Problem
+from testbed.errors import UnsuitableError
+from testbed.numerics.trees import tensors, tree_map
+from testbed_networks.metrics.flow import CompanionFlow
+from testbed_networks.models.fixed import Linearised
+from testbed_networks.models.foreign import first_layer, objection
+from testbed_networks.models.network import Network
+
+Params = Mapping[str, Tensor]
+
+
+@frozen(kw_only=True)
+class KernelDrift(Metric):
+    """‖K_t − K_0‖_F/‖K_0‖_F: the relative change of the learned kernel's Gram matrix since the
+    start. Of a wide network in the NTK parameterization the tangent kernel hardly moves."""
+
+    name = "networks.kernel-drift"
+    references = ("arXiv:1806.07572",)
+    needs = ("gram", "initial_gram")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "kernel_drift": Variable("relative change of the learned kernel since the start")
+    }
+
+    kernel: str = parameter(
+        "tangent", help="kernel of the learned features, or the tangent kernel",
+        choices=("features", "tangent"),
+    )  # fmt: skip
+    points: str = parameter("train", help="points of the Gram matrix", choices=("train", "test"))
+
+    def measure(self, problem: Problem, gram: Tensor, initial_gram: Tensor) -> dict[str, Tensor]:
+        drift = torch.linalg.matrix_norm(gram - initial_gram)
+        return {"kernel_drift": drift / torch.linalg.matrix_norm(initial_gram)}
+
+
+@frozen(kw_only=True)
+class FeatureAlignment(Metric):
+    """‖W P‖_F²/‖W‖_F², P the projection on the span of the target's directions: the share of the
+    first layer's energy in the subspace that the target depends on. At an isotropic start it is
+    about the number of directions over the dimension.
+
+    The directions are the rows of `directions` in the expansion of targets that have such a
+    parameter (single-index, multi-index), or the first coordinates. Any model is measured whose
+    parameters are a dict with W, (m, d), under the name `first`.
+    """
+
+    name = "networks.feature-alignment"
+    needs = ("parameters",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "feature_alignment": Variable("share of first-layer energy along the target's directions")
+    }
+
+    coordinates_used: int | None = parameter(
+        None, help="the first so many coordinates as directions, if not the target's own", ge=1
+    )
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.model.supports("eigensystem") is None:
+            return f"{cell.model.name} has no first layer that is trained"
+        if not isinstance(cell.model, Network) and not first_layer(cell.model):
+            return f'the parameters of {cell.model.name} are no dict with "first" of shape (m, d)'
+        if self.coordinates_used is None and not hasattr(cell.target, "directions"):
+            return f"the target {cell.target.name} names no directions; give coordinates_used"
+        return None
+
+    def measure(self, problem: Problem, parameters: Params) -> dict[str, Tensor]:
+        first = parameters["first"]  # (m, d)
+        if self.coordinates_used is not None:
+            along = first[:, : self.coordinates_used]
+        else:
+            along = first @ _orthonormal(problem)
+        return {"feature_alignment": along.square().sum() / first.square().sum()}
+
+
+def _orthonormal(problem: Problem) -> Tensor:
+    """An orthonormal basis of the target's directions as columns, (d, k)."""
+    if "directions" not in problem.expansion:
+        raise UnsuitableError(
+            "networks.feature-alignment: found a target without directions in its expansion, "
+            "expected some; give coordinates_used"
+        )
+    return torch.linalg.qr(problem.expansion["directions"].mT)[0]
+
+
+@frozen(kw_only=True)
+class Sharpness(Metric):
+    """The largest eigenvalue of the Hessian of the training loss, or of its Gauss–Newton part
+    Σ_i weight_i ∇f_i ∇f_iᵀ, in the metric of the steps (times m^{2κ−1}): descent of step η leaves
+    the flow where it nears 2/η (arXiv:2103.00065).
+
+    That of the Gauss–Newton part, of one output, is the largest eigenvalue of the weighted Gram
+    matrix of the tangent kernel. To a relative 1e-6 as a rule, 1e-4 always; NaN where the iteration
+    does not settle.
+    """
+
+    name = "networks.sharpness"
+    references = ("arXiv:2103.00065",)
+    needs = ("sharpness",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "sharpness": Variable("largest eigenvalue of the Hessian of the training loss")
+    }
+
+    matrix: str = parameter(
+        "hessian", help="the Hessian, or its Gauss–Newton part", choices=("hessian", "gauss-newton")
+    )
+
+    def declared(self) -> Mapping[str, Variable]:
+        if self.matrix == "hessian":
+            return self.variables
+        return {"sharpness": Variable("largest eigenvalue of the Gauss–Newton matrix")}
+
+    def measure(self, problem: Problem, sharpness: Tensor) -> dict[str, Tensor]:
+        return {"sharpness": sharpness}
+
+
+@frozen(kw_only=True)
+class WeightNorm(Metric):
+    """‖θ‖ over all parameters, and their change ‖θ − θ₀‖/‖θ₀‖ since the start, of any model that
+    does not keep its features; the change is undefined, NaN, where θ₀ = 0."""
+
+    name = "networks.weight-norm"
+    needs = ("parameters", "initial_parameters")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "weight_norm": Variable("norm ‖θ‖ of all parameters"),
+        "weight_change": Variable("relative change ‖θ − θ₀‖/‖θ₀‖ of the parameters"),
+    }
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.model.supports("eigensystem") is None:
+            return f"{cell.model.name} keeps its features: its parameters are coefficients"
+        if cell.model.gradient_is_velocity:
+            return f"the parameters of {cell.model.name} are not what is trained"
+        return cell.model.supports("gradient")
+
+    def measure(
+        self, problem: Problem, parameters: Params, initial_parameters: Params
+    ) -> dict[str, Tensor]:
+        moved = tree_map(torch.sub, parameters, initial_parameters)
+        start = _norm(initial_parameters)
+        change = _norm(moved) / torch.where(start > 0, start, torch.nan)
+        return {"weight_norm": _norm(parameters), "weight_change": change}
+
+
+def _norm(tree: Any) -> Tensor:
+    return torch.stack([leaf.square().sum() for leaf in tensors(tree)]).sum().sqrt()
+
+
+# --- distances to idealised training --------------------------------------------------------------
+
+
+def distance(data: Data, one: Tensor, other: Tensor) -> Tensor:
+    """(Σ weight·(f − g)²)^½ over points and outputs, ()."""
+    squares = (one - other).square()
+    return (data.weight * (squares if squares.ndim == 1 else squares.sum(-1))).sum().sqrt()
+
+
+def _rate_of(estimator: Estimator) -> Any:
+    """The step size of an optimizer whose time is the flow's; ValueError if it has none."""
+    optimizer: Any = estimator.optimizer
+    if not getattr(optimizer, "follows_flow", True):
+        raise ValueError(f"the time of {optimizer.name} is not the flow's")
+    rate = getattr(optimizer, "learning_rate", None)
+    if rate is None:
+        raise ValueError(f"{optimizer.name} takes no steps of a learning rate")
+    return rate
+
+
+@frozen(kw_only=True)
+class FlowGap(Metric):
+    """Distance (Σ weight·(f − g)²)^½ at the test points of a descent f to the gradient flow g of
+    the same network from the same start at equal time. Networks with kinks are compared with
+    what descents of steps η/refine and half of that extrapolate to: good to a few per cent of the
+    distance, of either sign."""
+
+    name = "networks.flow-gap"
+    needs = ("predictions", "companion_predictions")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "flow_gap": Variable("distance of the predictions to those of gradient flow")
+    }
+
+    refine: int = parameter(
+        16, help="steps h = η/refine of the coarser descent, where σ has kinks", ge=2
+    )
+    rtol: float = parameter(1e-7, help="relative tolerance of the flow", gt=0, lt=1)
+
+    def companion(
+        self, estimator: Estimator, estimators: Mapping[str, Estimator]
+    ) -> Estimator | None:
+        rate = _rate_of(estimator)
+        flow = CompanionFlow(
+            step=None if isinstance(rate, Mapping) else rate,
+            edge=rate["edge"] if isinstance(rate, Mapping) else None,
+            momentum=getattr(estimator.optimizer, "momentum", 0.0),
+            refine=self.refine,
+            rtol=self.rtol,
+        )
+        return Estimator(f"{estimator.name}: flow", estimator.model, flow)
+
+    def measure(
+        self, problem: Problem, predictions: Tensor, companion_predictions: Tensor
+    ) -> dict[str, Tensor]:
+        return {"flow_gap": distance(problem.test, predictions, companion_predictions)}
+
+
+@frozen(kw_only=True)
+class LazyGap(Metric):
+    """Distance (Σ weight·(f − g)²)^½ at the test points of a network f to its linearisation g at
+    the start, trained by the same optimizer on the same draws (arXiv:1902.06720)."""
+
+    name = "networks.lazy-gap"
+    references = ("arXiv:1902.06720",)
+    needs = ("predictions", "companion_predictions")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "lazy_gap": Variable("distance of the predictions to those of the linearised network")
+    }
+
+    def companion(
+        self, estimator: Estimator, estimators: Mapping[str, Estimator]
+    ) -> Estimator | None:
+        model, optimizer = estimator.model, estimator.optimizer
+        reason = "" if isinstance(model, Network) else objection(model)
+        if reason:
+            raise ValueError(f"{model.name} is no network that leaves its linearisation: {reason}")
+        if not getattr(optimizer, "follows_flow", True):
+            raise ValueError(f"the steps of {optimizer.name} are not those of its kernel")
+        if isinstance(getattr(optimizer, "learning_rate", None), Mapping):
+            raise ValueError(
+                "a learning rate at the edge of the network is not that of its linearisation"
+            )
+        return Estimator(
+            f"{estimator.name}: linearised", Linearised(of=model, outputs=None), optimizer
+        )
+
+    def measure(
+        self, problem: Problem, predictions: Tensor, companion_predictions: Tensor
+    ) -> dict[str, Tensor]:
+        return {"lazy_gap": distance(problem.test, predictions, companion_predictions)}

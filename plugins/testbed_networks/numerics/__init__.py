@@ -1,0 +1,1 @@
+"""Networks as pure functions of tensors, with hand-derived gradients and kernels."""

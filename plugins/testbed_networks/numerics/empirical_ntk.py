@@ -1,0 +1,198 @@
+"""Kernels of a network's state: conjugate kernel and empirical neural tangent kernel.
+
+For two-layer networks in closed form, with H = XWᵀ + 1bᵀ and D = σ'(H) diag(a):
+
+    conjugate  (1/m) σ(H) σ(H')ᵀ
+    tangent    (1/m) [σ(H) σ(H')ᵀ + (XX'ᵀ + 11ᵀ) ∘ (D D'ᵀ)]      (11ᵀ only with a bias)
+
+(arXiv:1806.07572). Both are m^{2κ−1} times the product of the Jacobians, hence 1/m for every κ:
+the kernels that govern training on the clock τ, ∂_τ f = −Θ (weight∘(f − y)) (for the conjugate
+kernel: when the second layer alone is trained). Of several outputs the tangent kernel is the mean
+of their own ones, a² the mean of theirs: what all converge to as m → ∞. Of any other network by
+per-example Jacobians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.numerics.products import lower_row_products
+from testbed.numerics.threads import one_thread
+from testbed.numerics.trees import tensors, tree_map
+from testbed_networks.numerics.two_layer import Params, TwoLayer, preactivation, several
+
+Predict = Callable[[Any, Tensor], Tensor]
+TILE = 256  # rows: a tile and its factors stay in cache
+JACOBIAN_BYTES = 2**28
+
+
+class _Factors:
+    """What a kernel value needs of each point."""
+
+    def __init__(self, network: TwoLayer, params: Params, x: Tensor, slopes: bool):
+        pre = preactivation(params, x)  # (…, n, m)
+        self.value = network.activation.value(pre)
+        self.x, self.slope, self.bias = x, None, "bias" in params
+        if slopes:
+            size = _outer_size(params).unsqueeze(-2)
+            self.slope = network.activation.derivative(pre).mul_(size)
+
+
+def conjugate_kernel(
+    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+) -> Tensor:
+    """(1/m) σ(H) σ(H')ᵀ, shape (…, n, n'); symmetric on x alone without `other`."""
+    return _kernel(network, params, x, other, readout=True, slopes=False)
+
+
+def tangent_kernel(
+    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+) -> Tensor:
+    """Empirical NTK of the layers that are trained, shape (…, n, n'), as the module's text has it.
+
+    Without `other` it is symmetric to the last bit, and only one triangle of tiles is computed.
+    """
+    readout, slopes = network.trains("second"), network.trains("first")
+    return _kernel(network, params, x, other, readout, slopes)
+
+
+def _kernel(
+    network: TwoLayer,
+    params: Params,
+    x: Tensor,
+    other: Tensor | None,
+    readout: bool,
+    slopes: bool,
+) -> Tensor:
+    if other is None:
+        return _symmetric(network, params, x, readout, slopes)
+    left = _Factors(network, params, x, slopes)
+    right = _Factors(network, params, other, slopes)
+    kernel = x.new_empty(*left.value.shape[:-1], right.x.shape[-2])
+    for top in range(0, x.shape[-2], TILE):
+        i = slice(top, top + TILE)
+        for start in range(0, right.x.shape[-2], TILE):
+            j = slice(start, start + TILE)
+            kernel[..., i, j] = _tile(left, right, i, j, readout)
+    return kernel
+
+
+def _symmetric(network: TwoLayer, params: Params, x: Tensor, readout: bool, slopes: bool) -> Tensor:
+    """The kernel of all points with themselves: products of one triangle, mirrored in tiles."""
+    activation = network.activation
+    with one_thread():  # others would wait for the cores that BLAS's own threads keep for a while
+        pre = preactivation(params, x)  # (…, n, m)
+        value = pre if activation.aliases else torch.empty_like(pre)
+        activation.fill(pre, value)
+        total = lower_row_products(value) if readout else None
+        if not slopes:
+            assert total is not None
+            return _mirrored(total, pre.shape[-1])
+        slope = activation.slope(pre, value).mul_(_outer_size(params).unsqueeze(-2))
+        kernel = lower_row_products(x).add_(float("bias" in params))
+        kernel.mul_(lower_row_products(slope))
+        return _mirrored(kernel if total is None else kernel.add_(total), pre.shape[-1])
+
+
+def _mirrored(lower: Tensor, width: int) -> Tensor:
+    """The symmetric matrix of a lower triangle, divided by the width; in place."""
+    lower.div_(width)
+    for top in range(0, lower.shape[-1], TILE):
+        i = slice(top, top + TILE)
+        for start in range(0, top, TILE):
+            j = slice(start, start + TILE)
+            lower[..., j, i] = lower[..., i, j].mT
+        own = lower[..., i, i]
+        own.copy_(own.tril() + own.tril(-1).mT)
+    return lower
+
+
+def _outer_size(params: Params) -> Tensor:
+    """a_k of one output, whose square is what counts, (…, m); of several √(mean of a_k²)."""
+    own = params["second"]
+    return own.square().mean(-1).sqrt() if several(params) else own
+
+
+def _tile(left: _Factors, right: _Factors, i: slice, j: slice, readout: bool) -> Tensor:
+    width = left.value.shape[-1]
+    total = left.value[..., i, :] @ right.value[..., j, :].mT if readout else None
+    if left.slope is not None and right.slope is not None:
+        inputs = left.x[..., i, :] @ right.x[..., j, :].mT
+        if left.bias:
+            inputs += 1
+        inputs *= left.slope[..., i, :] @ right.slope[..., j, :].mT
+        total = inputs if total is None else total.add_(inputs)
+    assert total is not None
+    return total.div_(width)
+
+
+def jacobian(predict: Predict, params: Any, x: Tensor) -> Any:
+    """∂f(x_i)/∂θ per example: leaves (n, outputs, size of the leaf), one output if f is (n,).
+
+    One backward pass per example and output, mapped over examples, where differentiating the whole
+    vector at once would take n passes over all n points.
+    """
+
+    def single(own: Any, point: Tensor) -> Tensor:
+        return predict(own, point.unsqueeze(0)).reshape(-1)
+
+    blocks = torch.func.vmap(torch.func.jacrev(single), in_dims=(None, 0))(params, x)
+    return tree_map(lambda leaf: leaf.flatten(2), blocks)
+
+
+def jacobian_kernel(
+    predict: Predict,
+    params: Any,
+    x: Tensor,
+    other: Tensor | None = None,
+    scales: Mapping[str, float] | None = None,
+    block: int | None = None,
+) -> Tensor:
+    """Empirical NTK of any network f = predict(params, x), by blocks of per-example Jacobians.
+
+    Args:
+        params: the parameters that are trained, a tensor or a dict of tensors.
+        x, other: (n, …) and (n', …); predict returns (n,) or (n, outputs).
+        scales: multiplier of the step of each leaf of a dict, as in maximal-update scaling.
+        block: examples at a time; by default as many as keep one block's Jacobian in 256 MB.
+
+    Returns (n, n'), or (n, n', outputs, outputs) where there are several outputs.
+    """
+    outputs = predict(params, x[:1]).shape[1:].numel()
+    size = block or _block(params, x, outputs)
+    right = x if other is None else other
+    rows: list[list[Tensor]] = []  # of tiles; not written in place, so that torch.func.vmap applies
+    for top in range(0, x.shape[0], size):
+        mine = jacobian(predict, params, x[top : top + size])
+        below = len(rows)
+        row = [_swapped(above[below]) for above in rows] if other is None else []
+        for start in range(len(row) * size, right.shape[0], size):
+            same = other is None and start == top
+            theirs = mine if same else jacobian(predict, params, right[start : start + size])
+            tile = _contracted(mine, theirs, scales)
+            row.append(0.5 * (tile + _swapped(tile)) if same else tile)
+        rows.append(row)
+    kernel = torch.cat([torch.cat(row, 1) for row in rows])
+    return kernel[:, :, 0, 0] if outputs == 1 else kernel
+
+
+def _block(params: Any, x: Tensor, outputs: int) -> int:
+    floats = sum(leaf.numel() for leaf in tensors(params)) * outputs
+    return max(1, min(x.shape[0], JACOBIAN_BYTES // (floats * x.element_size())))
+
+
+def _swapped(tile: Tensor) -> Tensor:
+    """Θ(x', x) from Θ(x, x')."""
+    return tile.permute(1, 0, 3, 2)
+
+
+def _contracted(mine: Any, theirs: Any, scales: Mapping[str, float] | None) -> Tensor:
+    if scales is not None:
+        mine = {name: leaf * scales.get(name, 1.0) for name, leaf in mine.items()}
+    pairs = zip(tensors(mine), tensors(theirs), strict=True)
+    total = torch.stack([torch.einsum("iap,jbp->ijab", one, two) for one, two in pairs])
+    return total.sum(0)  # (n, n', outputs, outputs)

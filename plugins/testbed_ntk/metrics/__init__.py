@@ -1,0 +1,1 @@
+"""The exact risk of kernel regression."""

@@ -1,0 +1,68 @@
+"""The exact risk of kernel regression, where design and truth allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from attrs import frozen
+from torch import Tensor
+
+from testbed.contract.cells import Cell
+from testbed.contract.components import Metric, Variable
+from testbed.contract.values import Problem, Risk
+from testbed.errors import UnsuitableError
+from testbed_ntk.theories.subject import drawn_expansion, spectrum_objection
+
+PARTS = {
+    "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),
+    "torus": (("frequencies", "sine", "cosine", "energy"), "source and trigonometric"),
+}
+"""What a target's expansion must hold on each design, and the targets that know it."""
+
+
+@frozen(kw_only=True)
+class PopulationRisk(Metric):
+    """∫ (f − f*)² under the design's own law, without test points: `excess-risk` is its mean over
+    such points, and scatters around it.
+
+    On the sphere for kernels of the inner product, on the torus for ntk.torus, where the truth
+    knows its expansion. `population_risk_error` bounds what is left open: degrees of the kernel
+    beyond those that are summed (1e−7 on the circle, 1e−9 on S²), and rounding. Both grow towards
+    interpolation, rounding with (Σ|α_i|)²: smooth kernels lose the digits that they lose there.
+
+    A metric of its own, not an alternative of `excess-risk`: whether it applies is a matter of
+    design, target and model together, which the choice of alternatives does not see; and the two
+    stand side by side.
+    """
+
+    name = "ntk.population-risk"
+    references = ("doi:10.1007/BFb0094775",)
+    needs = ("population_risk",)
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "population_risk": Variable("excess risk ‖f − f*‖² under the design's law"),
+        "population_risk_error": Variable("largest possible error of population_risk"),
+    }
+
+    def applies(self, cell: Cell) -> str | None:
+        if cell.design.name not in PARTS:
+            return f"it is about sphere and torus, not {cell.design.name}"
+        return spectrum_objection(cell) or _truth_objection(cell)
+
+    def measure(self, problem: Problem, population_risk: Risk) -> dict[str, Tensor]:
+        return {
+            "population_risk": population_risk.value,
+            "population_risk_error": population_risk.error,
+        }
+
+
+def _truth_objection(cell: Cell) -> str | None:
+    """Why the target's coefficients are unknown; None if they are known."""
+    needed, known = PARTS[cell.design.name]
+    try:
+        found = drawn_expansion(cell, 0)
+    except UnsuitableError as error:
+        return str(error)
+    if all(part in found for part in needed):
+        return None
+    return f"the target {cell.target.name} does not know its coefficients here; {known} do"

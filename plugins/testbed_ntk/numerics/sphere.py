@@ -1,0 +1,168 @@
+"""Eigenvalues of inner-product kernels on the unit sphere S^{d−1}.
+
+μ_k = Γ(d/2)/(√π Γ((d−1)/2)) ∫_{−1}^{1} k(t) P_k(t) (1 − t²)^{(d−3)/2} dt, with P_k the Gegenbauer
+polynomial of P_k(1) = 1 and multiplicity N(d, k) = C(k+d−1, k) − C(k+d−3, k−2), and Σ N μ = k(1).
+
+Two routes, chosen degree by degree by their own error estimates. In the angle, t = cos θ, the
+integrand is smooth and Gauss–Legendre converges fast, but loses all digits where μ_k √N(d, k) is
+below rounding: at high degree in high dimension. There the power series k(t) = Σ a_j t^j helps,
+whose terms are not negative:
+
+μ_k = Σ_{j ≥ k, j − k even} a_j · j! Γ(d/2) / (2^j ((j−k)/2)! Γ((j+k+d)/2)).
+
+Müller, Spherical Harmonics (1966); Azevedo and Menegatto, J. Math. Anal. Appl. 411 (2014).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaln
+
+from testbed_ntk.numerics.profiles import Profile
+
+TERMS = 4096  # of the power series
+SAMPLES = 16 * TERMS  # of the profile on the circle that gives them
+EPS = float(np.finfo(float).eps)
+TINY = float(np.finfo(float).tiny)
+
+
+class SphereSpectrum(NamedTuple):
+    """Eigenvalues by degree, multiplicities, and error estimates, each (degrees,)."""
+
+    eigenvalue: np.ndarray
+    multiplicity: np.ndarray
+    error: np.ndarray  # relative; 1 where the eigenvalue is below its bound and listed as 0
+    bound: np.ndarray  # absolute
+
+
+def multiplicities(dim: int, degrees: int) -> np.ndarray:
+    """N(d, k) for k = 0 … degrees − 1, exact up to 2⁵³.
+
+    >>> multiplicities(3, 4)
+    array([1., 3., 5., 7.])
+    """
+    return np.array([float(_multiplicity(dim, k)) for k in range(degrees)])
+
+
+def _multiplicity(dim: int, k: int) -> int:
+    """(2k + d − 2)/(k + d − 2) · C(k + d − 2, k), in integers of any size."""
+    if k == 0:
+        return 1
+    count = 1
+    for i in range(1, k + 1):
+        count = count * (dim - 2 + i) // i  # C(d − 2 + i, i)
+    return 2 if dim == 2 else count * (2 * k + dim - 2) // (k + dim - 2)
+
+
+def largest_degree(dim: int) -> int:
+    """Degrees computed: many in few dimensions, where single modes matter to high degree; as many
+    as leave multiplicities finite in high ones."""
+    return {2: 600, 3: 600, 4: 400, 5: 200}.get(dim, 100 if dim <= 1000 else 60)
+
+
+def sphere_spectrum(profile: Profile, dim: int, degrees: int | None = None) -> SphereSpectrum:
+    """μ_k and N(d, k), k = 0 … degrees − 1, of k(⟨x, x'⟩) under the uniform law on S^{d−1}.
+
+    >>> from testbed_ntk.numerics.profiles import series_profile
+    >>> sphere_spectrum(series_profile([0.0, 0.0, 1.0]), 3, 3).eigenvalue.round(6)
+    array([0.333333, 0.      , 0.133333])
+    """
+    count = largest_degree(dim) if degrees is None else degrees
+    multiplicity = multiplicities(dim, count)
+    size = max(float(np.abs(profile.value(np.ones(1)))[0]), EPS)
+    direct = by_quadrature(profile, dim, count)
+    direct_error = 32 * EPS * size / np.sqrt(multiplicity)
+    series, series_error = by_series(profile, dim, count)
+    value = np.where(series_error <= direct_error, series, direct)
+    error = np.minimum(series_error, direct_error)
+    noise = (np.abs(value) <= error) & (error > 0)
+    relative = np.where(noise, 1.0, error / np.where(value == 0, 1.0, np.abs(value)))
+    return SphereSpectrum(np.where(noise, 0.0, value), multiplicity, relative, error)
+
+
+# --- in the angle ---------------------------------------------------------------------------------
+
+
+def by_quadrature(profile: Profile, dim: int, degrees: int) -> np.ndarray:
+    """μ_k by Gauss–Legendre in the angle; rounding leaves an error of about eps·k(1)/√N(d, k).
+
+    The measure sin^{d−2}θ dθ has width 1/√d, so the interval shrinks with it.
+    """
+    half = min(np.pi / 2, np.sqrt(2 * (40 + 2 * degrees) / max(dim - 2, 1)))
+    nodes, weights = _legendre(degrees + 300)
+    t = np.sin(half * nodes)
+    log_density = (dim - 2) * np.log(np.cos(half * nodes))
+    log_density += gammaln(dim / 2) - gammaln((dim - 1) / 2)
+    density = half * weights * np.exp(log_density) / np.sqrt(np.pi)
+    return gegenbauer(t, dim, degrees) @ (density * profile.value(t))
+
+
+@cache
+def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
+
+
+def gegenbauer(t: np.ndarray, dim: int, degrees: int) -> np.ndarray:
+    """P_k(t) with P_k(1) = 1, (degrees, points): (k+d−2)P_{k+1} = (2k+d−2)tP_k − kP_{k−1}."""
+    rows = [np.ones_like(t), t]
+    for k in range(1, degrees - 1):
+        ahead = (2 * k + dim - 2) * t * rows[k] - k * rows[k - 1]
+        rows.append(ahead / (k + dim - 2))
+    return np.stack(rows[:degrees])
+
+
+# --- by the power series --------------------------------------------------------------------------
+
+
+def taylor_coefficients(profile: Profile) -> tuple[np.ndarray, float]:
+    """a_j of k(t) = Σ a_j t^j, j < TERMS, and how far each may be off.
+
+    Where the profile does not know them, by Cauchy's integral on a circle inside the unit disc, by
+    FFT; coefficients below rounding are set to 0.
+    """
+    if profile.coefficients is not None:
+        return profile.coefficients, 0.0
+    radius = 10 ** (-1 / TERMS)
+    circle = radius * np.exp(2j * np.pi * np.arange(SAMPLES) / SAMPLES)
+    values = profile.value(circle)
+    found = np.fft.fft(values).real[:TERMS] / SAMPLES / radius ** np.arange(TERMS)
+    noise = 40 * EPS * float(np.abs(values).max())
+    return np.where(np.abs(found) > noise, found, 0.0), noise
+
+
+def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.ndarray]:
+    """μ_k from the power series, and their errors: rounding, and what the terms left out add."""
+    coefficients, noise = taylor_coefficients(profile)
+    values, errors = np.zeros(degrees), np.full(degrees, _left_out(profile, dim))
+    exact = profile.coefficients is not None
+    for k in range(min(degrees, len(coefficients))):
+        j = np.arange(k, len(coefficients), 2)
+        moments = np.exp(_log_moment(j, k, dim))
+        terms = coefficients[j] * moments
+        values[k] = terms.sum()
+        errors[k] += 4 * EPS * np.abs(terms).sum()
+        if not exact:
+            # the second half of the terms bounds what a decay of 1/j² or faster leaves out
+            falling = moments.argmax() < len(j) // 2
+            tail = np.abs(terms[len(j) // 2 :]).sum() if falling else np.inf
+            errors[k] += tail + noise * moments.sum()
+    return values, errors
+
+
+def _left_out(profile: Profile, dim: int) -> float:
+    """What the terms that a profile leaves out may add to any degree: |∫ t^j P_k| ≤ ∫ |t|^j, which
+    falls with j. At least what underflows, where there are such terms."""
+    if profile.coefficients is None or not profile.missing:
+        return 0.0
+    first = float(np.exp(_log_moment(np.array(len(profile.coefficients)), 0, dim)))
+    return max(profile.missing * first, TINY)
+
+
+def _log_moment(j: np.ndarray, k: int, dim: int) -> np.ndarray:
+    """log of ∫ t^j P_k(t) under the law of one coordinate of the sphere."""
+    top = gammaln(j + 1) + gammaln(dim / 2) - j * np.log(2)
+    return top - gammaln((j - k) / 2 + 1) - gammaln((j + k + dim) / 2)

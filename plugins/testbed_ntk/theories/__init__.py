@@ -1,0 +1,1 @@
+"""Learning curves, rates and barriers of kernel regression."""

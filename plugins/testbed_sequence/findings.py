@@ -1,0 +1,176 @@
+"""What makes finished results of sequence models unsound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from testbed.contract.cells import Cell
+from testbed.contract.findings import Finding, over_replicates, risk_path, worst_place
+from testbed.planning.plan import Plan
+from testbed_sequence.designs.gaussian import GaussianSequence
+from testbed_sequence.metrics.invariants import InvariantDrift
+from testbed_sequence.models.diagonal import Diagonal
+from testbed_sequence.models.fixed import Fixed
+from testbed_sequence.numerics.diagonal_flow import coordinate_estimate
+from testbed_sequence.targets.signals import SequenceTarget
+from testbed_sequence.theories.quadrature import expected_risk_fixed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TAIL = 0.05  # share of the risk that the next J coefficients may add
+KNOTS = 9  # coordinates of the tail that are looked at
+REACH, NODES = 5.0, 129  # values of ξ/ε that stand for all
+EXACT = 1e-9  # drift that a closed form may leave
+INTEGRATED = 1e3  # drift over the relative tolerance of an integration
+STEPPED = 0.01  # drift that steps of descent may leave
+
+
+def findings(plan: Plan, tree: xr.DataTree) -> list[Finding]:
+    """Truncated sequences and drifting invariants, an estimator each."""
+    found: list[Finding] = []
+    for estimator in plan.estimators:
+        cells = list({cell.index: cell for cell in _cells(plan, estimator.name)}.values())
+        dataset = tree[estimator.name].to_dataset()
+        found += [*_truncation(dataset, cells), *_drift(dataset, cells)]
+    return found
+
+
+def _cells(plan: Plan, estimator: str) -> Iterator[Cell]:
+    return (cell for cell in plan.cells if cell.estimator == estimator)
+
+
+# --- truncation ---------------------------------------------------------------------------------
+
+
+class _Tail(NamedTuple):
+    """What the coefficients J + 1 … 2J are."""
+
+    truth: np.ndarray
+    eigenvalue: np.ndarray
+    variance: float
+
+
+def _truncation(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]:
+    """Twice as many coefficients would add to the risk at its best time.
+
+    Coordinates of fixed and diagonal models are independent: under gradient flow the coefficients
+    J + 1 … 2J add their own expected risk. Elsewhere Σ θ*_j² over them stands for it.
+    """
+    path = risk_path(dataset)
+    if path is None:
+        return
+    best = path.values.isel(time=path.best)
+    share, added = best.drop_vars("time") * np.nan, {}
+    for cell in cells:
+        here = dict(zip(share.dims, cell.index, strict=True))
+        risk = float(best.isel(here))
+        if _truncates(cell) and risk > 0:
+            added[cell.index] = tail_risk(cell, float(best["time"].isel(here)))
+            share[here] = added[cell.index] / risk
+    place = worst_place(share, TAIL)
+    if place:
+        at = tuple(place.position.values())
+        design: Any = next(cell.design for cell in cells if cell.index == at)
+        modes, extra = design.modes, added[at]
+        yield Finding(
+            check="truncation",
+            estimator=cells[0].estimator,
+            variable=path.variable,
+            **place.named(),
+            seen=f"the coefficients {modes + 1} to {2 * modes} would add {extra:.2g} to the best "
+            f"risk {float(best.isel(place.position)):.3g}",
+            advice="raise `modes` of the design: risks, and slopes more so, are those of a shorter "
+            "sequence",
+        )
+
+
+def _truncates(cell: Cell) -> bool:
+    """Whether a cell is about the beginning of a sequence that goes on."""
+    return isinstance(cell.design, GaussianSequence) and isinstance(cell.target, SequenceTarget)
+
+
+def tail_risk(cell: Cell, time: float) -> float:
+    """Expected risk at a time of the coefficients J + 1 … 2J, which the cell leaves out."""
+    design: Any = cell.design
+    model: Any = cell.model
+    truth = np.asarray(cell.target.values(None, np.arange(1.0, 2 * design.modes + 1)))
+    if not isinstance(model, Fixed | Diagonal) or cell.optimizer.name != "gradient-flow":
+        return float((truth[design.modes :] ** 2).sum())
+    index = np.arange(design.modes + 1.0, 2 * design.modes + 1)
+    tail = _Tail(truth[design.modes :], index**-model.gamma, design.noise**2 / design.n)
+    if isinstance(model, Fixed):
+        return float(expected_risk_fixed(*tail, [time])[0])
+    b0 = tail.variance ** (0.5 / (model.depth + 2)) if model.b0 is None else model.b0
+    return _diagonal_tail(tail, b0, model.depth, time)
+
+
+def _diagonal_tail(tail: _Tail, b0: float, depth: int, time: float) -> float:
+    """Expected risk of a diagonal model's tail, coarsely: at a few coordinates with truth and at a
+    few without, linear in the index between them. Within 2% for power laws."""
+    total = 0.0
+    for part in (tail.truth != 0, tail.truth == 0):
+        index = np.flatnonzero(part)
+        if len(index):
+            knots = np.unique(np.linspace(0, len(index) - 1, KNOTS).astype(int))
+            chosen = tail._replace(
+                truth=tail.truth[index[knots]], eigenvalue=tail.eigenvalue[index[knots]]
+            )
+            risk = _coarse_risk(chosen, b0, depth, time)
+            total += float(np.interp(np.arange(len(index)), knots, risk).sum())
+    return total
+
+
+def _coarse_risk(tail: _Tail, b0: float, depth: int, time: float) -> np.ndarray:
+    """E (θ(t; θ* + ξ) − θ*)² of each coordinate ``(n,)``, by the trapezoidal rule over ξ."""
+    nodes = np.linspace(-REACH, REACH, NODES)
+    weights: np.ndarray = np.exp(-(nodes**2) / 2)
+    z = torch.from_numpy(tail.truth[:, None] + np.sqrt(tail.variance) * nodes)  # (n, q)
+    spread = torch.from_numpy(tail.eigenvalue[:, None]).expand_as(z)
+    start, clock = torch.full_like(z, b0).flatten(), torch.tensor([time], dtype=z.dtype)
+    (estimate,) = coordinate_estimate(z.flatten(), spread.flatten(), start, depth, clock)
+    error = estimate.view(z.shape).numpy() - tail.truth[:, None]
+    return np.asarray(error**2 @ weights / weights.sum())
+
+
+# --- invariants ---------------------------------------------------------------------------------
+
+
+def _drift(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]:
+    """Conserved quantities change by more than the integrator's tolerance explains."""
+    planned = [one for one in cells[0].metrics if isinstance(one.metric, InvariantDrift)]
+    names = [name for one in planned for name in one.names.values() if name in dataset]
+    for name in names:
+        drift = over_replicates(dataset, name).max("time")
+        excess = drift * np.nan
+        for cell in cells:
+            at = dict(zip(drift.dims, cell.index, strict=True))
+            excess[at] = drift.isel(at) / tolerance(cell)
+        place = worst_place(excess, 1.0)
+        if place:
+            worst = float(drift.isel(place.position))
+            yield Finding(
+                check="integrator",
+                severity="warning",
+                estimator=cells[0].estimator,
+                variable=name,
+                **place.named(),
+                seen=f"conserved quantities drift by {worst:.2g}, more than the "
+                f"{worst / float(excess.isel(place.position)):.1g} that is allowed for",
+                advice="lower the optimizer's `rtol` and `atol`, or its step size: the path is not "
+                "that of gradient flow",
+            )
+
+
+def tolerance(cell: Cell) -> float:
+    """The relative drift that a cell's way of training explains."""
+    optimizer: Any = cell.optimizer
+    if optimizer.name != "gradient-flow":
+        return STEPPED
+    if optimizer.route(cell.model) == "numeric":
+        return float(INTEGRATED * optimizer.rtol)
+    return float(max(INTEGRATED * getattr(cell.model, "rtol", 0.0), EXACT))

@@ -1,0 +1,1 @@
+"""Exact flows and their numerical integration."""

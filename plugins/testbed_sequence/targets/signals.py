@@ -1,0 +1,125 @@
+"""Truths θ* of sequences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from testbed.contract.components import Target
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Sample
+from testbed.errors import UnsuitableError
+
+
+def indices(x: np.ndarray) -> np.ndarray:
+    """The indices j of a sequence's inputs: x itself, or its first column."""
+    return x if x.ndim == 1 else x[:, 0]
+
+
+class SequenceTarget(Target):
+    """A truth whose values are its own coefficients."""
+
+    def expansion(self, drawn: Any, sample: Sample) -> dict[str, np.ndarray]:
+        return {"coefficients": self.values(drawn, sample.x)}
+
+
+@frozen(kw_only=True)
+class SparsePower(SequenceTarget):
+    """θ*_{⌊j^q⌋} = C·j^{−(p+1)/2}, zero elsewhere: a power law misaligned with the order of the
+    eigenvalues, more so the larger q (arXiv:2409.00894, equation 4)."""
+
+    name = "sequence.sparse-power"
+    references = ("arXiv:2409.00894", "arXiv:2509.20294")
+
+    p: float = parameter(help="decay: the j-th non-zero coefficient is C·j^{−(p+1)/2}", gt=0)
+    q: float = parameter(1.0, help="misalignment: it stands at index ⌊j^q⌋", ge=1)
+    scale: float = parameter(1.0, help="size C of the first coefficient")
+    nonzeros: int | None = parameter(
+        None, help="number of non-zero coefficients; as many as fit unless given", ge=1
+    )
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        modes = len(x)
+        count = modes if self.nonzeros is None else min(self.nonzeros, modes)
+        j = np.arange(1.0, count + 1)
+        # 32^1.2 is 63.99… in floating point where it is 64
+        at = np.floor(j**self.q + 1e-9)
+        inside = at <= modes
+        truth = np.zeros(modes)
+        truth[at[inside].astype(int) - 1] = self.scale * j[inside] ** (-(self.p + 1) / 2)
+        return truth
+
+
+@frozen(kw_only=True)
+class Power(SequenceTarget):
+    """θ*_j = C·j^{−(p+1)/2}: a power law aligned with the eigenvalues."""
+
+    name = "sequence.power"
+    references = ("arXiv:2409.00894",)
+
+    p: float = parameter(help="decay: θ*_j = C·j^{−(p+1)/2}", gt=0)
+    scale: float = parameter(1.0, help="size C of the first coefficient")
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        return self.scale * indices(x) ** (-(self.p + 1) / 2)
+
+
+@frozen(kw_only=True)
+class Block(SequenceTarget):
+    """Unit energy spread evenly over the indices start … start + count − 1."""
+
+    name = "sequence.block"
+    references = ("arXiv:2412.18756",)
+
+    start: int = parameter(1, help="first index of the block", ge=1)
+    count: int = parameter(10, help="number of indices", ge=1)
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        if self.start + self.count - 1 > len(x):
+            raise UnsuitableError(
+                f"sequence.block: found indices up to {self.start + self.count - 1}, expected at "
+                f"most the design's {len(x)} modes; raise `modes`"
+            )
+        truth = np.zeros(len(x))
+        truth[self.start - 1 : self.start - 1 + self.count] = self.count**-0.5
+        return truth
+
+
+@frozen(kw_only=True)
+class Coefficients(SequenceTarget):
+    """Given coefficients, from the scenario or from a file; zero beyond them.
+
+    A CSV file holds one number a line; of a netCDF file the variable `variable` is read. Relative
+    paths start from the working directory.
+    """
+
+    name = "sequence.coefficients"
+
+    coefficients: tuple[float, ...] | None = parameter(
+        None, alias="values", help="the coefficients θ*_1, θ*_2, …", sweepable=False
+    )
+    path: str | None = parameter(None, help="a .csv or .nc file of coefficients, instead")
+    variable: str = parameter("truth", help="variable of the netCDF file")
+
+    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+        given = self._given()
+        if len(given) > len(x):
+            raise UnsuitableError(
+                f"sequence.coefficients: found {len(given)} coefficients, expected at most the "
+                f"design's {len(x)} modes; raise `modes`"
+            )
+        return np.concatenate([given, np.zeros(len(x) - len(given))])
+
+    def _given(self) -> np.ndarray:
+        if self.coefficients is not None:
+            return np.asarray(self.coefficients, dtype=np.float64)
+        path = Path(self.path or "")
+        if path.suffix == ".nc":
+            import netCDF4
+
+            with netCDF4.Dataset(path) as file:
+                return np.asarray(file[self.variable][:], dtype=np.float64)
+        return np.atleast_1d(np.loadtxt(path, delimiter=","))

@@ -1,0 +1,1 @@
+"""Expected risks, rates and bounds."""

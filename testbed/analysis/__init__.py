@@ -1,0 +1,1 @@
+"""Means, stopping times, slopes and their intervals, from labelled results alone."""

@@ -1,0 +1,1 @@
+"""What a terminal shows: commands, tables, progress and summaries."""

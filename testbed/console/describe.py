@@ -1,0 +1,227 @@
+"""Components, plugins and plans in words, for the command line."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+import typing
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from testbed.console.tables import Table
+from testbed.contract.components import Component
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import Parameter, parameter_of
+from testbed.loading import Offer, Plugin, Registry
+from testbed.planning.fitting import foreign_kernels, theory_objection
+from testbed.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from testbed.running.costs import Cost
+
+PLURAL = {
+    "design": "designs",
+    "target": "targets",
+    "model": "models",
+    "optimizer": "optimizers",
+    "metric": "metrics",
+    "theory": "theories",
+}
+
+
+def first_sentence(component: type[Component]) -> str:
+    """The first sentence of a component's docstring, on one line."""
+    text = " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())
+    end = text.find(". ")
+    return text[: end + 1] if end > 0 else text
+
+
+def list_tables(registry: Registry, kind: str | None = None) -> list[Table]:
+    """Every component by kind, with its first sentence."""
+    return [
+        Table(
+            plural,
+            [
+                (name, first_sentence(registry.offers[name].component))
+                for name in registry.names(singular)
+            ],
+        )
+        for singular, plural in PLURAL.items()
+        if kind in (None, plural)
+    ]
+
+
+def plugins_table(registry: Registry) -> Table:
+    """Installed plugins, the broken ones with their error."""
+    rows = [
+        (row.name, row.distribution, row.version, row.error or _counted(row))
+        for row in registry.plugins
+    ]
+    return Table("", rows, ("plugin", "distribution", "version", "status"))
+
+
+def _counted(plugin: Plugin) -> str:
+    count = len(plugin.components)
+    return f"ok, {count} component{'' if count == 1 else 's'}"
+
+
+def broken_text(registry: Registry) -> str:
+    """A line for each plugin that could not be loaded; empty if there is none."""
+    broken = [row for row in registry.plugins if row.error]
+    return "\n".join(f"note: {row} could not be loaded: {row.error}" for row in broken)
+
+
+# --- one component ------------------------------------------------------------------------------
+
+
+def component_parts(offer: Offer) -> list[str | Table]:
+    """A component in full: parameters with types, defaults, bounds and units; an example."""
+    component = offer.component
+    parts: list[str | Table] = [
+        f"{component.name} ({component.kind}, from {offer.plugin})",
+        inspect.getdoc(component) or "(without a docstring)",
+        Table("parameters", [_parameter_row(*own) for own in _parameters(component)], PARAMETER),
+    ]
+    variables = getattr(component, "variables", {})
+    if isinstance(variables, property):
+        parts.append("variables: depend on the parameters; `testbed plan` lists them")
+    elif variables:
+        rows = [
+            (name, f"({', '.join(own.dims)})", own.units, own.long_name)
+            for name, own in variables.items()
+        ]
+        parts.append(Table("variables", rows, ("name", "own dims", "units", "long name")))
+    needs = getattr(component, "needs", ())
+    needs = "depend on the parameters" if isinstance(needs, property) else _needs_text(needs)
+    if needs:
+        parts.append(f"needs: {needs}")
+    if component.references:
+        parts.append("references: " + ", ".join(component.references))
+    return [*parts, f"example\n{textwrap.indent(example(component), '  ')}"]
+
+
+PARAMETER = ("name", "type", "default", "allowed", "unit", "meaning")
+
+
+def _parameters(component: type[Component]) -> list[tuple[attrs.Attribute[Any], Any]]:
+    """The parameters of a component with their annotations."""
+    hints = typing.get_type_hints(component)
+    fields = attrs.fields(component)  # type: ignore[arg-type]
+    return [(attribute, hints.get(attribute.name, Any)) for attribute in fields]
+
+
+def _parameter_row(attribute: attrs.Attribute[Any], hint: Any) -> tuple[str, ...]:
+    info = parameter_of(attribute)
+    default = "required" if attribute.default is attrs.NOTHING else _shown(attribute.default)
+    allowed = f"one of {', '.join(info.choices)}" if info.choices else info.bounds()
+    name = attribute.alias or attribute.name
+    unit = "" if info.unit == "1" else info.unit
+    return name, _type_text(hint), default, allowed, unit, info.help
+
+
+def _type_text(hint: Any) -> str:
+    """`Grid | None`, without the modules of the types."""
+    text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    return re.sub(r"\b(\w+\.)+(?=\w)", "", text)
+
+
+def _shown(default: Any) -> str:
+    values = getattr(default, "values", None)
+    if isinstance(values, tuple):
+        ends = (f"{values[0]:g}", f"{values[-1]:g}")
+        return (
+            f"{len(values)} values from {ends[0]} to {ends[1]}"
+            if len(values) > 4
+            else str(list(values))
+        )
+    return "none" if default is None else repr(default)
+
+
+def _needs_text(needs: Sequence[str | tuple[str, ...]]) -> str:
+    """What a metric or an optimizer asks for; alternatives stand in brackets."""
+    if any(isinstance(need, tuple) for need in needs):
+        return " or ".join(f"({', '.join(need)})" for need in needs)
+    return ", ".join(map(str, needs))
+
+
+def example(component: type[Component]) -> str:
+    """A TOML table, valid as it stands, that sets what is required."""
+    pairs = [f'use = "{component.name}"']
+    for attribute, hint in _parameters(component):
+        if attribute.default is attrs.NOTHING:
+            pairs.append(f"{attribute.alias or attribute.name} = {_sample(attribute, hint)}")
+    if component.kind == "optimizer":
+        pairs.append("times = { geom = [1.0, 100.0, 9] }")
+    if component.kind in ("model", "optimizer"):
+        return f"{component.kind} = {{ {', '.join(pairs)} }}"
+    single = component.kind in ("design", "target")
+    header = f"[{component.kind}]" if single else f"[[{component.kind}]]"
+    return "\n".join((header, *pairs))
+
+
+def _sample(attribute: attrs.Attribute[Any], hint: Any) -> str:
+    """A value that the parameter allows, in TOML."""
+    info = parameter_of(attribute)
+    if not isinstance(hint, type):
+        hint = next((part for part in typing.get_args(hint) if part is not type(None)), hint)
+    origin = typing.get_origin(hint) or hint
+    if origin is tuple:
+        return f"[{_sample(attribute, typing.get_args(hint)[0])}]"
+    if info.choices:
+        return f'"{info.choices[0]}"'
+    if hint is bool:
+        return "false"
+    if hint in (int, float):
+        return repr(hint(_number(info)))
+    if hint is Grid:
+        return "[1.0]"
+    if isinstance(hint, type) and issubclass(hint, Component):
+        return '"estimator:NAME"'
+    return "{}" if origin is dict else '"…"'
+
+
+def _number(info: Parameter) -> float:
+    """A number within bounds: 1 where it is allowed."""
+    least = info.ge if info.ge is not None else info.gt
+    value = 1.0 if least is None else max(least + (info.gt is not None), 1.0)
+    top = info.le if info.le is not None else info.lt
+    return value if top is None or value < top else ((least or 0.0) + top) / 2
+
+
+# --- plans --------------------------------------------------------------------------------------
+
+
+def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
+    """A plan in words, with what was found by trying it out."""
+    scenario = plan.scenario
+    made, served = plan.preparations
+    lines = [
+        f"{scenario.name}: {len(plan.cells)} cells, {scenario.replicates} replicates, "
+        f"about {plan.bytes / 2**20:.1f} MiB of results before compression, at most "
+        f"{scenario.compute.memory:g} GiB of memory a cell",
+    ]
+    if served:
+        lines.append(f"preparations: {made} for {served} cells")
+    for estimator in plan.estimators:
+        dims = ", ".join(f"{dim.name} ({len(dim)})" for dim in estimator.dims) or "no sweep"
+        cells = [cell for cell in plan.cells if cell.estimator == estimator.name]
+        names = sorted({n for c in cells for m in c.metrics for n in m.names.values()})
+        speaking = (t for c in cells for t in c.theories if not theory_objection(t.theory, c))
+        theories = sorted({name for theory in speaking for name in theory.names.values()})
+        ends = f"{estimator.times[0]:g} to {estimator.times[-1]:g}"
+        times = f"{len(estimator.times)} times, {ends}"
+        lines += ["", f"{estimator.name}: {len(cells)} cells over {dims}; {times}"]
+        lines.append(f"  measured:  {', '.join(names) or 'nothing'}")
+        if theories:
+            lines.append(f"  predicted: {', '.join(theories)}")
+        if costs:
+            lines.append(f"  costs:     {costs[estimator.name]}")
+        lines += [f"  note:      {words}" for words in foreign_kernels(cells)]
+        for omission in plan.omissions:
+            if omission.estimator == estimator.name:
+                lines.append(f"  without {omission.what}: {omission.reason}")
+    lines += [f"\nwarning: {warning}" for warning in plan.warnings]
+    return "\n".join(lines)

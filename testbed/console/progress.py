@@ -1,0 +1,68 @@
+"""What a run shows while it goes on: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from testbed.contract.cells import Cell, CellResult
+    from testbed.planning.plan import Plan
+
+PLAIN_EVERY = 10.0  # seconds between plain lines
+
+
+class ProgressWatcher:
+    """A Watcher that prints; use it as a context."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._total = self._done = 0
+        self._begun = self._said = time.monotonic()
+
+    def __enter__(self) -> ProgressWatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def started(self, plan: Plan, done: int) -> None:
+        """The run begins with `done` cells in the journal."""
+        self._total, self._done = len(plan.cells), done
+        note = f" ({done} of them are in the journal already)" if done else ""
+        self.console.print(f"{plan.scenario.name}: {self._total} cells{note}", highlight=False)
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+            self._task = self._bar.add_task("cells", total=self._total, completed=done)
+            self._bar.start()
+
+    def finished(self, cell: Cell, result: CellResult) -> None:
+        """A cell is done."""
+        self._done += 1
+        if result.error:
+            text = f"failed: {_named(cell)}: {result.error}"
+            self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+        if self._bar:
+            self._bar.update(self._task, completed=self._done)
+        elif time.monotonic() - self._said > PLAIN_EVERY:
+            self._said = time.monotonic()
+            share = self._done / max(self._total, 1)
+            left = (self._said - self._begun) / max(share, 1e-9) * (1 - share)
+            self.console.print(f"{self._done}/{self._total} cells, about {left:.0f} s left")
+
+
+def _named(cell: Cell) -> str:
+    """A cell in words: `kernel(n=100) on dataset (data = "digits"), replicates 0 to 7`."""
+    where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
+    text = f"{cell.estimator}({where}) on {cell.design.in_words()}"
+    if not cell.replicates:
+        return text
+    first, last = min(cell.replicates), max(cell.replicates)
+    return f"{text}, replicate{f' {first}' if first == last else f's {first} to {last}'}"

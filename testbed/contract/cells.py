@@ -1,0 +1,131 @@
+"""The unit of work, of failure and of the journal: what a cell is and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from attrs import field, frozen
+
+from testbed.contract.components import (
+    Design,
+    Estimator,
+    Metric,
+    Model,
+    Optimizer,
+    Target,
+    Theory,
+    Variable,
+)
+
+STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
+"""CF flag values of `status(sweep…, replicate)`."""
+
+
+@frozen
+class PlannedMetric:
+    """A metric as one cell measures it."""
+
+    metric: Metric
+    names: Mapping[str, str] = field(hash=False)  # its variable → the result's variable
+    needs: tuple[str, ...]  # the alternative chosen for this estimator
+    times: tuple[float, ...] | None = None  # asked subset of the estimator's times; None: all
+    mean: bool = False  # keep the mean over replicates only
+    companion: Estimator | None = None
+
+
+@frozen
+class PlannedTheory:
+    """A theory as one cell evaluates it, with the result's names of its variables."""
+
+    theory: Theory
+    names: Mapping[str, str] = field(hash=False)
+
+
+@frozen
+class Compute:
+    """`[compute]`: where and how numbers are made. Part of every cell's key but for time_limit and
+    results."""
+
+    device: str = "cpu"
+    dtype: Literal["float64", "float32"] = "float64"
+    memory: float = 2.0  # GiB that one cell may hold
+    block: int = 16  # replicates of one cell, unless the model runs one by one
+    time_limit: float | None = None  # seconds that one cell may take
+    results: float = 1.0  # GiB that the result may take
+
+
+@frozen
+class Cell:
+    """One estimator, one point of its sweep, one block of replicates.
+
+    A cell without replicates evaluates theories only. `seed` is the scenario's; `key` identifies
+    everything that the numbers depend on; cells of one `group` share preparations and run in turn.
+    """
+
+    estimator: str
+    point: Mapping[str, Any] = field(hash=False)  # dim → value of the swept coordinate
+    index: tuple[int, ...]  # position along the estimator's sweep dims
+    replicates: tuple[int, ...]
+    design: Design
+    target: Target
+    model: Model
+    optimizer: Optimizer
+    times: tuple[float, ...]  # as asked
+    metrics: tuple[PlannedMetric, ...]
+    theories: tuple[PlannedTheory, ...]
+    seed: int
+    compute: Compute
+    shared_design: bool = False  # draw the design once: every replicate sees replicate 0's inputs
+    key: str = ""
+    group: str = ""
+
+    @property
+    def reached(self) -> tuple[float, ...]:
+        """The times training stops at, if they are the same for all replicates: theories and
+        companions are evaluated there."""
+        return self.optimizer.reached(self.times)
+
+
+@frozen
+class CellResult:
+    """What a cell leaves behind: plain NumPy arrays and strings, fit for the journal.
+
+    `variables[name]` has shape (replicates, times, own…), without `times` for variables that do not
+    change over time, and without `replicates` for theories and for means (see `sums`).
+    """
+
+    key: str
+    status: np.ndarray  # (replicates,) int8 of STATUS
+    variables: Mapping[str, np.ndarray] = field(factory=dict)
+    coordinates: Mapping[tuple[str, str], np.ndarray] = field(factory=dict)  # (variable, own dim)
+    counts: Mapping[str, np.ndarray] = field(factory=dict)
+    """For metrics that keep the mean only: `variables` then holds the sum over ok replicates,
+    (times, own…), and `counts` how many there were, of the same shape."""
+    omitted: Mapping[str, str] = field(factory=dict)  # theory variable → why it does not apply
+    error: str = ""  # what a failed cell raised, with the innermost frame
+    seconds: float = 0.0
+    diverged_at: np.ndarray | None = None  # (replicates,) first recorded time that is not finite
+
+
+def variable_of(cell: Cell, name: str) -> Variable:
+    """The declaration of a result variable; KeyError if the cell has none of that name."""
+    for planned in cell.metrics:
+        for own, given in planned.names.items():
+            if given == name:
+                return planned.metric.declared()[own]
+    for evaluated in cell.theories:
+        for own, given in evaluated.names.items():
+            if given == name:
+                return evaluated.theory.variables[own]
+    return cell.optimizer.variables[name]
+
+
+def comment_of(cell: Cell, name: str) -> str:
+    """What a metric says of one of its variables in this cell; empty for what no metric made."""
+    for planned in cell.metrics:
+        for own, given in planned.names.items():
+            if given == name:
+                return planned.metric.comment(cell, own)
+    return ""

@@ -1,0 +1,127 @@
+"""What a soundness check says, and how it says where: what core and plugins write checks with.
+
+Imports neither xarray nor torch, so that plugins may use it; datasets are only asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from attrs import field, frozen, validators
+
+from testbed.contract.names import in_words
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SEVERITIES = ("problem", "warning", "note", "expected")
+"""From numbers that are wrong or missing, over conclusions that may be, to what one should know;
+"expected" is what the scenario says it provokes."""
+RISKS = ("excess_risk", "test_error")
+VANISHED = 1e-12  # share of its largest value below which a risk is nothing but rounding
+
+
+def _text(default: str | None = None, empty: bool = True) -> Any:
+    checks = validators.and_(validators.instance_of(str), validators.min_len(0 if empty else 1))
+    return field(validator=checks) if default is None else field(default=default, validator=checks)
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One thing about a finished run that its reader should know.
+
+    One for each check and estimator, however many points it concerns: `cell` is the worst of them,
+    `points` how many of the `judged` ones there are.
+    """
+
+    check: str = _text(empty=False)
+    severity: str = field(default="warning", validator=validators.in_(SEVERITIES))
+    estimator: str = _text("")
+    variable: str = _text("")
+    cell: str = _text("")  # such as "n=500 depth=1"; empty where nothing is swept
+    points: int = field(default=1, validator=[validators.instance_of(int), validators.ge(1)])
+    judged: int = field(default=1, validator=[validators.instance_of(int), validators.ge(1)])
+    seen: str = _text(empty=False)
+    advice: str = _text(empty=False)
+    because: str = _text("")  # why the scenario expects it
+
+
+class Place(NamedTuple):
+    """The worst point of a sweep, and how many are as bad as to be told."""
+
+    position: dict[str, int]  # position along each sweep dimension, for `isel`
+    cell: str
+    points: int
+    judged: int
+
+    def named(self) -> dict[str, Any]:
+        """The fields of a Finding that say where."""
+        return {"cell": self.cell, "points": self.points, "judged": self.judged}
+
+
+def worst_place(badness: xr.DataArray, limit: float) -> Place | None:
+    """Where an array over the sweep lies furthest above a limit; None if it does nowhere.
+
+    Points that cannot be judged are NaN. Of equals the first counts.
+    """
+    values = np.asarray(badness.values, dtype=float)
+    bad = values > limit
+    if not bad.any():
+        return None
+    at = np.unravel_index(int(np.nanargmax(values)), values.shape)
+    position = {str(dim): int(one) for dim, one in zip(badness.dims, at, strict=True)}
+    cell = _cell(badness, position)
+    return Place(position, cell, int(bad.sum()), int((~np.isnan(values)).sum()))
+
+
+def _cell(values: xr.DataArray, position: Mapping[str, int]) -> str:
+    """A point in words: `n=500 depth=1`."""
+    return in_words({dim: values[dim].values[one] for dim, one in position.items()})
+
+
+def along_time(dataset: xr.Dataset, name: str) -> bool:
+    """Whether a variable is there and was measured along training."""
+    return name in dataset and "time" in dataset[name].dims
+
+
+def over_replicates(dataset: xr.Dataset, name: str) -> xr.DataArray:
+    """Mean of a variable over the replicates that stayed ok all along; the variable itself if it
+    has none."""
+    values = dataset[name]
+    if "replicate" not in values.dims:
+        return values
+    return values.where(dataset["status"] == 0).mean("replicate")
+
+
+class Path(NamedTuple):
+    """A risk along training, at the times at which it was measured."""
+
+    variable: str
+    values: xr.DataArray  # (sweep…, time), mean over replicates, or what theory expects of it
+
+    @property
+    def best(self) -> xr.DataArray:
+        """Position of the best time at each point; 0 where there are no values."""
+        return self.values.fillna(np.inf).argmin("time")
+
+
+def risk_path(dataset: xr.Dataset) -> Path | None:
+    """The risk of an estimator's group; at points that are not simulated the one that a theory
+    expects. None where there is neither, or nothing along time."""
+    for name in RISKS:
+        parts = [over_replicates(dataset, name)] if name in dataset else []
+        parts += [
+            variable
+            for variable in dataset.data_vars.values()
+            if variable.attrs.get("predicts") == name and "time" in variable.dims
+        ]
+        if parts and "time" in parts[0].dims:
+            values = parts[0]
+            for theory in parts[1:]:
+                expected = theory.mean("replicate") if "replicate" in theory.dims else theory
+                values = values.where(values.notnull().any("time"), expected)
+            values = values.dropna("time", how="all")
+            return Path(name, values) if values.sizes["time"] else None
+    return None

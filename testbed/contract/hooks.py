@@ -1,0 +1,87 @@
+"""Every hook that a plugin can implement: the catalogue.
+
+A plugin is a module, found through the entry-point group ``testbed.plugins``, with functions marked
+by ``testbed.hookimpl``. Six hooks register components, one for each kind; the others ship
+scenarios, check them and their results, and watch a run. No hook runs inside the numerics.
+`docs/hooks.md` explains each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from testbed.contract.cells import Cell, CellResult
+    from testbed.contract.components import Design, Metric, Model, Optimizer, Target, Theory
+    from testbed.contract.findings import Finding
+    from testbed.errors import Mistake
+    from testbed.planning.plan import Plan
+
+PROJECT = "testbed"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def testbed_designs() -> list[type[Design]]:  # type: ignore[empty-body]
+    """Return the designs that the plugin offers: where inputs come from."""
+
+
+@hookspec
+def testbed_targets() -> list[type[Target]]:  # type: ignore[empty-body]
+    """Return the targets that the plugin offers: truths f*."""
+
+
+@hookspec
+def testbed_models() -> list[type[Model]]:  # type: ignore[empty-body]
+    """Return the models that the plugin offers: what is fitted."""
+
+
+@hookspec
+def testbed_optimizers() -> list[type[Optimizer]]:  # type: ignore[empty-body]
+    """Return the optimizers that the plugin offers: how a model is fitted over time."""
+
+
+@hookspec
+def testbed_metrics() -> list[type[Metric]]:  # type: ignore[empty-body]
+    """Return the metrics that the plugin offers: what is measured on a state."""
+
+
+@hookspec
+def testbed_theories() -> list[type[Theory]]:  # type: ignore[empty-body]
+    """Return the theories that the plugin offers: what is predicted from parameters alone."""
+
+
+@hookspec
+def testbed_scenarios() -> list[Path]:  # type: ignore[empty-body]
+    """Return the scenario files that the plugin ships; `testbed run NAME` finds them by stem."""
+
+
+@hookspec
+def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:  # type: ignore[empty-body]
+    """Return reasons why a well-typed scenario is unsound; each is shown before anything runs."""
+
+
+@hookspec
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:  # type: ignore[empty-body]
+    """Return what makes a finished run unsound; findings are printed and stored with it."""
+
+
+@hookspec
+def testbed_run_started(plan: Plan, folder: Path) -> None:
+    """Called once before the first cell."""
+
+
+@hookspec
+def testbed_cell_finished(cell: Cell, result: CellResult) -> None:
+    """Called in the main process after a cell's result is in the journal."""
+
+
+@hookspec
+def testbed_run_finished(plan: Plan, folder: Path) -> None:
+    """Called once after results.nc is in place."""

@@ -1,0 +1,255 @@
+"""Finding plugins by their metadata, loading each on its own, and the components they offer.
+
+A plugin that cannot be loaded costs only itself: it becomes a row with its error. Hooks are called
+plugin by plugin, so that every component knows the distribution it came from, and a hook that
+raises later costs a warning that names its plugin.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pluggy
+from attrs import evolve, field, frozen
+
+from testbed.contract import hooks
+from testbed.contract.components import KINDS, Component
+from testbed.contract.findings import Finding
+from testbed.errors import Mistake, PluginError, did_you_mean
+
+GROUP = "testbed.plugins"
+RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use")
+BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
+_ANSWERS: dict[str, tuple[Any, str]] = {
+    "testbed_scenarios": (str | os.PathLike, "a list of paths"),
+    "testbed_check_scenario": (str | Mistake, "a list of strings or mistakes"),
+    "testbed_check_results": (Finding, "a list of findings"),
+}
+
+
+class PluginWarning(UserWarning):
+    """A plugin that loaded, but whose hook failed or answered what it must not."""
+
+
+@frozen
+class Plugin:
+    """A plugin as `testbed plugins` shows it."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str = ""
+    components: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} of {self.distribution} {self.version}"
+
+
+@frozen
+class Offer:
+    """A component class and the plugin that brought it."""
+
+    component: type[Component]
+    plugin: Plugin
+
+
+@frozen
+class Registry:
+    """Components by kind and name. Names are unique over all kinds."""
+
+    plugins: tuple[Plugin, ...]
+    offers: dict[str, Offer] = field(factory=dict)
+    manager: Any = None
+
+    def get(self, kind: str, name: str) -> type[Component] | None:
+        """The component of this kind and name, or None."""
+        offer = self.offers.get(name)
+        return offer.component if offer and offer.component.kind == kind else None
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind, sorted."""
+        return sorted(name for name, offer in self.offers.items() if offer.component.kind == kind)
+
+    def find(self, name: str) -> Offer:
+        """The component of a name, whatever its kind; PluginError with suggestions otherwise."""
+        if name not in self.offers:
+            raise PluginError(f"no component is named {name!r}; {did_you_mean(name, self.offers)}")
+        return self.offers[name]
+
+    def components(self) -> list[type[Component]]:
+        """Every component, by name."""
+        return [self.offers[name].component for name in sorted(self.offers)]
+
+    def scenarios(self) -> dict[str, Path]:
+        """Shipped scenario files by their stem; of two with one stem the first counts."""
+        shipped: dict[str, Path] = {}
+        for files in self.hook("testbed_scenarios")():
+            for file in map(Path, files):
+                if shipped.setdefault(file.stem, file) != file:
+                    found = f"found two shipped scenarios named {file.stem!r}"
+                    text = f"{found}: {shipped[file.stem]} and {file}; the second needs its path"
+                    warnings.warn(text, PluginWarning, stacklevel=2)
+        return shipped
+
+    def hook(self, name: str) -> Callable[..., list[Any]]:
+        """Calls a hook of every plugin that loaded, in their order, and lists the answers.
+
+        A plugin that raises, or answers what it must not, is left out with a PluginWarning.
+        """
+        implementations = getattr(self.manager.hook, name).get_hookimpls()
+        callers = [(one.plugin_name, _alone(self.manager, name, one)) for one in implementations]
+
+        def call(**arguments: Any) -> list[Any]:
+            answers: list[Any] = []
+            for plugin, caller in callers:
+                try:
+                    answers += [_checked_answer(name, answer) for answer in caller(**arguments)]
+                except Exception as error:
+                    text = f"plugin {plugin}: {name} raised {type(error).__name__}: {error}"
+                    warnings.warn(f"{text}; it is left out", PluginWarning, stacklevel=2)
+            return answers
+
+        return call
+
+
+@cache
+def load_registry() -> Registry:
+    """Find and load every installed plugin."""
+    return make_registry(_entry_points())
+
+
+def _entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
+    """Plugins by distribution metadata alone: nothing is imported here."""
+    found = []
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        distribution = entry.dist
+        name = distribution.name if distribution else "unknown"
+        version = distribution.version if distribution else "?"
+        found.append((Plugin(entry.name, name, version), entry))
+    return sorted(found, key=lambda pair: _order(pair[0]))
+
+
+def _order(plugin: Plugin) -> tuple[bool, str, str]:
+    """First-party plugins first: of two components with one name theirs stays."""
+    return plugin.distribution != BARE[0], plugin.distribution, plugin.name
+
+
+def make_registry(found: list[tuple[Plugin, Any]]) -> Registry:
+    """Load plugins one by one; `found` pairs each with something that has `load()`."""
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    rows: list[Plugin] = []
+    offers: dict[str, Offer] = {}
+    for plugin, entry in found:
+        try:
+            module = entry.load()
+            components = list(_register(manager, plugin, module))
+            _admit(offers, plugin, components)
+        except (Exception, SystemExit) as error:  # a module may call sys.exit as it is imported
+            _forget(manager, plugin)
+            rows.append(evolve(plugin, error=f"{type(error).__name__}: {error}"))
+        else:
+            rows.append(evolve(plugin, components=tuple(c.name for c in components)))
+    return Registry(tuple(rows), offers, manager)
+
+
+def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Component]]:
+    """Register one module with pluggy and ask it, and it alone, for its components."""
+    name = f"{plugin.distribution}:{plugin.name}"
+    if manager.has_plugin(name):
+        raise PluginError(f"{plugin} is installed twice; uninstall one")
+    if manager.is_registered(module):
+        raise PluginError(f"{plugin} is the module of {manager.get_name(module)}; drop one entry")
+    try:
+        manager.register(module, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"{plugin}: {error}; the hooks are listed in docs/hooks.md") from None
+    for kind, base in KINDS.items():
+        hook = "testbed_theories" if kind == "theory" else f"testbed_{kind}s"
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin is module:
+                for offered in _alone(manager, hook, implementation)():
+                    yield from _classes(plugin, hook, base, offered)
+
+
+def _alone(manager: Any, hook: str, implementation: Any) -> Any:
+    """The pluggy caller of one plugin's hook."""
+    others = [other for other in manager.get_plugins() if other is not implementation.plugin]
+    return manager.subset_hook_caller(hook, others)
+
+
+def _classes(
+    plugin: Plugin, hook: str, base: type[Component], offered: Any
+) -> Iterator[type[Component]]:
+    """What a hook returned, if it is a list of component classes of the right kind."""
+    if not isinstance(offered, list | tuple):
+        raise PluginError(f"{plugin}: {hook} returned {offered!r}, expected a list of classes")
+    for component in offered:
+        if not (isinstance(component, type) and issubclass(component, base)):
+            raise PluginError(
+                f"{plugin}: {hook} returned {component!r}, expected subclasses of "
+                f"testbed.{base.__name__}"
+            )
+        yield component
+
+
+def _checked_answer(hook: str, answer: Any) -> Any:
+    """An answer of a hook that returns a list, if it is one; what others return does not count."""
+    wanted, words = _ANSWERS.get(hook, (object, ""))
+    is_list = isinstance(answer, list | tuple) and all(isinstance(item, wanted) for item in answer)
+    if words and not is_list:
+        raise TypeError(f"found the answer {answer!r}, expected {words}")
+    return answer
+
+
+def _admit(offers: dict[str, Offer], plugin: Plugin, components: list[type[Component]]) -> None:
+    """Add a plugin's components, all or none."""
+    for component in components:
+        objection = _objection(offers, plugin, component)
+        if objection:
+            raise PluginError(f"{plugin}: {objection}")
+    twice = [name for name, n in Counter(own.name for own in components).items() if n > 1]
+    if twice:
+        raise PluginError(f"{plugin}: found {twice[0]!r} offered twice, expected each name once")
+    offers.update({component.name: Offer(component, plugin) for component in components})
+
+
+def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Component]) -> str | None:
+    """Why a component cannot be admitted; None if it can."""
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"{component.__name__} has no name"
+    if not attrs.has(component):
+        return f"found {name} without parameters, expected an attrs class; put @frozen above it"
+    clash = sorted({attribute.name for attribute in attrs.fields(component)} & set(RESERVED))
+    if clash:
+        return (
+            f"found the parameter {clash[0]!r} in {name}, which every component has "
+            "already; rename it, scenarios can still say it with parameter(alias=…)"
+        )
+    if not _NAME.fullmatch(name):
+        return f"found the name {name!r}, expected words of letters, digits, '-', '_' with dots"
+    if "." not in name and (plugin.distribution, plugin.name) != BARE:
+        return (
+            f"found the name {name!r}, expected one with a namespace such as {plugin.name}.{name}"
+        )
+    if name in offers:
+        return f"the name {name!r} is taken by {offers[name].plugin}"
+    return None
+
+
+def _forget(manager: Any, plugin: Plugin) -> None:
+    name = f"{plugin.distribution}:{plugin.name}"
+    if manager.has_plugin(name):
+        manager.unregister(name=name)

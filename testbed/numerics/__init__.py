@@ -1,0 +1,1 @@
+"""Functions of tensors and of trees of tensors: filters, flows, linear algebra, quadrature."""

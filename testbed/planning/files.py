@@ -1,0 +1,42 @@
+"""A scenario file with every mistake in it: those of its text, and those of its parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from testbed.errors import Mistake, ScenarioError
+from testbed.loading import load_registry
+from testbed.planning.plan import further_mistakes
+from testbed.scenario.reading import ComponentSource
+from testbed.scenario.scenario import Scenario, parse_scenario
+
+
+def load_scenario(
+    path: str | Path, overrides: Sequence[str] = (), registry: ComponentSource | None = None
+) -> Scenario:
+    """Read a scenario file. Overrides are strings such as `estimator.adaptive.model.depth=2`.
+
+    Raises ScenarioError that holds every mistake found, each with its place.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        what = f"found no readable file ({reason})"
+        raise ScenarioError([Mistake(str(path), what, "a scenario in TOML")]) from None
+    return read_scenario(text, str(path), overrides, registry)
+
+
+def read_scenario(
+    text: str,
+    path: str = "scenario",
+    overrides: Sequence[str] = (),
+    registry: ComponentSource | None = None,
+) -> Scenario:
+    """Read a scenario from its text; `path` is what errors call it."""
+    scenario, mistakes = parse_scenario(text, path, overrides, registry or load_registry())
+    if mistakes:
+        raise ScenarioError([*mistakes, *further_mistakes(scenario)])
+    return scenario

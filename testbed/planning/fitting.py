@@ -1,0 +1,168 @@
+"""What fits what: optimizers and models, times and whole steps, metrics and estimators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import attrs
+
+from testbed.contract.components import Estimator, Metric, Model, Optimizer, Target, Theory
+from testbed.contract.grids import Grid
+
+if TYPE_CHECKING:
+    from testbed.contract.cells import Cell
+
+LARGEST_MOVE = 0.05  # how far whole steps may move a recorded time, relative to it
+
+Objection = tuple[str, str, str]
+"""What was found, what was expected, what to do."""
+
+_CAPABILITY = {
+    "predictions": "predict",
+    "train_predictions": "predict",
+    "sharpness": "gradient",
+}
+
+
+def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
+    """Why an optimizer cannot fit a model; None if it can."""
+    reason = optimizer.accepts(model)
+    if not reason:
+        return None
+    found = f"found {optimizer.name} on {model.name}, which do not fit: {reason}"
+    return found, "a pair that fits", "choose another optimizer or model"
+
+
+def times_objection(optimizer: Optimizer, times: Grid | None) -> Objection | None:
+    """Why an optimizer cannot record these times; None if it can."""
+    if times is None:
+        fix = "add times = { … } to the optimizer, or at the top for all estimators"
+        return "found no times", "a grid of training times", fix
+    if times.values[0] < 0:
+        return f"found the time {times.values[0]:g}", "times of at least 0", ""
+    if math.isinf(times.values[-1]) and not optimizer.endless:
+        found = f"found the time inf, which {optimizer.name} never reaches"
+        return found, "finite times", "leave it out, or take the optimizer spectral-filter"
+    reached = optimizer.reached(times.values)
+    moved = _first_moved(times.values, reached)
+    if moved:
+        found = "found the time {:g}; whole steps reach {:g}, more than 5% off".format(*moved)
+        fix = "lower the learning rate, or drop early times"
+        return found, "times that whole steps can reach", fix
+    for before, after in pairwise(reached):
+        if before == after:
+            found = f"found two times that fall on one step, at {after:g}"
+            return found, "times at least one step apart", "thin the grid"
+    return None
+
+
+def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[float, float] | None:
+    """The first time that whole steps move too far, and where to; None if there is none."""
+    for asked, got in zip(times, reached, strict=True):
+        if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:
+            return asked, got
+    return None
+
+
+def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
+    """Why a companion cannot stand at the times that training reaches; empty if it can."""
+    optimizer = companion.optimizer
+    if optimizer.own_times:
+        return (
+            f"the replicates of {companion.name!r} stop at times of their own, at which this "
+            "estimator does not; measure it there instead, or give its step size as a number"
+        )
+    if math.isinf(reached[-1]) and not optimizer.endless:
+        return f"{companion.name!r} never reaches the time inf"
+    moved = _first_moved(reached, optimizer.reached(reached))
+    if moved is None:
+        return ""
+    return (
+        f"at the time {moved[0]:g} whole steps of {companion.name!r} stop at {moved[1]:g}, more "
+        "than 5% off: the two would not be compared at equal time; lower its learning rate, or "
+        "drop early times"
+    )
+
+
+def theory_objection(theory: Theory, cell: Cell) -> str | None:
+    """Why a theory says nothing about a cell; None if it does."""
+    reason = theory.applies(cell)
+    timed = any(variable.time for variable in theory.variables.values())
+    if reason is None and timed and cell.optimizer.own_times:
+        return (
+            f"under {cell.optimizer.name} with steps of their own replicates stop at times of "
+            "their own, which the cell's parameters do not tell; give a number as the step size"
+        )
+    return reason
+
+
+def foreign_kernel(target: Target, model: Model) -> str | None:
+    """In words, how the kernel that a target is made of differs from the model; None if it does not
+    or there is none. What such a target calls smooth, the model need not."""
+    kernel = getattr(target, "kernel", None)
+    if not isinstance(kernel, Model):
+        return None
+    if type(kernel) is not type(model):
+        return f"the target's kernel is {kernel.name}, the model {model.name}"
+    names = [field.name for field in attrs.fields(type(model)) if field.name != "route"]  # type: ignore[arg-type]
+    apart = [name for name in names if getattr(kernel, name) != getattr(model, name)]
+    if not apart:
+        return None
+    return f"the target's kernel is {kernel.name} of another {', '.join(apart)} than the model's"
+
+
+def foreign_kernels(cells: Iterable[Cell]) -> list[str]:
+    """How the kernels of targets differ from the models of these cells, each once."""
+    found = (foreign_kernel(cell.target, cell.model) for cell in cells)
+    return list(dict.fromkeys(words for words in found if words))
+
+
+def served_needs(
+    metric: Metric, estimator: Estimator, companion: Estimator | None
+) -> tuple[tuple[str, ...], str]:
+    """The first of the metric's alternatives that can be served, and ""; or (), and why not."""
+    reasons = []
+    for needs in _alternatives(metric):
+        reason = _first_objection(needs, estimator, companion)
+        if not reason:
+            return needs, ""
+        reasons.append(reason)
+    return (), "; ".join(dict.fromkeys(reasons))
+
+
+def _alternatives(metric: Metric) -> list[tuple[str, ...]]:
+    """The alternatives as tuples of needs; a metric that lists words has one alternative."""
+    words = tuple(need for need in metric.needs if isinstance(need, str))
+    several = [need for need in metric.needs if isinstance(need, tuple)]
+    return several or [words]
+
+
+def _first_objection(
+    needs: tuple[str, ...], estimator: Estimator, companion: Estimator | None
+) -> str:
+    for need in needs:
+        owner: Estimator | None = estimator
+        name = need.removeprefix("initial_")
+        if need.startswith("companion_"):
+            owner, name = companion, need.removeprefix("companion_")
+        if owner is None:
+            return "it has no companion here"
+        reason = _objection(name, owner)
+        if reason:
+            return reason
+    return ""
+
+
+def _objection(need: str, estimator: Estimator) -> str:
+    if need == "parameters":
+        return ""
+    if need == "leverage":
+        if type(estimator.optimizer).leverage is Optimizer.leverage:
+            return f"{estimator.optimizer.name} has no leverage"
+        if estimator.model.reads != "inputs":
+            return f"the smoother of {estimator.model.name} depends on the observations"
+        return estimator.model.supports("eigensystem") or ""
+    return estimator.model.supports(_CAPABILITY.get(need, need)) or ""

@@ -1,0 +1,48 @@
+"""Where in a scenario file the parts of a cell stand: what objections to a plan point at.
+
+Mistake(place(plan, cell, "optimizer", "batch_size"), "found …", "at most 10", "lower it")
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from testbed.contract.cells import Cell, PlannedMetric
+from testbed.errors import Mistake
+from testbed.planning.dimensions import chosen
+from testbed.planning.plan import Plan
+from testbed.planning.selection import metric_names
+
+
+def place(
+    plan: Plan,
+    cell: Cell,
+    kind: Literal["design", "target", "model", "optimizer"],
+    parameter: str = "",
+) -> str:
+    """The path of one of a cell's parts, or of a parameter of it: `$.estimator[0].model.depth`."""
+    scenario = plan.scenario
+    if kind in ("model", "optimizer"):
+        own = next(spec for spec in scenario.estimators if spec.name == cell.estimator)
+        path = (own.model if kind == "model" else own.optimizer).path
+    else:
+        options = scenario.designs if kind == "design" else scenario.targets
+        path = chosen(options, kind, dict(zip(cell.point, cell.index, strict=True))).spec.path
+    return f"{path}.{parameter}" if parameter else path
+
+
+def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
+    """The path of a metric that a cell measures: `$.metric[2]`."""
+    names = set(planned.names.values())
+    for spec in plan.scenario.metrics:
+        own = set(metric_names(planned.metric.declared(), spec.name).values())
+        alike = spec.spec.component is type(planned.metric) and own == names
+        if alike and (not spec.of or cell.estimator in spec.of):
+            return spec.spec.path
+    return "$.metric"
+
+
+def mistake(where: str, text: str) -> Mistake:
+    """An objection of a component, "found …, expected …", at its place."""
+    found, _, expected = text.partition(", expected ")
+    return Mistake(where, found, expected)

@@ -1,0 +1,85 @@
+"""How large a result will be, and the refusal of those that are too large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
+from typing import Any
+
+from testbed.contract.cells import Cell
+from testbed.contract.components import Metric, Theory, Variable
+from testbed.errors import Mistake
+from testbed.scenario.scenario import Scenario
+
+FLOAT = 8  # bytes
+MIB, GIB = 2**20, 2**30
+
+
+def variable_sizes(
+    cells: Iterable[Cell], points: Mapping[str, int], replicates: int
+) -> dict[str, int]:
+    """Bytes of each variable before compression, by `estimator/variable`.
+
+    `points` is the number of points of each estimator's sweep. Own dims that vary are padded to
+    the largest, so the largest cell counts for all.
+    """
+    largest: dict[str, int] = {}
+    for cell in cells:
+        if cell.replicates and cell.replicates[0] != 0:
+            continue  # the first block of a point stands for all of them
+        for name, count in _numbers(cell, replicates):
+            label = f"{cell.estimator}/{name}"
+            largest[label] = max(largest.get(label, 0), points[cell.estimator] * FLOAT * count)
+    return largest
+
+
+def _numbers(cell: Cell, replicates: int) -> Iterator[tuple[str, int]]:
+    """How many numbers each variable has at one point, counts of ok replicates included."""
+    for planned in cell.metrics:
+        for own, name in planned.names.items():
+            each = _each(planned.metric, planned.metric.declared()[own], cell)
+            yield name, each * (2 if planned.mean else replicates + 1)
+    for predicted in cell.theories:
+        theory = predicted.theory
+        if theory.conditional != bool(cell.replicates):
+            continue
+        for own, name in predicted.names.items():
+            each = _each(theory, theory.variables[own], cell)
+            yield name, each * (replicates + 1 if theory.conditional else 1)
+
+
+def _each(owner: Metric | Theory, variable: Variable, cell: Cell) -> int:
+    """How many numbers a variable has for one replicate."""
+    times = len(cell.times) if variable.time else 1
+    if not variable.dims:
+        return times
+    own = _own_sizes(owner, cell)
+    return times * prod(own.get(dim, 1) for dim in variable.dims)
+
+
+def _own_sizes(owner: Metric | Theory, cell: Cell) -> dict[str, int]:
+    """Lengths of the own dims. How many modes a model has is known when it runs: at most the
+    training points are assumed."""
+    sizes = cell.design.sizes()
+    try:
+        coordinates: Mapping[str, Any] = owner.coordinates({"modes": sizes["train"], **sizes})
+    except (KeyError, ValueError):
+        return {}
+    return {dim: len(values) for dim, values in coordinates.items()}
+
+
+def oversized(scenario: Scenario, sizes: Mapping[str, int]) -> list[Mistake]:
+    """The objection to a result above the scenario's bound, naming what takes most of it."""
+    total, bound = sum(sizes.values()), scenario.compute.results
+    if total <= bound * GIB:
+        return []
+    largest = max(sizes, key=lambda label: sizes[label])
+    return [
+        Mistake(
+            f"{scenario.path}: $",
+            f"found a result of {total / MIB:.1f} MiB",
+            f"at most {bound * GIB / MIB:g} MiB",
+            f"thin a grid of {largest} ({sizes[largest] / MIB:.1f} MiB of it): its times or its "
+            'own; or keep replicates = "mean", or raise compute.results',
+        )
+    ]

@@ -1,0 +1,79 @@
+"""What a plan will cost, found by trying out a few replicates of a few cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from testbed.contract.cells import Cell
+from testbed.planning.plan import Plan
+from testbed.running.executors import threads_of
+
+TRIED = 4  # replicates, from whose time a whole block's is extrapolated
+LONG = 5.0  # seconds of one replicate after which no more are tried
+
+
+@frozen
+class Cost:
+    """Of all cells of an estimator; `memory` is that of the largest cell tried."""
+
+    seconds: float
+    memory: float  # bytes
+    failure: str = ""
+
+    def __str__(self) -> str:
+        if self.failure:
+            return f"unknown, the trial failed: {self.failure}"
+        size = f"{self.memory / 2**20:.3g} MiB"
+        return f"about {self.seconds:.2g} s in one process, {size} of memory a cell"
+
+
+def costs_of(plan: Plan) -> dict[str, Cost]:
+    """Seconds and memory of each estimator, from its first and its last cell.
+
+    Replicates are extrapolated on a line through one and a few of them, cells by the mean of the
+    two that were tried: a rough number, good to a factor of two where costs vary evenly.
+    """
+    found = {}
+    for estimator in plan.estimators:
+        cells = [cell for cell in plan.cells if cell.estimator == estimator.name]
+        try:
+            found[estimator.name] = _cost(cells)
+        except Exception as error:  # components may raise anything; the run itself will say more
+            found[estimator.name] = Cost(0.0, 0.0, f"{type(error).__name__}: {error}")
+    return found
+
+
+def _cost(cells: Sequence[Cell]) -> Cost:
+    from testbed.running.execute import execute_cell, tried
+
+    simulated = [cell for cell in cells if cell.replicates]
+    predicted = [cell for cell in cells if not cell.replicates]
+    seconds, memory = 0.0, 0.0
+    with threads_of(cells[0].model.threads):
+        if simulated:
+            tried(simulated[0], 1)  # what only the first call costs is not counted
+            ends = [_simulation(cell) for cell in (simulated[0], simulated[-1])]
+            seconds = len(simulated) * sum(end[0] for end in ends) / 2
+            memory = max(end[1] for end in ends)
+        for cell in predicted[-1:]:
+            started = time.perf_counter()
+            execute_cell(cell)
+            seconds += len(predicted) * (time.perf_counter() - started)
+    return Cost(seconds, memory)
+
+
+def _simulation(cell: Cell) -> tuple[float, float]:
+    """Seconds and bytes of a whole cell."""
+    from testbed.running.execute import tried
+
+    whole = len(cell.replicates)
+    one, memory = tried(cell, 1)
+    few = min(TRIED, whole)
+    if few == 1 or one > LONG:
+        return one * whole, memory
+    more, _ = tried(cell, few)
+    each = max(more - one, 0.0) / (few - 1)
+    return one + each * (whole - 1), memory

@@ -1,0 +1,297 @@
+"""One cell: draw, fit, measure. The border between components (attrs) and tensors.
+
+Everything random is drawn first, replicate by replicate; what follows is a pure function of
+tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so
+that the numbers do not depend on where or beside what a cell runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve
+
+from testbed.contract.cells import STATUS, Cell, CellResult
+from testbed.contract.components import Estimator
+from testbed.contract.seeds import Streams
+from testbed.contract.values import Problem
+from testbed.errors import TestbedError, UnsuitableError
+from testbed.numerics.trees import as_tensors, bounded, floats, stack, tensors
+from testbed.planning.fitting import companion_objection, theory_objection
+from testbed.running.measure import MetricSeries
+from testbed.running.paths import Keep, Path, States
+
+Arrays = dict[str, np.ndarray]
+
+
+class PreparationCache:
+    """The preparations of the group of cells at hand; a new group replaces them."""
+
+    def __init__(self) -> None:
+        self._group = ""
+        self._made: dict[str, Any] = {}
+
+    def get(self, group: str, name: str, make: Callable[[], Any]) -> Any:
+        """What was made under `name` for this group, or what `make` returns now."""
+        if group != self._group:
+            self._group, self._made = group, {}
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
+def execute_cell(cell: Cell, cache: PreparationCache | None = None) -> CellResult:
+    """Run a cell. Whatever a component raises becomes a failed result, never an exception."""
+    started = time.perf_counter()
+    try:
+        with torch.no_grad():
+            result = (
+                _simulate(cell, cache or PreparationCache()) if cell.replicates else _predict(cell)
+            )
+    except Exception as error:
+        status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
+        result = CellResult(cell.key, status, error=_describe(error))
+    return evolve(result, seconds=time.perf_counter() - started)
+
+
+def _describe(error: Exception) -> str:
+    """What a cell raised; components' own explanations need no place in the code."""
+    if isinstance(error, TestbedError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = (
+        f" (at {frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    )
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def draw_problem(cell: Cell, replicate: int) -> Problem:
+    """The regression problem of one replicate, cast to the cell's dtype and device."""
+    rng = Streams(cell.seed, replicate, cell.shared_design)
+    sample = cell.design.draw(rng)._replace(design=cell.design)
+    drawn = cell.target.draw(rng, sample)
+    return _cast(cell, cell.target.problem(drawn, sample))
+
+
+def _cast(cell: Cell, tree: Any) -> Any:
+    return as_tensors(tree, getattr(torch, cell.compute.dtype), cell.compute.device)
+
+
+# --- theories ---------------------------------------------------------------------------------
+
+
+def _predict(cell: Cell, problem: Problem | None = None) -> CellResult:
+    """Evaluate the cell's theories: those of the parameters alone, or those of a drawn problem."""
+    variables: Arrays = {}
+    coordinates: dict[tuple[str, str], np.ndarray] = {}
+    omitted: dict[str, str] = {}
+    for planned in cell.theories:
+        theory = planned.theory
+        if theory.conditional != (problem is not None):
+            continue
+        reason = theory_objection(theory, cell)
+        if reason:
+            omitted |= dict.fromkeys(planned.names.values(), reason)
+            continue
+        values = theory.predict(cell, cell.reached, problem)
+        sizes = cell.design.sizes()
+        for own, name in planned.names.items():
+            variables[name] = np.asarray(values[own], dtype=np.float64)
+            for dim in theory.variables[own].dims:
+                coordinates[name, dim] = np.asarray(theory.coordinates(sizes)[dim])
+    status = np.zeros(0, dtype=np.int8)
+    return CellResult(cell.key, status, variables, coordinates, omitted=omitted)
+
+
+# --- simulation -------------------------------------------------------------------------------
+
+
+def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
+    problems = [draw_problem(cell, replicate) for replicate in cell.replicates]
+    size = _chunk_size(cell, problems[0])
+    parts = [
+        _Simulation(cell, cell.replicates[at : at + size], problems[at : at + size], cache).run()
+        for at in range(0, len(problems), size)
+    ]
+    merged = parts[0] if len(parts) == 1 else _merge(cell, parts)
+    theory = _conditional(cell, problems)
+    return evolve(
+        merged,
+        variables={**merged.variables, **theory.variables},
+        coordinates={**merged.coordinates, **theory.coordinates},
+        omitted={**merged.omitted, **theory.omitted},
+    )
+
+
+def _chunk_size(cell: Cell, problem: Problem) -> int:
+    """Replicates at a time, so that eight recorded times of them fit into the memory bound."""
+    if cell.optimizer.own_times:  # companions of a chunk are trained to the times of one replicate
+        return 1
+    numbers = 8 * floats(problem) * min(len(cell.times), 8)
+    return max(1, min(len(cell.replicates), int(_budget(cell) / max(8 * numbers, 1))))
+
+
+def _budget(cell: Cell) -> float:
+    """Bytes that blocks may take: half of the bound, the other half is left to temporaries."""
+    return cell.compute.memory * 2**30 / 2
+
+
+def block_length(cell: Cell, count: int, numbers: float) -> int:
+    """Recorded times at once, for `count` replicates that hold so many numbers at each time."""
+    return max(1, min(len(cell.times), int(_budget(cell) / (8 * count * numbers))))
+
+
+def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
+    """Join the results of chunks of replicates; sums are added, the rest is concatenated."""
+    variables: Arrays = {}
+    for name in parts[0].variables:
+        arrays = [part.variables[name] for part in parts]
+        variables[name] = np.sum(arrays, 0) if name in parts[0].counts else np.concatenate(arrays)
+    counts = {name: np.sum([p.counts[name] for p in parts], 0) for name in parts[0].counts}
+    status = np.concatenate([part.status for part in parts])
+    diverged = np.concatenate([np.asarray(part.diverged_at) for part in parts])
+    return CellResult(
+        cell.key, status, variables, parts[0].coordinates, counts, diverged_at=diverged
+    )
+
+
+def tried(cell: Cell, count: int) -> tuple[float, float]:
+    """Simulate the cell's first replicates: seconds that took, and bytes the whole cell holds."""
+    some, whole = cell.replicates[:count], len(cell.replicates)
+    started = time.perf_counter()
+    with torch.no_grad():
+        problems = [draw_problem(cell, replicate) for replicate in some]
+        whole = min(whole, _chunk_size(cell, problems[0]))
+        simulation = _Simulation(cell, some, problems, PreparationCache())
+        simulation.run()
+    staying, moving = simulation.held()
+    numbers = staying + moving * block_length(cell, whole, moving)
+    return time.perf_counter() - started, 8 * whole * numbers
+
+
+def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
+    if not any(planned.theory.conditional for planned in cell.theories):
+        return CellResult(cell.key, np.zeros(0, dtype=np.int8))
+    each = [_predict(cell, problem) for problem in problems]
+    variables = {
+        name: np.stack([one.variables[name] for one in each]) for name in each[0].variables
+    }
+    return evolve(each[0], variables=variables)
+
+
+class _Simulation:
+    """One chunk of replicates of a cell, trained and measured block by block of recorded times."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        replicates: Sequence[int],
+        problems: Sequence[Problem],
+        cache: PreparationCache,
+    ):
+        self.cell, self.problems, self.problem = cell, problems, stack(problems)
+        self.rngs = [Streams(cell.seed, replicate, cell.shared_design) for replicate in replicates]
+        self.replicates = tuple(replicates)
+        self.main = self._path(Estimator(cell.estimator, cell.model, cell.optimizer), cache)
+        companions = {planned.companion for planned in cell.metrics} - {None}
+        self.companions = {other: self._path(other, None) for other in companions if other}
+        self.reached = self.main.reached(cell.times)
+        self._expect_equal_times()
+        self.series = [MetricSeries(planned, self.reached) for planned in cell.metrics]
+        self.alive = torch.ones(len(problems), dtype=torch.bool, device=cell.compute.device)
+        self.diverged_at = np.full(len(problems), np.nan)
+        self.records: dict[str, list[np.ndarray]] = {}
+
+    def _expect_equal_times(self) -> None:
+        """Where only the run tells the times, only it can tell that a companion misses them."""
+        for companion in self.companions if self.cell.optimizer.own_times else ():
+            reason = companion_objection(companion, self.reached)
+            if reason:
+                raise UnsuitableError(f"{self.cell.estimator}: {reason}")
+
+    def _path(self, estimator: Estimator, cache: PreparationCache | None) -> Path:
+        keep: Keep = _make
+        if cache is not None and estimator.model.reads == "inputs":
+            group = f"{self.cell.group}/{self.replicates}/{self.cell.compute.dtype}"
+            keep = functools.partial(cache.get, group)
+        return Path(
+            estimator,
+            self.problem,
+            self.problems,
+            self.rngs,
+            functools.partial(_cast, self.cell),
+            keep,
+        )
+
+    def run(self) -> CellResult:
+        for positions in self._blocks():
+            self._advance(positions)
+        variables = {name: np.concatenate(blocks, 1) for name, blocks in self.records.items()}
+        counts: Arrays = {}
+        coordinates: dict[tuple[str, str], np.ndarray] = {}
+        for series in self.series:
+            variables |= series.variables()
+            counts |= series.counts()
+            coordinates |= series.coordinates
+        status = np.where(np.isnan(self.diverged_at), STATUS["ok"], STATUS["diverged"])
+        return CellResult(
+            self.cell.key,
+            status.astype(np.int8),
+            variables,
+            coordinates,
+            counts,
+            diverged_at=self.diverged_at,
+        )
+
+    def held(self) -> tuple[float, float]:
+        """Numbers held for one replicate: those that stay, and those of one recorded time."""
+        count, paths = len(self.rngs), [self.main, *self.companions.values()]
+        points = self.problem.train.weight.shape[-1] + self.problem.test.weight.shape[-1]
+        moving = sum(floats(path.fit.start) for path in paths) / count + len(paths) * points
+        if any("gram" in need for planned in self.cell.metrics for need in planned.needs):
+            moving += self.problem.train.weight.shape[-1] ** 2 / 2
+        staying = floats(self.problem) + sum(floats(path.fit.prepared) for path in paths)
+        return staying / count, 8 * moving  # eight: temporaries of training and measuring
+
+    def _blocks(self) -> Iterator[range]:
+        """Positions of recorded times, as many at once as fit into the memory bound."""
+        length = block_length(self.cell, len(self.rngs), self.held()[1])
+        total = len(self.cell.times)
+        for at in range(0, total, length):
+            yield range(at, min(at + length, total))
+
+    def _advance(self, positions: range) -> None:
+        """Train every path through one block of times, then measure."""
+        asked = [self.cell.times[at] for at in positions]
+        reached = [self.reached[at] for at in positions]
+        states, record = self.main.advance(asked)
+        others = {other: path.follow(reached) for other, path in self.companions.items()}
+        alive = self._watch(states, reached)
+        for name, values in record.items():
+            self.records.setdefault(name, []).append(values.double().cpu().numpy())
+        for series in self.series:
+            companion = series.planned.companion
+            series.add(positions, asked, states, others[companion] if companion else None, alive)
+
+    def _watch(self, states: States, reached: Sequence[float]) -> torch.Tensor:
+        """Which (replicate, time) are in bounds so far; a replicate that left never returns."""
+        finite = torch.stack(
+            [bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
+        ).all(0)
+        seen = (finite & self.alive[:, None]).to(torch.int8)
+        alive = torch.cummin(seen, 1).values.bool()  # (replicates, times)
+        first = alive.sum(1).cpu().numpy()  # position of the first time that is not finite
+        for replicate in np.flatnonzero((first < len(reached)) & np.isnan(self.diverged_at)):
+            self.diverged_at[replicate] = reached[first[replicate]]
+        self.alive = alive[:, -1]
+        return alive
+
+
+def _make(name: str, make: Callable[[], Any]) -> Any:
+    return make()
