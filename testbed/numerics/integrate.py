@@ -1,33 +1,74 @@
-"""Adaptive integration of gradient flows, one step size per replicate.
+"""Adaptive integration of gradient flows by Dormand and Prince's methods.
 
-Dormand and Prince's 5(4) pair with local extrapolation (J. Comput. Appl. Math. 6, 1980) for
-y' = f(y), y of shape (replicates, size). It is explicit: a flow whose fastest rate is r costs at
-least about r·t/3.3 steps to reach time t, whatever the tolerance; the evaluation budget ends a run
-that would take for ever, and says so, instead of returning something else.
+For y' = f(y), y of shape (replicates, size). Both methods are explicit: a flow whose fastest rate
+is r costs at least about r·t/3.3 steps (fifth order) to reach time t, whatever the tolerance. A
+budget of evaluations ends a run that would take for ever, and `finished` says so.
 
-Replicates advance on their own clocks: none sees another's step size, so one alone gives the
-numbers it gives in a batch, to rounding.
+Replicates advance on clocks of their own: none sees another's step size, so that one alone gives
+the numbers that it gives in a batch, to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 Field = Callable[[Tensor], Tensor]
+"""(replicates, size) → (replicates, size): the right-hand side f, row by row."""
+Rate = Callable[[Tensor], Tensor]
+"""(replicates, size) → (replicates,): a bound of the fastest rate, the spectral radius of f'."""
 
-_A = (
-    (1 / 5,),
-    (3 / 40, 9 / 40),
-    (44 / 45, -56 / 15, 32 / 9),
-    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-)
-_ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+STABLE = 3.0  # largest step × rate; the eighth-order method's real stability ends near 6
+
+
+class Method(NamedTuple):
+    """An embedded pair of explicit Runge–Kutta methods; the last slope starts the next step."""
+
+    stages: Tensor  # (stages, stages) lower triangular; the first row is empty
+    errors: Tensor  # (estimates, stages): weights of the slopes in each estimate of the error
+    order: int  # the error of a step of length h grows like h^order
+
+
+@cache
+def fifth_order() -> Method:
+    """Dormand and Prince's 5(4) pair with local extrapolation (J. Comput. Appl. Math. 6, 1980)."""
+    rows = (
+        (),
+        (1 / 5,),
+        (3 / 40, 9 / 40),
+        (44 / 45, -56 / 15, 32 / 9),
+        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+        (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+    )
+    error = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+    stages = torch.tensor([row + (0.0,) * (7 - len(row)) for row in rows], dtype=torch.float64)
+    return Method(stages, torch.tensor([error], dtype=torch.float64), 5)
+
+
+@cache
+def eighth_order() -> Method:
+    """Dormand and Prince's 8(5,3) method: DOP853 of Hairer, Nørsett and Wanner (Solving Ordinary
+    Differential Equations I, II.10), with the coefficients that SciPy publishes."""
+    from scipy.integrate import DOP853  # takes most of a second to import
+
+    stages = torch.zeros(13, 13, dtype=torch.float64)
+    stages[:12, :12] = torch.from_numpy(DOP853.A)
+    stages[12, :12] = torch.from_numpy(DOP853.B)
+    estimates = torch.stack([torch.from_numpy(part.copy()) for part in (DOP853.E5, DOP853.E3)])
+    return Method(stages, estimates, 8)
+
+
+class State(NamedTuple):
+    """What is needed to go on: everything per replicate."""
+
+    y: Tensor  # (replicates, size)
+    step: Tensor  # (replicates,) the next step to try; 0: not chosen yet
+    evaluations: Tensor  # (replicates,) right-hand sides so far, int64
 
 
 class Trajectory(NamedTuple):
@@ -37,14 +78,6 @@ class Trajectory(NamedTuple):
     evaluations: Tensor  # (replicates, times) right-hand sides so far
     state: State
     finished: Tensor  # (replicates,) bool: False where the evaluation budget ended first
-
-
-class State(NamedTuple):
-    """What is needed to go on: everything per replicate."""
-
-    y: Tensor  # (replicates, size)
-    step: Tensor  # (replicates,) the next step to try; 0: not chosen yet
-    evaluations: Tensor  # (replicates,) right-hand sides so far, int64
 
 
 def begin(y: Tensor) -> State:
@@ -59,88 +92,118 @@ def integrate(
     since: float,
     times: Sequence[float],
     *,
+    method: Method | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-9,
     max_evaluations: int = 1_000_000,
+    rate: Rate | None = None,
 ) -> Trajectory:
-    """Integrate y' = field(y) from `since` through increasing `times`.
+    """Integrate y' = field(y) from `since` through non-decreasing `times`; fifth order by default.
 
     Each replicate's local error, the maximum over coordinates of error/(atol + rtol·|y|), stays
-    below 1 in every step.
+    below 1 in every step. With a bound `rate` of the fastest rate, steps stay well inside the
+    region of stability: a flow that comes to rest then reaches it to rounding, and a replicate
+    whose speed, kept up to the last time, would stay below the tolerance, is left where it is.
+
     A replicate that would need more than `max_evaluations` right-hand sides, or whose step
     underflows, is NaN from there on and not `finished`.
     """
-    recorded, evaluations = [], []
+    march = _March(field, method or fifth_order(), rtol, atol, max_evaluations, rate)
     clock = torch.full_like(state.step, since)
     finished = torch.isfinite(state.y).all(1)
+    recorded, evaluations = [], []
     for time in times:
-        state, clock, finished = _march(
-            field, state, clock, time, finished, rtol, atol, max_evaluations
-        )
+        state, clock, finished = march.to(time, times[-1], state, clock, finished)
         recorded.append(torch.where(finished[:, None], state.y, torch.nan))
         evaluations.append(state.evaluations)
     return Trajectory(torch.stack(recorded, 1), torch.stack(evaluations, 1), state, finished)
 
 
-def _march(
-    field: Field,
-    state: State,
-    clock: Tensor,
-    end: float,
-    finished: Tensor,
-    rtol: float,
-    atol: float,
-    max_evaluations: int,
-) -> tuple[State, Tensor, Tensor]:
-    """Advance every unfinished replicate to `end`, each by its own steps."""
-    y, step, evaluations = state
-    slope = field(y)
-    active = finished & (clock < end)
-    evaluations = evaluations + active
-    step = torch.where(step > 0, step, _first_step(y, slope, rtol, atol))
-    while bool(active.any()):
-        remaining = end - clock
-        last = step >= remaining * (1 - 1e-12)
-        trial = torch.where(last, remaining, step)
-        new, new_slope, error = _dormand_prince(field, y, slope, trial, rtol, atol)
-        evaluations = evaluations + 6 * active
-        accepted = active & (error <= 1)
-        factor = (0.9 * error.clamp_min(1e-10) ** -0.2).clamp(0.2, 5.0)
-        # a step cut short by a recorded time says nothing against the longer one it was cut from
-        grown = torch.where(last & accepted, torch.maximum(step, trial * factor), trial * factor)
-        step = torch.where(active, torch.nan_to_num(grown, nan=0.0, posinf=0.0), step)
-        step = torch.where(active & ~torch.isfinite(error), trial * 0.2, step)
-        clock = torch.where(accepted, torch.where(last, end, clock + trial), clock)
-        y = torch.where(accepted[:, None], new, y)
-        slope = torch.where(accepted[:, None], new_slope, slope)
-        lost = (evaluations > max_evaluations) | (step <= 1e-15 * clock.abs().clamp_min(1e-300))
-        finished = finished & ~(active & ~(accepted & last) & lost)
+class _March(NamedTuple):
+    """A field, how it is integrated, and how closely."""
+
+    field: Field
+    method: Method
+    rtol: float
+    atol: float
+    max_evaluations: int
+    rate: Rate | None
+
+    def to(
+        self, end: float, last: float, state: State, clock: Tensor, finished: Tensor
+    ) -> tuple[State, Tensor, Tensor]:
+        """Advance every unfinished replicate to `end`, each by its own steps."""
+        y, step, evaluations = state
         active = finished & (clock < end)
-    return State(y, step, evaluations), clock, finished
+        if not bool(active.any()):
+            return state, clock, finished
+        slope = self.field(y)
+        evaluations = evaluations + active
+        clock = torch.where(active & self._rests(y, slope, last - clock), end, clock)
+        active = finished & (clock < end)
+        step = torch.where(step > 0, step, self._first_step(y, slope))
+        while bool(active.any()):
+            remaining = end - clock
+            wanted = step if self.rate is None else torch.minimum(step, STABLE / self.rate(y))
+            arrives = wanted >= remaining * (1 - 1e-12)
+            trial = torch.where(arrives, remaining, wanted)
+            new, new_slope, error = self._step(y, slope, trial)
+            evaluations = evaluations + (len(self.method.stages) - 1) * active
+            accepted = active & (error <= 1)
+            step = torch.where(active, self._next_step(wanted, trial, error, accepted), step)
+            clock = torch.where(accepted, torch.where(arrives, end, clock + trial), clock)
+            y = torch.where(accepted[:, None], new, y)
+            slope = torch.where(accepted[:, None], new_slope, slope)
+            tiny = step <= 1e-15 * clock.abs().clamp_min(1e-300)
+            lost = (evaluations > self.max_evaluations) | tiny
+            finished = finished & ~(active & ~(accepted & arrives) & lost)
+            active = finished & (clock < end)
+        return State(y, step, evaluations), clock, finished
+
+    def _rests(self, y: Tensor, slope: Tensor, remaining: Tensor) -> Tensor:
+        """Whether a replicate's speed, kept up to the end, stays below the tolerance."""
+        if self.rate is None:
+            return torch.zeros_like(remaining, dtype=torch.bool)
+        return (slope.abs() * remaining[:, None] <= self.atol + self.rtol * y.abs()).all(1)
+
+    def _first_step(self, y: Tensor, slope: Tensor) -> Tensor:
+        """Hairer, Nørsett and Wanner's starting step (Solving ODEs I, II.4), its first guess."""
+        scale = self.atol + self.rtol * y.abs()
+        size, speed = _largest(y / scale), _largest(slope / scale)
+        return torch.where((size > 1e-5) & (speed > 1e-5), 0.01 * size / speed, 1e-6)
+
+    def _next_step(self, wanted: Tensor, trial: Tensor, error: Tensor, accepted: Tensor) -> Tensor:
+        """The step to try next: longer after a small error, a fifth where nothing is finite."""
+        factor = (0.9 * error.clamp_min(1e-10) ** (-1 / self.method.order)).clamp(0.2, 5.0)
+        # a step cut short by a recorded time says nothing against the longer one it was cut from
+        cut = accepted & (trial < wanted)
+        grown = torch.where(cut, torch.maximum(wanted, trial * factor), trial * factor)
+        return torch.where(torch.isfinite(error), grown, trial * 0.2)
+
+    def _step(self, y: Tensor, slope: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The state after one step, its slope, and the error in units of the tolerance."""
+        width = step[:, None]
+        stages, errors = self.method.stages.to(y), self.method.errors.to(y)
+        slopes = y.new_empty(len(stages), *y.shape)
+        slopes[0] = slope
+        flat = slopes.view(len(stages), -1)
+        for stage in range(1, len(stages)):
+            change = (stages[stage, :stage] @ flat[:stage]).view_as(y)
+            new = torch.addcmul(y, width, change)
+            slopes[stage] = self.field(new)
+        scale = self.atol + self.rtol * torch.maximum(y.abs(), new.abs())
+        estimates = [_largest((weights @ flat).view_as(y) * width / scale) for weights in errors]
+        return new, slopes[-1], _combined(*estimates)
 
 
-def _first_step(y: Tensor, slope: Tensor, rtol: float, atol: float) -> Tensor:
-    """Hairer, Nørsett and Wanner's starting step (Solving ODEs I, II.4), its first guess."""
-    scale = atol + rtol * y.abs()
-    size, speed = _norm(y / scale), _norm(slope / scale)
-    return torch.where((size > 1e-5) & (speed > 1e-5), 0.01 * size / speed, 1e-6)
-
-
-def _norm(values: Tensor) -> Tensor:
+def _largest(values: Tensor) -> Tensor:
     # the largest coordinate, not the mean: thousands of resting modes must not dilute a moving one
     return values.abs().amax(1)
 
 
-def _dormand_prince(
-    field: Field, y: Tensor, slope: Tensor, step: Tensor, rtol: float, atol: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One step: the fifth-order state, its slope (first same as last) and the scaled error."""
-    width = step[:, None]
-    slopes = [slope]
-    for row in _A:
-        change = sum(weight * k for weight, k in zip(row, slopes, strict=True) if weight)
-        new = y + width * change
-        slopes.append(field(new))
-    error = width * sum(w * k for w, k in zip(_ERROR, slopes, strict=True) if w)
-    scale = atol + rtol * torch.maximum(y.abs(), new.abs())
-    return new, slopes[-1], _norm(error / scale)
+def _combined(high: Tensor, low: Tensor | None = None) -> Tensor:
+    """The error of a step; the estimate of higher order, damped where that of lower order is
+    larger (Hairer, Nørsett and Wanner, II.10), where there are two."""
+    if low is None:
+        return high
+    return high**2 / torch.sqrt(high**2 + 0.01 * low**2).clamp(min=1e-300)

@@ -17,7 +17,6 @@ import numpy as np
 
 from testbed.errors import UnsuitableError
 from testbed_basics.designs.downloads import DOWNLOADS, INSTEAD, check, missing
-from testbed_basics.designs.pickles import load_arrays
 
 
 class Images(NamedTuple):
@@ -92,92 +91,57 @@ def _labelled(images: np.ndarray, labels: np.ndarray) -> Images:
 
 # --- CIFAR-10 ---------------------------------------------------------------------------------
 
-BINARY, PYTHON = "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"
-FOLDERS = {BINARY: "cifar-10-batches-bin", PYTHON: "cifar-10-batches-py"}
-BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
+ARCHIVE, FOLDER = "cifar-10-binary.tar.gz", "cifar-10-batches-bin"
+BATCHES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 PIXELS = 3 * 32 * 32
 
 
 def read_cifar(place: Path) -> Parts:
-    """CIFAR-10 from an official archive, from what it unpacks to, or from a folder with either."""
+    """CIFAR-10 from the binary archive, from what it unpacks to, or from a folder with either."""
     if place.is_file():
-        return read_cifar_archive(check_name(place))
-    folders = [place, *(place / name for name in FOLDERS.values())]
-    for folder in folders:
-        for suffix in (".bin", ""):
-            if (folder / f"test_batch{suffix}").is_file():
-                names = [f"{name}{suffix}" for name in (*BATCHES, "test_batch")]
-                absent = [name for name in names if not (folder / name).is_file()]
-                if absent:
-                    raise UnsuitableError(f"found no {', '.join(absent)} in {folder}; unpack again")
-                return _parts({name: (folder / name).read_bytes() for name in names}, str(folder))
-    for archive in FOLDERS:
-        if (place / archive).is_file():
-            return read_cifar_archive(check(place / archive))
-    raise UnsuitableError(f"{missing('cifar-10-binary', [BINARY], place)}; {INSTEAD}")
-
-
-def check_name(path: Path) -> Path:
-    """An archive under its official name, with its official checksum."""
-    if path.name not in FOLDERS:
-        raise UnsuitableError(
-            f"found the file {path}, expected {BINARY}, {PYTHON} or the folder of either"
-        )
-    return check(path)
+        if place.name != ARCHIVE:
+            raise UnsuitableError(f"found the file {place}, expected {ARCHIVE} or its folder")
+        return read_cifar_archive(check(place))
+    for folder in (place, place / FOLDER):
+        if (folder / BATCHES[-1]).is_file():
+            absent = [name for name in BATCHES if not (folder / name).is_file()]
+            if absent:
+                raise UnsuitableError(f"found no {', '.join(absent)} in {folder}; unpack again")
+            return _parts({name: (folder / name).read_bytes() for name in BATCHES}, str(folder))
+    if (place / ARCHIVE).is_file():
+        return read_cifar_archive(check(place / ARCHIVE))
+    raise UnsuitableError(f"{missing('cifar-10', [ARCHIVE], place)}; {INSTEAD}")
 
 
 def read_cifar_archive(path: Path) -> Parts:
     """The batches of an archive, whose checksum has been verified before."""
-    suffix = ".bin" if path.name == BINARY else ""
-    names = [f"{FOLDERS[path.name]}/{name}{suffix}" for name in (*BATCHES, "test_batch")]
     batches = {}
     try:
         with tarfile.open(path, "r:*") as archive:
-            for name in names:
-                stream = archive.extractfile(name)
+            for name in BATCHES:
+                stream = archive.extractfile(f"{FOLDER}/{name}")
                 if stream is None:
                     raise KeyError(f"{name} is no file")
-                batches[name.split("/")[1]] = stream.read()
+                batches[name] = stream.read()
     except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError) as error:
-        raise unreadable(str(path), str(error).strip("'\""), f"the batches {names[0]} …") from None
+        expected = f"the batches {FOLDER}/{BATCHES[0]} …"
+        raise unreadable(str(path), str(error).strip("'\""), expected) from None
     return _parts(batches, str(path))
 
 
 def _parts(batches: dict[str, bytes], where: str) -> Parts:
-    read = {name: _batch(name, raw, f"{where}/{name}") for name, raw in batches.items()}
-    test = [name for name in read if name.startswith("test")]
-    train = [images for name, images in read.items() if name not in test]
-    pixels, labels = (np.concatenate(parts) for parts in zip(*train, strict=True))
-    return Parts(Images(pixels, labels), read[test[0]])
+    """The five training batches as one, and the test batch."""
+    images = [parse_cifar(batches[name], f"{where}/{name}") for name in BATCHES]
+    pixels, labels = (np.concatenate(parts) for parts in zip(*images[:-1], strict=True))
+    return Parts(Images(pixels, labels), images[-1])
 
 
-def _batch(name: str, raw: bytes, where: str) -> Images:
-    if name.endswith(".bin"):
-        return parse_cifar_binary(raw, where)
-    return parse_cifar_python(raw, where)
-
-
-def parse_cifar_binary(raw: bytes, where: str) -> Images:
+def parse_cifar(raw: bytes, where: str) -> Images:
     """Records of one label byte and 3072 pixel bytes."""
     if not raw or len(raw) % (1 + PIXELS):
         raise unreadable(where, f"{len(raw)} bytes", f"records of {1 + PIXELS} bytes")
     records = np.frombuffer(raw, np.uint8).reshape(-1, 1 + PIXELS)
-    return _cifar(records[:, 1:], records[:, 0].astype(np.int64), where)
-
-
-def parse_cifar_python(raw: bytes, where: str) -> Images:
-    """A pickled dictionary with `data` (count, 3072) and the list `labels`."""
-    batch = load_arrays(raw, where)
-    data, labels = batch.get("data"), batch.get("labels")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (PIXELS,):
-        raise unreadable(where, f"data of {type(data).__name__}", f"uint8 of shape (…, {PIXELS})")
-    if not isinstance(labels, list) or any(type(label) is not int for label in labels):
-        raise unreadable(where, f"labels of {type(labels).__name__}", "a list of integers")
-    return _cifar(data, np.array(labels, dtype=np.int64), where)
-
-
-def _cifar(pixels: np.ndarray, labels: np.ndarray, where: str) -> Images:
-    if len(labels) != len(pixels) or labels.min(initial=0) < 0 or labels.max(initial=0) > 9:
-        found = f"{len(labels)} labels for {len(pixels)} images"
-        raise unreadable(where, found, "one label from 0 to 9 for each image")
-    return Images(pixels.reshape(-1, 3, 32, 32), labels)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() > 9:
+        raise unreadable(where, f"the label {labels.max()}", "labels from 0 to 9")
+    return Images(records[:, 1:].reshape(-1, 3, 32, 32), labels)

@@ -3,7 +3,7 @@ get them.
 
 A run never downloads: a scenario writes nowhere but into its run folder. Once per machine,
 
-    python -m testbed_basics.designs.downloads cifar-10-binary [FOLDER]
+    python -m testbed_basics.designs.downloads cifar-10 [FOLDER]
 
 fetches the files and checks them. docs/datasets.md says how to do without a network.
 """
@@ -45,15 +45,10 @@ DOWNLOADS = {
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
         },
     ),
-    "cifar-10-binary": Download(
+    "cifar-10": Download(
         "cifar-10",
         "https://www.cs.toronto.edu/~kriz/",
         {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
-    ),
-    "cifar-10-python": Download(
-        "cifar-10",
-        "https://www.cs.toronto.edu/~kriz/",
-        {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
     ),
 }
 

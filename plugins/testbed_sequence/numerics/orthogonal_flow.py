@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from testbed_sequence.numerics.runge_kutta import Field, integrate
+from testbed.numerics.integrate import Field, begin, eighth_order, integrate
 
 TRAINABLE = frozenset({"basis", "eigenvalues"})
 
@@ -75,14 +75,14 @@ def reduced_flow(
     packed = torch.stack([part.expand_as(start.observed) for part in start], -2)
     path = integrate(
         reduced_field(modes, train),
-        packed.reshape(-1, 4 * modes).double(),
+        begin(packed.reshape(-1, 4 * modes).double()),
+        since,
         times,
-        since=since,
+        method=eighth_order(),
         rtol=rtol,
         atol=atol,
         rate=lambda state: _fastest(state.view(-1, 4, modes)),
-    )
-    path = path.to(start.observed.dtype)
+    ).states.to(start.observed.dtype)
     return Reduced(*path.reshape(*batch, len(times), 4, modes).unbind(-2))
 
 
@@ -177,13 +177,14 @@ def free_flow(
     packed = torch.cat([basis, *(x.expand_as(z) for x in (start.scale, start.weight, z))], -1)
     path = integrate(
         _free_field(modes, train),
-        packed.reshape(-1, sum(sizes)).double(),
+        begin(packed.reshape(-1, sum(sizes)).double()),
+        since,
         times,
-        since=since,
+        method=eighth_order(),
         rtol=rtol,
         atol=atol,
         rate=lambda state: _fastest_free(*_unpacked(state, modes)),
-    )
+    ).states
     path = path.to(z.dtype).reshape(*batch, len(times), sum(sizes))
     basis, scale, weight, _ = path.split(sizes, -1)
     return Matrices(basis.unflatten(-1, (modes, modes)), scale, weight)

@@ -226,12 +226,11 @@ def test_data_that_are_not_there_say_where_they_belong(data, tmp_path, monkeypat
     monkeypatch.setenv("TESTBED_DATA", str(tmp_path))
     with pytest.raises(UnsuitableError, match=f"in {tmp_path}/{data}; .*MD5.*digits") as caught:
         Dataset(data=data, n=5).draw(Streams(1, 0))
-    name = "cifar-10-binary" if data == "cifar-10" else data
-    for file, md5 in DOWNLOADS[name].files.items():
-        assert f"{DOWNLOADS[name].url}{file} (MD5 {md5})" in str(caught.value)
-    files = ", ".join(DOWNLOADS[name].files)
+    for file, md5 in DOWNLOADS[data].files.items():
+        assert f"{DOWNLOADS[data].url}{file} (MD5 {md5})" in str(caught.value)
+    files = ", ".join(DOWNLOADS[data].files)
     assert str(caught.value).startswith(f"found no {files} in {tmp_path}")
-    assert f"`python -m testbed_basics.designs.downloads {name} {tmp_path}/{data}`" in str(
+    assert f"`python -m testbed_basics.designs.downloads {data} {tmp_path}/{data}`" in str(
         caught.value
     )
 
