@@ -27,7 +27,7 @@ from testbed.contract.findings import Finding
 from testbed.errors import Mistake, PluginError, did_you_mean
 
 GROUP = "testbed.plugins"
-RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use")
+RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use", "files")
 BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
 _ANSWERS: dict[str, tuple[Any, str]] = {

@@ -24,6 +24,8 @@ from testbed.contract.values import Data, Fit, Problem, Risk, Sample, Spectrum
 from testbed.errors import UnsuitableError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import Tensor
 
@@ -58,6 +60,10 @@ class Component:
     name: ClassVar[str]
     references: ClassVar[tuple[str, ...]] = ()
     batching: ClassVar[Batching] = "vmap"
+
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that its numbers depend on, besides those that its parameters name."""
+        return ()
 
 
 class Design(Component):

@@ -1,79 +1,175 @@
-"""Fingerprints: what a cell's numbers depend on, as one short string."""
+"""Keys of cells: what a cell's numbers depend on, as one short string.
+
+A key has two parts, `request.code`: what is computed (parameters, data, seed, replicates), and a
+digest of the code that computes it. An edit of the code changes the second part alone, so that the
+journal can tell numbers that were never computed from numbers that other code computed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
-from attrs import evolve
 
 from testbed.contract.cells import Cell
+from testbed.contract.components import Component
 from testbed.contract.grids import Grid
+from testbed.planning.contents import contents
+from testbed.planning.origin import Origin, code_digest_of, origin_of
 
-NUMBERS = 2  # raised whenever the same scenario would give other numbers than before
-
-
-def describe(value: Any) -> Any:
-    """A value as plain data: attrs classes by their name and fields, numbers by their repr."""
-    if isinstance(value, float | int | str):
-        return repr(value)
-    if isinstance(value, Grid):
-        return _grid(value.values)
-    if attrs.has(type(value)):
-        fields = {
-            attribute.name: describe(getattr(value, attribute.name))
-            for attribute in attrs.fields(type(value))
-        }
-        if isinstance(fields.get("path"), str):  # a component that reads a file
-            fields["path"] = [fields["path"], contents(value.path)]
-        return [type(value).__module__, type(value).__qualname__, fields]
-    if isinstance(value, np.ndarray):
-        bytes_ = np.ascontiguousarray(value).tobytes()
-        return [str(value.dtype), list(value.shape), hashlib.sha256(bytes_).hexdigest()]
-    if isinstance(value, Mapping):
-        return {str(key): describe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [describe(item) for item in value]
-    return repr(value)
+NUMERIC = ("device", "dtype", "memory", "block")
+"""The fields of `[compute]` that numbers depend on; bounds of time and of results do not count."""
 
 
-def contents(place: Any) -> str:
-    """A digest of what a file holds, or of the sizes of a folder's files; empty if there is none.
-
-    It makes a result of other data another result, though the path is the same.
-    """
-    path = Path(str(place))
-    if path.is_file():
-        facts = path.stat()
-        return _digest(path, facts.st_mtime_ns, facts.st_size)
-    files = sorted(file for file in path.glob("*") if file.is_file()) if path.is_dir() else []
-    text = repr([(file.name, file.stat().st_size) for file in files])
-    return hashlib.sha256(text.encode()).hexdigest() if files else ""
+Classes = set[type]
+Writer = Callable[[Any, list[str], Classes], None]
 
 
-@lru_cache(maxsize=64)
-def _digest(path: Path, changed: int, size: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def describe(value: Any) -> str:
+    """A value as text: components by name and parameters, numbers by their repr, files by what they
+    hold. Values that differ have different texts, the same in every process."""
+    return _described(value)[0]
+
+
+def _described(value: Any) -> tuple[str, frozenset[type]]:
+    """The text of a value, and the component classes in it."""
+    parts: list[str] = []
+    classes: Classes = set()
+    _write(value, parts, classes)
+    return "".join(parts), frozenset(classes)
+
+
+def _write(value: Any, parts: list[str], classes: Classes) -> None:
+    """Append the text of a value to `parts`, and the classes of its components to `classes`."""
+    kind = type(value)
+    if kind in _PLAIN:
+        parts.append(repr(value))
+    else:
+        _writer(kind)(value, parts, classes)
+
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 @cache
+def _writer(kind: type) -> Writer:
+    """How values of a type are written."""
+    if issubclass(kind, Component):
+        return _write_component
+    if issubclass(kind, Grid):
+        return lambda value, parts, classes: parts.append(_grid(value.values))
+    if attrs.has(kind):
+        return _write_fields
+    if issubclass(kind, np.ndarray):
+        return lambda value, parts, classes: parts.append(_array(value))
+    if issubclass(kind, Mapping):
+        return _write_mapping
+    if issubclass(kind, list | tuple):
+        return _write_items
+    return lambda value, parts, classes: parts.append(repr(value))
+
+
+def _write_component(component: Component, parts: list[str], classes: Classes) -> None:
+    """A component with its parameters, and what the files that it reads hold."""
+    classes.add(type(component))
+    parts.append(component.name)
+    _write_fields(component, parts, classes)
+    parts += [f"; {contents(place)}" for place in files_of(component)]
+
+
+def _write_fields(value: Any, parts: list[str], classes: Classes) -> None:
+    parts.append(f"{type(value).__qualname__}(")
+    for name in _fields(type(value)):
+        parts.append(f"{name}=")
+        _write(getattr(value, name), parts, classes)
+        parts.append(", ")
+    parts.append(")")
+
+
+def _write_mapping(value: Mapping[Any, Any], parts: list[str], classes: Classes) -> None:
+    parts.append("{")
+    for key in sorted(value, key=repr):
+        parts.append(f"{key!r}: ")
+        _write(value[key], parts, classes)
+        parts.append(", ")
+    parts.append("}")
+
+
+def _write_items(value: Iterable[Any], parts: list[str], classes: Classes) -> None:
+    parts.append("[")
+    for item in value:
+        _write(item, parts, classes)
+        parts.append(", ")
+    parts.append("]")
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in attrs.fields(kind))
+
+
+@lru_cache(maxsize=1024)
 def _grid(values: tuple[float, ...]) -> str:
-    """A grid of times as a digest, found once: most of what a cell holds are its times."""
-    return hashlib.sha256(repr(values).encode()).hexdigest()
+    """A grid of times as a digest, made once: most of what a cell holds are its times."""
+    return f"grid({hashlib.sha256(repr(values).encode()).hexdigest()})"
+
+
+def _array(value: np.ndarray) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    return f"array({value.dtype}, {value.shape}, {digest})"
+
+
+def files_of(component: Component) -> list[Path]:
+    """The files and folders whose content a component's numbers depend on."""
+    named = getattr(component, "path", None)
+    places = [named] if isinstance(named, str) else []
+    return [Path(place) for place in (*places, *component.files())]
+
+
+# --- cells --------------------------------------------------------------------------------------
 
 
 def cell_key(cell: Cell) -> str:
-    """Identifies everything that a cell's numbers depend on; bounds of time and results do not."""
-    compute = evolve(cell.compute, time_limit=None, results=0.0)
-    bare = evolve(cell, compute=compute, times=(), key="", group="")
-    return fingerprint(bare, _grid(cell.times))
+    """Identifies everything that a cell's numbers depend on: `request.code`.
+
+    Its place in the sweep does not count, so that points may be added anywhere.
+    """
+    text, classes = _described(_asked(cell))
+    return f"{_hash(text)}.{code_digest_of(classes)}"
+
+
+def origin_of_cell(cell: Cell) -> Origin:
+    """The code and the libraries that make this cell's numbers in this process."""
+    return origin_of(_described(_asked(cell))[1])
+
+
+def request_of(key: str) -> str:
+    """The part of a key that says what is computed, whichever code computes it."""
+    return key.partition(".")[0]
+
+
+def _asked(cell: Cell) -> tuple[Any, ...]:
+    """All of a cell that its numbers depend on."""
+    return (
+        cell.estimator,
+        cell.point,
+        repr(cell.replicates),
+        cell.design,
+        cell.target,
+        cell.model,
+        cell.optimizer,
+        _grid(cell.times),
+        cell.metrics,
+        cell.theories,
+        cell.seed,
+        cell.shared_design,
+        [getattr(cell.compute, name) for name in NUMERIC],
+    )
 
 
 def preparation_key(cell: Cell) -> str:
@@ -82,12 +178,19 @@ def preparation_key(cell: Cell) -> str:
     A design's parameter `noise` changes the observations alone, so that all noise levels of a
     sweep share a preparation.
     """
-    module, name, fields = describe(cell.design)
-    inputs = {key: value for key, value in fields.items() if key != "noise"}
-    return fingerprint([module, name, inputs], cell.shared_design, cell.model, cell.replicates)
+    design = cell.design
+    names = [name for name in _fields(type(design)) if name != "noise"]
+    inputs = [(name, getattr(design, name)) for name in names]
+    files = [contents(place) for place in files_of(design)]
+    return fingerprint(
+        design.name, inputs, files, cell.shared_design, cell.model, repr(cell.replicates)
+    )
 
 
 def fingerprint(*values: Any) -> str:
-    """A hexadecimal digest of values, the same in every process and version of Python."""
-    text = json.dumps([NUMBERS, *map(describe, values)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    """A hexadecimal digest of values, the same in every process."""
+    return _hash(describe(values))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

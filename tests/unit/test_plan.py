@@ -367,7 +367,7 @@ def test_fingerprints_tell_types_and_neighbouring_floats_apart():
     ]
     assert len({fingerprint(value) for value in values}) == len(values)
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
-    assert describe(Lines())[1] == "Lines"
+    assert describe(Lines()).startswith(f"{Lines.name}Lines(")
 
 
 def test_the_key_leaves_itself_out():

@@ -95,6 +95,11 @@ class Dataset(Design):
                 f"classes: found {list(self.classes)}, expected two or more different ones"
             )
 
+    def files(self) -> tuple[Path, ...]:
+        """Where the data lie if no path is given."""
+        place, _ = locate(self.data, self.path)
+        return () if place is None or self.path else (place,)
+
     def _pools(self) -> Prepared:
         place, changed = locate(self.data, self.path)
         return _prepared(self.data, place, changed, self.classes, self.grayscale)

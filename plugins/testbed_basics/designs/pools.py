@@ -70,9 +70,12 @@ HOMES = {"fashion-mnist": "fashion-mnist", "cifar-10": "cifar-10"}
 
 
 def locate(data: str, path: str | None) -> tuple[Path | None, float]:
-    """Where a data set lies, None for an installed one, and when the file last changed."""
+    """Where a data set lies, None for an installed one, and when a file of it last changed."""
     place = Path(path) if path else home(HOMES[data]) if data in HOMES else None
-    return place, place.stat().st_mtime if place and place.is_file() else 0.0
+    if place is None:
+        return None, 0.0
+    files = place.rglob("*") if place.is_dir() else (place,)
+    return place, max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
 
 
 @lru_cache(maxsize=4)

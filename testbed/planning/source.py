@@ -1,0 +1,213 @@
+"""The source of one module: a digest of what it computes, and the modules that it imports.
+
+Comments, formatting, docstrings and the help of parameters do not enter the digest, so that
+rewriting a sentence makes no cell run again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType
+
+from attrs import frozen
+
+SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES)
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@frozen
+class Source:
+    """What a module's file says: a digest, and the dotted names that may be modules it imports."""
+
+    file: Path | None
+    digest: str
+    imports: tuple[str, ...] = ()
+
+
+@cache
+def source_of(module: str) -> Source | None:
+    """The source of a module, read once per process; None where no file belongs to the name."""
+    file = file_of(module)
+    if file is None:
+        return None
+    content = file.read_bytes()
+    if file.suffix != ".py":
+        return Source(file, hashlib.sha256(content).hexdigest())
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # a module that cannot be parsed cannot have made numbers
+        return Source(file, hashlib.sha256(content).hexdigest())
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return Source(file, normalised_digest(tree), tuple(dict.fromkeys(imports(tree, package))))
+
+
+@cache
+def file_of(module: str) -> Path | None:
+    """The file of a module. Nothing is imported to find it."""
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if loaded:
+        return Path(loaded)
+    top, *rest = module.split(".")
+    for folder in locations(top) if rest else ():
+        place = folder.joinpath(*rest)
+        candidates = (place / "__init__.py", *(place.with_name(rest[-1] + end) for end in SUFFIXES))
+        found = next((file for file in candidates if file.is_file()), None)
+        if found is not None:
+            return found
+    return None if rest else _top_file(top)
+
+
+@cache
+def locations(top: str) -> tuple[Path, ...]:
+    """The folders of a top-level package; none for a module that is no package."""
+    loaded = sys.modules.get(top)
+    if loaded is not None:
+        return tuple(Path(place) for place in getattr(loaded, "__path__", ()))
+    spec = _spec(top)
+    return tuple(Path(place) for place in (spec and spec.submodule_search_locations) or ())
+
+
+def _top_file(top: str) -> Path | None:
+    spec = _spec(top)
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+
+
+def _spec(top: str) -> importlib.machinery.ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return None
+
+
+# --- what a module computes ---------------------------------------------------------------------
+
+
+def normalised_digest(tree: ast.AST) -> str:
+    """A digest of a syntax tree without docstrings and the help of parameters."""
+    parts: list[str] = []
+    _dump(tree, parts)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _dump(node: ast.AST, parts: list[str]) -> None:
+    """Node types, fields and constants in order. Empty fields are left out: other versions of
+    Python have more of them."""
+    parts.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or name in ("ctx", "kind", "type_comment"):
+            continue
+        if name == "body" and isinstance(node, _DOCUMENTED):
+            value = _without_docstring(value)
+        elif name == "keywords" and _declares_parameter(node):
+            value = [keyword for keyword in value if keyword.arg != "help"]
+        parts.append(name)
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, ast.AST):
+                _dump(item, parts)
+            else:
+                parts.append(repr(item))
+        parts.append("]")
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    documented = (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
+    return body[1:] if documented else body
+
+
+def _declares_parameter(node: ast.AST) -> bool:
+    """Whether a node is `parameter(…)`."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return isinstance(function, ast.Name) and function.id == "parameter"
+
+
+# --- what a module imports ----------------------------------------------------------------------
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Dotted names that a syntax tree imports, in functions too, but not for type checkers alone.
+
+    `from a import b` gives `a` and `a.b`: which of them is a module, files tell.
+    """
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+                if not alias.asname:  # the name bound is that of the top package
+                    yield alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if base else alias.name
+        elif isinstance(node, ast.Call):
+            yield from _imported_by_call(node, package)
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those under `if TYPE_CHECKING`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and _for_type_checkers(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def _for_type_checkers(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    """The module that a `from … import` names, relative ones resolved."""
+    if not node.level:
+        return node.module or ""
+    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _imported_by_call(node: ast.Call, package: str) -> Iterator[str]:
+    """The module of `importlib.import_module("…")` or `__import__("…")` with a literal name."""
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name not in ("import_module", "__import__") or not node.args:
+        return
+    first = node.args[0]
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        name = first.value
+        yield importlib.util.resolve_name(name, package) if name.startswith(".") else name
+
+
+# --- classes without a file ---------------------------------------------------------------------
+
+
+def compiled_digest(component: type) -> str:
+    """A digest of a class that has no source file, as in a notebook: of its compiled methods."""
+    parts = []
+    for name, member in sorted(vars(component).items()):
+        function = getattr(member, "__func__", member)
+        code = getattr(function, "__code__", None)
+        if isinstance(code, CodeType):
+            parts.append((name, _code(code)))
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _code(code: CodeType) -> tuple[object, ...]:
+    constants = tuple(
+        _code(value) if isinstance(value, CodeType) else repr(value) for value in code.co_consts
+    )
+    return code.co_code, constants, code.co_names, code.co_varnames
