@@ -121,11 +121,7 @@ def _module(name: str) -> str | None:
 @cache
 def _public_homes() -> Mapping[str, str]:
     """The modules that define the public names of `testbed`, by `testbed.Name`."""
-    return {
-        f"testbed.{name}": module
-        for module, names in testbed._HOMES.items()
-        for name in names
-    }
+    return {f"testbed.{name}": module for module, names in testbed._HOMES.items() for name in names}
 
 
 def _counts(name: str, importer: str) -> bool:

@@ -1,0 +1,193 @@
+"""Which code a cell's key covers: modules by their source, and what counts as another source."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+
+import pytest
+
+from testbed.planning import code, contents, origin, source
+from testbed.planning.source import imports, normalised_digest
+
+FORMULA = '''
+"""A docstring."""
+from shelf.helper import scale
+
+def law(t):
+    """Says what it does."""
+    return scale(t) + 1.0
+'''
+
+
+def digest(text):
+    return normalised_digest(ast.parse(text))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("return scale(t) + 1.0", "# a comment\n    return (scale(t)\n            + 1.0)"),
+        ('"""Says what it does."""', '"""Says it better."""'),
+        ('"""A docstring."""', ""),
+        ("1.0", "1.00"),
+    ],
+)
+def test_comments_docstrings_and_formatting_do_not_count(edit):
+    assert digest(FORMULA.replace(*edit)) == digest(FORMULA)
+
+
+@pytest.mark.parametrize(
+    "edit", [("1.0", "1.5"), ("+ 1.0", "- 1.0"), ("1.0", "1"), ("scale(t)", "scale(t, 2)")]
+)
+def test_formulas_and_constants_count(edit):
+    assert digest(FORMULA.replace(*edit)) != digest(FORMULA)
+
+
+def test_the_help_of_a_parameter_is_documentation_and_its_default_is_not():
+    text = 'class A:\n    rate: float = parameter(0.5, help="decay", gt=0)\n'
+    assert digest(text) == digest(text.replace("decay", "rate of decay"))
+    assert digest(text) != digest(text.replace("0.5", "0.6"))
+    assert digest('x = f("a", help="b")') != digest('x = f("a", help="c")')
+
+
+def test_imports_are_found_in_functions_and_not_for_type_checkers():
+    text = (
+        "import a.b\nimport c.d as e\nfrom . import f\nfrom ..g import h\n"
+        "if TYPE_CHECKING:\n    import never\nelse:\n    import always\n"
+        "def inside():\n    import late\n    importlib.import_module('literal.name')\n"
+    )
+    found = set(imports(ast.parse(text), "top.package"))
+    inside = {"top.package.f", "top.g.h", "always", "late", "literal.name"}
+    assert found == {"a.b", "a", "c.d", *inside}
+
+
+# --- modules ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A package with a component, a helper that it imports, and a module that it does not."""
+    package = tmp_path / "shelf"
+    package.mkdir()
+    (package / "__init__.py").write_text("UNREAD = 1\n")
+    (package / "helper.py").write_text("def scale(t):\n    return 0.5 * t\n")
+    (package / "unread.py").write_text("def other(t):\n    return t\n")
+    (tmp_path / "beside.py").write_text("FACTOR = 1.0\n")
+    (package / "law.py").write_text(
+        "import numpy, sklearn\n"
+        "from testbed import Model\nfrom testbed.numerics import filters\n"
+        "from shelf.helper import scale\n"
+        "class Law(Model):\n    name = 'shelf.law'\n"
+        "    def value(self):\n        import beside\n        return beside.FACTOR\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("shelf", "shelf.law", "shelf.helper", "beside"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    law = importlib.import_module("shelf.law").Law
+    forget()
+    yield package, law
+    forget()
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("shelf", "beside")]:
+        del sys.modules[name]
+
+
+def forget():
+    """As a fresh process would: no source has been read."""
+    for module in (code, source, origin, contents):
+        for member in vars(module).values():
+            clear = getattr(member, "cache_clear", None)
+            if clear:
+                clear()
+
+
+def edited(file, before, after):
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+    forget()
+
+
+def test_a_component_depends_on_what_its_module_imports(shelf):
+    _, law = shelf
+    modules = set(code.code_of(law))
+    assert {"shelf.law", "shelf.helper", "beside", "testbed.numerics.filters"} <= modules
+    assert not {"shelf", "shelf.unread"} & modules
+    assert not any(name.startswith(("numpy", "sklearn")) for name in modules)
+    assert {"numpy", "scipy", "torch", "scikit-learn"} <= set(code.versions_for(code.code_of(law)))
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "counts"),
+    [
+        ("law.py", "beside.FACTOR", "beside.FACTOR + 1", True),
+        ("helper.py", "0.5", "2.0", True),
+        ("../beside.py", "1.0", "2.0", True),
+        ("helper.py", "return", "# why\n    return", False),
+        ("unread.py", "return t", "return 2 * t", False),
+    ],
+)
+def test_edits_that_count_change_the_digest_and_name_the_module(shelf, file, before, after, counts):
+    package, law = shelf
+    earlier = origin.origin_of([law])
+    edited(package / file, before, after)
+    later = origin.origin_of([law])
+    assert (later.code_digest() != earlier.code_digest()) is counts
+    name = file.removesuffix(".py").removeprefix("../")
+    told = [f"{name if '..' in file else f'shelf.{name}'} changed"] if counts else []
+    assert later.changes_since(earlier) == told
+
+
+def test_a_base_class_in_another_module_counts(shelf):
+    _, law = shelf
+
+    class Derived(law):
+        pass
+
+    assert "shelf.helper" in code.code_of(Derived)
+
+
+def test_a_class_without_a_file_is_known_by_what_it_compiles_to():
+    def made(constant):
+        space = {"__name__": "nowhere_to_be_found"}
+        exec(f"class Law:\n    def value(self):\n        return {constant}\n", space)
+        return code.code_of(space["Law"])
+
+    assert list(made(1.0)) == ["nowhere_to_be_found.Law"]
+    assert made(1.0) == made(1.0) != made(2.0)
+
+
+def test_core_counts_where_it_makes_numbers():
+    modules = set(code.core_code())
+    assert {"testbed.running.execute", "testbed.contract.seeds"} <= modules
+    assert not modules & {"testbed.errors", "testbed.running.executors", "testbed.contract.names"}
+    assert not any(name.startswith("testbed.planning") for name in modules)
+
+
+def test_other_libraries_are_told_apart_and_python_is_not():
+    then = origin.Origin(libraries={"python": "3.11", "numpy": "1", "torch": "2"})
+    now = origin.Origin(libraries={"python": "3.12", "numpy": "2", "torch": "2"})
+    assert now.other_libraries(then) == {"numpy": ("1", "2")}
+    assert origin.origin_from(then.text()) == then
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_known_by_what_its_files_hold(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    file = folder / "deep" / "batch.bin"
+    file.write_bytes(b"1234")
+    before = contents.contents(folder)
+    file.write_bytes(b"4321")  # as long as before
+    after = contents.contents(folder)
+    assert before != after
+    file.rename(folder / "batch.bin")
+    assert contents.contents(folder) not in (before, after)
+
+
+def test_devices_and_missing_files_hold_nothing(tmp_path):
+    assert contents.contents("/dev/zero") == contents.contents(tmp_path / "none") == ""
+    assert contents.contents("a\0b") == ""
