@@ -132,7 +132,7 @@ def _counts(name: str, importer: str) -> bool:
 
 
 def _is_core(name: str) -> bool:
-    return name == "testbed" or name.startswith("testbed.") and name.startswith(CORE)
+    return name == "testbed" or name.startswith(CORE)
 
 
 def _is_foreign(name: str) -> bool:
