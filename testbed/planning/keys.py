@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,15 @@ def _write(value: Any, parts: list[str], classes: Classes) -> None:
     if kind in _PLAIN:
         parts.append(repr(value))
     else:
-        _writer(kind)(value, parts, classes)
+        writer = _WRITERS.get(kind) or _WRITERS.setdefault(kind, _writer(kind))
+        writer(value, parts, classes)
 
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
+_WRITERS: dict[type, Writer] = {}
+_FIELDS: dict[type, tuple[str, ...]] = {}
 
 
-@cache
 def _writer(kind: type) -> Writer:
     """How values of a type are written."""
     if issubclass(kind, Component):
@@ -108,9 +110,10 @@ def _write_items(value: Iterable[Any], parts: list[str], classes: Classes) -> No
     parts.append("]")
 
 
-@cache
 def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(attribute.name for attribute in attrs.fields(kind))
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(attribute.name for attribute in attrs.fields(kind))
+    return _FIELDS[kind]
 
 
 @lru_cache(maxsize=1024)
@@ -127,8 +130,8 @@ def _array(value: np.ndarray) -> str:
 def files_of(component: Component) -> list[Path]:
     """The files and folders whose content a component's numbers depend on."""
     named = getattr(component, "path", None)
-    places = [named] if isinstance(named, str) else []
-    return [Path(place) for place in (*places, *component.files())]
+    places = [Path(named)] if isinstance(named, str) else []
+    return [*places, *component.files()]
 
 
 # --- cells --------------------------------------------------------------------------------------
