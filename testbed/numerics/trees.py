@@ -1,4 +1,8 @@
-"""Nested tuples and dicts of tensors: mapping, stacking and slicing along the replicate axis."""
+"""Nested tuples and dicts of tensors: mapping, stacking and slicing along the replicate axis.
+
+A tree is a tensor, or a dict, tuple, list or NamedTuple of trees. Anything else is a static leaf:
+None, a number, a word, an object that a component keeps for itself.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +21,29 @@ class Each:
         self.items = list(items)
 
 
+def leaf_map(function: Callable[..., Any], *trees: Any) -> Any:
+    """Apply `function` to the leaves of equally nested trees, static leaves included."""
+    first = trees[0]
+    if isinstance(first, dict):
+        return {key: leaf_map(function, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, tuple | list):
+        parts = [leaf_map(function, *group) for group in zip(*trees, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    return function(*trees)
+
+
 def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
     """Apply `function` to the tensors of equal trees; other leaves are taken from the first."""
-    first = trees[0]
-    if isinstance(first, Tensor):
-        return function(*trees)
-    if isinstance(first, dict):
-        return {key: tree_map(function, *(tree[key] for tree in trees)) for key in first}
-    if isinstance(first, tuple | list):
-        parts = [tree_map(function, *group) for group in zip(*trees, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    return first
+    return leaf_map(
+        lambda first, *rest: function(first, *rest) if isinstance(first, Tensor) else first, *trees
+    )
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:
     """The tensors of a tree, in order."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            yield from tensors(value)
-    elif isinstance(tree, tuple | list):
-        for value in tree:
-            yield from tensors(value)
+    leaves: list[Any] = []
+    leaf_map(leaves.append, tree)
+    return (leaf for leaf in leaves if isinstance(leaf, Tensor))
 
 
 def rebuild(tree: Any, leaves: Iterator[Tensor]) -> Any:
@@ -48,8 +52,10 @@ def rebuild(tree: Any, leaves: Iterator[Tensor]) -> Any:
 
 
 def bounded(leaf: Tensor) -> Tensor:
-    """Where a state is finite, and so is the square of a product of two such numbers: beyond that
-    risks overflow, which are squares of what networks multiply, before the state itself does.
+    """Where a state is finite, and so is the square of a product of two such numbers.
+
+    Beyond that bound risks overflow before the state itself does: they are squares of what networks
+    multiply.
 
     >>> bounded(torch.tensor([1.0, 1e20, torch.inf]))
     tensor([ True, False, False])
@@ -66,16 +72,13 @@ def floats(tree: Any) -> int:
 
 def index(tree: Any, position: int) -> Any:
     """One replicate of a stacked tree (views, no copies)."""
-    if isinstance(tree, Tensor):
-        return tree[position]
-    if isinstance(tree, Each):
-        return tree.items[position]
-    if isinstance(tree, dict):
-        return {key: index(value, position) for key, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        parts = [index(value, position) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return tree
+
+    def of_leaf(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf[position]
+        return leaf.items[position] if isinstance(leaf, Each) else leaf
+
+    return leaf_map(of_leaf, tree)
 
 
 def alone(tree: Any, position: int) -> Any:
@@ -84,48 +87,44 @@ def alone(tree: Any, position: int) -> Any:
     >>> alone({"x": torch.tensor([1.0, 2.0])}, 1)
     {'x': tensor([2.])}
     """
-    if isinstance(tree, Tensor):
-        return tree[position : position + 1]
-    if isinstance(tree, Each):
-        return Each([tree.items[position]])
-    if isinstance(tree, dict):
-        return {key: alone(value, position) for key, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        parts = [alone(value, position) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return tree
+
+    def of_leaf(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf[position : position + 1]
+        return Each([leaf.items[position]]) if isinstance(leaf, Each) else leaf
+
+    return leaf_map(of_leaf, tree)
 
 
 def stack(trees: Sequence[Any]) -> Any:
-    """Stack equal trees along a new leading axis; a single one is not copied."""
-    first = trees[0]
-    if isinstance(first, Tensor):
-        return first.unsqueeze(0) if len(trees) == 1 else torch.stack(list(trees))
-    if isinstance(first, dict):
-        return {key: stack([tree[key] for tree in trees]) for key in first}
-    if isinstance(first, tuple | list):
-        parts = [stack(group) for group in zip(*trees, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if isinstance(first, str | int | float | None) and all(tree == first for tree in trees):
-        return first
-    return Each(trees)
+    """Stack equal trees along a new leading axis; a single one is not copied.
+
+    Static leaves that are equal stay as they are; others become an `Each`.
+    """
+
+    def of_leaves(first: Any, *rest: Any) -> Any:
+        leaves = [first, *rest]
+        if isinstance(first, Tensor):
+            return torch.stack(leaves) if rest else first.unsqueeze(0)
+        plain = isinstance(first, str | int | float | None)
+        return first if plain and all(leaf == first for leaf in leaves) else Each(leaves)
+
+    return leaf_map(of_leaves, *trees)
 
 
 def as_tensors(tree: Any, dtype: torch.dtype, device: torch.device | str) -> Any:
     """Turn the NumPy arrays and floats of what was drawn into tensors; integers stay integers."""
-    if isinstance(tree, np.ndarray | np.generic):
-        tensor = torch.from_numpy(np.ascontiguousarray(tree)).reshape(np.shape(tree))
-        return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
-    if isinstance(tree, Tensor):
-        return tree.to(device=device, dtype=dtype if tree.is_floating_point() else None)
-    if isinstance(tree, float):
-        return torch.tensor(tree, dtype=dtype, device=device)
-    if isinstance(tree, dict):
-        return {key: as_tensors(value, dtype, device) for key, value in tree.items()}
-    if isinstance(tree, tuple | list):
-        parts = [as_tensors(value, dtype, device) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return tree
+
+    def of_leaf(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray | np.generic):
+            leaf = torch.from_numpy(np.ascontiguousarray(leaf)).reshape(np.shape(leaf))
+        if isinstance(leaf, Tensor):
+            return leaf.to(device=device, dtype=dtype if leaf.is_floating_point() else None)
+        if isinstance(leaf, float):
+            return torch.tensor(leaf, dtype=dtype, device=device)
+        return leaf
+
+    return leaf_map(of_leaf, tree)
 
 
 def flatten(tree: Any) -> Tensor:

@@ -25,8 +25,9 @@ from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.source import Source
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_ntk import exact_risk, models
+from testbed_ntk import models
 from testbed_ntk.metrics.population_risk import PopulationRisk
+from testbed_ntk.numerics import exact_risk
 
 METRICS = [ExcessRisk(), PopulationRisk()]
 NTK = models.ReluTangent(depth=2, bias_variance=0.1)
