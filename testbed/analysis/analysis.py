@@ -51,7 +51,8 @@ class Oracle(NamedTuple):
     """The best stopping time of the mean over replicates, at each point of the sweep."""
 
     time: xr.DataArray
-    # bool: the best time is an end of the grid, so the optimum is not bracketed
+    # bool: the best time is an end of the grid, so the optimum is not bracketed; at 0 and at ∞ it
+    # is, since nothing lies beyond
     at_end: xr.DataArray
     # the values at that time, replicates kept
     value: xr.DataArray
@@ -65,7 +66,10 @@ def oracle(values: xr.DataArray, dim: str = "replicate") -> Oracle:
     position = mean.fillna(np.inf).argmin("time")
     known = mean.notnull().any("time")
     time = values["time"].isel(time=position, drop=True).where(known)
-    at_end = known & ((position == 0) | (position == values.sizes["time"] - 1))
+    first, last = values["time"].values[[0, -1]]
+    at_first = (position == 0) & bool(first > 0)
+    at_last = (position == values.sizes["time"] - 1) & bool(np.isfinite(last))
+    at_end = known & (at_first | at_last)
     return Oracle(_bare(time).rename("oracle_time"), at_end, values.isel(time=position, drop=True))
 
 

@@ -284,8 +284,6 @@ class Optimizer(Component):
 
     kind = "optimizer"
     needs: ClassVar[tuple[str, ...]] = ()
-    endless: ClassVar[bool] = False
-    """True: the optimizer knows the limit t = ∞, so that its times may end in inf."""
     follows_flow: ClassVar[bool] = True
     """False: its time is not that of gradient flow, so that a gap to one that is means nothing."""
     own_times: ClassVar[bool] = False
@@ -300,6 +298,10 @@ class Optimizer(Component):
         """None if this optimizer can fit the model, else the reason why not."""
         reasons = (model.supports(capability) for capability in self.needs)
         return next((reason for reason in reasons if reason), None)
+
+    def reaches_limit(self, model: Model) -> bool:
+        """Whether it knows where it takes the model as t → ∞, so that times may end in inf."""
+        return False
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         """The times that training really stops at, for the times asked (whole steps)."""

@@ -13,9 +13,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from testbed.errors import UnsuitableError
-
 NAMES = ("flow", "ridge", "descent", "iterated-ridge", "cutoff", "heavy-ball")
+
+
+def in_range(eigenvalue: Tensor) -> Tensor:
+    """Which eigenvalues (…, k) of a matrix with k rows are above its rounding, k·eps·s_max.
+
+    The rest span the numerical null space. This is the tolerance of NumPy's `matrix_rank`.
+
+    >>> in_range(torch.tensor([2.0, 1e-3, 1e-17]).double())
+    tensor([ True,  True, False])
+    """
+    rounding = eigenvalue.shape[-1] * torch.finfo(eigenvalue.dtype).eps
+    return eigenvalue > rounding * eigenvalue.amax(-1, keepdim=True)
+
+
+def pseudo_inverse(eigenvalue: Tensor) -> Tensor:
+    """1/s on the numerical range, 0 on the null space, (…, k)."""
+    kept = in_range(eigenvalue)
+    return torch.where(kept, 1 / torch.where(kept, eigenvalue, 1.0), 0.0)
 
 
 def spectral_filter(
@@ -31,17 +47,19 @@ def spectral_filter(
 
     flow (1 − e^{−ts})/s; ridge 1/(s + 1/t); descent (1 − (1 − ηs)^m)/s with t = ηm; iterated-ridge
     (1 − (1 + ts/q)^{−q})/s; cutoff 1[s ≥ 1/t]/s; heavy-ball (1 − p_m(s))/s with t = ηm/(1 − μ).
-    The last time may be ∞, where all become 1/s: see `expect_regular`.
+    The last time may be ∞: all filters become the pseudo-inverse there, 1/s on the numerical range
+    of the matrix and 0 on its null space (`in_range`), the fit of least norm.
 
     >>> s = torch.tensor([0.0, 2.0]).double()
-    >>> spectral_filter("ridge", s, [0.5])
-    tensor([[0.5000, 0.2500]], dtype=torch.float64)
+    >>> spectral_filter("ridge", s, [0.5, math.inf])
+    tensor([[0.5000, 0.2500],
+            [0.0000, 0.5000]], dtype=torch.float64)
     """
     if math.isinf(times[-1]):
         options = {"learning_rate": learning_rate, "momentum": momentum}
         options["qualification"] = qualification
         before = [spectral_filter(name, eigenvalue, times[:-1], **options)] if times[1:] else []
-        return torch.cat([*before, 1 / eigenvalue.unsqueeze(-2)], -2)
+        return torch.cat([*before, pseudo_inverse(eigenvalue).unsqueeze(-2)], -2)
     s = eigenvalue.unsqueeze(-2)  # (…, 1, k)
     t = torch.tensor(times, dtype=s.dtype, device=s.device).unsqueeze(-1)  # (T, 1)
     if name == "ridge":
@@ -85,17 +103,3 @@ def _heavy_ball(s: Tensor, steps: Sequence[int], learning_rate: float, momentum:
         done = target
         recorded.append(kept)
     return torch.stack(recorded, -2)  # (…, T, k)
-
-
-def expect_regular(eigenvalue: Tensor, times: Sequence[float]) -> None:
-    """UnsuitableError where t = ∞ is asked of eigenvalues (…, k) that are 0 up to rounding."""
-    if not math.isinf(times[-1]):
-        return
-    rounding = eigenvalue.shape[-1] * torch.finfo(eigenvalue.dtype).eps
-    lost = eigenvalue <= rounding * eigenvalue.amax(-1, keepdim=True)
-    if bool(lost.any()):
-        raise UnsuitableError(
-            f"found {int(lost.sum(-1).max())} of {eigenvalue.shape[-1]} eigenvalues of the Gram "
-            "matrix that are 0 up to rounding, expected none at time inf, which is zero ridge; are "
-            "there equal points, or more points than features? Take finite times"
-        )

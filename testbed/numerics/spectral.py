@@ -16,7 +16,7 @@ from torch import Tensor
 from testbed.contract.components import Eigensystem
 from testbed.contract.values import Fit
 from testbed.errors import UnsuitableError
-from testbed.numerics.filters import expect_regular, spectral_filter
+from testbed.numerics.filters import spectral_filter
 
 
 def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
@@ -33,7 +33,6 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Ten
 def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
     """What `filtered` returns, on the model's `eigensystem`."""
     system = fit.model.eigensystem(fit.prepared)
-    expect_regular(system.eigenvalue, times)
     root, rest = _weighted_rest(fit, system)
     coordinates = system.vectors.mT @ rest  # (replicates, k, outputs)
     phi = spectral_filter(name, system.eigenvalue, times, **options)  # (replicates, times, k)
@@ -68,7 +67,6 @@ def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: An
             f"{fit.model.name}: found a smoother that mixes outputs, expected one that each output "
             "has alone; leave out what leaves one point out"
         )
-    expect_regular(system.eigenvalue, times)
     phi = spectral_filter(name, system.eigenvalue, times, **options)
     share = phi * system.eigenvalue.unsqueeze(1)  # (replicates, times, k)
     diagonal = share @ system.vectors.square().mT

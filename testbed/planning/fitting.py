@@ -36,16 +36,17 @@ def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
     return found, "a pair that fits", "choose another optimizer or model"
 
 
-def times_objection(optimizer: Optimizer, times: Grid | None) -> Objection | None:
-    """Why an optimizer cannot record these times; None if it can."""
+def times_objection(model: Model, optimizer: Optimizer, times: Grid | None) -> Objection | None:
+    """Why an optimizer cannot record these times of a model; None if it can."""
     if times is None:
         fix = "add times = { … } to the optimizer, or at the top for all estimators"
         return "found no times", "a grid of training times", fix
     if times.values[0] < 0:
         return f"found the time {times.values[0]:g}", "times of at least 0", ""
-    if math.isinf(times.values[-1]) and not optimizer.endless:
-        found = f"found the time inf, which {optimizer.name} never reaches"
-        return found, "finite times", "leave it out, or take the optimizer spectral-filter"
+    if math.isinf(times.values[-1]) and not optimizer.reaches_limit(model):
+        found = f"found the time inf, which {optimizer.name} on {model.name} never reaches"
+        fix = "leave inf out, or take spectral-filter on a model that has an eigensystem"
+        return found, "finite times", fix
     reached = optimizer.reached(times.values)
     moved = _first_moved(times.values, reached)
     if moved:
@@ -75,7 +76,7 @@ def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
             f"the replicates of {companion.name!r} stop at times of their own, at which this "
             "estimator does not; measure it there instead, or give its step size as a number"
         )
-    if math.isinf(reached[-1]) and not optimizer.endless:
+    if math.isinf(reached[-1]) and not optimizer.reaches_limit(companion.model):
         return f"{companion.name!r} never reaches the time inf"
     moved = _first_moved(reached, optimizer.reached(reached))
     if moved is None:

@@ -96,7 +96,7 @@ def _pair(
     if model is None or optimizer is None:
         return None
     times = optimizer.times or builder.scenario.times
-    misfit, mistimed = pair_objection(model, optimizer), times_objection(optimizer, times)
+    misfit, mistimed = pair_objection(model, optimizer), times_objection(model, optimizer, times)
     if misfit:
         builder.object(spec.optimizer.path, *misfit)
     if mistimed:

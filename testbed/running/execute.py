@@ -121,9 +121,10 @@ def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
     ]
     merged = parts[0] if len(parts) == 1 else _merge(cell, parts)
     theory = _conditional(cell, problems)
+    predicted = _until_divergence(cell, theory.variables, np.asarray(merged.diverged_at))
     return evolve(
         merged,
-        variables={**merged.variables, **theory.variables},
+        variables={**merged.variables, **predicted},
         coordinates={**merged.coordinates, **theory.coordinates},
         omitted={**merged.omitted, **theory.omitted},
     )
@@ -183,6 +184,23 @@ def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
         name: np.stack([one.variables[name] for one in each]) for name in each[0].variables
     }
     return evolve(each[0], variables=variables)
+
+
+def _until_divergence(cell: Cell, predicted: Arrays, diverged_at: np.ndarray) -> Arrays:
+    """Predictions given a replicate, NaN from the time on at which that replicate diverged: there
+    is nothing beside them that they could be compared with."""
+    moving = {
+        name
+        for planned in cell.theories
+        for variable, name in planned.names.items()
+        if planned.theory.variables[variable].time
+    }
+    gone = np.asarray(cell.reached) >= diverged_at[:, None]  # (replicates, times)
+
+    def masked(values: np.ndarray) -> np.ndarray:
+        return np.where(gone.reshape(*gone.shape, *(1,) * (values.ndim - 2)), np.nan, values)
+
+    return {name: masked(v) if name in moving else v for name, v in predicted.items()}
 
 
 class _Simulation:

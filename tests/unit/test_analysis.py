@@ -53,6 +53,11 @@ def test_the_oracle_time_is_the_best_of_the_mean_and_knows_the_ends():
     np.testing.assert_array_equal(best.value, risk.min("time"))
     cut = oracle(risk.sel(time=slice(0, 5)))
     assert cut.at_end.values.tolist() == [False, True, True, True]
+    for end, bracketed in (([0.0, 1.0, 2.0], True), ([0.1, 1.0, 2.0], False)):
+        rising = xr.DataArray([[1.0, 2.0, 3.0]], {"time": end}, ("replicate", "time"))
+        assert bool(oracle(rising).at_end) != bracketed  # nothing comes before 0
+    falling = xr.DataArray([[3.0, 2.0, 1.0]], {"time": [1.0, 2.0, np.inf]}, ("replicate", "time"))
+    assert not bool(oracle(falling).at_end)  # nor after infinity
 
 
 def test_a_slope_is_the_least_squares_line_of_logarithms():

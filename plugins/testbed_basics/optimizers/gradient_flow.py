@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -25,6 +26,9 @@ _JUMPS = (
 @frozen(kw_only=True)
 class GradientFlow(Optimizer):
     """Gradient flow of ½ Σ weight·(y − f)², recorded at times τ.
+
+    Where the model has an eigensystem the last time may be inf: the least-squares fit of least
+    norm, as `spectral-filter` has it.
 
     "exact" takes the model's closed form or its eigensystem; "numeric" integrates adaptively, with
     one step size per replicate; "auto" is exact where it can be. The numeric route is explicit: it
@@ -66,6 +70,11 @@ class GradientFlow(Optimizer):
             return None
         return model.supports("gradient") or (None if model.smooth else _JUMPS.format(model.name))
 
+    def reaches_limit(self, model: Model) -> bool:
+        """Where the exact flow is a spectral filter, on the model's path or its eigensystem."""
+        filters = (model.supports(capability) for capability in ("path", "eigensystem"))
+        return self.method != "numeric" and None in filters
+
     def start(self, fit: Fit) -> Any:
         return begin(flatten(fit.start)) if self.route(fit.model) == "numeric" else fit.start
 
@@ -73,10 +82,9 @@ class GradientFlow(Optimizer):
         route = self.route(fit.model)
         if route == "numeric":
             return self._integrate(fit, carry, since, times)
+        closed = route == "flow" and math.isfinite(times[-1])
         params = (
-            fit.model.flow(fit, carry, since, times)
-            if route == "flow"
-            else filtered(fit, "flow", times)
+            fit.model.flow(fit, carry, since, times) if closed else filtered(fit, "flow", times)
         )
         return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
 

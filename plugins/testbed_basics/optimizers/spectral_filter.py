@@ -30,7 +30,9 @@ class SpectralFilter(Optimizer):
     (1 − (1 − ηs)^m)/s, t = ηm; "iterated-ridge" (1 − (1 + ts/q)^{−q})/s, q refits at ridge q/t;
     "cutoff" 1[s ≥ 1/t]/s, principal components; "heavy-ball" with momentum μ, t = ηm/(1 − μ).
     Ridge has qualification 1, its q-fold iteration q, the others any. The last time may be inf: the
-    interpolant of least norm. Source: Bauer, Pereverzev, Rosasco, J. Complexity 23 (2007).
+    least-squares fit of least norm, by the pseudo-inverse of K/n. Eigenvalues below n·eps·s_max,
+    the rounding of a matrix of n rows, count as 0 there.
+    Source: Bauer, Pereverzev, Rosasco, J. Complexity 23 (2007).
     """
 
     name = "spectral-filter"
@@ -53,9 +55,8 @@ class SpectralFilter(Optimizer):
             if getattr(self, option) is None:
                 raise ValueError(f"{option}: found none, expected a number for {self.filter!r}")
 
-    @property
-    def endless(self) -> bool:  # type: ignore[override]
-        """Whether the limit t = ∞ makes sense: not for algorithms of whole steps."""
+    def reaches_limit(self, model: Model) -> bool:
+        """Not with algorithms of whole steps."""
         return self.filter not in STEPPED
 
     @property

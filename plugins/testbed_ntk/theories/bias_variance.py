@@ -86,7 +86,8 @@ class BiasVariance(Theory):
     truth, of excess risk, test error and training loss, and the excess risk's parts bias² and
     variance.
 
-    Exact for flow, descent with and without momentum, ridge, iterated ridge and cut-off.
+    Exact for flow, descent with and without momentum, ridge, iterated ridge and cut-off. At t = ∞
+    it is that of the pseudo-inverse of K/n, eigenvalues below n·eps·s_max being 0.
     """
 
     name = "ntk.bias-variance"
@@ -118,6 +119,9 @@ class BiasVariance(Theory):
         parts = _parts(cell.model, problem)
         rows = []
         for time in times:
+            if np.isinf(time):
+                rows.append(_expectations(parts, *_limit(parts.eigenvalue)))
+                continue
             left = found(parts.eigenvalue, time)
             limit = 0.0 if algorithm(cell) == "cutoff" else time
             rows.append(_expectations(parts, left, _filter(parts.eigenvalue, left, time, limit)))
@@ -155,6 +159,13 @@ def _filter(value: np.ndarray, left: np.ndarray, time: float, limit: float) -> n
     """φ = (1 − ψ)/s, (n,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(time * value > NEGLIGIBLE, (1 - left) / value, limit)
+
+
+def _limit(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ψ and φ at t = ∞, (n,) each: the projection on the numerical null space, and the
+    pseudo-inverse."""
+    left = (value <= len(value) * np.finfo(value.dtype).eps * value.max()).astype(float)
+    return left, np.divide(1.0, value, out=np.zeros_like(value), where=left == 0)
 
 
 def _expectations(parts: Parts, left: np.ndarray, kept: np.ndarray) -> dict[str, float]:

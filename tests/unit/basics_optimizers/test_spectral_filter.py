@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,11 @@ from sklearn.kernel_ridge import KernelRidge
 
 from testbed.contract.cells import Compute
 from testbed.contract.components import Metric, Variable
+from testbed.contract.grids import Grid
+from testbed.contract.seeds import Streams
+from testbed.numerics.filters import spectral_filter
 from testbed.planning.files import read_scenario
+from testbed.planning.fitting import times_objection
 from testbed.planning.plan import make_plan
 from testbed.results.record import record
 from testbed.running.execute import draw_problem, execute_cell
@@ -30,8 +35,10 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.linear import Linear
+from testbed_networks.models.fixed import RandomFeatures
 from testbed_ntk.models import Laplace, Polynomial, ReluTangent
 from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
+from testbed_ntk.theories.bias_variance import BiasVariance
 from testbed_sequence.models.diagonal import Diagonal
 
 DESIGN = Sphere(dim=4, n=40, n_test=25, noise=0.4)
@@ -304,13 +311,119 @@ def test_infinite_time_interpolates(name, route):
     np.testing.assert_allclose(again["predictions"][:, 0], found["predictions"][:, 0], rtol=1e-12)
 
 
-def test_zero_ridge_on_a_singular_matrix_fails_with_a_reason():
-    """A polynomial of degree 1 in 4 dimensions has rank 5: 35 of 40 eigenvalues are rounding."""
+LIMITS = {
+    "ridge": SpectralFilter(filter="ridge"),
+    "flow": SpectralFilter(),
+    "iterated": SpectralFilter(filter="iterated-ridge", qualification=2),
+    "cutoff": SpectralFilter(filter="cutoff"),
+    "gradient-flow": GradientFlow(),
+}
+
+
+@pytest.mark.parametrize("route", ["eigen", "krylov"])
+@pytest.mark.parametrize("way", LIMITS.values(), ids=LIMITS.keys())
+def test_the_limit_of_a_kernel_of_low_rank_is_least_squares_of_least_norm(way, route):
+    """A polynomial of degree 1 in 4 dimensions has rank 5 on 40 points: features (x, 1) by NumPy's
+    least squares. Earlier times stay what they are without the limit."""
+    model = Polynomial(degree=1, route=route)
+    found = seen(way, model=model, times=(1.0, np.inf))
+    cell = make_cell(DESIGN, Linear(), model, way, TIMES, [])
+    problem = draw_problem(cell, 0)
+    x, z = (
+        np.column_stack([data.x.numpy(), np.ones(len(data.x))])
+        for data in (problem.train, problem.test)
+    )
+    weights = np.linalg.lstsq(x, problem.train.y.numpy(), rcond=None)[0]
+    np.testing.assert_allclose(found["fitted"][0, 1], x @ weights, atol=1e-10)
+    np.testing.assert_allclose(found["predictions"][0, 1], z @ weights, atol=1e-10)
+    finite = seen(way, model=model, times=(1.0,))
+    np.testing.assert_allclose(finite["fitted"][:, 0], found["fitted"][:, 0], atol=1e-8)
+
+
+@pytest.mark.parametrize("width", [6, 40, 90])
+def test_the_limit_of_random_features_is_least_squares_of_least_norm(width):
+    """Fewer features than points, as many, and more: the coefficients of NumPy's lstsq, which are
+    those of least norm."""
+    model = RandomFeatures(width=width, activation="tanh", bias=True)
     way = SpectralFilter(filter="ridge")
-    cell = make_cell(DESIGN, Linear(), Polynomial(degree=1), way, (1.0, np.inf), [ExcessRisk()])
-    result = execute_cell(cell)
-    assert "found 35 of 40 eigenvalues" in result.error
-    assert "zero ridge" in result.error
+    found = seen(way, model=model, times=(1.0, np.inf))
+    cell = make_cell(DESIGN, Linear(), model, way, TIMES, [])
+    problem = draw_problem(cell, 0)
+    drawn = model.draw(Streams(cell.seed, 0), problem)
+    x, z = (
+        np.tanh(data.x.numpy() @ drawn["first"].T + drawn["bias"]) / width**0.5
+        for data in (problem.train, problem.test)
+    )
+    weights = np.linalg.lstsq(x, problem.train.y.numpy(), rcond=None)[0]
+    scale = np.abs(z @ weights).max()
+    np.testing.assert_allclose(found["fitted"][0, 1], x @ weights, atol=1e-6 * scale)
+    np.testing.assert_allclose(found["predictions"][0, 1], z @ weights, atol=1e-6 * scale)
+
+
+def test_points_that_repeat_are_fitted_by_their_mean_at_infinite_time():
+    """A kernel of full rank on 6 points that occur twice: pinv of the Gram matrix."""
+    x = torch.from_numpy(np.random.default_rng(2).standard_normal((6, 3))).repeat(2, 1)
+    y = torch.from_numpy(np.random.default_rng(3).standard_normal(12))
+    gram = gram_matrix(Laplace().kernel(3), x)
+    value, vectors = torch.linalg.eigh(gram / 12)
+    phi = spectral_filter("flow", value, (math.inf,))[0]
+    fitted = gram @ vectors @ (phi * (vectors.mT @ y)) / 12
+    np.testing.assert_allclose(
+        fitted, gram.numpy() @ np.linalg.pinv(gram.numpy(), rcond=1e-12) @ y.numpy()
+    )
+    np.testing.assert_allclose(fitted[:6], (y[:6] + y[6:]) / 2)
+
+
+def test_single_precision_has_a_null_space_too():
+    """35 of 40 eigenvalues are rounding of float32."""
+    found = seen(
+        SpectralFilter(filter="ridge"), model=Polynomial(degree=1), times=(1.0, np.inf),
+        compute=Compute(dtype="float32"),
+    )  # fmt: skip
+    exact = seen(SpectralFilter(filter="ridge"), model=Polynomial(degree=1), times=(1.0, np.inf))
+    np.testing.assert_allclose(found["predictions"], exact["predictions"], atol=1e-4)
+
+
+@pytest.mark.parametrize("way", LIMITS.values(), ids=LIMITS.keys())
+def test_leave_one_out_exists_where_the_limit_does_not_interpolate(way):
+    """Least squares of rank 5 on 40 points: exact, as refits without each point show."""
+    found = run_cell(
+        DESIGN, Linear(), Polynomial(degree=1), way, (1.0, np.inf), [LeaveOneOutRisk()]
+    )
+    gram, _, y = kernel_matrices(Polynomial(degree=1))
+    rest = []
+    for point in range(len(y)):
+        kept = np.arange(len(y)) != point
+        dual = np.linalg.pinv(gram[np.ix_(kept, kept)], rcond=1e-10) @ y[kept]
+        rest.append(y[point] - gram[point, kept] @ dual)
+    assert found["loo_risk"][0, 1] == pytest.approx(np.mean(np.square(rest)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ridge", "flow", "iterated-ridge", "cutoff"])
+@pytest.mark.parametrize("model", [Polynomial(degree=1), Laplace()], ids=["singular", "regular"])
+def test_bias_and_variance_of_the_limit_are_those_of_least_squares(name, model):
+    """Means over 400 draws of the noise, by NumPy's pinv, within five standard errors."""
+    way = SpectralFilter(filter=name, qualification=2)
+    cell = make_cell(DESIGN, Linear(), model, way, (1.0, np.inf), [])
+    problem = draw_problem(cell, 0)
+    found = BiasVariance().predict(cell, cell.times, problem)
+    gram, cross, _ = kernel_matrices(model)
+    hat = cross @ np.linalg.pinv(gram, rcond=1e-10)
+    noise = DESIGN.noise * np.random.default_rng(1).standard_normal((400, DESIGN.n))
+    fits = (problem.train.truth.numpy() + noise) @ hat.T
+    risks = ((fits - problem.test.truth.numpy()) ** 2).mean(1)
+    error = risks.std(ddof=1) / 20
+    assert abs(found["excess_risk"][1] - risks.mean()) < 5 * error
+    assert found["excess_risk"][1] == found["bias"][1] + found["variance"][1]
+
+
+def test_the_limit_is_refused_where_nothing_gives_it():
+    infinite, steps = Grid((1.0, math.inf)), GradientDescent(learning_rate=0.1)
+    for model, optimizer in [(MODEL, steps), (Diagonal(gamma=1.5), GradientFlow()),
+                             (MODEL, GradientFlow(method="numeric"))]:  # fmt: skip
+        found, expected, _ = times_objection(model, optimizer, infinite)
+        assert "never reaches" in found and expected == "finite times"
+    assert times_objection(MODEL, GradientFlow(), infinite) is None
 
 
 def test_interpolation_leaves_no_risk_estimate():
