@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,7 +186,9 @@ def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
     return evolve(each[0], variables=variables)
 
 
-def _until_divergence(cell: Cell, predicted: Arrays, diverged_at: np.ndarray) -> Arrays:
+def _until_divergence(
+    cell: Cell, predicted: Mapping[str, np.ndarray], diverged_at: np.ndarray
+) -> Arrays:
     """Predictions given a replicate, NaN from the time on at which that replicate diverged: there
     is nothing beside them that they could be compared with."""
     moving = {
