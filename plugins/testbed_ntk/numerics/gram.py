@@ -15,14 +15,40 @@ def gram_matrix(kernel: Kernel, x: Tensor, root: Tensor | None = None) -> Tensor
     """K(x, x), (n, n); with `root` (n,) the weighted W^{1/2} K W^{1/2}, root = W^{1/2}.
 
     One triangle of tiles is computed and mirrored; the diagonal comes from the exact inner product
-    of each point with itself, where a matrix product may round.
+    of each point with itself, where a matrix product may round. Rows of points that repeat are
+    equal to the bit: kernels with a kink at 0 would turn the rounding of a distance, ε, into √ε,
+    which hides that the matrix is singular.
 
     >>> from testbed_ntk.numerics.kernels import rbf
     >>> gram_matrix(rbf(1.0), torch.tensor([[0.0], [1.0]]))
     tensor([[1.0000, 0.6065],
             [0.6065, 1.0000]])
     """
-    points = kernel.embed(x, centre(x))
+    inverse = repeats(x)
+    if inverse is not None:
+        first = torch.empty_like(inverse[: int(inverse.max()) + 1])
+        first[inverse.flip(0)] = torch.arange(len(inverse), device=x.device).flip(0)
+        gram = _gram_matrix(kernel, x[first], centre(x), None)[inverse][:, inverse]
+        return gram if root is None else gram.mul_(root[:, None]).mul_(root)
+    return _gram_matrix(kernel, x, centre(x), root)
+
+
+def repeats(x: Tensor) -> Tensor | None:
+    """Which distinct point each of x (n, …) is, (n,); None where no point repeats.
+
+    >>> repeats(torch.tensor([[3.0], [1.0], [3.0]]))
+    tensor([1, 0, 1])
+    """
+    rows = flat(x)
+    mixed = (rows * torch.arange(1, rows.shape[1] + 1).to(rows).sin()).sum(1)
+    if len(mixed.unique()) == len(rows):  # equal rows have equal sums
+        return None
+    distinct, inverse = torch.unique(rows, dim=0, return_inverse=True)
+    return inverse if len(distinct) < len(rows) else None
+
+
+def _gram_matrix(kernel: Kernel, x: Tensor, origin: Tensor, root: Tensor | None) -> Tensor:
+    points = kernel.embed(x, origin)
     count = points.rows.shape[0]
     out = _empty(points.rows, count)
     for top in range(0, count, TILE):
