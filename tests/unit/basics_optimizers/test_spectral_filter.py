@@ -366,7 +366,7 @@ def test_points_that_repeat_are_fitted_by_their_mean_at_infinite_time(model):
     rounding alone would make the matrix regular."""
     x = torch.from_numpy(np.random.default_rng(2).standard_normal((6, 3))).repeat(2, 1)
     y = torch.from_numpy(np.random.default_rng(3).standard_normal(12))
-    gram = gram_matrix(model.kernel(3), x, torch.full((12,), 12**-0.5).double())
+    gram = gram_matrix(model.kernel(3), x, torch.full((12,), 12**-0.5, dtype=torch.float64))
     value, vectors = torch.linalg.eigh(gram)
     phi = spectral_filter("flow", value, (math.inf,))[0]
     fitted = gram @ vectors @ (phi * (vectors.mT @ y))
