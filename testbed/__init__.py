@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from testbed.runs import open_results, run
     from testbed.scenario.scenario import Scenario
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "testbed.contract.cells": ("Cell",),

@@ -93,8 +93,10 @@ def testbed_metrics() -> list[type[Metric]]:
 
 @hookimpl
 def testbed_scenarios() -> list[Path]:
-    """The scenarios of a source checkout; an installed wheel has none."""
-    return sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+    """The shipped scenarios: inside an installed wheel, or beside the plugins of a checkout."""
+    package = Path(__file__).parent
+    folders = (package / "scenarios", package.parents[1] / "scenarios")
+    return sorted(file for folder in folders for file in folder.glob("*.toml"))
 
 
 @hookimpl
