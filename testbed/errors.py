@@ -1,4 +1,4 @@
-"""One family of errors: what was found, what was expected, where, and what to do."""
+"""The family of errors: each says what was found, what was expected, where, and what to do."""
 
 from __future__ import annotations
 
@@ -16,20 +16,43 @@ class TestbedError(Exception):
 
 @frozen
 class Mistake:
-    """One thing wrong with a request. `where` is a file with its `$.path`, or a plugin."""
+    """A fault in a request: `where` is a place such as `$.design.n`, a file with it, or a plugin.
+
+    Texts come from files and plugins, so whatever a terminal would obey is shown escaped.
+    """
 
     where: str
     found: str
     expected: str = ""
-    fix: str = ""
+    advice: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.found}"
+        text = f"{self.where}: {self.found}" if self.where else self.found
         if self.expected:
             text += f"; expected {self.expected}"
-        if self.fix:
-            text += f"; {self.fix}"
+        if self.advice:
+            text += f"; {self.advice}"
+        text = printable(text)
         return text if text.endswith((".", "?", "!")) else text + "."
+
+    def at(self, place: str) -> Mistake:
+        """The same mistake at another place."""
+        return Mistake(place, self.found, self.expected, self.advice)
+
+    def in_file(self, file: str) -> Mistake:
+        """The same mistake with its place inside a file."""
+        return self.at(f"{file}: {self.where}")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with every character escaped that a terminal would obey.
+
+    >>> printable("red \\x1b[31m")
+    'red \\\\x1b[31m'
+    """
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 class ScenarioError(TestbedError):
@@ -55,24 +78,57 @@ class UnsuitableError(TestbedError, ValueError):
     """
 
 
-def one_of(known: Iterable[object], word: object) -> str:
-    """The known words, and which of them a misspelt one comes near to.
+class ParameterError(TestbedError, ValueError):
+    """Raised for a value that a parameter cannot take; `mistake` holds what it says, field by field.
+
+    A component raises it from `__attrs_post_init__` and names the parameter, so that the objection
+    is shown at that parameter's place in the scenario:
+
+        raise ParameterError("found 3", "an even number", parameter="width")
+    """
+
+    def __init__(self, found: str, expected: str = "", advice: str = "", parameter: str = ""):
+        self.mistake = Mistake(parameter, found, expected, advice)
+        super().__init__(found, expected, advice, parameter)
+
+    def __str__(self) -> str:
+        return str(self.mistake)
+
+
+def shown(value: object, longest: int = 160) -> str:
+    """A value as messages show it: its repr, cut in the middle where that is long.
+
+    >>> shown([1.5, "a"])
+    "[1.5, 'a']"
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of more than 4300 digits"
+    except RecursionError:
+        return "a value that is nested too deeply"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
+
+
+def one_of(allowed: Iterable[object], word: object) -> str:
+    """The allowed words, and the one of them that a misspelt word is near to.
 
     >>> one_of(["relu", "tanh"], "rleu")
     "one of 'relu', 'tanh'; did you mean 'relu'?"
     """
-    known = tuple(known)
-    words = [other for other in known if isinstance(other, str)]
+    allowed = tuple(allowed)
+    words = [option for option in allowed if isinstance(option, str)]
     near = get_close_matches(word, words, n=1, cutoff=0.6) if isinstance(word, str) else []
-    return f"one of {', '.join(map(repr, known))}" + "".join(
-        f"; did you mean {one!r}?" for one in near
+    return f"one of {', '.join(map(repr, allowed))}" + "".join(
+        f"; did you mean {option!r}?" for option in near
     )
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known word, or list all when none is near."""
-    known = sorted(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """The nearest of the allowed words, or the list of them when none is near."""
+    allowed = sorted(allowed)
+    near = get_close_matches(word, allowed, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return "known: " + ", ".join(known) if known else "none is known here"
+    return "known: " + ", ".join(allowed) if allowed else "none is known here"

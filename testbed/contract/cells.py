@@ -18,6 +18,8 @@ from testbed.contract.components import (
     Theory,
     Variable,
 )
+from testbed.contract.grids import MOST
+from testbed.contract.parameters import parameter
 
 STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
 """CF flag values of `status(sweep…, replicate)`."""
@@ -45,15 +47,31 @@ class PlannedTheory:
 
 @frozen
 class Compute:
-    """`[compute]`: where and how numbers are made. Part of every cell's key but for time_limit and
-    results."""
+    """`[compute]`: where and how numbers are made, and how large a request may be."""
 
-    device: str = "cpu"
-    dtype: Literal["float64", "float32"] = "float64"
-    memory: float = 2.0  # GiB that one cell may hold
-    block: int = 16  # replicates of one cell, unless the model runs one by one
-    time_limit: float | None = None  # seconds that one cell may take
-    results: float = 1.0  # GiB that the result may take
+    device: str = parameter(
+        "cpu",
+        help="where tensors live",
+        pattern=r"cpu|mps|cuda(:\d+)?",
+        form="cpu, cuda, cuda:N or mps",
+    )
+    dtype: Literal["float64", "float32"] = parameter(
+        "float64", help="precision of everything after the draws"
+    )
+    memory: float = parameter(2.0, help="memory that one cell may hold", unit="GiB", gt=0)
+    block: int = parameter(
+        16, help="replicates of one cell, unless the model runs one by one", gt=0
+    )
+    time_limit: float | None = parameter(
+        None, help="time that one cell may take", unit="s", gt=0, keyed=False
+    )
+    results: float = parameter(
+        1.0, help="size that the result may have before compression", unit="GiB", ge=0, keyed=False
+    )
+    cells: int = parameter(20_000, help="cells that a plan may have", gt=0, keyed=False)
+    values: int = parameter(
+        MOST, help="numbers that one sweep or grid may have", gt=0, keyed=False
+    )
 
 
 @frozen

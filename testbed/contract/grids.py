@@ -6,6 +6,7 @@ becomes a dimension of the result. Both use these words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,50 +14,86 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
+from testbed.errors import ParameterError, shown
+
 WORDS = ("values", "geom", "linspace")
+GRID_WORDS = (*WORDS, "include")
+MOST = 100_000  # numbers in one list, unless a scenario's `compute.values` says otherwise
+FINITE = "finite numbers, of which the last may be inf"
+RAISE = "thin it, or raise compute.values"
 
 
-def expand(table: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Write out `values`, `geom` or `linspace`; raises ValueError saying what is wrong."""
+def expand(table: Mapping[str, Any], most: int = MOST) -> tuple[Any, ...]:
+    """The numbers that `values`, `geom` or `linspace` stands for; ParameterError if it is wrong.
+
+    A list of more than `most` numbers is refused before it is made.
+    """
     words = [word for word in WORDS if word in table]
     if len(words) != 1:
-        raise ValueError(f"found {sorted(table)}, expected exactly one of values, geom, linspace")
+        raise ParameterError(f"found {sorted(table)}", "exactly one of values, geom, linspace")
     word = words[0]
     numbers = table[word]
     if not isinstance(numbers, Sequence) or isinstance(numbers, str):
-        raise ValueError(f"{word} is {numbers!r}, expected a list")
+        raise ParameterError(f"found {word} = {shown(numbers)}", "a list")
     if word == "values":
         if not numbers:
-            raise ValueError("values is empty, expected at least one")
+            raise ParameterError("found values = []", "at least one")
+        refuse_long(len(numbers), most)
         return tuple(numbers)
-    return tuple(float(value) for value in _spaced(word, numbers))
+    first, last, count = _ends(word, numbers)
+    refuse_long(count, most)
+    spaced = np.linspace if word == "linspace" else np.geomspace
+    return tuple(float(value) for value in spaced(first, last, count))
 
 
-def _spaced(word: str, numbers: Sequence[Any]) -> np.ndarray:
-    shape_is_right = len(numbers) == 3 and all(
-        isinstance(number, int | float) and not isinstance(number, bool) for number in numbers
-    )
-    if not shape_is_right or numbers[2] != int(numbers[2]) or numbers[2] < 1:
-        raise ValueError(f"{word} is {list(numbers)!r}, expected [first, last, count]")
-    first, last, count = float(numbers[0]), float(numbers[1]), int(numbers[2])
-    if word == "linspace":
-        return np.linspace(first, last, count)
-    if first <= 0 or last <= 0:
-        raise ValueError(f"geom is {list(numbers)!r}, expected first and last above 0")
-    return np.geomspace(first, last, count)
+def refuse_long(count: int, most: int) -> None:
+    """ParameterError for a list of more numbers than are allowed."""
+    if count > most:
+        raise ParameterError(f"found a list of {shown(count)} numbers", f"at most {most}", RAISE)
+
+
+def _ends(word: str, numbers: Sequence[Any]) -> tuple[float, float, int]:
+    """First, last and count of a spaced list."""
+    found = f"found {word} = {shown(list(numbers))}"
+    if len(numbers) != 3 or not all(map(_is_number, numbers)):
+        raise ParameterError(found, "[first, last, count]")
+    first, last, count = (_float(number) for number in numbers)
+    if not all(map(math.isfinite, (first, last, count))):
+        raise ParameterError(found, "finite numbers")
+    if count != int(count) or count < 1:
+        raise ParameterError(found, "[first, last, count] with a whole count of at least 1")
+    if word == "geom" and (first <= 0 or last <= 0):
+        raise ParameterError(found, "first and last above 0")
+    return first, last, int(count)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float(number: float) -> float:
+    """A number as a float; ParameterError for an integer that is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        raise ParameterError(f"found {shown(number)}", "a number below 1.8e308") from None
 
 
 def _floats(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return tuple(map(_float, values))
 
 
 def _increasing(_: Any, __: Any, values: tuple[float, ...]) -> None:
     if not values:
-        raise ValueError("a grid is empty, expected at least one number")
-    if any(not np.isfinite(value) for value in values[:-1]) or not values[-1] > -np.inf:
-        raise ValueError("a grid holds a number that is not finite; only its last may be inf")
-    if any(low >= high for low, high in pairwise(values)):
-        raise ValueError("a grid must increase strictly; a number stands twice or out of order")
+        raise ParameterError("found an empty grid", "at least one number")
+    for value in values[:-1]:
+        if not math.isfinite(value):
+            raise ParameterError(f"found {value} in a grid", FINITE)
+    if not values[-1] > -math.inf:
+        raise ParameterError(f"found {values[-1]} in a grid", FINITE)
+    for low, high in pairwise(values):
+        if low >= high:
+            raise ParameterError(f"found {high:g} after {low:g} in a grid", "numbers that increase strictly")
 
 
 @frozen
@@ -73,22 +110,43 @@ class Grid:
         return len(self.values)
 
     @classmethod
-    def parse(cls, raw: Any) -> Grid:
-        """Read a number, a list, or a table of `expand`'s words with optional `include`."""
+    def parse(cls, raw: Any, most: int = MOST) -> Grid:
+        """A grid from a number, a list, or a table of `expand`'s words with optional `include`.
+
+        Raises ParameterError for anything else, and for more than `most` numbers.
+        """
         if isinstance(raw, Grid):
             return raw
         if isinstance(raw, Mapping):
-            unknown = set(raw) - {*WORDS, "include"}
-            if unknown:
-                raise ValueError(
-                    f"found {sorted(unknown)}, expected values, geom, linspace, include"
-                )
-            words = {key: value for key, value in raw.items() if key != "include"}
-            raw = sorted({*expand(words), *raw.get("include", [])})
-        elif isinstance(raw, int | float) and not isinstance(raw, bool):
-            raw = [raw]
-        if not isinstance(raw, Sequence) or isinstance(raw, str):
-            raise ValueError(f"found {raw!r}, expected a list of numbers or a table such as geom")
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in raw):
-            raise ValueError(f"found {list(raw)!r}, expected numbers only")
-        return cls(raw)
+            numbers = sorted({*_numbers(_written_out(raw, most)), *_numbers(_include(raw))})
+        else:
+            numbers = _numbers([raw] if _is_number(raw) else raw)
+        refuse_long(len(numbers), most)
+        return cls(numbers)
+
+
+def _written_out(raw: Mapping[str, Any], most: int) -> tuple[Any, ...]:
+    unknown = sorted(set(raw) - set(GRID_WORDS))
+    if unknown:
+        raise ParameterError(f"found {unknown}", ", ".join(GRID_WORDS))
+    return expand({word: value for word, value in raw.items() if word != "include"}, most)
+
+
+def _include(raw: Mapping[str, Any]) -> Any:
+    extra = raw.get("include", [])
+    if not isinstance(extra, list | tuple):
+        raise ParameterError(f"found include = {shown(extra)}", "a list of numbers")
+    return extra
+
+
+def _numbers(raw: Any) -> Sequence[float]:
+    """A list, if it holds nothing but numbers."""
+    if not isinstance(raw, Sequence) or isinstance(raw, str):
+        raise ParameterError(
+            f"found {shown(raw)}",
+            "a list of numbers, or a table such as { geom = [1, 100, 3] }",
+        )
+    wrong = [value for value in raw if not _is_number(value)]
+    if wrong:
+        raise ParameterError(f"found {shown(wrong[0])} in a list", "numbers only")
+    return raw

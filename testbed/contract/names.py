@@ -7,36 +7,32 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-RESERVED_DIMS = frozenset(
-    {"replicate", "time", "mode", "status", "claims", "soundness", "published"}
-)
+from testbed.errors import Mistake, shown
+
 RESERVED_GROUPS = frozenset({"claims", "soundness", "published"})
-RESERVED_VARIABLES = RESERVED_DIMS | {"seed", "error", "time_reached", "duration"}
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+RESERVED_VARIABLES = RESERVED_GROUPS | {
+    "replicate", "time", "mode", "status", "seed", "error", "time_reached", "duration",
+    "diverged_at",
+}  # fmt: skip
+"""Names that every group of a result has already: no dimension and no metric may bear them."""
+
+LONGEST_NAME = 100  # characters; a folder, a file or a netCDF variable may be named after it
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+NAME_WORDS = "letters, digits, '-' and '_' only (no path)"
+_DIMENSION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def folder_objection(name: str) -> str | None:
-    """Why a name cannot name a scenario or an estimator; None if it can."""
-    if _FOLDER.fullmatch(name):
-        return None
-    return f"found the name {name!r}, expected letters, digits, '-' and '_' only (no path)"
-
-
-def group_objection(name: str) -> str | None:
-    """Why a name cannot name an estimator, a group of the result; None if it can."""
-    if name in RESERVED_GROUPS:
-        return f"found the name {name!r}, which results keep for a table of their own"
-    return folder_objection(name)
-
-
-def dim_objection(name: str) -> str | None:
-    """Why a name cannot name a dimension; None if it can."""
-    if name in RESERVED_DIMS:
-        return f"found the dimension name {name!r}, which is reserved"
-    if _IDENTIFIER.fullmatch(name):
-        return None
-    return f"found the dimension name {name!r}, expected letters, digits and '_', a letter first"
+def dim_mistake(name: str) -> Mistake | None:
+    """What is wrong with the name of a dimension, without its place; None if nothing is."""
+    advice = 'choose another with dim = "…"'
+    text = f"found the dimension name {shown(name)}"
+    if name in RESERVED_VARIABLES:
+        return Mistake("", f"{text}, which is reserved", "", advice)
+    if len(name) > LONGEST_NAME:
+        return Mistake("", text, f"at most {LONGEST_NAME} characters", advice)
+    if not _DIMENSION.fullmatch(name):
+        return Mistake("", text, "letters, digits and '_', a letter first", advice)
+    return None
 
 
 def variable_name(name: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 from attrs import NOTHING, frozen
 
-from testbed.errors import one_of
+from testbed.errors import Mistake, ParameterError, one_of, shown
 
 METADATA_KEY = "testbed.parameter"
 
@@ -26,6 +27,10 @@ class Parameter:
     choices: tuple[str, ...] = ()
     sweepable: bool = True
     no_table: str = ""  # what to do instead, where a reader may expect that a table is taken
+    pattern: str = ""  # what a text must match as a whole, as a regular expression
+    form: str = ""  # the allowed values in words, where types and bounds do not say them well
+    longest: int | None = None  # characters of a text
+    keyed: bool = True  # False: the value changes no number, and keys of cells leave it out
 
     def bounds(self) -> str:
         """The allowed range in words: `at least 1 and below 2`; empty if there is none."""
@@ -38,18 +43,28 @@ class Parameter:
         parts = [f"{word} {bound:g}" for word, bound in named if bound is not None]
         return " and ".join(parts)
 
-    def objection(self, value: Any) -> str | None:
-        """Why `value` is not allowed, as "found …, expected …"; None if it is."""
+    def objection(self, value: Any) -> Mistake | None:
+        """What is wrong with a value, without its place; None if it is allowed."""
         if value is None:
             return None
         if self.no_table and isinstance(value, dict):
-            return f"found {value!r}, expected a number; {self.no_table}"
+            return Mistake("", f"found {shown(value)}", "a number", self.no_table)
         words = value if isinstance(value, tuple) else (value,)
-        unknown = [word for word in words if word not in self.choices] if self.choices else []
+        unknown = [w for w in words if isinstance(w, str) and self.choices and w not in self.choices]
         if unknown:
-            return f"found {value!r}, expected {one_of(self.choices, unknown[0])}"
-        if isinstance(value, int | float) and not self._holds(value):
-            return f"found {value!r}, expected a number {self.bounds()}"
+            return Mistake("", f"found {shown(value)}", one_of(self.choices, unknown[0]))
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and not self._holds(value):
+            return Mistake("", f"found {shown(value)}", f"a number {self.bounds()}")
+        return self._spelling(value) if isinstance(value, str) else None
+
+    def _spelling(self, value: str) -> Mistake | None:
+        """What is wrong with a text's length or characters."""
+        if self.longest is not None and len(value) > self.longest:
+            text = f"found a text of {len(value)} characters"
+            return Mistake("", text, f"at most {self.longest}", "shorten it")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            return Mistake("", f"found {shown(value)}", self.form)
         return None
 
     def _holds(self, value: float) -> bool:
@@ -75,21 +90,30 @@ def parameter(
     converter: Callable[[Any], Any] | None = None,
     alias: str | None = None,
     no_table: str = "",
+    pattern: str = "",
+    form: str = "",
+    longest: int | None = None,
+    keyed: bool = True,
 ) -> Any:
     """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
 
-    `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit,
-    `sweepable=False` forbids a sweep over the field, `alias` is the name that scenarios use where a
-    method has the field's, `no_table` says what to do where a table is found that others take. A
-    value out of bounds raises ValueError
-    with "found …, expected …".
+    `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit.
+    `sweepable=False` forbids a sweep over the field. `alias` is the name that scenarios use where a
+    method has the field's name. `no_table` is advice for those who write a table where none is
+    taken. `pattern` is a regular expression that a text must match, `longest` the number of characters
+    it may have, `form` says the allowed values in words. `keyed=False` leaves the field out of the
+    keys of cells: it changes no number. Other values raise ParameterError.
     """
-    info = Parameter(help, unit, ge, gt, le, lt, tuple(choices), sweepable, no_table)
+    info = Parameter(
+        help, unit, ge, gt, le, lt, tuple(choices), sweepable, no_table, pattern, form, longest,
+        keyed,
+    )  # fmt: skip
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        objection = info.objection(value)
-        if objection:
-            raise ValueError(f"{attribute.name}: {objection}")
+        mistake = info.objection(value)
+        if mistake:
+            name = attribute.alias or attribute.name
+            raise ParameterError(mistake.found, mistake.expected, mistake.advice, name)
 
     return attrs.field(
         default=default,

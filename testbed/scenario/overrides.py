@@ -1,4 +1,4 @@
-"""`--set estimator.adaptive.model.depth=2`: changing one value of a scenario from the outside."""
+"""`--set estimator.adaptive.model.depth=2`: changing values of a scenario from the outside."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from testbed.errors import Mistake, ScenarioError, did_you_mean
+from testbed.errors import Mistake, ParameterError, ScenarioError, did_you_mean, shown
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """A copy of the document with every override applied; ScenarioError if one cannot be."""
     changed = copy.deepcopy(document)
-    mistakes = []
+    mistakes: list[Mistake] = []
     for override in overrides:
         try:
             _apply(changed, override)
-        except ValueError as error:
-            what, _, expected = str(error).partition(", expected ")
-            mistakes.append(Mistake(f"--set {override}", what, expected))
+        except ParameterError as error:
+            mistakes.append(error.mistake.at(f"--set {override}"))
     if mistakes:
         raise ScenarioError(mistakes)
     return changed
@@ -28,24 +27,35 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
 def _apply(document: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals:
-        raise ValueError("found no '=', expected PATH=VALUE such as replicates=8")
-    keys = path.strip().split(".")
+        raise ParameterError("found no '='", "PATH=VALUE such as replicates=8")
+    set_value(document, path.strip(), _value(text.strip()))
+
+
+def set_value(document: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a path such as `estimator.adaptive.model.depth`.
+
+    An element of a list is named by its `name`, its `use` or its position.
+    """
+    *parents, key = path.split(".")
     place: Any = document
-    for key in keys[:-1]:
-        place = _step(place, key)
-    if not isinstance(place, dict):
-        raise ValueError(f"found no table that could hold {keys[-1]!r}, expected one")
-    place[keys[-1]] = _value(text.strip())
+    for parent in parents:
+        place = _step(place, parent)
+    if isinstance(place, list):
+        place[place.index(_step(place, key))] = value
+    elif isinstance(place, dict):
+        place[key] = value
+    else:
+        raise ParameterError(f"found {shown(place)} before {key!r}", "a table")
 
 
 def _value(text: str) -> Any:
     """The value as TOML reads it; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         if text.replace("-", "").replace("_", "").replace(".", "").isalnum():
             return text
-        raise ValueError(f"found the value {text!r}, expected a TOML value") from None
+        raise ParameterError(f"found the value {shown(text)}", "a TOML value") from None
 
 
 def _step(place: Any, key: str) -> Any:
@@ -57,9 +67,10 @@ def _step(place: Any, key: str) -> Any:
         if key.isdigit() and int(key) < len(place):
             return place[int(key)]
         names = [str(element.get("name", element.get("use"))) for element in place]
-        raise ValueError(f"found no element {key!r}; {did_you_mean(key, names)}")
-    if not isinstance(place, dict) or key not in place:
-        if not isinstance(place, dict):
-            raise ValueError(f"found {place!r} before {key!r}, expected a table")
-        raise ValueError(f"found no {key!r} in the scenario; {did_you_mean(key, place)}")
+        raise ParameterError(f"found no element {key!r}", "", did_you_mean(key, names))
+    if not isinstance(place, dict):
+        raise ParameterError(f"found {shown(place)} before {key!r}", "a table")
+    if key not in place:
+        text = f"found no {key!r} in the scenario"
+        raise ParameterError(text, "", did_you_mean(key, place))
     return place[key]

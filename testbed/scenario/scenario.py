@@ -1,375 +1,195 @@
-"""The scenario file as frozen classes, read strictly: all mistakes at once."""
+"""A scenario as a whole: read from a file, a text or Python, changed, and written back."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+import attrs
 import tomli_w
-from attrs import field, frozen
+from attrs import frozen
 
 from testbed.contract.cells import Compute
-from testbed.contract.grids import Grid
-from testbed.contract.names import group_objection
+from testbed.contract.grids import MOST, Grid
+from testbed.contract.names import LONGEST_NAME, NAME, NAME_WORDS
+from testbed.contract.parameters import parameter
 from testbed.errors import Mistake, ScenarioError, did_you_mean
+from testbed.loading import load_registry
+from testbed.scenario.declaration import Table
+from testbed.scenario.document import parse_document
+from testbed.scenario.figure import Figure
 from testbed.scenario.overrides import apply_overrides
-from testbed.scenario.reading import ComponentSource, Reader
-from testbed.scenario.specs import Spec
-from testbed.scenario.strict import found
+from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table
+from testbed.scenario.tables import (
+    Alternative,
+    DesignTable,
+    EstimatorTable,
+    Expectation,
+    MetricTable,
+    NamedDesignTable,
+    NamedTargetTable,
+    TargetTable,
+    TheoryTable,
+)
+from testbed.scenario.writer import written
 
 FORMAT = 1
-TOP = (
-    "format", "name", "title", "description", "references", "seed", "replicates", "times",
-    "design", "target", "estimator", "metric", "theory", "figure", "soundness", "compute",
-)  # fmt: skip
-LATER = ("claim",)
-FIGURE_KEYS: dict[str, Any] = {
-    "kind": str, "of": str | tuple[str, ...], "title": str, "x": str, "y": str, "by": str,
-    "at": dict,
-}  # fmt: skip
-_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+LARGEST_SEED = 2**64 - 1
 
 
-@frozen
-class Alternative:
-    """A design or target; `name` is empty unless it is one of `[[design]]` or `[[target]]`."""
+@frozen(kw_only=True)
+class Scenario(Table):
+    """One experiment: what is drawn, fitted, measured, predicted and drawn as figures.
 
-    spec: Spec
-    name: str = ""
-    along: str = ""
-    shared: bool = False
+    `text` is what was read, with overrides applied; results store it.
+    """
+
+    format: Literal[1] = parameter(help="version of the language")
+    name: str = parameter(
+        help="name of the experiment and of its folder in runs/",
+        pattern=NAME, form=NAME_WORDS, longest=LONGEST_NAME,
+    )  # fmt: skip
+    title: str = parameter(
+        attrs.Factory(lambda self: self.name, takes_self=True), help="heading of figures and summary"
+    )
+    description: str = parameter("", help="what the experiment is for; stored in the result")
+    references: tuple[str, ...] = parameter((), help="papers, such as arXiv:2409.00894")
+    seed: int = parameter(0, help="where all randomness starts", ge=0, le=LARGEST_SEED)
+    replicates: int = parameter(1, help="independent draws of data, noise and start", ge=1)
+    times: Grid | None = parameter(
+        None, help="training times of every estimator whose optimizer has none"
+    )
+    compute: Compute = parameter(Compute(), help="where and how numbers are made, and bounds")
+    design: DesignTable | tuple[NamedDesignTable, ...] = parameter(help="where inputs come from")
+    target: TargetTable | tuple[NamedTargetTable, ...] = parameter(help="the truth")
+    estimators: tuple[EstimatorTable, ...] = parameter(alias="estimator", help="what is fitted")
+    metrics: tuple[MetricTable, ...] = parameter((), alias="metric", help="what is measured")
+    theories: tuple[TheoryTable, ...] = parameter((), alias="theory", help="what is predicted")
+    figures: tuple[Figure, ...] = parameter(
+        (), alias="figure", help="what is drawn; without any, all that the result has data for"
+    )
+    expectations: tuple[Expectation, ...] = parameter(
+        (), alias="soundness", help="findings that are provoked on purpose"
+    )
+
+    text: str = attrs.field(default="", repr=False, eq=False)
+    path: str = attrs.field(default="scenario", eq=False)
+
+    @property
+    def designs(self) -> tuple[DesignTable | NamedDesignTable, ...]:
+        """The designs, also where there is only one."""
+        return self.design if isinstance(self.design, tuple) else (self.design,)
+
+    @property
+    def targets(self) -> tuple[TargetTable | NamedTargetTable, ...]:
+        """The targets, also where there is only one."""
+        return self.target if isinstance(self.target, tuple) else (self.target,)
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], registry: ComponentSource | None = None
+    ) -> Scenario:
+        """A scenario from a dict as a file would hold it; components may stand in it as objects.
+
+        Raises ScenarioError with every mistake.
+        """
+        return _sound(read_document({"format": FORMAT, **document}, "scenario", registry))
+
+    @classmethod
+    def from_text(
+        cls, text: str, overrides: Sequence[str] = (), registry: ComponentSource | None = None
+    ) -> Scenario:
+        """A scenario from its TOML text; ScenarioError with every mistake."""
+        return _sound(parse_scenario(text, "scenario", overrides, registry))
+
+    def with_(self, *overrides: str, registry: ComponentSource | None = None) -> Scenario:
+        """A changed copy; changes are written as for `--set`: `estimator.fixed.model.depth=2`."""
+        return _sound(parse_scenario(str(self), self.path, overrides, registry))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as plain data: without comments, with grids and sweeps written out."""
+        return written(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the scenario as a TOML file."""
+        Path(path).write_text(str(self), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self.text or tomli_w.dumps(self.to_dict())
 
 
-@frozen
-class EstimatorSpec:
-    """A named model and optimizer; `simulate` says for which cells numbers are drawn."""
-
-    name: str
-    model: Spec
-    optimizer: Spec
-    simulate: bool | float | int = True  # a share (float), or cells up to this n (int)
-
-
-@frozen
-class MetricSpec:
-    """A metric: under which name, of which estimators, at which times, replicates kept or not."""
-
-    spec: Spec
-    name: str = ""
-    of: tuple[str, ...] = ()
-    times: Grid | None = None
-    mean: bool = False
-
-
-@frozen
-class TheorySpec:
-    """A theory and the estimators it is asked about."""
-
-    spec: Spec
-    of: tuple[str, ...] = ()
-
-
-@frozen
-class FigureSpec:
-    """What a figure should show, as the file says it."""
-
-    kind: str
-    options: Mapping[str, Any] = field(factory=dict, hash=False)
-
-
-@frozen
-class Expectation:
-    """A soundness finding that the scenario provokes on purpose, and why."""
-
-    check: str
-    because: str
-    of: tuple[str, ...] = ()  # estimators; all if empty
-
-    def covers(self, check: str, estimator: str) -> bool:
-        """Whether a finding of this check about this estimator is expected."""
-        return check == self.check and (not self.of or estimator in self.of)
-
-
-@frozen
-class Scenario:
-    """One experiment. `text` is what was read, with overrides applied; results store it."""
-
-    name: str
-    seed: int
-    replicates: int
-    designs: tuple[Alternative, ...]
-    targets: tuple[Alternative, ...]
-    estimators: tuple[EstimatorSpec, ...]
-    metrics: tuple[MetricSpec, ...]
-    theories: tuple[TheorySpec, ...] = ()
-    figures: tuple[FigureSpec, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
-    title: str = ""
-    description: str = ""
-    references: tuple[str, ...] = ()
-    times: Grid | None = None
-    compute: Compute = Compute()
-    text: str = field(default="", repr=False, eq=False)
-    path: str = field(default="", eq=False)
+def _sound(reading: tuple[Scenario, list[Mistake]]) -> Scenario:
+    """A scenario without mistakes."""
+    scenario, mistakes = reading
+    if mistakes:
+        raise ScenarioError(mistake.in_file(scenario.path) for mistake in mistakes)
+    return scenario
 
 
 def parse_scenario(
-    text: str, path: str, overrides: Sequence[str], registry: ComponentSource
+    text: str, path: str, overrides: Sequence[str], registry: ComponentSource | None
 ) -> tuple[Scenario, list[Mistake]]:
-    """A scenario from its text, and what is wrong with it; `path` is what mistakes call it.
+    """A scenario from its text, and what is wrong with it, each at its `$.` place.
 
     Raises ScenarioError where nothing can be read: broken TOML, overrides that fit nowhere.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError([Mistake(path, f"found broken TOML: {error}", "TOML 1.0")]) from None
+    document = parse_document(text, path)
     if overrides:
         document = apply_overrides(document, overrides)
         text = tomli_w.dumps(document)
-    reader = Reader(path, registry)
-    return _scenario(reader, document, text), reader.mistakes
+    scenario, mistakes = read_document(document, path, registry)
+    return attrs.evolve(scenario, text=text), mistakes
 
 
-def _scenario(reader: Reader, document: dict[str, Any], text: str) -> Scenario:
-    for key in LATER:
-        if key in document:
-            what = f"found [[{key}]], which this version does not support yet"
-            reader.object(f"$.{key}", what, "remove it")
-    reader.unknown_keys(document, (*TOP, *LATER), "$")
-    if document.get("format") != FORMAT:
-        what = f"found format {document.get('format')!r}, expected {FORMAT}"
-        reader.object("$.format", what, f"add format = {FORMAT} at the top")
-    name = reader.name(document, "$")
-    seed = _at_least(reader, document, "seed", 0, 0)
-    replicates = _at_least(reader, document, "replicates", 1, 1)
-    designs = _alternatives(reader, document, "design")
-    targets = _alternatives(reader, document, "target")
-    estimators = _estimators(reader, document)
-    names = _names(document)
-    metrics = _metrics(reader, document, names)
-    theories = _theories(reader, document, names)
-    return Scenario(
-        name=name,
-        seed=seed,
-        replicates=replicates,
-        designs=designs,
-        targets=targets,
-        estimators=estimators,
-        metrics=metrics,
-        theories=theories,
-        figures=_figures(reader, document),
-        expectations=_expectations(reader, document, names),
-        title=reader.value(document, "title", str, "$", name),
-        description=reader.value(document, "description", str, "$", ""),
-        references=reader.value(document, "references", tuple[str, ...], "$", ()),
-        times=reader.value(document, "times", Grid, "$", None),
-        compute=_compute(reader, document),
-        text=text,
-        path=reader.file,
-    )
+def read_document(
+    document: Mapping[str, Any], path: str, registry: ComponentSource | None
+) -> tuple[Scenario, list[Mistake]]:
+    """A scenario from a document; what cannot be read is left out, and is among the mistakes."""
+    compute, _ = read_table(Compute, document.get("compute", {}), "$.compute", Source({}))  # type: ignore[arg-type]
+    source = Source(registry or load_registry(), compute.values if compute else MOST)
+    values, mistakes = read_fields(Scenario, document, "$", source)
+    for key, stand_in in _STAND_INS.items():
+        values.setdefault(key, stand_in)
+    scenario = Scenario(**values, place="$", path=path)
+    return scenario, [*mistakes, *_inconsistencies(scenario, document)]
 
 
-def _at_least(reader: Reader, table: dict[str, Any], key: str, least: int, default: int) -> int:
-    value = reader.value(table, key, int, "$", default)
-    if value < least:
-        reader.object(f"$.{key}", f"found {value}, expected an integer of at least {least}")
-    return int(value)
+_STAND_INS: dict[str, Any] = {
+    "format": FORMAT, "name": "unreadable", "design": (), "target": (), "estimator": (),
+}  # fmt: skip
+"""What goes on in place of required parts that could not be read."""
 
 
-def _tables(reader: Reader, document: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
-    """The tables of `[[key]]`, each with its path."""
-    raw = document.get(key, [])
-    if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
-        what = f"found one [{key}]" if isinstance(raw, dict) else found(raw)
-        reader.object(f"$.{key}", f"{what}, expected a list of tables", f"use [[{key}]]")
-        return []
-    return [(f"$.{key}[{position}]", table) for position, table in enumerate(raw)]
+# --- what tables say about one another ----------------------------------------------------------
 
 
-def _alternatives(
-    reader: Reader, document: dict[str, Any], kind: Literal["design", "target"]
-) -> tuple[Alternative, ...]:
-    raw = document.get(kind)
-    if raw is None or raw == []:
-        reader.object("$", f"found no [{kind}], expected one", f'add [{kind}] with use = "…"')
-        return ()
-    extra = ("shared",) if kind == "design" else ()
-    if isinstance(raw, dict):
-        spec = reader.component(raw, kind, f"$.{kind}", extra)
-        shared = bool(reader.value(raw, "shared", bool, f"$.{kind}", False)) if extra else False
-        return (Alternative(spec, shared=shared),) if spec else ()
-    options, names = [], []
-    for path, table in _tables(reader, document, kind):
-        spec = reader.component(table, kind, path, ("name", "along", *extra), sweeps=False)
-        name, along = reader.name(table, path), reader.value(table, "along", str, path, "")
-        shared = bool(reader.value(table, "shared", bool, path, False)) if extra else False
-        names.append(name)
-        if spec:
-            options.append(Alternative(spec, name, along, shared))
-    _once(reader, names, f"$.{kind}", f"{kind}s")
-    return tuple(options)
-
-
-def _once(reader: Reader, names: Sequence[str], path: str, what: str) -> None:
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
-        reader.object(path, f"found two {what} named {name!r}, expected each name once")
-
-
-def _estimators(reader: Reader, document: dict[str, Any]) -> tuple[EstimatorSpec, ...]:
-    estimators, names = [], []
-    tables = _tables(reader, document, "estimator")
-    if document.get("estimator", []) == []:
-        reader.object("$", "found no [[estimator]], expected at least one")
-    for path, table in tables:
-        reader.unknown_keys(table, ("name", "model", "optimizer", "simulate"), path)
-        name = reader.name(table, path, group_objection)
-        names.append(name)
-        parts: dict[str, Spec | None] = {}
-        for kind in ("model", "optimizer"):
-            if kind not in table:
-                reader.object(path, f"found no {kind}, expected one", f"add {kind} = {{ use = … }}")
-            else:
-                parts[kind] = reader.component(table[kind], kind, f"{path}.{kind}")
-        simulate = _simulate(reader, table, path)
-        model, optimizer = parts.get("model"), parts.get("optimizer")
-        if model and optimizer:
-            estimators.append(EstimatorSpec(name, model, optimizer, simulate))
-    _once(reader, names, "$.estimator", "estimators")
-    return tuple(estimators)
-
-
-def _simulate(reader: Reader, table: dict[str, Any], path: str) -> bool | float | int:
-    raw = table.get("simulate", True)
-    if isinstance(raw, bool):
-        return raw
-    if isinstance(raw, float) and 0 < raw <= 1:
-        return raw
-    if isinstance(raw, dict) and list(raw) == ["n"] and type(raw["n"]) is int and raw["n"] > 0:
-        return int(raw["n"])
-    wanted = "true, false, a share such as 0.1, or { n = 5000 }"
-    reader.object(f"{path}.simulate", f"found {raw!r}, expected {wanted}")
-    return True
-
-
-def _names(document: dict[str, Any]) -> tuple[str, ...]:
-    """The names of all estimators, of those too that could not be read."""
-    tables = document.get("estimator")
-    tables = tables if isinstance(tables, list) else []
-    return tuple(str(table.get("name")) for table in tables if isinstance(table, dict))
-
-
-def _of(reader: Reader, table: dict[str, Any], path: str, names: Sequence[str]) -> tuple[str, ...]:
-    of: tuple[str, ...] = reader.value(table, "of", tuple[str, ...], path, ())
-    for name in of:
-        if name not in names:
-            fix = did_you_mean(name, names)
-            reader.object(f"{path}.of", f"found no estimator {name!r}", fix)
-    return of
-
-
-def _metrics(
-    reader: Reader, document: dict[str, Any], names: Sequence[str]
-) -> tuple[MetricSpec, ...]:
-    metrics = []
-    tables = _tables(reader, document, "metric")
+def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Mistakes that no table has alone."""
+    names = _estimator_names(document)
+    yield from _repeated(names, "$.estimator", "estimators")
+    for kind, options in (("design", scenario.design), ("target", scenario.target)):
+        if isinstance(options, tuple):
+            yield from _repeated([option.name for option in options], f"$.{kind}", f"{kind}s")
     if not document.get("metric") and not document.get("theory"):
-        reader.object("$", "found no [[metric]], expected at least one")
-    for path, table in tables:
-        keys = ("name", "of", "times", "replicates")
-        own = {key: value for key, value in table.items() if key != "times"}
-        spec = reader.component(own, "metric", path, keys, sweeps=False)
-        name = reader.name(table, path) if "name" in table else ""
-        kept = reader.value(table, "replicates", Literal["all", "mean"], path, "all")
-        times = reader.value(table, "times", Grid, path, None)
-        of = _of(reader, table, path, names)
-        if spec:
-            metrics.append(MetricSpec(spec, name, of, times, kept == "mean"))
-    return tuple(metrics)
+        yield Mistake("$", "found no [[metric]]", "at least one")
+    for table in (*scenario.metrics, *scenario.theories, *scenario.expectations):
+        for name in table.of:
+            if name not in names:
+                text = f"found no estimator {name!r}"
+                yield Mistake(f"{table.place}.of", text, "", did_you_mean(name, names))
 
 
-def _theories(
-    reader: Reader, document: dict[str, Any], names: Sequence[str]
-) -> tuple[TheorySpec, ...]:
-    theories = []
-    for path, table in _tables(reader, document, "theory"):
-        spec = reader.component(table, "theory", path, ("of",), sweeps=False)
-        of = _of(reader, table, path, names)
-        if spec:
-            theories.append(TheorySpec(spec, of))
-    return tuple(theories)
+def _estimator_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of all estimators, also of those that could not be read."""
+    tables = document.get("estimator")
+    tables = tables if isinstance(tables, list | tuple) else []
+    names = (t.get("name") if isinstance(t, dict) else getattr(t, "name", None) for t in tables)
+    return tuple(name for name in names if isinstance(name, str))
 
 
-def _figures(reader: Reader, document: dict[str, Any]) -> tuple[FigureSpec, ...]:
-    figures = []
-    for path, table in _tables(reader, document, "figure"):
-        reader.unknown_keys(table, FIGURE_KEYS, path)
-        if "kind" not in table:
-            reader.object(path, "found no kind, expected one", 'add kind = "…"')
-        for key, wanted in FIGURE_KEYS.items():
-            reader.value(table, key, wanted, path, None)
-        options = {key: value for key, value in table.items() if key != "kind"}
-        figures.append(FigureSpec(str(table.get("kind")), options))
-    return tuple(figures)
-
-
-def _expectations(
-    reader: Reader, document: dict[str, Any], names: Sequence[str]
-) -> tuple[Expectation, ...]:
-    expectations = []
-    for path, table in _tables(reader, document, "soundness"):
-        reader.unknown_keys(table, ("expect", "of", "because"), path)
-        words = {key: reader.value(table, key, str, path, "") for key in ("expect", "because")}
-        for key, word in words.items():
-            if not word:
-                what = {"expect": "the name of a check", "because": "the reason"}[key]
-                reader.object(path, f"found no {key}, expected {what}", f'add {key} = "…"')
-        of = _of(reader, table, path, names)
-        expectations.append(Expectation(words["expect"], words["because"], of))
-    return tuple(expectations)
-
-
-def _compute(reader: Reader, document: dict[str, Any]) -> Compute:
-    table = document.get("compute", {})
-    path = "$.compute"
-    if not isinstance(table, dict):
-        reader.object(path, f"found {table!r}, expected a table")
-        return Compute()
-    if "dask" in table:
-        what = "found [compute.dask], which this version does not support yet"
-        reader.object(f"{path}.dask", what, "remove it")
-    reader.unknown_keys(
-        table, ("device", "dtype", "memory", "block", "time_limit", "results", "dask"), path
-    )
-    default = Compute()
-    device = reader.value(table, "device", str, path, default.device)
-    if not _DEVICE.fullmatch(device):
-        reader.object(f"{path}.device", f"found {device!r}, expected cpu, cuda, cuda:N or mps")
-    values = {
-        "device": device,
-        "dtype": reader.value(table, "dtype", Literal["float64", "float32"], path, default.dtype),
-        "memory": reader.value(table, "memory", float, path, default.memory),
-        "block": reader.value(table, "block", int, path, default.block),
-        "time_limit": reader.value(table, "time_limit", float, path, default.time_limit),
-        "results": reader.value(table, "results", float, path, default.results),
-    }
-    for key in ("memory", "block", "time_limit", "results"):
-        if values[key] is not None and values[key] <= 0:
-            reader.object(f"{path}.{key}", f"found {values[key]}, expected a number above 0")
-            values[key] = getattr(default, key)
-    return Compute(**values)
-
-
-def read_figures(text: str) -> tuple[FigureSpec, ...]:
-    """The figures that a stored scenario asks for; none if its text cannot be read any more."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return ()
-    tables = document.get("figure", [])
-    return tuple(
-        FigureSpec(str(table.get("kind", "")), {k: v for k, v in table.items() if k != "kind"})
-        for table in tables
-    )
+def _repeated(names: Sequence[str], place: str, kind: str) -> Iterator[Mistake]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Mistake(place, f"found two {kind} named {name!r}", "each name once")

@@ -1,0 +1,163 @@
+"""How the tables of a scenario are declared: attrs classes whose fields are parameters.
+
+    @frozen(kw_only=True)
+    class TheoryTable(Table):
+        spec: Spec = component("theory", inline=True, sweeps=False, help="…")
+        of: tuple[str, ...] = parameter((), help="the estimators it is asked about; all if empty")
+
+Reader, writer, reference page and JSON Schema follow such a class. A component is declared in the
+same way, so one function reads both.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, Union
+
+import attrs
+from attrs import field, frozen
+
+from testbed.contract.components import Component
+from testbed.contract.parameters import METADATA_KEY, Parameter, parameter_of
+from testbed.errors import PluginError
+
+COMPONENT_KEY = "testbed.component"
+
+
+@frozen(kw_only=True)
+class Table:
+    """Base of the tables of a scenario. `place` is where the file has it, such as `$.metric[0]`.
+
+    A class with a `tag` stands for several tables, its `variants`: the value of the key `tag` says
+    which, as `kind` does in `[[figure]]`.
+    """
+
+    tag: ClassVar[str] = ""
+    word: ClassVar[str] = ""  # what the tag says for this variant
+
+    place: str = field(default="", eq=False, repr=False)
+
+    @classmethod
+    def variants(cls) -> Mapping[str, type[Table]]:
+        """The tables that this one stands for, by the word at their tag."""
+        return {}
+
+
+@frozen
+class ComponentField:
+    """A field that holds a component of a kind; `inline` means in the table itself."""
+
+    kind: str
+    inline: bool
+    sweeps: bool
+
+
+def component(kind: str, *, help: str, inline: bool = False, sweeps: bool = True) -> Any:
+    """A field of a table that holds a component, which may hold sweeps unless `sweeps=False`."""
+    return attrs.field(
+        metadata={
+            METADATA_KEY: Parameter(help, sweepable=False),
+            COMPONENT_KEY: ComponentField(kind, inline, sweeps),
+        }
+    )
+
+
+@frozen
+class Field:
+    """One key of a table: its type, its bounds, its default."""
+
+    key: str
+    type: Any
+    info: Parameter
+    attribute: str
+    default: Any = attrs.NOTHING
+    component: ComponentField | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a table without this key is wrong."""
+        return self.default is attrs.NOTHING
+
+    def default_in(self, table: object) -> Any:
+        """The default, which another field of the table may decide."""
+        if isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]
+            return self.default.factory(table) if self.default.takes_self else self.default.factory()
+        return self.default
+
+
+@cache
+def fields_of(declaration: type) -> tuple[Field, ...]:
+    """The keys of a table or component, in the order of their declaration."""
+    hints = _hints(declaration)
+    shared = issubclass(declaration, Component)  # whose plain attrs fields are parameters, too
+    return tuple(
+        Field(
+            key=attribute.alias or attribute.name,
+            type=hints[attribute.name],
+            info=parameter_of(attribute),
+            attribute=attribute.name,
+            default=attribute.default,
+            component=attribute.metadata.get(COMPONENT_KEY),
+        )
+        for attribute in attrs.fields(declaration)
+        if shared or METADATA_KEY in attribute.metadata
+    )
+
+
+def _hints(declaration: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(declaration)
+    except NameError as error:
+        name = getattr(declaration, "name", declaration.__name__)
+        raise PluginError(
+            f"{name}: the annotation of a parameter cannot be read: {error}; import the "
+            "type at run time, not for type checking only"
+        ) from None
+
+
+def options_of(wanted: Any) -> tuple[Any, ...]:
+    """The types of a union, or the type alone; None is left out."""
+    if typing.get_origin(wanted) in (Union, types.UnionType):
+        return tuple(option for option in typing.get_args(wanted) if option is not type(None))
+    return (wanted,)
+
+
+def is_table(wanted: Any) -> bool:
+    """Whether a type is a declared table."""
+    if not (isinstance(wanted, type) and attrs.has(wanted)) or issubclass(wanted, Component):
+        return False
+    return any(METADATA_KEY in attribute.metadata for attribute in attrs.fields(wanted)) or bool(
+        getattr(wanted, "tag", "")
+    )
+
+
+def table_in(wanted: Any) -> type | None:
+    """The table that a type takes: itself, or one of a union's; None if there is none."""
+    return next((option for option in options_of(wanted) if is_table(option)), None)
+
+
+def listed_table_in(wanted: Any) -> type | None:
+    """The table that a type takes a list of; None if there is none."""
+    for option in options_of(wanted):
+        if typing.get_origin(option) is tuple and is_table(typing.get_args(option)[0]):
+            return typing.get_args(option)[0]  # type: ignore[no-any-return]
+    return None
+
+
+def component_in(wanted: Any) -> type[Component] | None:
+    """The base class of the components that a parameter takes; None if it takes none."""
+    for option in options_of(wanted):
+        if isinstance(option, type) and issubclass(option, Component):
+            return option
+    return None
+
+
+def entry_type(wanted: Any) -> Any:
+    """What the entries of a table-valued parameter are; None if it takes no table."""
+    for option in options_of(wanted):
+        if typing.get_origin(option) in (dict, Mapping, typing.Mapping):
+            return typing.get_args(option)[1]
+    return None

@@ -1,0 +1,143 @@
+"""The tables of a scenario file, each as a declaration."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from attrs import frozen
+
+from testbed.contract.grids import Grid
+from testbed.contract.names import LONGEST_NAME, NAME, NAME_WORDS, RESERVED_GROUPS
+from testbed.contract.parameters import parameter
+from testbed.errors import ParameterError
+from testbed.scenario.component import Spec
+from testbed.scenario.declaration import Table, component
+
+NAMED = {"pattern": NAME, "form": NAME_WORDS, "longest": LONGEST_NAME}
+OF = "names of the estimators that are asked; all that it fits unless given"
+
+
+@frozen(kw_only=True)
+class DesignTable(Table):
+    """`[design]`: where inputs come from."""
+
+    name: ClassVar[str] = ""
+    along: ClassVar[str] = ""
+
+    spec: Spec = component("design", inline=True, help="the design and its parameters")
+    shared: bool = parameter(False, help="draw the design once, instead of for each replicate")
+
+
+@frozen(kw_only=True)
+class NamedDesignTable(Table):
+    """`[[design]]`: one of several designs, which make a dimension of their names."""
+
+    name: str = parameter(help="what the dimension calls it", **NAMED)
+    along: Literal["", "target"] = parameter("", help="ties the designs to the targets, in order")
+    spec: Spec = component(
+        "design", inline=True, sweeps=False, help="the design and its parameters"
+    )
+    shared: bool = parameter(False, help="draw the design once, instead of for each replicate")
+
+
+@frozen(kw_only=True)
+class TargetTable(Table):
+    """`[target]`: the truth."""
+
+    name: ClassVar[str] = ""
+    along: ClassVar[str] = ""
+    shared: ClassVar[bool] = False
+
+    spec: Spec = component("target", inline=True, help="the target and its parameters")
+
+
+@frozen(kw_only=True)
+class NamedTargetTable(Table):
+    """`[[target]]`: one of several truths, which make a dimension of their names."""
+
+    shared: ClassVar[bool] = False
+
+    name: str = parameter(help="what the dimension calls it", **NAMED)
+    along: Literal["", "design"] = parameter("", help="ties the targets to the designs, in order")
+    spec: Spec = component(
+        "target", inline=True, sweeps=False, help="the target and its parameters"
+    )
+
+
+Alternative = DesignTable | NamedDesignTable | TargetTable | NamedTargetTable
+
+
+@frozen(kw_only=True)
+class UpTo(Table):
+    """`simulate = { n = 5000 }`: cells of larger samples hold theory only."""
+
+    n: int = parameter(help="the largest sample size that is simulated", gt=0)
+
+
+@frozen(kw_only=True)
+class EstimatorTable(Table):
+    """`[[estimator]]`: a model and how it is fitted; a group of the result."""
+
+    name: str = parameter(help="name of the group in the result", **NAMED)
+    model: Spec = component("model", help="what is fitted")
+    optimizer: Spec = component("optimizer", help="how it is fitted over training time")
+    simulate: bool | float | UpTo = parameter(
+        True,
+        help="which cells are simulated; the others hold theory only",
+        form="true, false, a share such as 0.1, or { n = 5000 }",
+        gt=0,
+        le=1,
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.name in RESERVED_GROUPS:
+            text = f"found the name {self.name!r}, which results keep for a table"
+            raise ParameterError(text, advice="choose another name", parameter="name")
+
+
+@frozen(kw_only=True)
+class MetricTable(Table):
+    """`[[metric]]`: what is measured along training."""
+
+    spec: Spec = component(
+        "metric", inline=True, sweeps=False, help="the metric and its parameters"
+    )
+    name: str = parameter(
+        "", help="name of its variable; two metrics of one kind need one",
+        pattern=f"({NAME})?", form=NAME_WORDS, longest=LONGEST_NAME,
+    )  # fmt: skip
+    of: tuple[str, ...] = parameter((), help=OF)
+    times: Grid | None = parameter(
+        None, help="training times at which it is measured; all unless given"
+    )
+    replicates: Literal["all", "mean"] = parameter(
+        "all", help="keep every replicate, or their mean only"
+    )
+
+    @property
+    def mean(self) -> bool:
+        """Whether the mean over replicates is kept only."""
+        return self.replicates == "mean"
+
+
+@frozen(kw_only=True)
+class TheoryTable(Table):
+    """`[[theory]]`: what is predicted beside the metrics."""
+
+    spec: Spec = component(
+        "theory", inline=True, sweeps=False, help="the theory and its parameters"
+    )
+    of: tuple[str, ...] = parameter((), help=OF)
+
+
+@frozen(kw_only=True)
+class Expectation(Table):
+    """`[[soundness]]`: a finding of a soundness check that the scenario provokes on purpose."""
+
+    check: str = parameter(alias="expect", help="name of the check that has to find something")
+    because: str = parameter(help="why it is expected")
+    of: tuple[str, ...] = parameter((), help="the estimators it is expected of; all if empty")
+
+    def covers(self, check: str, estimator: str) -> bool:
+        """Whether a finding of this check about this estimator is expected."""
+        return check == self.check and (not self.of or estimator in self.of)
