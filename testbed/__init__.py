@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from testbed.contract.parameters import parameter
     from testbed.contract.values import Data, Fit, Problem, Sample, Spectrum
     from testbed.errors import (
+        ParameterError,
         PluginError,
         ResultError,
         ScenarioError,
@@ -65,6 +66,7 @@ _HOMES = {
         "Variable",
     ),
     "testbed.errors": (
+        "ParameterError",
         "PluginError",
         "ResultError",
         "ScenarioError",
@@ -95,6 +97,7 @@ __all__ = [
     "Metric",
     "Model",
     "Optimizer",
+    "ParameterError",
     "PluginError",
     "PopulationSpectrum",
     "Problem",

@@ -79,7 +79,7 @@ class UnsuitableError(TestbedError, ValueError):
 
 
 class ParameterError(TestbedError, ValueError):
-    """Raised for a value that a parameter cannot take; `mistake` holds what it says, field by field.
+    """Raised for a value that a parameter cannot take; `mistake` holds its fields.
 
     A component raises it from `__attrs_post_init__` and names the parameter, so that the objection
     is shown at that parameter's place in the scenario:

@@ -62,16 +62,12 @@ class Compute:
     block: int = parameter(
         16, help="replicates of one cell, unless the model runs one by one", gt=0
     )
-    time_limit: float | None = parameter(
-        None, help="time that one cell may take", unit="s", gt=0, keyed=False
-    )
+    time_limit: float | None = parameter(None, help="time that one cell may take", unit="s", gt=0)
     results: float = parameter(
-        1.0, help="size that the result may have before compression", unit="GiB", ge=0, keyed=False
+        1.0, help="size that the result may have before compression", unit="GiB", ge=0
     )
-    cells: int = parameter(20_000, help="cells that a plan may have", gt=0, keyed=False)
-    values: int = parameter(
-        MOST, help="numbers that one sweep or grid may have", gt=0, keyed=False
-    )
+    cells: int = parameter(20_000, help="cells that a plan may have", gt=0)
+    values: int = parameter(MOST, help="numbers that one sweep or grid may have", gt=0)
 
 
 @frozen

@@ -93,7 +93,9 @@ def _increasing(_: Any, __: Any, values: tuple[float, ...]) -> None:
         raise ParameterError(f"found {values[-1]} in a grid", FINITE)
     for low, high in pairwise(values):
         if low >= high:
-            raise ParameterError(f"found {high:g} after {low:g} in a grid", "numbers that increase strictly")
+            raise ParameterError(
+                f"found {high:g} after {low:g} in a grid", "numbers that increase strictly"
+            )
 
 
 @frozen
@@ -118,7 +120,9 @@ class Grid:
         if isinstance(raw, Grid):
             return raw
         if isinstance(raw, Mapping):
-            numbers = sorted({*_numbers(_written_out(raw, most)), *_numbers(_include(raw))})
+            numbers: Sequence[float] = sorted(
+                {*_numbers(_written_out(raw, most)), *_numbers(_include(raw))}
+            )
         else:
             numbers = _numbers([raw] if _is_number(raw) else raw)
         refuse_long(len(numbers), most)

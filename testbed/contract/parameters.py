@@ -30,7 +30,6 @@ class Parameter:
     pattern: str = ""  # what a text must match as a whole, as a regular expression
     form: str = ""  # the allowed values in words, where types and bounds do not say them well
     longest: int | None = None  # characters of a text
-    keyed: bool = True  # False: the value changes no number, and keys of cells leave it out
 
     def bounds(self) -> str:
         """The allowed range in words: `at least 1 and below 2`; empty if there is none."""
@@ -50,7 +49,9 @@ class Parameter:
         if self.no_table and isinstance(value, dict):
             return Mistake("", f"found {shown(value)}", "a number", self.no_table)
         words = value if isinstance(value, tuple) else (value,)
-        unknown = [w for w in words if isinstance(w, str) and self.choices and w not in self.choices]
+        unknown = [
+            w for w in words if isinstance(w, str) and self.choices and w not in self.choices
+        ]
         if unknown:
             return Mistake("", f"found {shown(value)}", one_of(self.choices, unknown[0]))
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -93,20 +94,17 @@ def parameter(
     pattern: str = "",
     form: str = "",
     longest: int | None = None,
-    keyed: bool = True,
 ) -> Any:
     """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
 
     `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit.
     `sweepable=False` forbids a sweep over the field. `alias` is the name that scenarios use where a
     method has the field's name. `no_table` is advice for those who write a table where none is
-    taken. `pattern` is a regular expression that a text must match, `longest` the number of characters
-    it may have, `form` says the allowed values in words. `keyed=False` leaves the field out of the
-    keys of cells: it changes no number. Other values raise ParameterError.
+    taken. `pattern` is a regular expression that a text must match, `longest` the number of its
+    characters, `form` says the allowed values in words. Other values raise ParameterError.
     """
     info = Parameter(
         help, unit, ge, gt, le, lt, tuple(choices), sweepable, no_table, pattern, form, longest,
-        keyed,
     )  # fmt: skip
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:

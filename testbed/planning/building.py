@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from testbed.contract.components import Estimator, Model
-from testbed.errors import Mistake, did_you_mean
+from testbed.errors import Mistake, ParameterError, did_you_mean
 from testbed.planning.dimensions import Dimension, dimensions, misplaced_ties
-from testbed.scenario.scenario import EstimatorSpec, Scenario
-from testbed.scenario.specs import Spec, UnbuildableError, UnresolvedReferenceError
+from testbed.scenario.component import Spec, UnbuildableError
+from testbed.scenario.scenario import Scenario
+from testbed.scenario.tables import EstimatorTable
 
 
 class Builder:
@@ -37,25 +38,21 @@ class Builder:
         try:
             return spec.build(at, self.model_of)
         except UnbuildableError as error:
-            found, _, expected = error.text.partition(", expected ")
-            self.object(error.path, found, expected)
+            self.mistakes.append(error.mistake.in_file(self.scenario.path))
             return None
 
     def model_of(self, name: str) -> Model:
         """The model of `"estimator:NAME"`, which may not be swept."""
         if name not in self.specs:
-            known = did_you_mean(name, self.specs)
-            raise UnresolvedReferenceError(f"found no estimator {name!r}; {known}")
+            text = f"found no estimator {name!r}"
+            raise ParameterError(text, advice=did_you_mean(name, self.specs))
         if name in self._resolving:
-            raise UnresolvedReferenceError(
-                f"found a model that refers to itself through estimator {name!r}, expected models "
-                "without such a circle"
-            )
+            text = f"found a model that refers to itself through estimator {name!r}"
+            raise ParameterError(text, "models without such a circle")
         spec = self.specs[name].model
         if any(True for _ in spec.sweeps()):
-            raise UnresolvedReferenceError(
-                f"found the swept model of estimator {name!r}, expected one without a sweep"
-            )
+            text = f"found the swept model of estimator {name!r}"
+            raise ParameterError(text, "one without a sweep")
         self._resolving.append(name)
         try:
             model: Any = spec.build({}, self.model_of)
@@ -67,7 +64,7 @@ class Builder:
 class Others(Mapping[str, Estimator]):
     """The estimators of a scenario at one point of another's sweep, for metrics that compare."""
 
-    def __init__(self, builder: Builder, spec: EstimatorSpec, at: Mapping[str, int]):
+    def __init__(self, builder: Builder, spec: EstimatorTable, at: Mapping[str, int]):
         self.builder = builder
         dims = builder.dims[spec.name]
         self.here = {dim.name: dim.coordinate[at[dim.name]] for dim in dims}

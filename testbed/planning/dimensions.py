@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
 from testbed.errors import Mistake
-from testbed.scenario.scenario import Alternative, EstimatorSpec, Scenario
-from testbed.scenario.specs import Sweep
+from testbed.scenario.scenario import Scenario
+from testbed.scenario.sweep import Sweep
+from testbed.scenario.tables import Alternative, EstimatorTable
 
 
 @frozen
@@ -28,7 +29,7 @@ class Dimension:
 
 
 def dimensions(
-    scenario: Scenario, estimator: EstimatorSpec, mistakes: list[Mistake]
+    scenario: Scenario, estimator: EstimatorTable, mistakes: list[Mistake]
 ) -> tuple[Dimension, ...]:
     """Dimensions in the order design, target, model, optimizer; notes what clashes."""
     named = _named(scenario)
@@ -45,7 +46,7 @@ def dimensions(
     return tuple(named.get(dim) or _dimension(dim, own, sweeps) for dim, own in sweeps.items())
 
 
-def _parts(scenario: Scenario, estimator: EstimatorSpec) -> Iterator[str | Sweep]:
+def _parts(scenario: Scenario, estimator: EstimatorTable) -> Iterator[str | Sweep]:
     """What makes dimensions, in order: names of alternatives, and sweeps."""
     for kind, options in (("design", scenario.designs), ("target", scenario.targets)):
         if _are_alternatives(options):
@@ -60,7 +61,7 @@ def _parts(scenario: Scenario, estimator: EstimatorSpec) -> Iterator[str | Sweep
 # --- alternatives of different type -------------------------------------------------------------
 
 
-def _are_alternatives(options: tuple[Alternative, ...]) -> bool:
+def _are_alternatives(options: Sequence[Alternative]) -> bool:
     return bool(options) and bool(options[0].name)
 
 
@@ -104,7 +105,7 @@ def misplaced_ties(scenario: Scenario) -> Iterator[Mistake]:
             yield Mistake(where, found, "as many of both", "make the lists equally long")
 
 
-def chosen(options: tuple[Alternative, ...], kind: str, at: Mapping[str, int]) -> Alternative:
+def chosen(options: Sequence[Alternative], kind: str, at: Mapping[str, int]) -> Alternative:
     """The design or target at a point."""
     return options[at[options[0].along or kind]] if _are_alternatives(options) else options[0]
 

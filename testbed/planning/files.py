@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed.errors import Mistake, ScenarioError
+from testbed.errors import ScenarioError
 from testbed.loading import load_registry
 from testbed.planning.plan import further_mistakes
-from testbed.scenario.reading import ComponentSource
+from testbed.scenario.document import read_file
+from testbed.scenario.reader import ComponentSource
 from testbed.scenario.scenario import Scenario, parse_scenario
 
 
@@ -19,14 +20,7 @@ def load_scenario(
 
     Raises ScenarioError that holds every mistake found, each with its place.
     """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        what = f"found no readable file ({reason})"
-        raise ScenarioError([Mistake(str(path), what, "a scenario in TOML")]) from None
-    return read_scenario(text, str(path), overrides, registry)
+    return read_scenario(read_file(path), str(path), overrides, registry)
 
 
 def read_scenario(
@@ -38,5 +32,6 @@ def read_scenario(
     """Read a scenario from its text; `path` is what errors call it."""
     scenario, mistakes = parse_scenario(text, path, overrides, registry or load_registry())
     if mistakes:
-        raise ScenarioError([*mistakes, *further_mistakes(scenario)])
+        placed = [mistake.in_file(path) for mistake in mistakes]
+        raise ScenarioError([*placed, *further_mistakes(scenario)])
     return scenario

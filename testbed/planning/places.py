@@ -43,6 +43,5 @@ def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
 
 
 def mistake(where: str, text: str) -> Mistake:
-    """An objection of a component, "found …, expected …", at its place."""
-    found, _, expected = text.partition(", expected ")
-    return Mistake(where, found, expected)
+    """What a component says against its data or parameters, at its place."""
+    return Mistake(where, text)

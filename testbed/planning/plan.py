@@ -5,7 +5,7 @@ Everything that can be wrong with a well-typed scenario is found here, before an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -21,8 +21,9 @@ from testbed.planning.fitting import pair_objection, times_objection
 from testbed.planning.keys import cell_key, preparation_key
 from testbed.planning.selection import Omission, Selection
 from testbed.planning.sizes import oversized, variable_sizes
-from testbed.scenario.scenario import Alternative, EstimatorSpec, Scenario
-from testbed.scenario.specs import Scalar, Spec
+from testbed.scenario.component import Scalar, Spec
+from testbed.scenario.scenario import Scenario
+from testbed.scenario.tables import Alternative, EstimatorTable, UpTo
 
 __all__ = ["Omission", "Plan", "PlannedEstimator", "further_mistakes", "make_plan"]
 
@@ -89,7 +90,7 @@ def further_mistakes(scenario: Scenario) -> list[Mistake]:
 
 
 def _pair(
-    builder: Builder, spec: EstimatorSpec, at: Mapping[str, int]
+    builder: Builder, spec: EstimatorTable, at: Mapping[str, int]
 ) -> tuple[Model, Optimizer, tuple[float, ...]] | None:
     """Model, optimizer and times at a point; None, and mistakes, if they do not fit."""
     model, optimizer = builder.build(spec.model, at), builder.build(spec.optimizer, at)
@@ -140,7 +141,7 @@ class _Planner:
 
     # --- points -------------------------------------------------------------------------------
 
-    def _points(self, spec: EstimatorSpec) -> list[tuple[Cell, bool]]:
+    def _points(self, spec: EstimatorTable) -> list[tuple[Cell, bool]]:
         """A cell without replicates for every point, and whether it is simulated."""
         at_points = list(points(self.builder.dims[spec.name]))
         simulated = self._simulated(spec, len(at_points))
@@ -151,7 +152,7 @@ class _Planner:
             if cell is not None
         ]
 
-    def _simulated(self, spec: EstimatorSpec, count: int) -> list[bool]:
+    def _simulated(self, spec: EstimatorTable, count: int) -> list[bool]:
         """Which points are simulated; a share of them is chosen by the seed."""
         if not isinstance(spec.simulate, float):
             return [spec.simulate is not False] * count
@@ -159,7 +160,7 @@ class _Planner:
         kept = set(order[: max(1, round(spec.simulate * count))].tolist())
         return [position in kept for position in range(count)]
 
-    def _point(self, spec: EstimatorSpec, at: Mapping[str, int]) -> Cell | None:
+    def _point(self, spec: EstimatorTable, at: Mapping[str, int]) -> Cell | None:
         """The cell at a point of the sweep, without replicates and key."""
         scenario, dims = self.scenario, self.builder.dims[spec.name]
         option = chosen(scenario.designs, "design", at)
@@ -207,7 +208,7 @@ class _Planner:
 
     # --- labels -------------------------------------------------------------------------------
 
-    def _fixed(self, spec: EstimatorSpec) -> dict[str, Scalar]:
+    def _fixed(self, spec: EstimatorTable) -> dict[str, Scalar]:
         """Parameters without a sweep, under their own names where these are free."""
         swept = swept_names(self.builder.dims[spec.name])
         variables = self.selection.variables.get(spec.name, set())
@@ -224,9 +225,9 @@ class _Planner:
 _KINDS = ("design", "target", "model", "optimizer", "replicate", "time", "status", "error", "seed")
 
 
-def _parts(scenario: Scenario, spec: EstimatorSpec) -> Iterator[tuple[str, Spec]]:
+def _parts(scenario: Scenario, spec: EstimatorTable) -> Iterator[tuple[str, Spec]]:
     """The components that are the same at every point, by kind."""
-    alone: list[tuple[str, tuple[Alternative, ...]]] = [
+    alone: list[tuple[str, Sequence[Alternative]]] = [
         ("design", scenario.designs),
         ("target", scenario.targets),
     ]
@@ -237,12 +238,12 @@ def _parts(scenario: Scenario, spec: EstimatorSpec) -> Iterator[tuple[str, Spec]
     yield "optimizer", spec.optimizer
 
 
-def _small_enough(spec: EstimatorSpec, cell: Cell) -> bool:
+def _small_enough(spec: EstimatorTable, cell: Cell) -> bool:
     """Whether a cell is within `simulate = { n = 5000 }`, where that is asked."""
-    if type(spec.simulate) is not int:
+    if not isinstance(spec.simulate, UpTo):
         return True
     size: Any = getattr(cell.design, "n", None) or cell.design.derived().get("n", 0)
-    return bool(size <= spec.simulate)
+    return bool(size <= spec.simulate.n)
 
 
 def _keyed(cell: Cell) -> Cell:

@@ -19,7 +19,7 @@ from testbed.planning.fitting import (
     served_needs,
     theory_objection,
 )
-from testbed.scenario.scenario import MetricSpec
+from testbed.scenario.tables import MetricTable
 
 METRIC_FIX = 'name this one with name = "…"'
 THEORY_FIX = 'ask them of different estimators with of = ["…"]'
@@ -114,7 +114,7 @@ class Selection:
         self.variables.setdefault(cell.estimator, set()).add(name)
         self.own_dims.setdefault(cell.estimator, set()).update(dims)
 
-    def _omit(self, spec: MetricSpec, estimator: str, what: str, reason: str) -> None:
+    def _omit(self, spec: MetricTable, estimator: str, what: str, reason: str) -> None:
         if spec.of:
             found = f"found {what} of {estimator!r}: {reason}"
             self.builder.object(spec.spec.path, found, "a metric that fits")
@@ -150,7 +150,7 @@ def metric_names(declared: Mapping[str, Any], name: str) -> dict[str, str]:
 
 
 def _fit(
-    spec: MetricSpec, metric: Metric, cell: Cell, own: Estimator, others: Mapping[str, Estimator]
+    spec: MetricTable, metric: Metric, cell: Cell, own: Estimator, others: Mapping[str, Estimator]
 ) -> tuple[PlannedMetric | None, str]:
     """The metric as this cell measures it; or None, and why it cannot."""
     reason = metric.applies(cell)
@@ -175,7 +175,7 @@ def _fit(
     return PlannedMetric(metric, names, needs, times, spec.mean, companion), ""
 
 
-def _subset(spec: MetricSpec, cell: Cell) -> tuple[tuple[float, ...] | None, str]:
+def _subset(spec: MetricTable, cell: Cell) -> tuple[tuple[float, ...] | None, str]:
     """The cell's times nearest to the metric's own, where these lie within them."""
     if spec.times is None:
         return None, ""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, ClassVar, Union
 
 import attrs
@@ -84,13 +83,23 @@ class Field:
     def default_in(self, table: object) -> Any:
         """The default, which another field of the table may decide."""
         if isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]
-            return self.default.factory(table) if self.default.takes_self else self.default.factory()
+            return (
+                self.default.factory(table) if self.default.takes_self else self.default.factory()
+            )
         return self.default
 
 
-@cache
+_FIELDS: dict[type, tuple[Field, ...]] = {}
+
+
 def fields_of(declaration: type) -> tuple[Field, ...]:
     """The keys of a table or component, in the order of their declaration."""
+    if declaration not in _FIELDS:
+        _FIELDS[declaration] = _fields(declaration)
+    return _FIELDS[declaration]
+
+
+def _fields(declaration: type) -> tuple[Field, ...]:
     hints = _hints(declaration)
     shared = issubclass(declaration, Component)  # whose plain attrs fields are parameters, too
     return tuple(
@@ -143,7 +152,8 @@ def listed_table_in(wanted: Any) -> type | None:
     """The table that a type takes a list of; None if there is none."""
     for option in options_of(wanted):
         if typing.get_origin(option) is tuple and is_table(typing.get_args(option)[0]):
-            return typing.get_args(option)[0]  # type: ignore[no-any-return]
+            table: type = typing.get_args(option)[0]
+            return table
     return None
 
 

@@ -51,7 +51,7 @@ def _declared(word: str, kind: FigureKind) -> type[Figure]:
         given: dict[str, Any] = {"help": option.help, "choices": option.choices}
         body[key] = parameter(**given) if key in kind.required else parameter(None, **given)
     name = "".join(map(str.capitalize, word.split("-")))
-    return frozen(kw_only=True)(type(Figure)(name, (Figure,), body))
+    return frozen(kw_only=True)(type(name, (Figure,), body))
 
 
 FIGURES: dict[str, type[Figure]] = {word: _declared(word, kind) for word, kind in KINDS.items()}

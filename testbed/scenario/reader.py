@@ -66,7 +66,9 @@ def read_table(declaration: type, raw: Any, place: str, source: Source) -> Readi
     return _made(variant, values, place, mistakes)
 
 
-def _made(declaration: type, values: dict[str, Any], place: str, mistakes: list[Mistake]) -> Reading:
+def _made(
+    declaration: type, values: dict[str, Any], place: str, mistakes: list[Mistake]
+) -> Reading:
     """An instance of a declaration, unless something that it requires could not be read."""
     if any(field.required and field.key not in values for field in fields_of(declaration)):
         return None, mistakes
@@ -175,7 +177,8 @@ def read_field(field: Field, raw: Any, place: str, source: Source, sweeps: bool)
     table, listed = table_in(field.type), listed_table_in(field.type)
     if field.component:
         return read_component(field.component.kind, raw, place, source, field.component.sweeps)
-    if table and (isinstance(raw, Mapping) or is_table(type(raw)) or options_of(field.type) == (table,)):
+    alone = options_of(field.type) == (table,)
+    if table and (alone or isinstance(raw, Mapping) or is_table(type(raw))):
         return read_table(table, raw, place, source)
     if listed:
         return _read_listed(listed, raw, field, place, source)
@@ -291,9 +294,7 @@ def _read_inline(
     given = raw.get(field.key)  # a component made in Python
     if isinstance(given, Component | Spec):
         return read_component(field.component.kind, given, place, source)
-    return read_component(
-        field.component.kind, raw, place, source, field.component.sweeps, known
-    )
+    return read_component(field.component.kind, raw, place, source, field.component.sweeps, known)
 
 
 def _read_nested(kind: str, raw: Any, place: str, source: Source, sweeps: bool) -> Reading:

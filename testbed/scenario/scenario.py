@@ -13,7 +13,6 @@ from attrs import frozen
 
 from testbed.contract.cells import Compute
 from testbed.contract.grids import MOST, Grid
-from testbed.contract.names import LONGEST_NAME, NAME, NAME_WORDS
 from testbed.contract.parameters import parameter
 from testbed.errors import Mistake, ScenarioError, did_you_mean
 from testbed.loading import load_registry
@@ -23,7 +22,6 @@ from testbed.scenario.figure import Figure
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table
 from testbed.scenario.tables import (
-    Alternative,
     DesignTable,
     EstimatorTable,
     Expectation,
@@ -32,6 +30,7 @@ from testbed.scenario.tables import (
     NamedTargetTable,
     TargetTable,
     TheoryTable,
+    name_parameter,
 )
 from testbed.scenario.writer import written
 
@@ -46,13 +45,11 @@ class Scenario(Table):
     `text` is what was read, with overrides applied; results store it.
     """
 
-    format: Literal[1] = parameter(help="version of the language")
-    name: str = parameter(
-        help="name of the experiment and of its folder in runs/",
-        pattern=NAME, form=NAME_WORDS, longest=LONGEST_NAME,
-    )  # fmt: skip
+    format: Literal[1] = parameter(help="version of the language", form="1")
+    name: str = name_parameter(help="name of the experiment and of its folder in runs/")
     title: str = parameter(
-        attrs.Factory(lambda self: self.name, takes_self=True), help="heading of figures and summary"
+        attrs.Factory(lambda scenario: scenario.name, takes_self=True),
+        help="heading of figures and summary; the name unless given",
     )
     description: str = parameter("", help="what the experiment is for; stored in the result")
     references: tuple[str, ...] = parameter((), help="papers, such as arXiv:2409.00894")
@@ -162,6 +159,17 @@ _STAND_INS: dict[str, Any] = {
 """What goes on in place of required parts that could not be read."""
 
 
+def read_figures(text: str) -> tuple[Figure, ...]:
+    """The figures that a stored scenario asks for; none if its text cannot be read any more."""
+    try:
+        tables = parse_document(text, "scenario").get("figure", [])
+    except ScenarioError:
+        return ()
+    source = Source({})  # type: ignore[arg-type]
+    figures = [read_table(Figure, table, "$.figure", source)[0] for table in tables]
+    return tuple(figure for figure in figures if figure is not None)
+
+
 # --- what tables say about one another ----------------------------------------------------------
 
 
@@ -174,11 +182,13 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterato
             yield from _repeated([option.name for option in options], f"$.{kind}", f"{kind}s")
     if not document.get("metric") and not document.get("theory"):
         yield Mistake("$", "found no [[metric]]", "at least one")
-    for table in (*scenario.metrics, *scenario.theories, *scenario.expectations):
-        for name in table.of:
-            if name not in names:
-                text = f"found no estimator {name!r}"
-                yield Mistake(f"{table.place}.of", text, "", did_you_mean(name, names))
+    asked = [(table.place, table.of) for table in scenario.metrics]
+    asked += [(table.place, table.of) for table in scenario.theories]
+    asked += [(table.place, table.of) for table in scenario.expectations]
+    for place, name in ((place, name) for place, of in asked for name in of):
+        if name not in names:
+            text = f"found no estimator {name!r}"
+            yield Mistake(f"{place}.of", text, "", did_you_mean(name, names))
 
 
 def _estimator_names(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ def read_sweep(
 ) -> tuple[Sweep | None, list[Mistake]]:
     """A sweep's table; `read` reads each of its values."""
     mistakes = [
-        Mistake(f"{place}.{key}", f"found the unknown key {key!r}", "", did_you_mean(key, SWEEP_KEYS))
-        for key in raw
+        Mistake(f"{place}.{key}", f"found the unknown key {key!r}", "", advice)
+        for key, advice in ((key, did_you_mean(key, SWEEP_KEYS)) for key in raw)
         if key not in SWEEP_KEYS
     ]
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from attrs import frozen
+from attrs import NOTHING, frozen
 
 from testbed.contract.grids import Grid
 from testbed.contract.names import LONGEST_NAME, NAME, NAME_WORDS, RESERVED_GROUPS
@@ -13,8 +13,13 @@ from testbed.errors import ParameterError
 from testbed.scenario.component import Spec
 from testbed.scenario.declaration import Table, component
 
-NAMED = {"pattern": NAME, "form": NAME_WORDS, "longest": LONGEST_NAME}
 OF = "names of the estimators that are asked; all that it fits unless given"
+
+
+def name_parameter(default: Any = NOTHING, *, help: str) -> Any:
+    """A field that holds a name, which may become that of a folder, a group or a variable."""
+    pattern = NAME if default is NOTHING else f"({NAME})?"
+    return parameter(default, help=help, pattern=pattern, form=NAME_WORDS, longest=LONGEST_NAME)
 
 
 @frozen(kw_only=True)
@@ -32,8 +37,10 @@ class DesignTable(Table):
 class NamedDesignTable(Table):
     """`[[design]]`: one of several designs, which make a dimension of their names."""
 
-    name: str = parameter(help="what the dimension calls it", **NAMED)
-    along: Literal["", "target"] = parameter("", help="ties the designs to the targets, in order")
+    name: str = name_parameter(help="what the dimension calls it")
+    along: Literal["", "target"] = parameter(
+        "", help="ties the designs to the targets, in order", form='"target", or no along'
+    )
     spec: Spec = component(
         "design", inline=True, sweeps=False, help="the design and its parameters"
     )
@@ -57,8 +64,10 @@ class NamedTargetTable(Table):
 
     shared: ClassVar[bool] = False
 
-    name: str = parameter(help="what the dimension calls it", **NAMED)
-    along: Literal["", "design"] = parameter("", help="ties the targets to the designs, in order")
+    name: str = name_parameter(help="what the dimension calls it")
+    along: Literal["", "design"] = parameter(
+        "", help="ties the targets to the designs, in order", form='"design", or no along'
+    )
     spec: Spec = component(
         "target", inline=True, sweeps=False, help="the target and its parameters"
     )
@@ -78,7 +87,7 @@ class UpTo(Table):
 class EstimatorTable(Table):
     """`[[estimator]]`: a model and how it is fitted; a group of the result."""
 
-    name: str = parameter(help="name of the group in the result", **NAMED)
+    name: str = name_parameter(help="name of the group in the result")
     model: Spec = component("model", help="what is fitted")
     optimizer: Spec = component("optimizer", help="how it is fitted over training time")
     simulate: bool | float | UpTo = parameter(
@@ -102,10 +111,7 @@ class MetricTable(Table):
     spec: Spec = component(
         "metric", inline=True, sweeps=False, help="the metric and its parameters"
     )
-    name: str = parameter(
-        "", help="name of its variable; two metrics of one kind need one",
-        pattern=f"({NAME})?", form=NAME_WORDS, longest=LONGEST_NAME,
-    )  # fmt: skip
+    name: str = name_parameter("", help="name of its variable; two metrics of one kind need one")
     of: tuple[str, ...] = parameter((), help=OF)
     times: Grid | None = parameter(
         None, help="training times at which it is measured; all unless given"

@@ -61,7 +61,8 @@ def type_words(wanted: Any) -> str:
         words = [type_words(option) for option in arguments if option is not type(None)]
         return " or ".join(dict.fromkeys(words))
     if origin is Literal:
-        return " or ".join(f'"{word}"' if isinstance(word, str) else str(word) for word in arguments)
+        quoted = (f'"{word}"' if isinstance(word, str) else str(word) for word in arguments)
+        return " or ".join(quoted)
     if origin is tuple:
         return f"a list, each {type_words(arguments[0])}"
     if origin in (dict, Mapping, typing.Mapping):

@@ -19,7 +19,7 @@ from testbed.contract.components import (
 )
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
-from testbed.errors import ScenarioError
+from testbed.errors import ParameterError, ScenarioError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import Plan, make_plan
 from testbed.scenario.scenario import Scenario
@@ -37,6 +37,10 @@ class Plain(Design):
 class Grown(Design):
     name = "grown"
     gamma: float = parameter(help="n = 10^γ", gt=0)
+
+    def __attrs_post_init__(self):
+        if self.gamma > 8:
+            raise ValueError("more points than there are")
 
     def derived(self):
         return {"n": round(10**self.gamma)}
@@ -106,7 +110,7 @@ class Descent(Optimizer):
 
     def __attrs_post_init__(self):
         if self.method == "nesterov" and self.momentum == 0:
-            raise ValueError("momentum: found 0.0, expected a number above 0 for nesterov")
+            raise ParameterError("found 0.0", "a number above 0 for nesterov", parameter="momentum")
 
     def reached(self, times):
         return tuple(round(t / self.learning_rate) * self.learning_rate for t in times)

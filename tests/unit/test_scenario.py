@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import tomli_w
 from tiny import SCENARIO, tiny_registry
 
 from testbed.errors import ScenarioError
 from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.plan import make_plan
-from testbed.scenario.writing import dump_scenario
 
 REGISTRY = tiny_registry()
 
@@ -28,9 +28,9 @@ def mistakes(text, plan=True):
 
 def test_a_scenario_survives_reading_writing_reading():
     scenario = read(SCENARIO)
-    again = read(dump_scenario(scenario))
+    again = read(tomli_w.dumps(scenario.to_dict()))
     assert make_plan(again).cells == make_plan(scenario).cells
-    assert dump_scenario(again) == dump_scenario(scenario)
+    assert tomli_w.dumps(again.to_dict()) == tomli_w.dumps(scenario.to_dict())
 
 
 def test_sweeps_become_dimensions_in_the_order_of_parts():
@@ -119,8 +119,8 @@ BAD = {
     "wrong type": ("[50, 100]", '[50, "100"]', "found '100' (a string); expected an integer"),
     "float for an integer": (
         "replicates = 4",
-        "replicates = 4.0",
-        "$.replicates: found 4.0 (a number)",
+        "replicates = 4.5",
+        "$.replicates: found 4.5 (a number)",
     ),
     "bool for a number": ("gamma = { values = [1.0, 2.0] }", "gamma = true", "expected a number"),
     "empty sweep": ("[50, 100]", "[]", "expected at least one"),
@@ -128,11 +128,11 @@ BAD = {
     "a path in name": (
         'name = "tiny"',
         'name = "../tiny"',
-        "found the name '../tiny'; expected letters",
+        "found '../tiny'; expected letters",
     ),
     "no times": (", times = [0.0, 1.0, 10.0]", "", "found no times"),
-    "a claim": ("[[metric]]", '[[claim]]\nname="x"\n[[metric]]', "does not support yet"),
-    "wrong format": ("format = 1", "format = 2", "found format 2"),
+    "a claim": ("[[metric]]", '[[claim]]\nname="x"\n[[metric]]', "found the unknown key 'claim'"),
+    "wrong format": ("format = 1", "format = 2", "found 2 (an integer); expected 1"),
     "negative time": ("[0.0, 1.0", "[-1.0, 1.0", "times of at least 0"),
     "reserved dim": ("[50, 100] }", '[50, 100], dim = "time" }', "'time', which is reserved"),
     "a pair that does not fit": ("tiny.exact", "tiny.filter", "tiny.fixed has no eigensystem"),

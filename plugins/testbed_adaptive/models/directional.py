@@ -11,7 +11,7 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed_adaptive.numerics.hermite_features import (
     by_mode,
     features,
@@ -62,9 +62,10 @@ class Directional(Model):
 
     def __attrs_post_init__(self) -> None:
         if min(self.eigenvalues, default=-1.0) < 0 or not any(self.eigenvalues[1:]):
-            raise ValueError(
-                f"eigenvalues: found {list(self.eigenvalues)}, expected numbers of at least 0 with "
-                "one above 0 after the first"
+            raise ParameterError(
+                f"found {list(self.eigenvalues)}",
+                "numbers of at least 0 with one above 0 after the first",
+                parameter="eigenvalues",
             )
 
     @property

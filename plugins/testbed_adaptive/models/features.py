@@ -11,7 +11,7 @@ from torch import Tensor
 from testbed.contract.components import Model, Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 
 READOUT = "second"  # the leaf of a network's parameters that holds β
 PASSED_ON = ("descend", "gradient", "predict", "spectrum", "exact_spectrum", "basis", "gram")
@@ -45,7 +45,7 @@ class Features(Model):
         reason = self.of.supports("gradient") or self.of.supports("gram")
         if reason or self.of.reads == "inputs":
             found = f"found {self.of.name}" + (f" ({reason})" if reason else "")
-            raise ValueError(f"of: {found}, expected a network that learns its features")
+            raise ParameterError(found, "a network that learns its features", parameter="of")
 
     @property
     def batching(self) -> Any:  # type: ignore[override]

@@ -11,7 +11,7 @@ from torch import Tensor
 from testbed.contract.components import Eigensystem, Model
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 
 State = dict[str, Tensor]  # what the features η have become
 Prepared = dict[str, Any]
@@ -37,8 +37,8 @@ class LearnedKernel(Model):
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.input_scale, str) and self.input_scale != ROOT_DIM:
-            raise ValueError(
-                f"input_scale: found {self.input_scale!r}, expected a number or {ROOT_DIM!r}"
+            raise ParameterError(
+                f"found {self.input_scale!r}", f"a number or {ROOT_DIM!r}", parameter="input_scale"
             )
 
     # --- what a learned kernel says of itself -------------------------------------------------

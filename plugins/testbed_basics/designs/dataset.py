@@ -12,7 +12,7 @@ from attrs import frozen
 from testbed.contract.components import Design, Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed_basics.designs.pools import ABOUT, Pool, floats, locate, moments, read, select
 
 BUILT_IN = ("digits", "diabetes")
@@ -83,16 +83,18 @@ class Dataset(Design):
 
     def __attrs_post_init__(self) -> None:
         if self.data == "file" and not self.path:
-            raise ValueError("path: found none, expected the .npz file of the data")
+            raise ParameterError("found none", "the .npz file of the data", parameter="path")
         if self.data in BUILT_IN and self.path:
-            raise ValueError(
-                f"path: found {self.path!r}, expected none: {self.data} comes with scikit-learn"
+            raise ParameterError(
+                f"found {self.path!r}",
+                f"none: {self.data} comes with scikit-learn",
+                parameter="path",
             )
         if self.classes is not None and (
             len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)
         ):
-            raise ValueError(
-                f"classes: found {list(self.classes)}, expected two or more different ones"
+            raise ParameterError(
+                f"found {list(self.classes)}", "two or more different ones", parameter="classes"
             )
 
     def files(self) -> tuple[Path, ...]:

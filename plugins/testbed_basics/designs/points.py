@@ -8,6 +8,7 @@ from attrs import frozen
 from testbed.contract.components import Design, Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
+from testbed.errors import ParameterError
 
 
 @frozen(kw_only=True)
@@ -28,7 +29,7 @@ class RandomPoints(Design):
     def __attrs_post_init__(self) -> None:
         if (self.n is None) == (self.gamma is None):
             both = "neither n nor gamma" if self.n is None else "both n and gamma"
-            raise ValueError(f"found {both}, expected exactly one of them")
+            raise ParameterError(f"found {both}", "exactly one of them")
 
     @property
     def size(self) -> int:

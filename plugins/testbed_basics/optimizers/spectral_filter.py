@@ -11,6 +11,7 @@ from torch import Tensor
 from testbed.contract.components import Advance, Model, Optimizer
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
+from testbed.errors import ParameterError
 from testbed.numerics.filters import NAMES
 from testbed.numerics.spectral import filtered, smoother_diagonal
 
@@ -53,7 +54,9 @@ class SpectralFilter(Optimizer):
         # options of other filters are let through, so that `filter` can be swept beside them
         for option in OPTIONS.get(self.filter, ()):
             if getattr(self, option) is None:
-                raise ValueError(f"{option}: found none, expected a number for {self.filter!r}")
+                raise ParameterError(
+                    "found none", f"a number for {self.filter!r}", parameter=option
+                )
 
     def reaches_limit(self, model: Model) -> bool:
         """Not with algorithms of whole steps."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from testbed.contract.components import Optimizer, Variable
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
-from testbed.errors import did_you_mean
+from testbed.errors import ParameterError, did_you_mean
 from testbed.numerics.trees import bounded, tensors, tree_map
 
 Take = Callable[[Any, int, int], Any]
@@ -41,12 +41,15 @@ def step_size(raw: Any) -> Any:
     if set(raw) != {"edge"}:
         wrong = next((word for word in sorted(raw) if word != "edge"), None)
         near = f"; {did_you_mean(wrong, ['edge'])}" if wrong and "edge" not in raw else ""
-        raise ValueError(
-            f"learning_rate: found a table with {sorted(raw)}, expected a number or {{ edge = … }}"
-            + near
+        raise ParameterError(
+            f"found a table with {sorted(raw)}",
+            f"a number or {{ edge = … }}{near}",
+            parameter="learning_rate",
         )
     if not raw["edge"] > 0:
-        raise ValueError(f"learning_rate: found edge = {raw['edge']!r}, expected a number above 0")
+        raise ParameterError(
+            f"found edge = {raw['edge']!r}", "a number above 0", parameter="learning_rate"
+        )
     return Edge(raw)
 
 

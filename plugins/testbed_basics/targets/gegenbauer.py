@@ -10,7 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed_basics.targets.directions import WHERE, frame, unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.zonal import zonal_values, zonal_weights
@@ -39,16 +39,17 @@ class Gegenbauer(Target):
 
     def __attrs_post_init__(self) -> None:
         if not self.degrees or min(self.degrees) < 0 or len(set(self.degrees)) < len(self.degrees):
-            raise ValueError(
-                f"degrees: found {list(self.degrees)}, expected distinct numbers from 0 on"
+            raise ParameterError(
+                f"found {list(self.degrees)}", "distinct numbers from 0 on", parameter="degrees"
             )
         energies = self.energies
         if energies is not None and (
             len(energies) != len(self.degrees) or min(energies) < 0 or not any(energies)
         ):
-            raise ValueError(
-                f"energies: found {list(energies)}, expected {len(self.degrees)} numbers, one a "
-                "degree, none below 0 and not all 0"
+            raise ParameterError(
+                f"found {list(energies)}",
+                f"{len(self.degrees)} numbers, one a degree, none below 0 and not all 0",
+                parameter="energies",
             )
 
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
+from testbed.errors import ParameterError
 from testbed_basics.targets.directions import WHERE, frame
 from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
 from testbed_basics.targets.zonal import profile_energies
@@ -54,7 +55,9 @@ class MultiIndex(Target):
     def __attrs_post_init__(self) -> None:
         if not any(self.coefficients):
             found = list(self.coefficients)
-            raise ValueError(f"coefficients: found {found}, expected at least one that is not 0")
+            raise ParameterError(
+                f"found {found}", "at least one that is not 0", parameter="coefficients"
+            )
 
     def draw(self, rng: Rng, sample: Sample) -> dict[str, Any]:
         dim = width(sample, self.name)

@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
+from testbed.errors import ParameterError
 from testbed_basics.targets.harmonics import (
     Terms,
     gaussian_energies,
@@ -38,14 +39,16 @@ class Polynomial(Target):
 
     def __attrs_post_init__(self) -> None:
         if not self.exponents or any(e < 0 for row in self.exponents for e in row):
-            raise ValueError(
-                f"exponents: found {[list(row) for row in self.exponents]}, expected a list of "
-                "exponents from 0 on for each monomial"
+            raise ParameterError(
+                f"found {[list(row) for row in self.exponents]}",
+                "a list of exponents from 0 on for each monomial",
+                parameter="exponents",
             )
         if self.coefficients is not None and len(self.coefficients) != len(self.exponents):
-            raise ValueError(
-                f"coefficients: found {len(self.coefficients)}, expected {len(self.exponents)}, "
-                "one for each monomial"
+            raise ParameterError(
+                f"found {len(self.coefficients)}",
+                f"{len(self.exponents)}, one for each monomial",
+                parameter="coefficients",
             )
 
     @property

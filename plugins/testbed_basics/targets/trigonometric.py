@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
+from testbed.errors import ParameterError
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
 from testbed_basics.targets.lattice import mean_square, series
 
@@ -39,12 +40,12 @@ class Trigonometric(Target):
     def __attrs_post_init__(self) -> None:
         count = len(self.frequencies)
         if not count or not all(self.frequencies):
-            raise ValueError("frequencies: found an empty list, expected numbers")
+            raise ParameterError("found an empty list", "numbers", parameter="frequencies")
         for word in ("sine", "cosine"):
             given = getattr(self, word)
             if given is not None and len(given) != count:
-                raise ValueError(
-                    f"{word}: found {len(given)} numbers, expected {count}, one a frequency"
+                raise ParameterError(
+                    f"found {len(given)} numbers", f"{count}, one a frequency", parameter=word
                 )
 
     def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from testbed.contract.components import Eigensystem, Model, Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Fit, Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed.numerics.spectral import by_eigensystem
 from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
@@ -169,8 +169,10 @@ class Linearised(FixedFeatures):
     def __attrs_post_init__(self) -> None:
         reason = "" if isinstance(self.of, Network) else objection(self.of)
         if reason:
-            raise ValueError(
-                f"of: found {self.of.name}, expected a network that learns its features: {reason}"
+            raise ParameterError(
+                f"found {self.of.name}",
+                f"a network that learns its features: {reason}",
+                parameter="of",
             )
 
     @property

@@ -14,7 +14,7 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed.numerics.trees import index, tree_map
 from testbed_networks.numerics.activations import ACTIVATIONS, activation
 from testbed_networks.numerics.empirical_ntk import jacobian_kernel
@@ -167,9 +167,10 @@ class ActivatedNetwork(Network):
 
     def __attrs_post_init__(self) -> None:
         if self.symmetric and self.width % 2:
-            raise ValueError(
-                f"width: found {self.width}, expected an even number: symmetric initialisation "
-                "pairs the neurons"
+            raise ParameterError(
+                f"found {self.width}",
+                "an even number: symmetric initialisation pairs the neurons",
+                parameter="width",
             )
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from testbed.contract.parameters import parameter
+from testbed.errors import ParameterError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -29,9 +30,10 @@ class Combination(KernelModel):
         named: tuple[tuple[str, Any], ...] = (("first", self.first), ("second", self.second))
         for name, part in named:
             if not isinstance(part, KernelModel):
-                raise ValueError(
-                    f"{name}: found {part.name}, expected a kernel of a known formula, such as "
-                    "ntk.rbf or ntk.relu"
+                raise ParameterError(
+                    f"found {part.name}",
+                    "a kernel of a known formula, such as ntk.rbf or ntk.relu",
+                    parameter=name,
                 )
 
     def combined(self, first: Profile, second: Profile) -> Profile:
@@ -66,9 +68,10 @@ class Sum(Combination):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if len(self.weights) != 2 or min(self.weights) < 0 or not any(self.weights):
-            raise ValueError(
-                f"weights: found {self.weights!r}, expected two numbers at least 0, one of them "
-                "above it"
+            raise ParameterError(
+                f"found {self.weights!r}",
+                "two numbers at least 0, one of them above it",
+                parameter="weights",
             )
 
     def kernel(self, dim: int) -> Kernel:

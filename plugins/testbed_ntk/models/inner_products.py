@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from testbed.contract.parameters import parameter
+from testbed.errors import ParameterError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -41,7 +42,9 @@ class DotProduct(KernelModel):
 
     def __attrs_post_init__(self) -> None:
         if not any(self.coefficients):
-            raise ValueError(f"coefficients: found {self.coefficients!r}, expected a non-zero one")
+            raise ParameterError(
+                f"found {self.coefficients!r}", "a non-zero one", parameter="coefficients"
+            )
 
     def kernel(self, dim: int) -> Kernel:
         return kernels.power_series(self.coefficients)

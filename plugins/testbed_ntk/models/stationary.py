@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from testbed.contract.parameters import parameter
-from testbed.errors import UnsuitableError
+from testbed.errors import ParameterError, UnsuitableError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -28,7 +28,9 @@ class Stationary(KernelModel):
     def __attrs_post_init__(self) -> None:
         lengths = self.bandwidth if isinstance(self.bandwidth, tuple) else (self.bandwidth,)
         if not lengths or min(lengths) <= 0:
-            raise ValueError(f"bandwidth: found {self.bandwidth!r}, expected numbers above 0")
+            raise ParameterError(
+                f"found {self.bandwidth!r}", "numbers above 0", parameter="bandwidth"
+            )
 
     def correlation(self) -> Kernel:
         """k/σ²."""
