@@ -77,6 +77,14 @@ class UnsuitableError(TestbedError, ValueError):
     The cell in which it is raised becomes a failed cell with this text; nothing else is disturbed.
     """
 
+    def __init__(self, found: str, expected: str = "", advice: str = ""):
+        self.mistake = Mistake("", found, expected, advice)
+        super().__init__(found, expected, advice)
+
+    def __str__(self) -> str:
+        text = ", expected ".join(filter(None, (self.mistake.found, self.mistake.expected)))
+        return "; ".join(filter(None, (text, self.mistake.advice)))
+
 
 class ParameterError(TestbedError, ValueError):
     """Raised for a value that a parameter cannot take; `mistake` holds its fields.

@@ -31,7 +31,7 @@ def _unavailable(plan: Plan, cells: list[Cell]) -> Iterator[Mistake]:
         try:
             cell.design.expect_available()
         except UnsuitableError as error:
-            yield mistake(place(plan, cell, "design"), str(error))
+            yield mistake(place(plan, cell, "design"), error)
 
 
 def _oversized(plan: Plan, cell: Cell) -> Iterator[Mistake]:
@@ -58,4 +58,4 @@ def _beyond(plan: Plan, cell: Cell) -> Iterator[Mistake]:
         try:
             planned.metric.coordinates({"modes": modes, **cell.design.sizes()})
         except UnsuitableError as error:
-            yield mistake(metric_place(plan, cell, planned), str(error))
+            yield mistake(metric_place(plan, cell, planned), error)

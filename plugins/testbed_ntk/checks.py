@@ -44,7 +44,7 @@ def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
     try:
         cell.model.kernel(dim)
     except UnsuitableError as error:
-        return mistake(place(plan, cell, "model"), str(error))
+        return mistake(place(plan, cell, "model"), error)
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from testbed.contract.cells import Cell, PlannedMetric
-from testbed.errors import Mistake
+from testbed.errors import Mistake, UnsuitableError
 from testbed.planning.dimensions import chosen
 from testbed.planning.plan import Plan
 from testbed.planning.selection import metric_names
@@ -42,6 +42,6 @@ def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
     return "$.metric"
 
 
-def mistake(where: str, text: str) -> Mistake:
+def mistake(where: str, error: UnsuitableError) -> Mistake:
     """What a component says against its data or parameters, at its place."""
-    return Mistake(where, text)
+    return error.mistake.at(where)

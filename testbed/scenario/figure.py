@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from testbed.contract.figures import KINDS, OPTIONS, FigureKind
 from testbed.contract.parameters import parameter
@@ -36,6 +36,14 @@ class Figure(Table):
         """The other keys that the scenario sets."""
         values = {part.key: getattr(self, part.attribute) for part in fields_of(type(self))}
         return {key: value for key, value in values.items() if value is not None}
+
+
+@frozen
+class FigureSpec:
+    """A figure that is asked for in Python: its kind and its other keys."""
+
+    kind: str
+    options: Mapping[str, Any] = field(factory=dict, hash=False)
 
 
 def _declared(word: str, kind: FigureKind) -> type[Figure]:

@@ -19,6 +19,7 @@ from testbed.loading import load_registry
 from testbed.scenario.declaration import Table
 from testbed.scenario.document import parse_document
 from testbed.scenario.figure import Figure
+from testbed.scenario.figure import FigureSpec as FigureSpec
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table
 from testbed.scenario.tables import (
@@ -182,21 +183,30 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterato
             yield from _repeated([option.name for option in options], f"$.{kind}", f"{kind}s")
     if not document.get("metric") and not document.get("theory"):
         yield Mistake("$", "found no [[metric]]", "at least one")
-    asked = [(table.place, table.of) for table in scenario.metrics]
-    asked += [(table.place, table.of) for table in scenario.theories]
-    asked += [(table.place, table.of) for table in scenario.expectations]
-    for place, name in ((place, name) for place, of in asked for name in of):
-        if name not in names:
-            text = f"found no estimator {name!r}"
-            yield Mistake(f"{place}.of", text, "", did_you_mean(name, names))
+    for key in ("metric", "theory", "soundness"):
+        for position, table in enumerate(_listed(document.get(key))):
+            for name in _asked(table):
+                if name not in names:
+                    place = f"$.{key}[{position}].of"
+                    text = f"found no estimator {name!r}"
+                    yield Mistake(place, text, "", did_you_mean(name, names))
 
 
 def _estimator_names(document: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of all estimators, also of those that could not be read."""
-    tables = document.get("estimator")
-    tables = tables if isinstance(tables, list | tuple) else []
-    names = (t.get("name") if isinstance(t, dict) else getattr(t, "name", None) for t in tables)
+    tables = _listed(document.get("estimator"))
+    names = (t.get("name") if isinstance(t, Mapping) else getattr(t, "name", None) for t in tables)
     return tuple(name for name in names if isinstance(name, str))
+
+
+def _listed(raw: Any) -> Sequence[Any]:
+    return raw if isinstance(raw, list | tuple) else ()
+
+
+def _asked(table: Any) -> Iterator[str]:
+    """The estimators that a table names in `of`."""
+    of = table.get("of") if isinstance(table, Mapping) else getattr(table, "of", ())
+    return (name for name in _listed(of) if isinstance(name, str))
 
 
 def _repeated(names: Sequence[str], place: str, kind: str) -> Iterator[Mistake]:

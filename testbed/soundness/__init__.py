@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from testbed.loading import Registry
     from testbed.planning.plan import Plan
-    from testbed.scenario.scenario import Expectation
+    from testbed.scenario.tables import Expectation
 
 __all__ = ["CHECKS", "examine", "findings_text", "read_findings", "with_findings"]
 

@@ -18,7 +18,7 @@ from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed.results.store import read_tree, write_tree
 from testbed.runs import run
-from testbed.scenario.scenario import Expectation
+from testbed.scenario.tables import Expectation
 from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings
 
 ROOT = Path(__file__).parents[2]
@@ -376,10 +376,10 @@ def registry(*functions):
     return make_registry(pairs)
 
 
-def looked_at(*functions, expectations=()):
+def looked_at(*functions, soundness=()):
     from attrs import evolve
 
-    scenario = evolve(read_scenario(SCENARIO), expectations=tuple(expectations))
+    scenario = evolve(read_scenario(SCENARIO), soundness=tuple(soundness))
     tree = xr.DataTree.from_dict({"/fixed": group(excess_risk=("time", INSIDE))})
     return examine(make_plan(scenario), tree, registry(*functions))
 
@@ -415,16 +415,18 @@ def test_a_check_of_core_that_fails_says_so_itself(monkeypatch):
 
 
 def test_what_is_expected_of_all_and_found_nowhere_has_no_place():
-    findings = looked_at(expectations=[Expectation("c", "on purpose", ())])
+    findings = looked_at(soundness=[Expectation(expect="c", because="on purpose")])
     text = findings_text(with_findings(xr.DataTree.from_dict({"/fixed": group()}), findings))
     assert "  note     c: the scenario expects it, and it was not found" in text
 
 
 def test_what_a_scenario_expects_is_marked_and_missed_where_it_is_not_found():
-    here, elsewhere = (Expectation("c", "on purpose", of) for of in (("fixed",), ("other",)))
-    (finding,) = looked_at(lambda plan, tree: [FINDING], expectations=[here])
+    here, elsewhere = (
+        Expectation(expect="c", because="on purpose", of=of) for of in (("fixed",), ("other",))
+    )
+    (finding,) = looked_at(lambda plan, tree: [FINDING], soundness=[here])
     assert (finding.severity, finding.because) == ("expected", "on purpose")
-    missed, marked = looked_at(lambda plan, tree: [FINDING], expectations=[here, elsewhere])
+    missed, marked = looked_at(lambda plan, tree: [FINDING], soundness=[here, elsewhere])
     assert marked.severity == "expected"
     assert (missed.estimator, missed.severity) == ("other", "note") and "not found" in missed.seen
 
@@ -434,7 +436,9 @@ def test_expectations_are_read_strictly_and_written_back():
 
     table = '[[soundness]]\nexpect = "truncation"\nbecause = "short"\nof = ["fixed"]\n'
     scenario = read_scenario(SCENARIO + table)
-    assert scenario.expectations == (Expectation("truncation", "short", ("fixed",)),)
+    assert scenario.expectations == (
+        Expectation(expect="truncation", because="short", of=("fixed",)),
+    )
     assert read_scenario(tomli_w.dumps(scenario.to_dict())) == scenario
     wrong = '[[soundness]]\nexpects = "truncation"\nof = ["fixd"]\n'
     with pytest.raises(ScenarioError) as caught:

@@ -37,7 +37,7 @@ def _prepared(
 ) -> Prepared:
     pools = read(data, place, changed)
     if grayscale and pools.train.x.ndim != 4:
-        raise UnsuitableError(f"found grayscale for the data {data!r}, expected images")
+        raise UnsuitableError(f"found grayscale for the data {data!r}", "images")
     train = select(pools.train, classes, data)
     if classes is None and pools.train.y.dtype.kind != "f":
         classes = tuple(np.unique(pools.train.y).tolist())
@@ -160,8 +160,9 @@ class Dataset(Design):
         if asked > available:
             chosen = f" of the classes {list(self.classes)}" if self.classes else ""
             raise UnsuitableError(
-                f"dataset: found {what} = {asked}, expected at most {available}, as many points"
-                f"{chosen} as {self.data!r} has; lower n or n_test"
+                f"dataset: found {what} = {asked}",
+                f"at most {available}, as many points{chosen} as {self.data!r} has",
+                "lower n or n_test",
             )
 
     def _inputs(self, pools: Prepared, pool: Pool, rows: np.ndarray) -> np.ndarray:

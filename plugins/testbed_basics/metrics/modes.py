@@ -19,7 +19,8 @@ def chosen(grid: Grid | None, available: int, what: str) -> np.ndarray:
     numbers = np.unique(np.round(grid.values).astype(int))
     if numbers[0] < 1 or numbers[-1] > available:
         raise UnsuitableError(
-            f"found {what} from {numbers[0]} to {numbers[-1]}, expected numbers from 1 to "
-            f"{available}, as many as the spectrum has; ask for fewer"
+            f"found {what} from {numbers[0]} to {numbers[-1]}",
+            f"numbers from 1 to {available}, as many as the spectrum has",
+            "ask for fewer",
         )
     return numbers

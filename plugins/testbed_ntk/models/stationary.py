@@ -43,8 +43,8 @@ class Stationary(KernelModel):
     def kernel(self, dim: int) -> Kernel:
         if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != dim:
             raise UnsuitableError(
-                f"{self.name}: found {len(self.bandwidth)} lengths in bandwidth, expected {dim}, "
-                "one for each coordinate of the inputs, or a single number for all"
+                f"{self.name}: found {len(self.bandwidth)} lengths in bandwidth",
+                f"{dim}, one for each coordinate of the inputs, or a single number for all",
             )
         return kernels.scaled(self.correlation(), self.variance)
 

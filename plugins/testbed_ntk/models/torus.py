@@ -35,7 +35,9 @@ class Torus(KernelModel):
         if count > FEATURES:
             raise UnsuitableError(
                 f"ntk.torus: found {count} features for {self.frequencies} frequencies in "
-                f"dimension {dim}, expected at most {FEATURES}; lower frequencies"
+                f"dimension {dim}",
+                f"at most {FEATURES}",
+                "lower frequencies",
             )
         return kernels.torus(dim, self.frequencies, self.smoothness)
 

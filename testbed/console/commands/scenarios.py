@@ -14,7 +14,7 @@ from testbed.console.commands.common import explained, overrides_option, scenari
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.scenario.scenario import FigureSpec
+    from testbed.scenario.figure import Figure
 
 
 @click.command()
@@ -63,7 +63,7 @@ def run(
         sys.exit(1)
 
 
-def _show(tree: xr.DataTree, folder: Path, figures: Sequence[FigureSpec] | None) -> None:
+def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure] | None) -> None:
     """Draw the figures unless they are None, print the summary and where everything is."""
     from testbed.console.summary import summary
     from testbed.runs import statuses
