@@ -32,21 +32,21 @@ def edge_rates(fit: Fit) -> Tensor:
     else:
         rows = range(len(fit.problem.train.weight))
         largest = torch.stack([_curvature(replicate(fit, row)) for row in rows])
-    for found in largest.tolist():
-        if not 0 < found < math.inf:
-            seen = "not settled" if math.isnan(found) else f"λ_max = {found:g}"
+    for curvature in largest.tolist():
+        if not 0 < curvature < math.inf:
+            problem = "not settled" if math.isnan(curvature) else f"λ_max = {curvature:g}"
             raise UnsuitableError(
-                f"{fit.model.name}: found the largest curvature {seen} at the start of a "
+                f"{fit.model.name}: found the largest curvature {problem} at the start of a "
                 "replicate, expected one above 0: without it there is no step edge·2/λ_max; give "
                 "learning_rate as a number, or change the model's start"
             )
     return 2 / largest
 
 
-def _curvature(own: Fit) -> Tensor:
+def _curvature(fit: Fit) -> Tensor:
     """λ_max of one replicate, its axis kept."""
 
     def gradient(params: Any) -> Any:
-        return own.model.gradient(own.prepared, params, own.problem)
+        return fit.model.gradient(fit.prepared, params, fit.problem)
 
-    return sharpness(gradient, own.start)
+    return sharpness(gradient, fit.start)

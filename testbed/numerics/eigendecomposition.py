@@ -91,8 +91,8 @@ class Eigendecomposition:
         diagonal, beside, _ = self._form
         (solve,) = linalg.get_lapack_funcs(("ptsv",), (diagonal,))
         turned = self._turned(y).numpy()
-        each = [solve(1 + t * diagonal, t * beside, t * turned)[2] for t in times]
-        return self._turned_back(torch.from_numpy(np.stack(each, 1)).flatten(1)).reshape(
+        solutions = [solve(1 + t * diagonal, t * beside, t * turned)[2] for t in times]
+        return self._turned_back(torch.from_numpy(np.stack(solutions, 1)).flatten(1)).reshape(
             len(y), len(times), -1
         )
 
@@ -150,10 +150,10 @@ def _tridiagonal(matrix: Tensor) -> _Tridiagonal:
     reduced, diagonal, beside, scale, _ = sytrd(array, lower=1, lwork=int(work), overwrite_a=1)
     rows, factors, blocks = torch.from_numpy(reduced.T), torch.from_numpy(scale), []
     for start in range(0, len(factors), BLOCK):
-        own = slice(start, min(start + BLOCK, len(factors)))
-        vectors = rows[own, start + 1 :].triu(1)
+        reflections = slice(start, min(start + BLOCK, len(factors)))
+        vectors = rows[reflections, start + 1 :].triu(1)
         vectors.diagonal().fill_(1)
-        blocks.append(_Block(start + 1, vectors, _triangle(vectors, factors[own])))
+        blocks.append(_Block(start + 1, vectors, _triangle(vectors, factors[reflections])))
     return _Tridiagonal(diagonal, beside, blocks)
 
 

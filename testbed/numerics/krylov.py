@@ -68,17 +68,19 @@ def krylov_path(
     before: Tensor | None = None
     change = 0.0
     for space in _spaces(multiply, columns, length, steps):
-        found, matrix, ritz = _coordinates(space, length, filters)
+        coordinates, matrix, ritz = _coordinates(space, length, filters)
         if bool((ritz < -len(b) * _rounding(ritz)[:, None]).any()):
             return None  # Ritz values lie in the range of A's own: A has negative ones
         if _closed(space, length):
-            return KrylovPath(_assembled(space, found, b), found.shape[-1], 0.0)
+            return KrylovPath(_assembled(space, coordinates, b), coordinates.shape[-1], 0.0)
         if before is not None:
-            last, change = change, _change(found, before, matrix)
+            last, change = change, _change(coordinates, before, matrix)
             estimate = _extrapolated(change, last)
             if estimate <= allowed:
-                return KrylovPath(_assembled(space, found, b), found.shape[-1], estimate)
-        before = found
+                return KrylovPath(
+                    _assembled(space, coordinates, b), coordinates.shape[-1], estimate
+                )
+        before = coordinates
     return None
 
 
@@ -96,8 +98,8 @@ def _spaces(
         ahead = multiply(basis[:, k].mT).mT  # (outputs, n)
         diagonal[:, k] = (ahead * basis[:, k]).sum(1)
         for _ in range(2):  # twice is enough
-            known = basis[:, : k + 1]
-            ahead = ahead - ((known @ ahead[:, :, None]).mT @ known)[:, 0]
+            vectors = basis[:, : k + 1]
+            ahead = ahead - ((vectors @ ahead[:, :, None]).mT @ vectors)[:, 0]
         beside[:, k] = ahead.norm(dim=1)
         live = beside[:, k] > _rounding(diagonal[:, : k + 1])
         beside[:, k] *= live
@@ -131,11 +133,11 @@ def _coordinates(space: _Space, length: Tensor, filters: Filter) -> tuple[Tensor
     return (weights @ vectors.mT) * length[:, None, None], matrix, ritz
 
 
-def _change(found: Tensor, before: Tensor, matrix: Tensor) -> float:
+def _change(coordinates: Tensor, before: Tensor, matrix: Tensor) -> float:
     """Largest relative change in the energy norm since the last, smaller space."""
-    moved = found.clone()
+    moved = coordinates.clone()
     moved[..., : before.shape[-1]] -= before
-    energies = [((rows @ matrix) * rows).sum(-1).clamp_min(0) for rows in (moved, found)]
+    energies = [((rows @ matrix) * rows).sum(-1).clamp_min(0) for rows in (moved, coordinates)]
     share = energies[0] / torch.where(energies[1] == 0, 1.0, energies[1])
     return float(share.max().sqrt())
 
@@ -151,6 +153,6 @@ def _extrapolated(change: float, last: float) -> float:
     return max(change * rate / (1 - rate), 0.01 * change)
 
 
-def _assembled(space: _Space, found: Tensor, b: Tensor) -> Tensor:
-    values = found @ space.basis  # (outputs, T, n)
+def _assembled(space: _Space, coordinates: Tensor, b: Tensor) -> Tensor:
+    values = coordinates @ space.basis  # (outputs, T, n)
     return values[0] if b.ndim == 1 else values.permute(1, 2, 0)

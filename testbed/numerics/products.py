@@ -39,12 +39,12 @@ def lower_row_products(rows: Tensor) -> Tensor:
     if rows.device.type != "cpu":
         return rows @ rows.mT
     (syrk,) = linalg.get_blas_funcs(("syrk",), (rows.numpy(),))
-    each = [
-        torch.from_numpy(syrk(1.0, own.numpy().T, trans=1).T)
-        for own in rows.reshape(-1, *rows.shape[-2:])
+    triangles = [
+        torch.from_numpy(syrk(1.0, matrix.numpy().T, trans=1).T)
+        for matrix in rows.reshape(-1, *rows.shape[-2:])
     ]
-    found = torch.stack(each) if len(each) > 1 else each[0]
-    return found.reshape(*rows.shape[:-1], rows.shape[-2])
+    stacked = torch.stack(triangles) if len(triangles) > 1 else triangles[0]
+    return stacked.reshape(*rows.shape[:-1], rows.shape[-2])
 
 
 def batched_product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:

@@ -63,8 +63,8 @@ def gauss_newton_product(predict: Callable[[Any], Tensor], params: Any, weight: 
 
     def product(vector: Any) -> Any:
         value, change = torch.func.jvp(predict, (params,), (vector,))[:2]
-        own = weight if value.ndim == weight.ndim else weight.unsqueeze(-1)
-        return torch.func.vjp(predict, params)[1](own * change)[0]
+        weights = weight if value.ndim == weight.ndim else weight.unsqueeze(-1)
+        return torch.func.vjp(predict, params)[1](weights * change)[0]
 
     return product
 
@@ -106,9 +106,11 @@ def largest_eigenvalue(
     for space in _spaces(multiply, begin / begin.norm(), min(steps, begin.numel())):
         value, ritz, scale = _rightmost(space.matrix, torch.finfo(begin.dtype).eps)
         vector = _shaped(start, torch.from_numpy(ritz).to(begin) @ space.basis)
-        numbers = (begin.new_tensor(one) for one in (value, space.beyond * abs(ritz[-1]), scale))
-        found, residual, largest = numbers
-        pair = Eigenpair(found, vector, residual, largest)
+        numbers = (
+            begin.new_tensor(number) for number in (value, space.beyond * abs(ritz[-1]), scale)
+        )
+        eigenvalue, residual, largest = numbers
+        pair = Eigenpair(eigenvalue, vector, residual, largest)
         if bool(residual <= _allowed(pair, tolerance)):
             break
     return pair
@@ -144,11 +146,11 @@ def _spaces(multiply: Callable[[Tensor], Tensor], begin: Tensor, steps: int) -> 
         if size > len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
         basis[size - 1] = vector
-        known, ahead = basis[:size], multiply(vector)
+        vectors, ahead = basis[:size], multiply(vector)
         column = ahead.new_zeros(size)
         for _ in range(2):  # twice is enough
-            part = known @ ahead
-            ahead, column = ahead - part @ known, column + part
+            part = vectors @ ahead
+            ahead, column = ahead - part @ vectors, column + part
         beyond = ahead.norm()
         columns.append(torch.cat([column, beyond[None]]))
         length = float(columns[-1].norm())
@@ -157,7 +159,7 @@ def _spaces(multiply: Callable[[Tensor], Tensor], begin: Tensor, steps: int) -> 
         scale = max(scale, length)
         invariant = float(beyond) <= 10 * torch.finfo(begin.dtype).eps * scale
         if size in (check, steps) or invariant:
-            yield _Space(known, _hessenberg(columns), 0.0 if invariant else float(beyond))
+            yield _Space(vectors, _hessenberg(columns), 0.0 if invariant else float(beyond))
             check = size + max(5, size // 5)
         if invariant:
             return
@@ -167,7 +169,7 @@ def _spaces(multiply: Callable[[Tensor], Tensor], begin: Tensor, steps: int) -> 
 def _hessenberg(columns: list[Tensor]) -> np.ndarray:
     """H from its columns, each one longer than the last and longer by what leads out of it."""
     size = len(columns)
-    padded = [torch.nn.functional.pad(own, (0, size - len(own)))[:size] for own in columns]
+    padded = [torch.nn.functional.pad(column, (0, size - len(column)))[:size] for column in columns]
     return torch.stack(padded, 1).cpu().double().numpy()
 
 
@@ -178,9 +180,13 @@ def _rightmost(matrix: np.ndarray, eps: float) -> tuple[float, np.ndarray, float
         values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     else:
         values, vectors = np.linalg.eig(matrix)
-    at = int(np.argmax(values.real))
-    vector = vectors[:, at].real
-    return float(values[at].real), vector / np.linalg.norm(vector), float(np.abs(values).max())
+    position = int(np.argmax(values.real))
+    vector = vectors[:, position].real
+    return (
+        float(values[position].real),
+        vector / np.linalg.norm(vector),
+        float(np.abs(values).max()),
+    )
 
 
 def sharpness(gradient: Callable[[Any], Any], params: Any) -> Tensor:
@@ -193,5 +199,5 @@ def sharpness(gradient: Callable[[Any], Any], params: Any) -> Tensor:
     Σ_i weight_i (f_i − y_i) ∇²f_i, while every factor S of the steps stays.
     """
     start = random_direction(params, np.random.Generator(np.random.Philox(0)))
-    found = largest_eigenvalue(hessian_product(gradient, params), start, STEPS, TOLERANCE)
-    return torch.where(found.residual <= _allowed(found, LEAST), found.value, torch.nan)
+    pair = largest_eigenvalue(hessian_product(gradient, params), start, STEPS, TOLERANCE)
+    return torch.where(pair.residual <= _allowed(pair, LEAST), pair.value, torch.nan)

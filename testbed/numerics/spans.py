@@ -47,8 +47,8 @@ def span_dimension(tail: Tensor, tau: Tensor) -> Tensor:
     rank = torch.arange(1, tail.shape[-1], dtype=tail.dtype, device=tail.device)
     height = tail[..., 1:] / rank  # (modes,)
     above = (height > tau.unsqueeze(-1)).sum(-1)
-    found = (above + 1).to(tail.dtype)
-    return torch.where(above == rank.shape[0], torch.nan, found)
+    dimension = (above + 1).to(tail.dtype)
+    return torch.where(above == rank.shape[0], torch.nan, dimension)
 
 
 def projection_risks(tail: Tensor, noise: Tensor) -> Tensor:

@@ -25,16 +25,16 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Ten
     By the model's own route, `path`, where it has one; else on its `eigensystem`.
     """
     if fit.model.supports("path") is None:
-        own: Tensor = fit.model.path(fit, name, times, **options)
-        return own
+        path: Tensor = fit.model.path(fit, name, times, **options)
+        return path
     return by_eigensystem(fit, name, times, **options)
 
 
 def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
     """What `filtered` returns, on the model's `eigensystem`."""
     system = fit.model.eigensystem(fit.prepared)
-    root, rest = _weighted_rest(fit, system)
-    coordinates = system.vectors.mT @ rest  # (replicates, k, outputs)
+    root, residual = _weighted_residual(fit, system)
+    coordinates = system.vectors.mT @ residual  # (replicates, k, outputs)
     phi = spectral_filter(name, system.eigenvalue, times, **options)  # (replicates, times, k)
     scaled = phi.unsqueeze(-1) * coordinates.unsqueeze(1)  # (replicates, times, k, outputs)
     replicates, count, _, outputs = scaled.shape
@@ -44,18 +44,18 @@ def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) 
     return dual if fit.problem.train.y.ndim > 2 else dual.squeeze(-1)
 
 
-def _weighted_rest(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
+def _weighted_residual(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
     """W^{1/2}, (replicates, rows), and W^{1/2}(y − f₀), (replicates, rows, outputs)."""
     data = fit.problem.train
     y, weight = data.y, data.weight
     if system.rows is not None:
-        y = torch.stack([own[rows] for own, rows in zip(y, system.rows, strict=True)])
+        y = torch.stack([values[rows] for values, rows in zip(y, system.rows, strict=True)])
         weight = torch.full_like(system.rows, 1, dtype=y.dtype) / system.rows.shape[-1]
     root = weight.sqrt()
     start = system.start if system.start.ndim == y.ndim else system.start.unsqueeze(-1)
-    rest = y - start
-    rest = rest if rest.ndim > 2 else rest.unsqueeze(-1)
-    return root, root.unsqueeze(-1) * rest
+    residual = y - start
+    residual = residual if residual.ndim > 2 else residual.unsqueeze(-1)
+    return root, root.unsqueeze(-1) * residual
 
 
 def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:

@@ -65,9 +65,9 @@ class Waves(Basis):
             )
         half = self._half().to(x)
         phase = math.pi * (x @ half.mT)
-        found = self._both(phase.cos(), phase.sin()).mul_(math.sqrt(2))
-        found[..., 0] = 1.0
-        return found
+        waves = self._both(phase.cos(), phase.sin()).mul_(math.sqrt(2))
+        waves[..., 0] = 1.0
+        return waves
 
     def coefficients(self, problem: Problem) -> Tensor:
         """Of Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩): with S(v) = Π_k sinc(v_k), the products
@@ -76,15 +76,15 @@ class Waves(Basis):
         cosine = half.new_zeros(len(waves), len(half))
         sine = torch.zeros_like(cosine)
         rows = max(1, CHUNK // (len(waves) * len(half) * self.dim))
-        for at in range(0, waves.shape[1], rows):
-            part = slice(at, at + rows)
+        for start in range(0, waves.shape[1], rows):
+            part = slice(start, start + rows)
             a = waves[:, part, None, :]
             minus, plus = torch.sinc(a - half).prod(-1), torch.sinc(a + half).prod(-1)
             cosine += (problem.expansion["cosine"][:, part, None] * (minus + plus)).sum(1)
             sine += (problem.expansion["sine"][:, part, None] * (minus - plus)).sum(1)
-        found = self._both(cosine, sine) / math.sqrt(2)
-        found[:, 0] /= math.sqrt(2)  # the constant is not scaled by √2, and met twice
-        return found
+        coefficients = self._both(cosine, sine) / math.sqrt(2)
+        coefficients[:, 0] /= math.sqrt(2)  # the constant is not scaled by √2, and met twice
+        return coefficients
 
 
 @frozen
@@ -111,27 +111,27 @@ class Spherical(Basis):
 
     def coefficients(self, problem: Problem) -> Tensor:
         """Of Σ_k Σ_i c_ki P_k(⟨w_i, x⟩): Σ_i c_ki Y_kj(w_i)/N(d, k) (Funk and Hecke)."""
-        known = problem.expansion["degree"][0].tolist()
+        listed = problem.expansion["degree"][0].tolist()
         weights = problem.expansion["weights"]  # (R, levels, q)
-        at = [known.index(k) if k in known else -1 for k in self.degrees().tolist()]
+        positions = [listed.index(k) if k in listed else -1 for k in self.degrees().tolist()]
         padded = torch.cat([weights, torch.zeros_like(weights[:, :1])], 1)
         count = torch.tensor([multiplicity(self.dim, k) for k in self.degrees().tolist()])
-        seen = self.values(problem.expansion["directions"])  # (R, q, J)
-        return (padded[:, at].mT * seen).sum(1) / count.to(weights)
+        values = self.values(problem.expansion["directions"])  # (R, q, J)
+        return (padded[:, positions].mT * values).sum(1) / count.to(weights)
 
 
 @lru_cache(maxsize=64)
 def _sphere_degrees(dim: int, modes: int) -> Tensor:
-    found: list[int] = []
-    while len(found) < modes:
-        k = found[-1] + 1 if found else 0
-        found += [k] * multiplicity(dim, k)
+    degrees: list[int] = []
+    while len(degrees) < modes:
+        k = degrees[-1] + 1 if degrees else 0
+        degrees += [k] * multiplicity(dim, k)
         if multiplicity(dim, k) == 0:  # two points: nothing beyond degree 1
             raise UnsuitableError(
                 f"found {modes} modes on the sphere in dimension {dim}, expected at most "
-                f"{len(found)}"
+                f"{len(degrees)}"
             )
-    return torch.tensor(found[:modes])
+    return torch.tensor(degrees[:modes])
 
 
 @frozen
@@ -152,11 +152,11 @@ class HermiteProducts(Basis):
 
     def values(self, x: Tensor) -> Tensor:
         place, degree = (table.to(x.device) for table in self._slots())
-        known = torch.stack(_hermite(x / self.scale, int(degree.max())), -1)  # (R, n, d, r)
-        found = x.new_ones(())
+        polynomials = torch.stack(_hermite(x / self.scale, int(degree.max())), -1)  # (R, n, d, r)
+        product = x.new_ones(())
         for slot in range(place.shape[1]):
-            found = found * known[..., place[:, slot], degree[:, slot]]
-        return found
+            product = product * polynomials[..., place[:, slot], degree[:, slot]]
+        return product
 
     def coefficients(self, problem: Problem) -> Tensor:
         """Of q^{−1/2} Σ_i Σ_r g_r h_r(⟨w_i, x⟩/s): q^{−1/2} g_{|m|} √(|m|!/m!) Σ_i Π_k w_ik^{m_k}
@@ -167,25 +167,27 @@ class HermiteProducts(Basis):
                 f'found scale = {self.scale:g} for basis = "hermite" and inputs of the standard '
                 f"deviation {float(expansion['deviation'][0]):g}, expected equal ones"
             )
-        directions, known = expansion["directions"], expansion["hermite"]
+        directions, hermite = expansion["directions"], expansion["hermite"]
         place, degree = self._slots()
         factors = directions[..., place] ** degree.to(directions)  # (R, q, J, slots)
         total = degree.sum(-1)
         ratio = [math.factorial(int(k)) for k in total]
         below = [math.prod(math.factorial(int(r)) for r in row) for row in degree]
         roots = torch.tensor([math.sqrt(a / b) for a, b in zip(ratio, below, strict=True)])
-        missing = max(int(total.max()) + 1 - known.shape[1], 0)
-        padded = torch.cat([known, known.new_zeros(len(known), missing)], 1)[:, total]
+        missing = max(int(total.max()) + 1 - hermite.shape[1], 0)
+        padded = torch.cat([hermite, hermite.new_zeros(len(hermite), missing)], 1)[:, total]
         shared = factors.prod(-1).sum(1) / math.sqrt(directions.shape[1])
-        return padded * roots.to(known) * shared
+        return padded * roots.to(hermite) * shared
 
 
 def _hermite(z: Tensor, degree: int) -> list[Tensor]:
     """h_0(z), …, h_degree(z): h_{r+1} = (z h_r − √r h_{r−1})/√(r+1)."""
-    found = [torch.ones_like(z), z]
+    polynomials = [torch.ones_like(z), z]
     for r in range(1, degree):
-        found.append((z * found[r] - math.sqrt(r) * found[r - 1]) / math.sqrt(r + 1))
-    return found[: degree + 1]
+        polynomials.append(
+            (z * polynomials[r] - math.sqrt(r) * polynomials[r - 1]) / math.sqrt(r + 1)
+        )
+    return polynomials[: degree + 1]
 
 
 @frozen

@@ -42,12 +42,14 @@ def hermite(z: Tensor, degree: int) -> list[Tensor]:
 
 def features(z: Tensor, degree: int) -> Tensor:
     """h_m(z) of all multi-indices, (…, q, n) → (…, modes, n)."""
-    each = [hermite(own, degree) for own in z.unbind(-2)]
-    if len(each) == 1:
-        return torch.stack(each[0], -2)
-    table = multi_indices(len(each), degree)
+    polynomials = [hermite(values, degree) for values in z.unbind(-2)]
+    if len(polynomials) == 1:
+        return torch.stack(polynomials[0], -2)
+    table = multi_indices(len(polynomials), degree)
     products = [
-        functools.reduce(torch.mul, (own[part] for own, part in zip(each, m, strict=True)))
+        functools.reduce(
+            torch.mul, (values[part] for values, part in zip(polynomials, m, strict=True))
+        )
         for m in table
     ]
     return torch.stack(products, -2)
@@ -57,13 +59,13 @@ def features(z: Tensor, degree: int) -> Tensor:
 def lowering(directions: int, degree: int) -> Tensor:
     """∂_j Σ_m c_m h_m = Σ_m (D_j c)_m h_m, from h_r' = √r h_{r−1}: D, (q, modes, modes)."""
     table = multi_indices(directions, degree)
-    position = {m: at for at, m in enumerate(table)}
+    position = {m: column for column, m in enumerate(table)}
     result = torch.zeros(directions, len(table), len(table), dtype=torch.float64)
-    for at, m in enumerate(table):
+    for column, m in enumerate(table):
         for j, part in enumerate(m):
             if part:
                 less = (*m[:j], part - 1, *m[j + 1 :])
-                result[j, position[less], at] = math.sqrt(part)
+                result[j, position[less], column] = math.sqrt(part)
     return result
 
 

@@ -31,25 +31,29 @@ class Radial(NamedTuple):
     bandwidth: float
 
 
-def squared_distances(x: Tensor, other: Tensor, metric: Tensor) -> Tensor:
+def squared_distances(x: Tensor, second: Tensor, metric: Tensor) -> Tensor:
     """‖x_i − x'_j‖_M², (n, n'); 0 where rounding leaves no digit of it."""
-    moved = other @ metric
+    moved = second @ metric
     left = ((x @ metric) * x).sum(1)
-    right = (moved * other).sum(1)
+    right = (moved * second).sum(1)
     size = left[:, None] + right
     squares = torch.addmm(size, x, moved.mT, alpha=-2)
     return squares.masked_fill_(squares <= ROUNDING * torch.finfo(x.dtype).eps * size, 0.0)
 
 
-def kernel_matrix(kernel: Radial, metric: Tensor, x: Tensor, other: Tensor | None = None) -> Tensor:
-    """k(x, other), (n, n'), by blocks of rows; symmetric to the last bit on x alone.
+def kernel_matrix(
+    kernel: Radial, metric: Tensor, x: Tensor, second: Tensor | None = None
+) -> Tensor:
+    """k(x, second), (n, n'), by blocks of rows; symmetric to the last bit on x alone.
 
     >>> kernel_matrix(Radial("laplace", 2.0), torch.eye(1), torch.tensor([[0.0], [2.0]]))
     tensor([[1.0000, 0.3679],
             [0.3679, 1.0000]])
     """
-    if other is not None:
-        blocks = [_values(kernel, squared_distances(own, other, metric)) for own in x.split(BLOCK)]
+    if second is not None:
+        blocks = [
+            _values(kernel, squared_distances(rows, second, metric)) for rows in x.split(BLOCK)
+        ]
         return torch.cat(blocks)
     return _symmetric(kernel, metric, x)[0]
 
@@ -57,17 +61,17 @@ def kernel_matrix(kernel: Radial, metric: Tensor, x: Tensor, other: Tensor | Non
 def _symmetric(kernel: Radial, metric: Tensor, x: Tensor, slopes: bool = False) -> list[Tensor]:
     """K, and S where `slopes` are asked for: one triangle of blocks is computed, and mirrored."""
     of = (_values, _slopes) if slopes else (_values,)
-    found = [x.new_empty(len(x), len(x)) for _ in of]
+    matrices = [x.new_empty(len(x), len(x)) for _ in of]
     for top in range(0, len(x), BLOCK):
         rows = slice(top, top + BLOCK)
         squares = squared_distances(x[rows], x[top:], metric)
         corner = squares[:, : len(squares)]
         corner.copy_(0.5 * (corner + corner.mT)).fill_diagonal_(0.0)
-        for matrix, function in zip(found, of, strict=True):
+        for matrix, function in zip(matrices, of, strict=True):
             values = function(kernel, squares)
             matrix[rows, top:] = values
             matrix[top:, rows] = values.mT
-    return found
+    return matrices
 
 
 def _values(kernel: Radial, squares: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ def frequencies(dim: int, count: int) -> np.ndarray:
     >>> frequencies(2, 4).tolist()
     [[0, 0], [1, 0], [0, 1], [1, 1]]
     """
-    found: list[tuple[int, ...]] = [(0,) * dim]
+    listed: list[tuple[int, ...]] = [(0,) * dim]
     square = 0
-    while len(found) < count:
+    while len(listed) < count:
         square += 1
         shell = [m for m in _of_square(dim, square) if next(filter(None, m)) > 0]
-        found += sorted(shell, reverse=True)
-    return np.array(found[:count])
+        listed += sorted(shell, reverse=True)
+    return np.array(listed[:count])
 
 
 def _of_square(dim: int, square: int) -> Iterator[tuple[int, ...]]:
@@ -40,8 +40,8 @@ def _of_square(dim: int, square: int) -> Iterator[tuple[int, ...]]:
             yield from ((-largest,), (largest,))
         return
     for first in range(-largest, largest + 1):
-        for rest in _of_square(dim - 1, square - first**2):
-            yield (first, *rest)
+        for tail in _of_square(dim - 1, square - first**2):
+            yield (first, *tail)
 
 
 @lru_cache(maxsize=64)
@@ -53,19 +53,19 @@ def exponents(dim: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     >>> degree.tolist()  # 1, x, y, x², xy
     [[0, 0], [1, 0], [1, 0], [2, 0], [1, 1]]
     """
-    found: list[dict[int, int]] = []
+    listed: list[dict[int, int]] = []
     for total in itertools.count():
         for choice in itertools.combinations_with_replacement(range(dim), total):
-            found.append({k: choice.count(k) for k in choice})
-            if len(found) == count:
-                return _slots(found)
+            listed.append({k: choice.count(k) for k in choice})
+            if len(listed) == count:
+                return _slots(listed)
     raise AssertionError("there are multi-indices of every degree")
 
 
-def _slots(found: list[dict[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    slots = max(1, max(map(len, found)))
-    place, degree = np.zeros((2, len(found), slots), dtype=np.int64)
-    for row, powers in enumerate(found):
+def _slots(listed: list[dict[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    slots = max(1, max(map(len, listed)))
+    place, degree = np.zeros((2, len(listed), slots), dtype=np.int64)
+    for row, powers in enumerate(listed):
         place[row, : len(powers)] = list(powers)
         degree[row, : len(powers)] = list(powers.values())
     return place, degree

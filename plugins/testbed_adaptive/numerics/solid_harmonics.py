@@ -50,26 +50,26 @@ def harmonics(x: Tensor, last: int) -> list[Tensor]:
 
 def _circle(x: Tensor, last: int) -> list[Tensor]:
     """1, and √2 times real and imaginary parts of (x₁ + ix₂)^k."""
-    found = [torch.ones_like(x[..., :1])]
+    harmonics = [torch.ones_like(x[..., :1])]
     real, imaginary = torch.ones_like(x[..., :1]), torch.zeros_like(x[..., :1])
     first, second = x[..., :1], x[..., 1:]
     for _ in range(last):
         real, imaginary = real * first - imaginary * second, real * second + imaginary * first
-        found.append(math.sqrt(2) * torch.cat([real, imaginary], -1))
-    return found
+        harmonics.append(math.sqrt(2) * torch.cat([real, imaginary], -1))
+    return harmonics
 
 
 def _log_moment(dim: int, power: int) -> float:
     """log E(1 − x_d²)^l = log Γ((d−1)/2 + l)Γ(d/2)/(Γ((d−1)/2)Γ(d/2 + l))."""
-    half, rest = dim / 2, (dim - 1) / 2
-    up = math.lgamma(rest + power) - math.lgamma(rest)
+    half, less = dim / 2, (dim - 1) / 2
+    up = math.lgamma(less + power) - math.lgamma(less)
     return up - math.lgamma(half + power) + math.lgamma(half)
 
 
 def _gegenbauer(height: Tensor, square: Tensor, dim: int, last: int) -> list[Tensor]:
     """r^k P_k(x_d/r), k = 0 … last: (k + d − 2)P_{k+1} = (2k + d − 2)x_d P_k − k r² P_{k−1}."""
-    found = [torch.ones_like(height), height]
+    polynomials = [torch.ones_like(height), height]
     for k in range(1, last):
-        ahead = (2 * k + dim - 2) * height * found[k] - k * square * found[k - 1]
-        found.append(ahead / (k + dim - 2))
-    return found[: last + 1]
+        ahead = (2 * k + dim - 2) * height * polynomials[k] - k * square * polynomials[k - 1]
+        polynomials.append(ahead / (k + dim - 2))
+    return polynomials[: last + 1]

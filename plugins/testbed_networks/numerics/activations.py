@@ -124,7 +124,8 @@ GELU = Activation(
 )
 
 ACTIVATIONS: dict[str, Activation] = {
-    known.name: known for known in (RELU, TANH, ERF, QUADRATIC, LINEAR, SIGMOID, GELU)
+    activation.name: activation
+    for activation in (RELU, TANH, ERF, QUADRATIC, LINEAR, SIGMOID, GELU)
 }
 
 

@@ -43,35 +43,35 @@ class _Factors:
 
 
 def conjugate_kernel(
-    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+    network: TwoLayer, params: Params, x: Tensor, second: Tensor | None = None
 ) -> Tensor:
-    """(1/m) σ(H) σ(H')ᵀ, shape (…, n, n'); symmetric on x alone without `other`."""
-    return _kernel(network, params, x, other, readout=True, slopes=False)
+    """(1/m) σ(H) σ(H')ᵀ, shape (…, n, n'); symmetric on x alone without `second`."""
+    return _kernel(network, params, x, second, readout=True, slopes=False)
 
 
 def tangent_kernel(
-    network: TwoLayer, params: Params, x: Tensor, other: Tensor | None = None
+    network: TwoLayer, params: Params, x: Tensor, second: Tensor | None = None
 ) -> Tensor:
     """Empirical NTK of the layers that are trained, shape (…, n, n'), as the module's text has it.
 
-    Without `other` it is symmetric to the last bit, and only one triangle of tiles is computed.
+    Without `second` it is symmetric to the last bit, and only one triangle of tiles is computed.
     """
     readout, slopes = network.trains("second"), network.trains("first")
-    return _kernel(network, params, x, other, readout, slopes)
+    return _kernel(network, params, x, second, readout, slopes)
 
 
 def _kernel(
     network: TwoLayer,
     params: Params,
     x: Tensor,
-    other: Tensor | None,
+    second: Tensor | None,
     readout: bool,
     slopes: bool,
 ) -> Tensor:
-    if other is None:
+    if second is None:
         return _symmetric(network, params, x, readout, slopes)
     left = _Factors(network, params, x, slopes)
-    right = _Factors(network, params, other, slopes)
+    right = _Factors(network, params, second, slopes)
     kernel = x.new_empty(*left.value.shape[:-1], right.x.shape[-2])
     for top in range(0, x.shape[-2], TILE):
         i = slice(top, top + TILE)
@@ -106,15 +106,15 @@ def _mirrored(lower: Tensor, width: int) -> Tensor:
         for start in range(0, top, TILE):
             j = slice(start, start + TILE)
             lower[..., j, i] = lower[..., i, j].mT
-        own = lower[..., i, i]
-        own.copy_(own.tril() + own.tril(-1).mT)
+        diagonal = lower[..., i, i]
+        diagonal.copy_(diagonal.tril() + diagonal.tril(-1).mT)
     return lower
 
 
 def _outer_size(params: Params) -> Tensor:
     """a_k of one output, whose square is what counts, (…, m); of several √(mean of a_k²)."""
-    own = params["second"]
-    return own.square().mean(-1).sqrt() if several(params) else own
+    weight = params["second"]
+    return weight.square().mean(-1).sqrt() if several(params) else weight
 
 
 def _tile(left: _Factors, right: _Factors, i: slice, j: slice, readout: bool) -> Tensor:
@@ -137,8 +137,8 @@ def jacobian(predict: Predict, params: Any, x: Tensor) -> Any:
     vector at once would take n passes over all n points.
     """
 
-    def single(own: Any, point: Tensor) -> Tensor:
-        return predict(own, point.unsqueeze(0)).reshape(-1)
+    def single(parameters: Any, point: Tensor) -> Tensor:
+        return predict(parameters, point.unsqueeze(0)).reshape(-1)
 
     blocks = torch.func.vmap(torch.func.jacrev(single), in_dims=(None, 0))(params, x)
     return tree_map(lambda leaf: leaf.flatten(2), blocks)
@@ -148,7 +148,7 @@ def jacobian_kernel(
     predict: Predict,
     params: Any,
     x: Tensor,
-    other: Tensor | None = None,
+    second: Tensor | None = None,
     scales: Mapping[str, float] | None = None,
     block: int | None = None,
 ) -> Tensor:
@@ -156,7 +156,7 @@ def jacobian_kernel(
 
     Args:
         params: the parameters that are trained, a tensor or a dict of tensors.
-        x, other: (n, …) and (n', …); predict returns (n,) or (n, outputs).
+        x, second: (n, …) and (n', …); predict returns (n,) or (n, outputs).
         scales: multiplier of the step of each leaf of a dict, as in maximal-update scaling.
         block: examples at a time; by default as many as keep one block's Jacobian in 256 MB.
 
@@ -164,14 +164,14 @@ def jacobian_kernel(
     """
     outputs = predict(params, x[:1]).shape[1:].numel()
     size = block or _block(params, x, outputs)
-    right = x if other is None else other
+    right = x if second is None else second
     rows: list[list[Tensor]] = []  # of tiles; not written in place, so that torch.func.vmap applies
     for top in range(0, x.shape[0], size):
         mine = jacobian(predict, params, x[top : top + size])
         below = len(rows)
-        row = [_swapped(above[below]) for above in rows] if other is None else []
+        row = [_swapped(above[below]) for above in rows] if second is None else []
         for start in range(len(row) * size, right.shape[0], size):
-            same = other is None and start == top
+            same = second is None and start == top
             theirs = mine if same else jacobian(predict, params, right[start : start + size])
             tile = _contracted(mine, theirs, scales)
             row.append(0.5 * (tile + _swapped(tile)) if same else tile)
@@ -194,5 +194,5 @@ def _contracted(mine: Any, theirs: Any, scales: Mapping[str, float] | None) -> T
     if scales is not None:
         mine = {name: leaf * scales.get(name, 1.0) for name, leaf in mine.items()}
     pairs = zip(tensors(mine), tensors(theirs), strict=True)
-    total = torch.stack([torch.einsum("iap,jbp->ijab", one, two) for one, two in pairs])
+    total = torch.stack([torch.einsum("iap,jbp->ijab", left, right) for left, right in pairs])
     return total.sum(0)  # (n, n', outputs, outputs)

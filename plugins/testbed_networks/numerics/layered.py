@@ -53,11 +53,11 @@ def forward(network: Layered, params: Params, x: Tensor) -> Passed:
     """Every layer's values at x."""
     pre, value = [], [x]
     for layer, weight in enumerate(weights(params)):
-        own = network.multipliers[layer] * (value[-1] @ weight.mT)
+        ahead = network.multipliers[layer] * (value[-1] @ weight.mT)
         if "bias" in params:
-            own = own + params["bias"][..., layer, None, :]
-        pre.append(own)
-        value.append(network.activation.value(own))
+            ahead = ahead + params["bias"][..., layer, None, :]
+        pre.append(ahead)
+        value.append(network.activation.value(ahead))
     return Passed(pre, value)
 
 
@@ -75,63 +75,63 @@ def _output(network: Layered, params: Params, passed: Passed) -> Tensor:
 def backward(network: Layered, params: Params, passed: Passed, top: Tensor) -> list[Tensor]:
     """∂/∂h¹ … ∂/∂h^L, each (…, n, m), of what has the derivatives `top` in z^L."""
     slope = network.activation.derivative
-    found = [slope(passed.pre[-1]) * top]
-    own = weights(params)
-    for layer in range(len(own) - 1, 0, -1):
-        back = network.multipliers[layer] * (found[0] @ own[layer])
-        found.insert(0, slope(passed.pre[layer - 1]) * back)
-    return found
+    pulls = [slope(passed.pre[-1]) * top]
+    matrices = weights(params)
+    for layer in range(len(matrices) - 1, 0, -1):
+        back = network.multipliers[layer] * (pulls[0] @ matrices[layer])
+        pulls.insert(0, slope(passed.pre[layer - 1]) * back)
+    return pulls
 
 
 def gradient(network: Layered, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
     """∇ ½ Σ weight·(y − f)², without the factor `step`."""
     passed = forward(network, params, x)
-    seen = y if several(params) else y.unsqueeze(-1)
-    pull = weight.unsqueeze(-1) * (_output(network, params, passed) - seen)  # (…, n, outputs)
+    labels = y if several(params) else y.unsqueeze(-1)
+    pull = weight.unsqueeze(-1) * (_output(network, params, passed) - labels)  # (…, n, outputs)
     pulled = backward(network, params, passed, network.output * (pull @ readout(params).mT))
     slopes = [
-        scale * (own.mT @ value)
-        for scale, own, value in zip(network.multipliers, pulled, passed.value, strict=False)
+        scale * (pull_back.mT @ value)
+        for scale, pull_back, value in zip(network.multipliers, pulled, passed.value, strict=False)
     ]
     result = {"first": slopes[0]}
-    own = network.output * (passed.value[-1].mT @ pull)
-    result["second"] = own.reshape(params["second"].shape)
+    readout_slope = network.output * (passed.value[-1].mT @ pull)
+    result["second"] = readout_slope.reshape(params["second"].shape)
     if "hidden" in params:
         result["hidden"] = torch.stack(slopes[1:], -3)
     if "bias" in params:
-        result["bias"] = torch.stack([own.sum(-2) for own in pulled], -2)
+        result["bias"] = torch.stack([pull_back.sum(-2) for pull_back in pulled], -2)
     return {leaf: result[leaf] for leaf in params}
 
 
 def conjugate_kernel(
-    network: Layered, params: Params, x: Tensor, other: Tensor | None = None
+    network: Layered, params: Params, x: Tensor, second: Tensor | None = None
 ) -> Tensor:
     """step·c² ⟨z^L, z'^L⟩, (…, n, n')."""
     left = forward(network, params, x).value[-1]
-    right = left if other is None else forward(network, params, other).value[-1]
-    return _symmetric(network.step * network.output**2 * (left @ right.mT), other)
+    right = left if second is None else forward(network, params, second).value[-1]
+    return _symmetric(network.step * network.output**2 * (left @ right.mT), second)
 
 
 def tangent_kernel(
-    network: Layered, params: Params, x: Tensor, other: Tensor | None = None
+    network: Layered, params: Params, x: Tensor, second: Tensor | None = None
 ) -> Tensor:
     """step·Θ, (…, n, n'), layer by layer; symmetric to the last bit on x alone."""
     left = forward(network, params, x)
-    right = left if other is None else forward(network, params, other)
+    right = left if second is None else forward(network, params, second)
     total = network.output**2 * (left.value[-1] @ right.value[-1].mT)
     columns = readout(params).unbind(-1)
     for column in columns:
         top = network.output * column.unsqueeze(-2)
         back = backward(network, params, left, top)
-        back_other = back if other is None else backward(network, params, right, top)
+        back_other = back if second is None else backward(network, params, right, top)
         for layer, scale in enumerate(network.multipliers):
             inputs = scale**2 * (left.value[layer] @ right.value[layer].mT)
             if "bias" in params:
                 inputs = inputs + 1
             total = total + inputs * (back[layer] @ back_other[layer].mT) / len(columns)
-    return _symmetric(network.step * total, other)
+    return _symmetric(network.step * total, second)
 
 
-def _symmetric(kernel: Tensor, other: Tensor | None) -> Tensor:
+def _symmetric(kernel: Tensor, second: Tensor | None) -> Tensor:
     """Products are symmetric to rounding only."""
-    return 0.5 * (kernel + kernel.mT) if other is None else kernel
+    return 0.5 * (kernel + kernel.mT) if second is None else kernel

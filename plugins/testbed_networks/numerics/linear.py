@@ -29,10 +29,10 @@ def coefficients(params: Params) -> Tensor:
 
 def backward(params: Params) -> list[Tensor]:
     """A_Dᵀa = B_0, B_1 … B_D = a, each (R, d, outputs)."""
-    found = [readout(params)]
+    pulls = [readout(params)]
     for weight in reversed(weights(params)):
-        found.insert(0, weight.mT @ found[0])
-    return found
+        pulls.insert(0, weight.mT @ pulls[0])
+    return pulls
 
 
 def predict(params: Params, x: Tensor) -> Tensor:
@@ -44,22 +44,22 @@ def predict(params: Params, x: Tensor) -> Tensor:
 def gradient(params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
     """∇ ½ Σ weight·(y − f)²."""
     back = backward(params)
-    seen = y if several(params) else y.unsqueeze(-1)
-    ahead = x.mT @ (weight.unsqueeze(-1) * (x @ back[0] - seen))  # g, (R, d, outputs)
+    labels = y if several(params) else y.unsqueeze(-1)
+    ahead = x.mT @ (weight.unsqueeze(-1) * (x @ back[0] - labels))  # g, (R, d, outputs)
     slopes = []
-    for own, behind in zip(weights(params), back[1:], strict=True):
+    for matrix, behind in zip(weights(params), back[1:], strict=True):
         slopes.append(behind @ ahead.mT)
-        ahead = own @ ahead
+        ahead = matrix @ ahead
     result = {"second": ahead.reshape(params["second"].shape), "first": slopes[0]}
     return result | {"hidden": torch.stack(slopes[1:], 1)} if "hidden" in params else result
 
 
 def metric(params: Params, kernel: str) -> Tensor:
     """S of the "features" or the "tangent" kernel xᵀ S x', (R, d, d)."""
-    own = weights(params)
-    product = own[0]
+    matrices = weights(params)
+    product = matrices[0]
     products = [torch.eye(product.shape[-1], dtype=product.dtype, device=product.device)]
-    for weight in own[1:]:
+    for weight in matrices[1:]:
         products.append(product)
         product = weight @ product
     total = product.mT @ product

@@ -86,9 +86,9 @@ def gradient(network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Te
     pre = preactivation(params, x)  # (…, n, m)
     value, second = network.activation.value(pre), readout(params)
     scale = output_scale(network, params)
-    seen = y if several(params) else y.unsqueeze(-1)
-    pull = scale * weight.unsqueeze(-1) * (scale * (value @ second) - seen)  # (…, n, outputs)
-    result = {leaf: torch.zeros_like(own) for leaf, own in params.items()}
+    labels = y if several(params) else y.unsqueeze(-1)
+    pull = scale * weight.unsqueeze(-1) * (scale * (value @ second) - labels)  # (…, n, outputs)
+    result = {leaf: torch.zeros_like(values) for leaf, values in params.items()}
     if network.trains("second"):
         result["second"] = (value.mT @ pull).reshape(params["second"].shape)
     if network.trains("first"):
@@ -156,10 +156,10 @@ def descend(
     size = group or group_size(params["first"].shape[-2])
 
     def run(start: int) -> Descent:
-        own = slice(start, start + size)
-        loop = _Loop(network, _rows(params, own), x[own], y[own], weight[own], rate[own])
-        loop.rest(momentum, velocity and _rows(velocity, own))
-        return loop.run(steps, None if batches is None else batches[own])
+        rows = slice(start, start + size)
+        loop = _Loop(network, _rows(params, rows), x[rows], y[rows], weight[rows], rate[rows])
+        loop.rest(momentum, velocity and _rows(velocity, rows))
+        return loop.run(steps, None if batches is None else batches[rows])
 
     groups = [functools.partial(run, start) for start in range(0, replicates, size)]
     parts = side_by_side(groups) if x.device.type == "cpu" else [group() for group in groups]
@@ -170,7 +170,7 @@ def descend(
 
 
 def _rows(params: Params, rows: slice) -> Params:
-    return {leaf: own[rows] for leaf, own in params.items()}
+    return {leaf: values[rows] for leaf, values in params.items()}
 
 
 def _joined(parts: list[Params]) -> Params:
@@ -270,11 +270,11 @@ class _Loop:
         pulled = self.x.new_empty(replicates, size, width if self.several else columns)
         pull = self.x.new_empty(replicates, self.second.shape[1], rows)
         blocks = []
-        for at in range(0, rows, size):
-            own = slice(at, min(at + size, rows))
-            part = slice(own.stop - at)
-            buffers = pre[:, part], value[:, part], pulled[:, part], pull[:, :, own]
-            blocks.append(_Block(own, *buffers, x[:, own], y[:, :, own], factor[:, :, own]))
+        for start in range(0, rows, size):
+            block = slice(start, min(start + size, rows))
+            part = slice(block.stop - start)
+            buffers = pre[:, part], value[:, part], pulled[:, part], pull[:, :, block]
+            blocks.append(_Block(block, *buffers, x[:, block], y[:, :, block], factor[:, :, block]))
         return blocks
 
     def _accumulate(self, block: _Block) -> None:
@@ -307,13 +307,13 @@ class _Loop:
             return
         if not self.several:
             self.down_first.mul_(self.second)
-        for own, moved, down in zip(
+        for value, moved, down in zip(
             (self.first, self.second),
             self.velocity,
             (self.down_first, self.down_second),
             strict=True,
         ):
-            own.add_(moved.mul_(self.momentum).add_(down))
+            value.add_(moved.mul_(self.momentum).add_(down))
 
 
 def _gathered(full: tuple[Tensor, Tensor, Tensor], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

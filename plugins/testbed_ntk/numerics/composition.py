@@ -75,17 +75,17 @@ def _chebyshev(depth: int, tangent: bool) -> np.ndarray:
     odd, j = 2 * np.arange(NODES) + 1, np.arange(NODES)
     cosines = np.cos(math.pi / (2 * NODES) * (j[:, None] * odd % (4 * NODES)))
     values = layer_by_layer((cosines[1] + 1) * math.pi / 2, depth, tangent)
-    found = 2 / NODES * (cosines @ values)
-    found[0] /= 2
-    return found
+    coefficients = 2 / NODES * (cosines @ values)
+    coefficients[0] /= 2
+    return coefficients
 
 
 def of_cosines(cosine: Tensor, powers: Sequence[float]) -> Tensor:
     """The polynomial at the angles of cosines in [−1, 1], which are overwritten."""
-    rescaled = [own * (-2 / math.pi) ** k for k, own in enumerate(powers)]  # u = −2 arcsin(c)/π
+    rescaled = [power * (-2 / math.pi) ** k for k, power in enumerate(powers)]  # u = −2 arcsin(c)/π
     angle = cosine.asin_()
-    *rest, second, last = cosine.new_tensor(rescaled).unbind()
+    *lower, second, last = cosine.new_tensor(rescaled).unbind()
     total = torch.mul(angle, last).add_(second)
-    for own in reversed(rest):
-        torch.addcmul(own, total, angle, out=total)
+    for power in reversed(lower):
+        torch.addcmul(power, total, angle, out=total)
     return total

@@ -40,7 +40,7 @@ NEGLIGIBLE = 1e-13  # pairs of parts whose weight is less are left out
 TERMS = 40  # of the density's theta series; SciPy's kstwobign.pdf is off by 1e−8 around k = 0.85
 
 
-def linear(s: Tensor, q: Tensor, other: Tensor) -> Moments:
+def linear(s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
     """σ(h) = h.
 
     >>> one = torch.ones(())
@@ -50,18 +50,18 @@ def linear(s: Tensor, q: Tensor, other: Tensor) -> Moments:
     return Moments(s.clone(), torch.ones_like(s))
 
 
-def quadratic(s: Tensor, q: Tensor, other: Tensor) -> Moments:
+def quadratic(s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
     """σ(h) = h²."""
-    return Moments(q * other + 2 * s.square(), 4 * s)
+    return Moments(q * q_right + 2 * s.square(), 4 * s)
 
 
-def gelu(s: Tensor, q: Tensor, other: Tensor) -> Moments:
+def gelu(s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
     """σ(h) = h·P(N(0, 1) ≤ h)."""
-    both = (1 + q) * (1 + other)
+    both = (1 + q) * (1 + q_right)
     root = (both - s.square()).sqrt()
     angle = torch.asin(s / both.sqrt())
-    share = 1 / (1 + q) + 1 / (1 + other) - 1
-    mixed = (q * other + share * s.square()) / root
+    share = 1 / (1 + q) + 1 / (1 + q_right) - 1
+    mixed = (q * q_right + share * s.square()) / root
     value = s / 4 + (s * angle + mixed) / (2 * math.pi)
     rise = angle + (s + 2 * share * s + mixed * s / root) / root
     return Moments(value, 0.25 + rise / (2 * math.pi))
@@ -74,7 +74,7 @@ class ErfMixture(NamedTuple):
     weight: tuple[float, ...]  # (K,)
     scale: tuple[float, ...]  # (K,)
 
-    def dual(self, s: Tensor, q: Tensor, other: Tensor) -> Moments:
+    def dual(self, s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
         """Of each pair of parts, with c = 2ab s/√((1 + 2a²q)(1 + 2b²q')):
         E erf(au) erf(bv) = (2/π) arcsin c."""
         parts = list(zip(self.weight, self.scale, strict=True))
@@ -83,10 +83,12 @@ class ErfMixture(NamedTuple):
             if weight * partner * max(1.0, 2 * a * b) < NEGLIGIBLE:
                 continue
             factor = 2 / math.pi * weight * partner
-            left, right = 2 * a * (1 + 2 * a * a * q).rsqrt(), b * (1 + 2 * b * b * other).rsqrt()
+            left, right = 2 * a * (1 + 2 * a * a * q).rsqrt(), b * (1 + 2 * b * b * q_right).rsqrt()
             cosine = (s * left).mul_(right).clamp_(-1, 1)
-            rest = cosine.square().neg_().add_(1).clamp_min_(torch.finfo(s.dtype).tiny).rsqrt_()
-            slope.add_(rest.mul_(factor * left).mul_(right))
+            inverse_sine = (
+                cosine.square().neg_().add_(1).clamp_min_(torch.finfo(s.dtype).tiny).rsqrt_()
+            )
+            slope.add_(inverse_sine.mul_(factor * left).mul_(right))
             value.add_(cosine.asin_(), alpha=factor)
         return Moments(value, slope)
 
@@ -104,17 +106,17 @@ def tanh_mixture() -> tuple[np.ndarray, np.ndarray]:
     return STEP * k * density, 1 / (math.sqrt(2) * k)
 
 
-def tanh(s: Tensor, q: Tensor, other: Tensor) -> Moments:
+def tanh(s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
     """σ(h) = tanh(h)."""
     weight, scale = tanh_mixture()
-    return ErfMixture(0.0, tuple(weight.tolist()), tuple(scale.tolist())).dual(s, q, other)
+    return ErfMixture(0.0, tuple(weight.tolist()), tuple(scale.tolist())).dual(s, q, q_right)
 
 
-def sigmoid(s: Tensor, q: Tensor, other: Tensor) -> Moments:
+def sigmoid(s: Tensor, q: Tensor, q_right: Tensor) -> Moments:
     """σ(h) = 1/(1 + e^{−h}) = ½ + ½ tanh(h/2)."""
     weight, scale = tanh_mixture()
     half = tuple((weight / 2).tolist()), tuple((scale / 2).tolist())
-    return ErfMixture(0.5, *half).dual(s, q, other)
+    return ErfMixture(0.5, *half).dual(s, q, q_right)
 
 
 DUALS: dict[str, Dual] = {

@@ -60,14 +60,14 @@ def levels_of(profile: Profile, dim: int) -> Levels:
     Where no a_j is negative μ_{k+2} ≤ μ_k: each a_j has in μ_{k+2} the factor (j − k)/(j + k + d)
     of what it has in μ_k. So the last two bound all that follow.
     """
-    found = sphere_spectrum(profile, dim)
+    spectrum = sphere_spectrum(profile, dim)
     size = float(profile.value(np.ones(1))[0])
-    count = int(np.flatnonzero(found.eigenvalue)[-1]) + 1
+    count = int(np.flatnonzero(spectrum.eigenvalue)[-1]) + 1
     rounding = DIGITS / 2 * EPS * size
-    beyond = float(found.eigenvalue[-2:].max()) + rounding
+    beyond = float(spectrum.eigenvalue[-2:].max()) + rounding
     if profile.coefficients is not None and count == len(profile.coefficients):
         beyond = rounding  # a polynomial, which has no degrees above its own
-    return Levels(found.eigenvalue[:count], found.multiplicity[:count], size, beyond)
+    return Levels(spectrum.eigenvalue[:count], spectrum.multiplicity[:count], size, beyond)
 
 
 class ZonalForms:
@@ -104,23 +104,23 @@ class ZonalForms:
     def matrices(self) -> tuple[Tensor, Tensor]:
         """Σ_k μ_k² N_k P_k(XXᵀ) and K − Σ_k μ_k N_k P_k(XXᵀ), (n, n) each."""
         mu, count = self.levels.eigenvalue, self.levels.multiplicity
-        rest = gram_matrix(self._kernel, self.x)
-        square = torch.empty_like(rest)
+        remainder = gram_matrix(self._kernel, self.x)
+        square = torch.empty_like(remainder)
         rows = max(BLOCK // len(self.x), 1)
         for top in range(0, len(self.x), rows):
             i = slice(top, top + rows)
             cosine = (self.x[i] @ self.x.mT).clamp_(-1, 1)
             cosine.diagonal(top).fill_(1)
             square[i], listed = zonal_sums(cosine, self.x.shape[1], (mu**2 * count, mu * count))
-            rest[i] -= listed
-        self._expect_the_profile(rest.diagonal())
-        return square, rest
+            remainder[i] -= listed
+        self._expect_the_profile(remainder.diagonal())
+        return square, remainder
 
-    def _expect_the_profile(self, rest: Tensor) -> None:
+    def _expect_the_profile(self, remainder: Tensor) -> None:
         """The diagonal of what is not listed is the eigenvalues' sum that is not listed."""
         levels = self.levels
         unlisted = levels.size - float((levels.eigenvalue * levels.multiplicity).sum())
-        off = float((rest - unlisted).abs().max())
+        off = float((remainder - unlisted).abs().max())
         if off > DIFFERENT * levels.size:
             raise UnsuitableError(
                 f"{self.name}: found a kernel whose values k(x, x) differ by {off:.3g} from its "
@@ -145,11 +145,11 @@ class ZonalForms:
         What the degrees beyond those listed hold of f_t is at most their largest eigenvalue times
         their part of αᵀKα; with the truth there it adds by Cauchy and Schwarz.
         """
-        (square, rest), levels, alpha = self.matrices, self.levels, dual.double()
+        (square, remainder), levels, alpha = self.matrices, self.levels, dual.double()
         energy, degree = truth["energy"].double(), truth["degree"]
         norm = energy.sum()
         value = alpha @ (square @ alpha) - 2 * (self.overlaps(truth) @ alpha) + norm
-        tail = levels.beyond * (alpha @ (rest @ alpha)).clamp_min(0)
+        tail = levels.beyond * (alpha @ (remainder @ alpha)).clamp_min(0)
         missed = energy[degree >= len(levels.eigenvalue)].sum()
         spread = float((levels.eigenvalue * np.sqrt(levels.multiplicity)).sum())
         mass = levels.size * alpha.abs().sum()
@@ -176,8 +176,8 @@ def zonal_sums(t: Tensor, dim: int, coefficients: Sequence[np.ndarray]) -> list[
     """
     sums = [torch.zeros_like(t) for _ in coefficients]
     for k, p in enumerate(gegenbauer(t, dim, len(coefficients[0]) - 1)):
-        for total, own in zip(sums, coefficients, strict=True):
-            total.add_(p, alpha=float(own[k]))
+        for total, coefficient in zip(sums, coefficients, strict=True):
+            total.add_(p, alpha=float(coefficient[k]))
     return sums
 
 
@@ -208,9 +208,9 @@ class TorusForms:
     def risk(self, dual: Tensor, truth: Expansion) -> Risk:
         """The exact risk of the function of dual coefficients (n,), and how far it may be off."""
         alpha, norm = dual.double(), truth["energy"].double().sum()
-        known = wave_coefficients(self.frequencies, truth)
-        outside = (norm - known.square().sum()).clamp_min(0)
-        value = (alpha @ self.features - known).square().sum() + outside
+        coefficients = wave_coefficients(self.frequencies, truth)
+        outside = (norm - coefficients.square().sum()).clamp_min(0)
+        value = (alpha @ self.features - coefficients).square().sum() + outside
         unit = DIGITS * torch.finfo(dual.dtype).eps
         mass = math.sqrt(2) * self.eigenvalue.norm() * alpha.abs().sum()
         return Risk(value, unit * (mass * value.sqrt() + norm) + (unit * mass).square())
@@ -226,13 +226,13 @@ def wave_coefficients(frequencies: Sequence[tuple[int, ...]], truth: Expansion) 
     waves = truth["frequencies"].double()  # (terms, d)
     sine, cosine = truth["sine"].double(), truth["cosine"].double()
     m = torch.tensor(frequencies).to(waves).reshape(len(frequencies), -1)
-    found = torch.zeros(len(m), 2).to(waves)
+    coefficients = torch.zeros(len(m), 2).to(waves)
     rows = max(WAVES // max(m.numel(), 1), 1)
     for top in range(0, len(waves), rows):
         i = slice(top, top + rows)
         minus = torch.sinc(waves[i, None] - m).prod(-1)  # (terms, M)
         plus = torch.sinc(waves[i, None] + m).prod(-1)
-        found[:, 0] += cosine[i] @ (minus + plus)
-        found[:, 1] += sine[i] @ (minus - plus)
+        coefficients[:, 0] += cosine[i] @ (minus + plus)
+        coefficients[:, 1] += sine[i] @ (minus - plus)
     mean = (cosine @ torch.sinc(waves).prod(-1)).reshape(1)
-    return torch.cat([mean, found.flatten() / math.sqrt(2)])
+    return torch.cat([mean, coefficients.flatten() / math.sqrt(2)])

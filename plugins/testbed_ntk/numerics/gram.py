@@ -75,15 +75,15 @@ def _empty(like: Tensor, count: int) -> Tensor:
     return torch.from_numpy(np.empty((count, count), dtype))
 
 
-def cross_matrix(kernel: Kernel, x: Tensor, other: Tensor) -> Tensor:
-    """K(x, other), (m, n); `other` are the training points, whose centre is that of `gram_matrix`.
+def cross_matrix(kernel: Kernel, x: Tensor, second: Tensor) -> Tensor:
+    """K(x, second), (m, n); `second` holds the training points, with `gram_matrix`'s centre.
 
     >>> from testbed_ntk.numerics.kernels import laplace
     >>> cross_matrix(laplace(1.0), torch.tensor([[1e6 + 1]]), torch.tensor([[1e6], [1e6 + 1]]))
     tensor([[0.3679, 1.0000]])
     """
-    origin = centre(other)
-    left, right = kernel.embed(x, origin), kernel.embed(other, origin)
+    origin = centre(second)
+    left, right = kernel.embed(x, origin), kernel.embed(second, origin)
     out = left.rows.new_empty(left.rows.shape[0], right.rows.shape[0])
     for top in range(0, out.shape[0], TILE):
         i = slice(top, top + TILE)

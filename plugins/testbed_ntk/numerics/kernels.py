@@ -83,9 +83,9 @@ def scaled(kernel: Kernel, factor: float) -> Kernel:
 
 def weighted_sum(first: Kernel, second: Kernel, weights: Sequence[float]) -> Kernel:
     """w₁k₁ + w₂k₂."""
-    own, other = weights
-    base = scaled(first, own)
-    return _combined(base, second, lambda left, right: left.add_(right, alpha=other))
+    left_weight, right_weight = weights
+    base = scaled(first, left_weight)
+    return _combined(base, second, lambda left, right: left.add_(right, alpha=right_weight))
 
 
 def pointwise_product(first: Kernel, second: Kernel) -> Kernel:
@@ -99,8 +99,10 @@ def _combined(first: Kernel, second: Kernel, combine: Callable[[Tensor, Tensor],
         return parts[0]._replace(parts=parts)
 
     def tile(left: Points, right: Points, same: bool) -> Tensor:
-        (own, other), (own_right, other_right) = left.parts, right.parts
-        return combine(first.tile(own, own_right, same), second.tile(other, other_right, same))
+        (left_first, left_second), (right_first, right_second) = left.parts, right.parts
+        return combine(
+            first.tile(left_first, right_first, same), second.tile(left_second, right_second, same)
+        )
 
     return Kernel(embed, tile)
 
@@ -212,11 +214,11 @@ def _half_integer(p: int) -> Callable[[Tensor], Tensor]:
 
 def _bessel(nu: float) -> Callable[[Tensor], Tensor]:
     def value(u: Tensor) -> Tensor:
-        own = u.cpu().numpy().astype(float)
+        argument = u.cpu().numpy().astype(float)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            log = nu * np.log(own) + np.log(special.kve(nu, own)) - own
-        found = np.exp(log - (nu - 1) * math.log(2) - math.lgamma(nu))
-        return torch.from_numpy(np.where(np.isfinite(log), found, own == 0)).to(u)
+            log = nu * np.log(argument) + np.log(special.kve(nu, argument)) - argument
+        values = np.exp(log - (nu - 1) * math.log(2) - math.lgamma(nu))
+        return torch.from_numpy(np.where(np.isfinite(log), values, argument == 0)).to(u)
 
     return value
 
@@ -264,7 +266,7 @@ def half_lattice(dim: int, largest: int) -> list[tuple[int, ...]]:
     non-zero entry is positive; ordered by |m|², then lexicographically."""
     zero = (0,) * dim
     half = [m for m in product(range(-largest, largest + 1), repeat=dim) if m > zero]
-    return sorted(half, key=lambda m: (sum(own * own for own in m), m))
+    return sorted(half, key=lambda m: (sum(k * k for k in m), m))
 
 
 def torus_features(x: Tensor, frequencies: Sequence[tuple[int, ...]]) -> Tensor:
@@ -279,7 +281,7 @@ def torus_features(x: Tensor, frequencies: Sequence[tuple[int, ...]]) -> Tensor:
 
 def torus_eigenvalues(frequencies: Sequence[tuple[int, ...]], smoothness: float) -> list[float]:
     """λ_m = (1 + |m|²)^{−r} in the order of `torus_features`: each but the first twice."""
-    values = [(1.0 + sum(own * own for own in m)) ** -smoothness for m in frequencies]
+    values = [(1.0 + sum(k * k for k in m)) ** -smoothness for m in frequencies]
     return [1.0, *(value for value in values for _ in range(2))]
 
 

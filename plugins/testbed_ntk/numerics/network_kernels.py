@@ -53,8 +53,8 @@ def smooth_network(layers: Layers, dual: Dual, tangent: bool) -> Kernel:
         assert left.layers is not None and right.layers is not None
         theta = inner.clone() if tangent else None
         behind = zip(layers.weight[1:], layers.bias[1:], left.layers, right.layers, strict=True)
-        for weight, bias, q, other in behind:
-            moments = dual(inner, q[:, None], other)
+        for weight, bias, q, q_right in behind:
+            moments = dual(inner, q[:, None], q_right)
             inner = moments.value.mul_(weight).add_(bias)
             if theta is not None:
                 theta.mul_(moments.slope).mul_(weight).add_(inner)
@@ -139,8 +139,8 @@ class _Factors(NamedTuple):
 def _factors(points: Points, bias: Sequence[float]) -> _Factors:
     assert points.layers is not None
     roots = points.layers[1:]
-    own = roots.new_tensor(bias[1:]).sqrt()[:, None]
-    shift = own / torch.where(roots == 0, 1.0, roots)
+    root = roots.new_tensor(bias[1:]).sqrt()[:, None]
+    shift = root / torch.where(roots == 0, 1.0, roots)
     return _Factors((1 - shift.square()).clamp_min(0).sqrt(), shift, roots[-1])
 
 
@@ -149,9 +149,9 @@ def _network_tile(
 ) -> Tensor:
     cosine.clamp_(-1, 1)
     theta = cosine.clone() if tangent else None
-    for layer, own in enumerate(bias[1:]):
+    for layer, variance in enumerate(bias[1:]):
         slope, cosine = _arc_cosines(cosine)
-        if own:
+        if variance:
             ratio = left.keep[layer][:, None] * right.keep[layer]
             cosine.mul_(ratio).add_(left.shift[layer][:, None] * right.shift[layer]).clamp_(-1, 1)
             slope.mul_(ratio)
@@ -164,6 +164,6 @@ def _network_tile(
 def _arc_cosines(cosine: Tensor) -> tuple[Tensor, Tensor]:
     """κ₀ and κ₁ of a tile, which is overwritten."""
     slope = torch.neg(cosine).acos_()  # π − arccos c
-    rest = torch.square(cosine).neg_().add_(1).sqrt_()
-    value = cosine.mul_(slope).add_(rest).mul_(1 / math.pi)
+    sine = torch.square(cosine).neg_().add_(1).sqrt_()
+    value = cosine.mul_(slope).add_(sine).mul_(1 / math.pi)
     return slope.mul_(1 / math.pi), value

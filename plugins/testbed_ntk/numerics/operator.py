@@ -33,9 +33,9 @@ class WeightedGram:
     def decomposition(self) -> Eigendecomposition:
         """A = U diag(s) Uᵀ, s ≥ 0."""
         if self._decomposition is None:
-            found = Eigendecomposition(self._given_away)
-            found.value = nonnegative(found.value, self.name)
-            self._decomposition = found
+            decomposition = Eigendecomposition(self._given_away)
+            decomposition.value = nonnegative(decomposition.value, self.name)
+            self._decomposition = decomposition
         return self._decomposition
 
     def _given_away(self) -> Tensor:
@@ -45,8 +45,8 @@ class WeightedGram:
 
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues s ≥ 0, ascending, (n,), and orthonormal eigenvectors as columns, (n, n)."""
-        found = self.decomposition()
-        return found.value, found.vectors()
+        decomposition = self.decomposition()
+        return decomposition.value, decomposition.vectors()
 
     def product(self, dual: Tensor) -> Tensor:
         """W^{1/2} K dual, for dual coefficients (n,) or (n, outputs)."""

@@ -101,18 +101,18 @@ def hermite_coefficients(sigma: Elementwise, q: float) -> np.ndarray:
     z, step = np.linspace(-REACH, REACH, NODES, retstep=True)
     half = np.exp(-(z**2) / 4)
     target = step / np.sqrt(2 * np.pi) * half * sigma(np.sqrt(q) * z)
-    found = np.empty(HERMITE)
+    coefficients = np.empty(HERMITE)
     before, now = np.zeros_like(z), half
     for j in range(HERMITE):
-        found[j] = target @ now
+        coefficients[j] = target @ now
         before, now = now, (z * now - np.sqrt(j) * before) / np.sqrt(j + 1)
-    size = np.abs(found).max()
-    if HERMITE**2 * np.abs(found[-2:]).max() ** 2 > UNRESOLVED * size**2:
+    size = np.abs(coefficients).max()
+    if HERMITE**2 * np.abs(coefficients[-2:]).max() ** 2 > UNRESOLVED * size**2:
         raise UnsuitableError(
             f"found a variance of {q:.3g} before the activation, whose population spectrum takes "
             f"more than {HERMITE} Hermite coefficients; lower the weight or bias variances"
         )
-    return found[: np.flatnonzero(np.abs(found) > 4 * EPS * size)[-1] + 1]
+    return coefficients[: np.flatnonzero(np.abs(coefficients) > 4 * EPS * size)[-1] + 1]
 
 
 def matern_profile(nu: float, bandwidth: float) -> Profile:
@@ -120,9 +120,9 @@ def matern_profile(nu: float, bandwidth: float) -> Profile:
 
     def profile(t: np.ndarray) -> np.ndarray:
         u = np.sqrt(2 * nu) * np.sqrt(2 - 2 * t) / bandwidth
-        apart = np.where(u == 0, 1.0, u)
-        bessel = np.exp((1 - nu) * np.log(2) - gammaln(nu) - apart) * kve(nu, apart)
-        return np.where(u == 0, 1.0, apart**nu * bessel)
+        positive = np.where(u == 0, 1.0, u)
+        bessel = np.exp((1 - nu) * np.log(2) - gammaln(nu) - positive) * kve(nu, positive)
+        return np.where(u == 0, 1.0, positive**nu * bessel)
 
     return Profile(profile)
 
@@ -154,8 +154,8 @@ def polynomial_profile(degree: int, scale: float, offset: float) -> Profile:
 
 def series_profile(coefficients: Sequence[float]) -> Profile:
     """Σ_j a_j t^j."""
-    known = np.asarray(coefficients, dtype=float)
-    return Profile(np.polynomial.Polynomial(known), known)
+    series = np.asarray(coefficients, dtype=float)
+    return Profile(np.polynomial.Polynomial(series), series)
 
 
 # --- combinations ---------------------------------------------------------------------------------
@@ -163,10 +163,10 @@ def series_profile(coefficients: Sequence[float]) -> Profile:
 
 def scaled(profile: Profile, factor: float) -> Profile:
     """factor·k, factor ≥ 0."""
-    known = profile.coefficients
+    series = profile.coefficients
     return Profile(
         lambda t: factor * profile.value(t),
-        None if known is None else factor * known,
+        None if series is None else factor * series,
         factor * profile.missing,
     )
 
@@ -177,10 +177,10 @@ def added(first: Profile, second: Profile) -> Profile:
     def value(t: np.ndarray) -> np.ndarray:
         return first.value(t) + second.value(t)
 
-    own, other = first.coefficients, second.coefficients
-    if own is None or other is None:
+    left, right = first.coefficients, second.coefficients
+    if left is None or right is None:
         return Profile(value)
-    both = np.polynomial.polynomial.polyadd(own, other)
+    both = np.polynomial.polynomial.polyadd(left, right)
     return _up_to_the_missing(value, both, first.missing + second.missing, (first, second))
 
 
@@ -190,12 +190,12 @@ def multiplied(first: Profile, second: Profile) -> Profile:
     def value(t: np.ndarray) -> np.ndarray:
         return first.value(t) * second.value(t)
 
-    own, other = first.coefficients, second.coefficients
-    if own is None or other is None:
+    left, right = first.coefficients, second.coefficients
+    if left is None or right is None:
         return Profile(value)
-    sizes = float(np.abs(own).sum()), float(np.abs(other).sum())
+    sizes = float(np.abs(left).sum()), float(np.abs(right).sum())
     missing = first.missing * (sizes[1] + second.missing) + second.missing * sizes[0]
-    return _up_to_the_missing(value, np.convolve(own, other), missing, (first, second))
+    return _up_to_the_missing(value, np.convolve(left, right), missing, (first, second))
 
 
 def _up_to_the_missing(

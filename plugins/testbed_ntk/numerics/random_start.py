@@ -77,8 +77,8 @@ class RandomStart:
                 'start; take initial = "zero"'
             )
         count = len(self._train)
-        own = self._values[:count] if train else self._values[count:]
-        return values + own[:, :outputs].reshape(values.shape).to(values.dtype)
+        start = self._values[:count] if train else self._values[count:]
+        return values + start[:, :outputs].reshape(values.shape).to(values.dtype)
 
     def expect_test(self, x: Tensor) -> None:
         """UnsuitableError unless these are the test points."""

@@ -129,9 +129,9 @@ def taylor_coefficients(profile: Profile) -> tuple[np.ndarray, float]:
     radius = 10 ** (-1 / TERMS)
     circle = radius * np.exp(2j * np.pi * np.arange(SAMPLES) / SAMPLES)
     values = profile.value(circle)
-    found = np.fft.fft(values).real[:TERMS] / SAMPLES / radius ** np.arange(TERMS)
+    coefficients = np.fft.fft(values).real[:TERMS] / SAMPLES / radius ** np.arange(TERMS)
     noise = 40 * EPS * float(np.abs(values).max())
-    return np.where(np.abs(found) > noise, found, 0.0), noise
+    return np.where(np.abs(coefficients) > noise, coefficients, 0.0), noise
 
 
 def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.ndarray]:

@@ -133,8 +133,8 @@ def _over_blocks(
     for piece in _pieces(rows, columns, len(clock), z.device):
         block = [x[piece] for x in grid]
         parts = solve(*(x.flatten() for x in block), depth, clock)
-        for whole, part in zip(out, parts, strict=True):
-            whole[piece[0], :, piece[1]] = part.unflatten(1, block[0].shape).movedim(0, 1)
+        for target, part in zip(out, parts, strict=True):
+            target[piece[0], :, piece[1]] = part.unflatten(1, block[0].shape).movedim(0, 1)
     return [x.reshape(*shape[:-1], len(clock), columns) for x in out]
 
 

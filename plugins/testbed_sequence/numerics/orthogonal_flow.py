@@ -121,9 +121,9 @@ def reduced_field(modes: int, train: Collection[str] = TRAINABLE) -> Field:
 def _fastest(state: Tensor) -> Tensor:
     """Bound of the rate at which the flow comes to rest: ``max(d² + α²) + ½‖y‖(‖y‖ + ‖v‖)``."""
     y, scale, weight, _ = state.unbind(1)
-    own = (scale**2 + weight**2).amax(1)
+    diagonal = (scale**2 + weight**2).amax(1)
     length = y.norm(dim=1)
-    return own + 0.5 * length * (length + (scale * weight).norm(dim=1)) + 1e-300
+    return diagonal + 0.5 * length * (length + (scale * weight).norm(dim=1)) + 1e-300
 
 
 def grown(
@@ -145,8 +145,8 @@ def grown(
     change = -torch.expm1(exponent) * above * below
     moved = square + change / (below + above * torch.exp(exponent))
     total = torch.sqrt(torch.where(square > 0, moved, 0.0))  # d = α = 0 stays
-    other = eigenvalue / torch.where(total > 0, total, 1.0)
-    return (total + other) / 2, sign * (total - other) / 2
+    inverse = eigenvalue / torch.where(total > 0, total, 1.0)
+    return (total + inverse) / 2, sign * (total - inverse) / 2
 
 
 def fitted_weight(observed: Tensor, scale: Tensor, weight: Tensor, time: Tensor) -> Tensor:
@@ -200,10 +200,10 @@ def _free_field(modes: int, train: Collection[str]) -> Field:
     def field(state: Tensor) -> Tensor:
         basis, scale, weight, z = _unpacked(state, modes)
         fitted = scale * weight
-        rest = z - torch.bmm(basis, fitted[:, :, None])[:, :, 0]  # z − Av
-        residual = torch.bmm(rest[:, None], basis)[:, 0]  # Aᵀ(z − Av)
+        error = z - torch.bmm(basis, fitted[:, :, None])[:, :, 0]  # z − Av
+        residual = torch.bmm(error[:, None], basis)[:, 0]  # Aᵀ(z − Av)
         still = torch.zeros_like(z)
-        turn = rest[:, :, None] * fitted[:, None] if "basis" in train else torch.zeros_like(basis)
+        turn = error[:, :, None] * fitted[:, None] if "basis" in train else torch.zeros_like(basis)
         grow = weight * residual if "eigenvalues" in train else still
         return torch.cat((turn.flatten(1), grow, scale * residual, still), 1)
 
@@ -214,8 +214,8 @@ def _fastest_free(basis: Tensor, scale: Tensor, weight: Tensor, z: Tensor) -> Te
     """Bound of the rate at which the free flow rests: ``‖v‖² + ‖A‖² max(d² + α²)``."""
     size = basis.abs()
     norm = size.sum(1).amax(1) * size.sum(2).amax(1)  # ‖A‖₁‖A‖_∞ ≥ ‖A‖₂²
-    own = (scale**2 + weight**2).amax(1)
-    return norm * own + ((scale * weight) ** 2).sum(1) + 1e-300
+    diagonal = (scale**2 + weight**2).amax(1)
+    return norm * diagonal + ((scale * weight) ** 2).sum(1) + 1e-300
 
 
 def check_trainable(train: Collection[str]) -> None:

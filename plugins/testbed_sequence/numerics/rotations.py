@@ -74,8 +74,8 @@ def matrix_flow(
     check_trainable(train)
     batch, modes = z.shape[:-1], z.shape[-1]
     basis = start.basis.expand(*batch, modes, modes).reshape(-1, modes, modes).double().clone()
-    scale, weight, seen = (x.expand_as(z).reshape(-1, modes).double() for x in (*start[1:], z))
-    observed = torch.bmm(seen[:, None], basis)[:, 0]
+    scale, weight, moving = (x.expand_as(z).reshape(-1, modes).double() for x in (*start[1:], z))
+    observed = torch.bmm(moving[:, None], basis)[:, 0]
     vectors = Vectors(observed, scale, weight, (scale - weight) * (scale + weight))
     march = _March(basis, vectors, since, train, rtol, atol)
     record = [march.to(time, times[-1]) for time in times]
@@ -117,10 +117,10 @@ class _March:
         before = Vectors(*(part[rows] for part in self.vectors))
         wanted, remaining = self.step[rows], end - self.clock[rows]
         step = torch.minimum(wanted, remaining)
-        whole, _ = composed(before, step, self.train)
+        step_map, _ = composed(before, step, self.train)
         middle, first = composed(before, step / 2, self.train)
         after, second = composed(middle, step / 2, self.train)
-        error = self._error(before, whole, after)
+        error = self._error(before, step_map, after)
         good = error <= 1
         factor = torch.nan_to_num(0.9 * error.clamp(min=1e-10) ** -0.2, nan=0.2).clamp(0.2, 5.0)
         cut = good & (step < wanted)

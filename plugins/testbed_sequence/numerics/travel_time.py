@@ -74,10 +74,10 @@ def rest_point(z: Tensor, eigenvalue: Tensor, b0: Tensor, depth: int) -> Tensor:
 
 def travel_chart(z: Tensor, eigenvalue: Tensor, b0: Tensor, depth: int) -> Chart:
     """Integrate dt/ds panel by panel from its values at Gauss–Radau nodes."""
-    rest = rest_point(z, eigenvalue, b0, depth)
+    fixed_point = rest_point(z, eigenvalue, b0, depth)
     scale = torch.minimum(torch.sqrt(eigenvalue), b0 / math.sqrt(depth))
-    end = torch.asinh(rest / scale)
-    square = rest * rest
+    end = torch.asinh(fixed_point / scale)
+    square = fixed_point * fixed_point
     slope = 1 + square / (eigenvalue + square) + depth**2 * square / (b0 * b0 + depth * square)
     residue = square / (z * z * slope)
     panels = torch.ceil(end / _panel_width(depth)).clamp(min=1.0)
@@ -138,8 +138,10 @@ def _radau_polynomials(count: int) -> tuple[Tensor, Tensor, Tensor]:
     nodes[0] = 0.0
     columns = []
     for k, node in enumerate(nodes):  # products of positive roots: no cancellation, unlike inv
-        others = np.delete(nodes, k)
-        columns.append(np.polynomial.polynomial.polyfromroots(others) / np.prod(node - others))
+        remaining = np.delete(nodes, k)
+        columns.append(
+            np.polynomial.polynomial.polyfromroots(remaining) / np.prod(node - remaining)
+        )
     integral = np.stack(columns, 1) / np.arange(1, count + 1)[:, None]
     last = np.polynomial.legendre.legval(2 * nodes - 1, [0.0] * (count - 1) + [1.0])
     weights = (1 - nodes) / (count * last) ** 2
