@@ -57,6 +57,9 @@ class Spectrum(NamedTuple):
 
     All of shape (modes,), in the model's own order, which does not change over time.
     `outside` is ‖f*‖² − Σ truth²: the truth's energy that no listed eigenfunction carries.
+    `resolution` belongs to eigenvalues that a solver has found in a matrix with rounding: those
+    that differ by no more are one eigenspace, whose eigenvectors, and so whose coefficients one by
+    one, are arbitrary. Without it eigenvalues are exact, and ties are ordered by index.
     """
 
     eigenvalue: Tensor  # (modes,)
@@ -64,6 +67,7 @@ class Spectrum(NamedTuple):
     estimate: Tensor  # (modes,) coefficients of the fitted function
     observed: Tensor  # (modes,) coefficients of the observations y
     outside: Tensor  # ()
+    resolution: Tensor | None = None  # ()
 
 
 class Risk(NamedTuple):

@@ -15,6 +15,7 @@ from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Sample, Spectrum
 from testbed.numerics.integrate import begin, integrate
+from testbed.numerics.spans import resolution
 from testbed.numerics.spectral import by_eigensystem, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten
 
@@ -139,7 +140,8 @@ class Kernel(Model):
 
         data, fitted = problem.train, prepared["gram"] @ params
         outside = torch.zeros_like(problem.noise)
-        return Spectrum(prepared["value"], seen(data.truth), seen(fitted), seen(data.y), outside)
+        parts = (prepared["value"], seen(data.truth), seen(fitted), seen(data.y), outside)
+        return Spectrum(*parts, resolution(prepared["value"]))
 
     def basis(self, prepared: dict[str, Tensor], params: Tensor) -> Tensor:
         return prepared["vectors"]

@@ -12,6 +12,7 @@ from testbed.contract.components import Eigensystem, Model
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
+from testbed.numerics.spans import resolution
 
 State = dict[str, Tensor]  # what the features η have become
 Prepared = dict[str, Any]
@@ -151,7 +152,7 @@ class LearnedKernel(Model):
 
         found, size = seen(truth), _columnwise(root, truth) * truth
         outside = (size.square().sum() - found.square().sum()).clamp_min(0)
-        return Spectrum(value, found, seen(fitted), seen(y), outside)
+        return Spectrum(value, found, seen(fitted), seen(y), outside, resolution(value))
 
     def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
         vectors: Tensor = prepared["vectors"]

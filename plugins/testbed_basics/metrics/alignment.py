@@ -15,7 +15,7 @@ from testbed.contract.cells import Cell
 from testbed.contract.components import Variable
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
-from testbed.numerics.spans import order
+from testbed.numerics.spans import order, ranked_energy
 from testbed_basics.metrics.leakage import Decay, empirical_decay
 from testbed_basics.metrics.spectra import SpectrumMetric
 
@@ -113,7 +113,10 @@ class SourceCondition(SpectrumMetric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "source_smoothness": Variable(
             "largest s with the truth in [H]^s, by its decay",
-            attrs={"comment": "a lower bound where its error is NaN"},
+            attrs={
+                "comment": "a lower bound where its error alone is NaN; NaN itself with fewer "
+                "than five modes, for example a quarter of fewer than 24 points"
+            },
         ),
         "source_smoothness_error": Variable("standard error of the largest s"),
         "source_smoothness_modes": Variable("number of modes that show the largest s"),
@@ -130,8 +133,8 @@ class SourceCondition(SpectrumMetric):
     def measure(
         self, problem: Problem, spectrum: Spectrum, parameters: Any = None
     ) -> dict[str, Tensor]:
-        ranked = order(spectrum)
-        value, energy = spectrum.eigenvalue[ranked], _energy(spectrum.truth)[ranked]
+        value = spectrum.eigenvalue[order(spectrum)]
+        energy = ranked_energy(spectrum, _energy(spectrum.truth))
         last = min(self.last or len(value) // 4, len(value))
         if parameters is None:
             found = _dyadic_slope(value, energy, self.first - 1, last)

@@ -53,9 +53,11 @@ def empirical_decay(value: Tensor, energy: Tensor, first: int, count: float) -> 
     energy, a lower bound of s since leakage only flattens, and the error NaN. All NaN without
     energy or with fewer modes than that.
     """
+    nothing = value.new_full((), torch.nan)
+    if len(value) <= first:
+        return Decay(nothing, nothing, torch.zeros_like(nothing))
     kept = int((value > len(value) * torch.finfo(value.dtype).eps * value[0]).sum())
     floor = leaked(value[:kept], energy[:kept], first, count)
-    nothing = value.new_full((), torch.nan)
     if len(floor) < FEWEST or not energy[first:kept].sum() > 0:
         return Decay(nothing, nothing, torch.zeros_like(nothing))
     x, energy = value[first:kept].log(), energy[first:kept]

@@ -29,7 +29,8 @@ ESD = ("arXiv:2509.20294",)
 @frozen(kw_only=True)
 class SpanDimension(SpectrumMetric):
     """Effective span dimension d†(τ) = min{k ≥ 1 : (1/k) Σ_{i>k} θ*²_{π_i} ≤ τ} in the learned
-    order π. NaN where no computed rank attains it."""
+    order π, energies shared evenly within eigenspaces that a solver has found. NaN where no
+    computed rank attains it."""
 
     name = "span-dimension"
     references = ESD

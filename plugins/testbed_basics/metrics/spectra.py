@@ -14,7 +14,7 @@ from testbed.contract.components import Metric, Variable
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
-from testbed.numerics.spans import order, ordered_tails
+from testbed.numerics.spans import eigenspace, order, ordered_tails, ranked_energy
 from testbed_basics.metrics.modes import chosen
 
 KERNELS = ("features", "tangent")
@@ -38,7 +38,8 @@ class SpectrumMetric(Metric):
 @frozen(kw_only=True)
 class Eigenvalues(SpectrumMetric):
     """Eigenvalues of the learned kernel in the model's own order, and the truth's coefficients on
-    their eigenfunctions at the first recorded time."""
+    their eigenfunctions at the first recorded time. On eigenfunctions that a solver has found these
+    are sizes without signs, the root mean square within an eigenspace of several."""
 
     name = "eigenvalues"
     variables: ClassVar[Mapping[str, Variable]] = {
@@ -58,16 +59,23 @@ class Eigenvalues(SpectrumMetric):
     def measure(self, problem: Problem, spectrum: Spectrum) -> dict[str, Tensor]:
         at = torch.from_numpy(chosen(self.modes, spectrum.eigenvalue.shape[-1], "modes") - 1)
         at = at.to(spectrum.eigenvalue.device)
-        return {
-            "eigenvalue": spectrum.eigenvalue[at],
-            "truth_coefficient": spectrum.truth[at],
-        }
+        return {"eigenvalue": spectrum.eigenvalue[at], "truth_coefficient": _truth(spectrum)[at]}
+
+
+def _truth(spectrum: Spectrum) -> Tensor:
+    """The truth's coefficients, (modes,); on eigenvectors of a solver, whose signs are arbitrary,
+    their sizes, which are equal within an eigenspace."""
+    if spectrum.resolution is None:
+        return spectrum.truth
+    size = ranked_energy(spectrum, spectrum.truth.square()).sqrt()
+    return torch.zeros_like(size).scatter(-1, order(spectrum), size)
 
 
 @frozen(kw_only=True)
 class Eigenvectors(SpectrumMetric):
     """Overlaps ⟨u_k(t), u_l(0)⟩² of the learned eigenvectors with the initial ones, both ordered by
-    decreasing eigenvalue."""
+    decreasing eigenvalue; the mean over all pairs of their eigenspaces, where a solver has found
+    several eigenvectors of equal eigenvalue."""
 
     name = "eigenvectors"
     needs = ("basis", "spectrum", "initial_basis", "initial_spectrum")
@@ -94,15 +102,28 @@ class Eigenvectors(SpectrumMetric):
         initial_spectrum: Spectrum,
     ) -> dict[str, Tensor]:
         ranks = torch.from_numpy(chosen(self.k, basis.shape[-1], "ranks k") - 1).to(basis.device)
-        now = basis[:, order(spectrum)[ranks]]
-        then = initial_basis[:, order(initial_spectrum)[ranks]]
-        return {"eigenvector_overlap": (now.mT @ then).square()}
+        if spectrum.resolution is None:
+            now = basis[:, order(spectrum)[ranks]]
+            then = initial_basis[:, order(initial_spectrum)[ranks]]
+            return {"eigenvector_overlap": (now.mT @ then).square()}
+        now, then = basis[:, order(spectrum)], initial_basis[:, order(initial_spectrum)]
+        overlap = (now.mT @ then).square()
+        left, right = _shares(spectrum, ranks), _shares(initial_spectrum, ranks)
+        return {"eigenvector_overlap": left @ overlap @ right.mT}
+
+
+def _shares(spectrum: Spectrum, ranks: Tensor) -> Tensor:
+    """Weights (ranks, modes) of the mean over the eigenspace that each rank is in."""
+    space = eigenspace(spectrum)
+    same = (space[ranks].unsqueeze(-1) == space).to(spectrum.eigenvalue.dtype)
+    return same / same.sum(-1, keepdim=True)
 
 
 @frozen(kw_only=True)
 class TopProjection(SpectrumMetric):
     """Share of the truth's energy in the top-k learned eigenspaces (arXiv:2412.18756, §4.3.3):
-    p_k(t) = Σ_{j≤k} ⟨u_j(t), f*⟩² / ‖f*‖², eigenvectors by decreasing eigenvalue, ties by index."""
+    p_k(t) = Σ_{j≤k} ⟨u_j(t), f*⟩² / ‖f*‖², eigenvectors by decreasing eigenvalue, ties as in
+    `testbed.numerics.spans`."""
 
     name = "top-projection"
     variables: ClassVar[Mapping[str, Variable]] = {

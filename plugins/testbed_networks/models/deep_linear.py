@@ -11,14 +11,18 @@ from testbed.contract.components import Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import UnsuitableError
+from testbed.numerics.spans import resolution
 from testbed_networks.models.network import Network, Params, outputs_of
 from testbed_networks.numerics import linear
 
 
 @frozen(kw_only=True)
 class DeepLinear(Network):
-    """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1) and a readout a = a₀ + s·N(0, 1), all
-    trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5).
+    """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1), a readout a = a₀ + cI + s·N(0, 1),
+    all trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5).
+
+    The readout's I is the first columns of the identity: e₁ for one output. With c = 1 the network
+    starts where that of the figure does, near f(x) = x₁; with c = 0 near f = 0.
 
     Its learned kernel is xᵀ S x'. For inputs of covariance I (`isotropic`) the eigenfunctions of
     the population are ⟨v_j, x⟩, v_j the eigenvectors of S: the spectrum then holds their
@@ -31,7 +35,10 @@ class DeepLinear(Network):
 
     depth: int = parameter(4, help="square layers D", ge=1)
     scale: float = parameter(0.01, help="standard deviation s of the random part", ge=0)
-    readout: float = parameter(0.0, help="a₀, the mean of the readout's start")
+    readout: float = parameter(0.0, help="a₀ of the readout's start a₀ + cI + s·N(0, 1)")
+    readout_identity: float = parameter(
+        0.0, help="c of the readout's start; 1 is that of arXiv:2509.20294: e₁ for one output"
+    )
     isotropic: bool = parameter(
         False, help="inputs have mean 0 and covariance I: spectra are the population's"
     )
@@ -50,7 +57,9 @@ class DeepLinear(Network):
         dim = int(problem.train.x.shape[-1])
         readout, layers = rng("model").spawn(2)
         start = readout.standard_normal((dim, *outputs_of(problem)))
-        drawn = {"second": self.readout + self.scale * start}
+        identity = np.eye(dim, start[0].size).reshape(start.shape)
+        mean = self.readout + self.readout_identity * identity
+        drawn = {"second": mean + self.scale * start}
         square = np.eye(dim) + self.scale * layers.standard_normal((self.depth, dim, dim))
         drawn["first"] = square[0]
         return drawn | {"hidden": square[1:]} if self.depth > 1 else drawn
@@ -80,7 +89,8 @@ class DeepLinear(Network):
             return (vectors.mT @ values.unsqueeze(-1)).squeeze(-1)
 
         outside = torch.zeros_like(value[:, 0])
-        return Spectrum(value, seen(truth), seen(fitted), seen(observed), outside)
+        parts = (value, seen(truth), seen(fitted), seen(observed), outside)
+        return Spectrum(*parts, resolution(value))
 
     def _truth(self, problem: Problem) -> Tensor:
         """β*, (R, d); UnsuitableError where the truth is not ⟨β*, x⟩."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from testbed.contract.values import Data, Spectrum
+from testbed.numerics.spans import resolution
 
 
 def eigenpairs(gram: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,4 +37,5 @@ def empirical_spectrum(value: Tensor, vectors: Tensor, data: Data, fitted: Tenso
         return ((root * values).unsqueeze(-2) @ vectors).squeeze(-2)
 
     outside = torch.zeros_like(root[..., 0])
-    return Spectrum(value, seen(data.truth), seen(fitted), seen(data.y), outside)
+    parts = (value, seen(data.truth), seen(fitted), seen(data.y), outside)
+    return Spectrum(*parts, resolution(value))

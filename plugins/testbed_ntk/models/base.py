@@ -20,6 +20,7 @@ from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.numerics.filters import spectral_filter
 from testbed.numerics.krylov import krylov_path
 from testbed.numerics.products import symmetric_product
+from testbed.numerics.spans import resolution
 from testbed_ntk.numerics.exact_risk import TorusForms, ZonalForms
 from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
 from testbed_ntk.numerics.kernels import Kernel
@@ -185,7 +186,8 @@ class KernelModel(Model):
             return (vectors.mT @ (columnwise(root, values) * values)).flip(0)
 
         outside = torch.zeros_like(root[0])
-        return Spectrum(value.flip(0), seen(data.truth), seen(fitted), seen(data.y), outside)
+        parts = (value.flip(0), seen(data.truth), seen(fitted), seen(data.y), outside)
+        return Spectrum(*parts, resolution(value))
 
     def spectrum_length(self, design: Design, points: str) -> int:
         return design.sizes()[points]

@@ -12,6 +12,7 @@ from torch import Tensor
 from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Spectrum
+from testbed.numerics.spans import resolution
 from testbed_sequence.models.fixed import power_spectrum
 from testbed_sequence.numerics.orthogonal_flow import (
     Matrices,
@@ -145,7 +146,8 @@ class Orthogonal(Model):
         else:
             eigenvalue, vectors = params["scale"].square(), params["basis"]
         truth, seen = ((vectors.mT @ u.unsqueeze(-1)).squeeze(-1) for u in (data.truth, data.y))
-        return Spectrum(eigenvalue, truth, fitted, seen, outside)
+        solved = resolution(eigenvalue) if self.constraint == "free" else None
+        return Spectrum(eigenvalue, truth, fitted, seen, outside, solved)
 
     def basis(self, prepared: Tensor, params: Params) -> Tensor:
         if self.constraint == "free":

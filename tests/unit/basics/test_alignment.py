@@ -13,6 +13,7 @@ from testbed_basics.designs.dataset import Dataset
 from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.alignment import SourceCondition, TargetAlignment
 from testbed_basics.metrics.leakage import empirical_decay, leaked
+from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
@@ -113,6 +114,15 @@ def test_too_few_modes_say_nothing():
     for energy in (few[:4], 0 * few):
         found = empirical_decay(1 / few[: len(energy)], energy, 0, 100.0)
         assert torch.isnan(found.slope) and torch.isnan(found.error) and found.modes == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_a_handful_of_points_says_nothing_and_costs_no_other_metric(count):
+    design = Sphere(dim=3, n=count, n_test=5, noise=0.1)
+    metrics = [SourceCondition(), ExcessRisk()]
+    found = run_cell(design, Linear(), models.Laplace(), SpectralFilter(), (1.0,), metrics)
+    assert np.isnan(found["source_smoothness"]).all() and np.isfinite(found["excess_risk"]).all()
+    assert (found["source_smoothness_modes"] == 0).all()
 
 
 def test_leaked_energy_is_what_eigenvectors_of_a_sample_show():

@@ -78,11 +78,40 @@ def test_projection_errors_count_kept_noise_and_lost_signal():
 
 def test_functions_work_under_vmap():
     many = [random_spectrum(seed) for seed in range(3)]
-    stacked = Spectrum(*(torch.stack(parts) for parts in zip(*many, strict=True)))
     noise = torch.tensor(0.02).double()
 
     def dimension(*parts):
         return spans.span_dimension(spans.ordered_tails(Spectrum(*parts)), noise)
 
-    together = torch.func.vmap(dimension)(*stacked)
-    assert together.tolist() == [float(dimension(*one)) for one in many]
+    for given in (many, [one._replace(resolution=torch.tensor(0.02).double()) for one in many]):
+        leaves = [[part for part in one if part is not None] for one in given]
+        together = torch.func.vmap(dimension)(*map(torch.stack, zip(*leaves, strict=True)))
+        assert together.tolist() == [float(dimension(*one)) for one in leaves]
+
+
+@pytest.mark.parametrize("noise", [1e-3, 0.02, 0.3])
+def test_tails_of_an_eigenspace_are_the_mean_over_its_rotations(noise):
+    """Two eigenspaces of 6 and 5 coordinates, 4000 rotations: every rank within five errors, and
+    one of each eigenspace's ends exactly. The sandwich holds."""
+    rng = np.random.Generator(np.random.Philox(5))
+    spectrum = random_spectrum(2, modes=12)
+    value = torch.tensor([3.0] * 6 + [2.0] + [0.0] * 5).double()
+    spectrum = spectrum._replace(eigenvalue=value, resolution=torch.tensor(1e-9).double())
+    drawn = []
+    for _ in range(4000):
+        turned = [spectrum.truth.numpy().copy(), spectrum.observed.numpy().copy()]
+        for space in (slice(0, 6), slice(7, 12)):
+            size = space.stop - space.start
+            rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
+            for vector in turned:
+                vector[space] = rotation @ vector[space]
+        truth, observed = map(torch.from_numpy, turned)
+        one = spectrum._replace(truth=truth, observed=observed, resolution=None)
+        drawn.append(torch.stack([spans.ordered_tails(one), spans.projection_errors(one)]).numpy())
+    mean, error = np.mean(drawn, 0), np.std(drawn, 0) / 4000**0.5
+    tail = spans.ordered_tails(spectrum)
+    found = np.stack([tail, spans.projection_errors(spectrum)])
+    assert (np.abs(found - mean) < 5 * error + 1e-12).all()
+    dimension = spans.span_dimension(tail, torch.tensor(noise).double())
+    best = spans.projection_risks(tail, torch.tensor(noise).double()).min()
+    assert (dimension - 1) * noise <= best <= 2 * dimension * noise
