@@ -215,7 +215,7 @@ def test_feature_metrics_apply():
 
 
 def test_what_cannot_work_is_refused():
-    with pytest.raises(ValueError, match="input_scale: found 'root', expected a number"):
+    with pytest.raises(ValueError, match="input_scale: found 'root'; expected a number"):
         OneStep(width=3, input_scale="root")
     x, y = points()
     model = OneStep(width=WIDTH)
