@@ -20,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import adaptive  # noqa: E402
 import adaptive_diagonal  # noqa: E402
 import adaptive_directional  # noqa: E402
+import coverage  # noqa: E402
 import kernels  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
@@ -110,7 +111,11 @@ def main() -> int:
             f"found {', '.join(unknown)}; expected {', '.join(c.scenario for c in CHECKS)}"
         )
     chosen = [check for check in CHECKS if not options.names or check.scenario in options.names]
-    sections, verdicts = zip(*(verified(check, options.folder) for check in chosen), strict=True)
+    parts = [verified(check, options.folder) for check in chosen]
+    if not options.names:
+        print("intervals …", file=sys.stderr, flush=True)
+        parts.append(coverage.section())
+    sections, verdicts = zip(*parts, strict=True)
     below = conditions("torch", "numpy", "scipy", "xarray")
     page = "\n".join([HEAD, *sections, f"Measured with {below}.\n"])
     if options.names:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between
 
-from testbed.analysis.analysis import mean_interval, oracle, paired_difference
+from testbed.analysis import mean_interval, oracle, paired_difference
 
 GHO, BA, RFM = "arXiv:1904.12191", "arXiv:2205.01445", "arXiv:2212.13881"
 EIG, BN = "arXiv:2110.03922", "arXiv:2412.18756"
@@ -44,14 +44,14 @@ def _barrier(tree: xr.DataTree) -> list[Row]:
             rows.append(
                 at_least(
                     f"{name}, {target}, d = 30, n = d^{gamma}: least risk (energy 1, beyond the "
-                    "barrier)", GHO, float(interval.mean), 0.9,
+                    "barrier)", GHO, float(interval.estimate), 0.9,
                     interval=between(interval.lower, interval.upper),
                 )
             )  # fmt: skip
         interval = mean_interval(risk.sel(target="degree-1", gamma=1.8))
         claim = f"{name}, degree-1, d = 30, n = d^1.8: least risk (energy 1, below the barrier)"
         shown = between(interval.lower, interval.upper)
-        rows.append(at_most(claim, GHO, float(interval.mean), 0.1, interval=shown))
+        rows.append(at_most(claim, GHO, float(interval.estimate), 0.1, interval=shown))
     return rows
 
 
@@ -81,12 +81,12 @@ def _passed(tree: xr.DataTree) -> list[Row]:
             gain = paired_difference(risk.sel(at), fixed.sel(at))
             where = f"{label}: single-index, d = {dim}, n = d^1.8"
             claim = f"{where}: upper limit of the paired difference to {other}"
-            shown = f"(mean {float(gain.mean):.3f})"
+            shown = f"(mean {float(gain.estimate):.3f})"
             rows.append(at_most(claim, source, float(gain.upper), 0.0, interval=shown))
             if dim == 20 and name == "one-step":
                 continue  # four replicates cannot tell it from the barrier there
             claim = f"{where}: upper limit of the risk, against the barrier"
-            shown = f"(mean {float(own.mean):.3f})"
+            shown = f"(mean {float(own.estimate):.3f})"
             limit = float(barrier.sel(at))
             rows.append(at_most(claim, source, float(own.upper), limit, interval=shown))
     return rows

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis.analysis import mean_interval, oracle, paired_difference, slope
+from testbed.analysis import mean_interval, oracle, paired_difference, slope
 
 SEQ, BN = "arXiv:2409.00894, Figure 5", "arXiv:2412.18756, open question 1"
 MAP = "arXiv:2412.18756, open question 3"
@@ -18,7 +18,9 @@ def adaptive_kernel(tree: xr.DataTree) -> list[Row]:
     fit = slope(fixed, "n")
     limits, steepest = between(fit.lower, fit.upper), float(fit.lower)
     rows = [
-        near("fixed: slope of the best risk", SEQ, float(fit.slope), -0.31, 0.05, interval=limits)
+        near(
+            "fixed: slope of the best risk", SEQ, float(fit.estimate), -0.31, 0.05, interval=limits
+        )
     ]
     for depth in learned["depth"].values:
         own = learned.sel(depth=depth)
@@ -26,7 +28,7 @@ def adaptive_kernel(tree: xr.DataTree) -> list[Row]:
         claim = (
             f"learned, D = {depth}: upper limit of the slope (published about −0.65), below fixed"
         )
-        found = f"({float(fit.slope):.2f} {between(fit.lower, fit.upper)})"
+        found = f"({float(fit.estimate):.2f} {between(fit.lower, fit.upper)})"
         rows.append(at_most(claim, SEQ, float(fit.upper), steepest, interval=found))
         gain = paired_difference(oracle(own).value, oracle(fixed).value)
         claim = f"learned, D = {depth}, minus fixed: largest upper limit of the paired difference"
@@ -43,7 +45,7 @@ def equivalence(tree: xr.DataTree) -> list[Row]:
         for depth in gap["depth"].values:
             low, mid, high = (
                 float(part.sel(modes=modes, depth=depth))
-                for part in (fit.lower, fit.slope, fit.upper)
+                for part in (fit.lower, fit.estimate, fit.upper)
             )
             claim = (
                 f"{modes} functions, D = {depth}: slope in n of the largest path gap, upper limit"
@@ -77,9 +79,9 @@ def overparameterization_map(tree: xr.DataTree) -> list[Row]:
     expected = [data["excess_risk__expected_risk"].min("time") for data in (fixed, learned)]
     gain = np.log(expected[0] / expected[1])  # above 0: learning helps
     best = [oracle(data["excess_risk"]).value for data in (fixed, learned)]
-    found = mean_interval(np.log(best[0]) - np.log(best[1]))
+    found = mean_interval(np.log(best[0]) - np.log(best[1]), positive=False)
     sure = ((found.lower > 0) & (gain < 0)) | ((found.upper < 0) & (gain > 0))
-    simulated = found.mean.notnull()
+    simulated = found.estimate.notnull()
     return [
         at_least("share of the grid's points that are simulated", MAP,
                  float(simulated.mean()), 0.1),

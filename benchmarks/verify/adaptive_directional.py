@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis.analysis import mean_interval, paired_difference, slope
+from testbed.analysis import mean_interval, paired_difference, slope
 
 AFP, ODE = "arXiv:2511.09425, §3", "population flow"
 EXPONENTS = {1: "exponent-1", 2: "exponent-2", 3: "exponent-3"}
@@ -35,14 +35,14 @@ def _agreement(data: xr.Dataset, r: int) -> list[Row]:
         found = mean_interval(largest["escape_time"].sel(dim=d) / float(flow.sel(dim=d)))
         width = float(found.upper - found.lower) / 2
         claim = f"r = {r}, d = {d}, n/d^{r} = {ratio:.0f}: mean escape time over the population's"
-        rows.append(near(claim, ODE, float(found.mean), 1.0, width + 0.05,
+        rows.append(near(claim, ODE, float(found.estimate), 1.0, width + 0.05,
                          interval=between(found.lower, found.upper)))  # fmt: skip
         gap = np.abs(data["escape_time"].sel(dim=d) / float(flow.sel(dim=d)) - 1)
         reached = gap.where(data["n"] >= LEAST * d ** (r - 1), drop=True)
         fit = slope(reached, "n")
         claim = f"r = {r}, d = {d}: slope in n of the mean relative gap (upper limit)"
         rows.append(at_most(claim, ODE, float(fit.upper), 0.0,
-                            interval=f"slope {float(fit.slope):.2f}"))  # fmt: skip
+                            interval=f"slope {float(fit.estimate):.2f}"))  # fmt: skip
     return rows
 
 
@@ -54,7 +54,7 @@ def _order(data: xr.Dataset) -> list[Row]:
         later = paired_difference(last.sel(target=EXPONENTS[high]), last.sel(target=EXPONENTS[low]))
         claim = f"d = {int(data['dim'].max())}: escape at r = {high} − at r = {low} (lower limit)"
         rows.append(at_least(claim, AFP, float(later.lower), 0.0,
-                             interval=f"mean {float(later.mean):.2f}"))  # fmt: skip
+                             interval=f"mean {float(later.estimate):.2f}"))  # fmt: skip
     return rows
 
 
@@ -73,11 +73,11 @@ def _law(data: xr.Dataset, r: int) -> Row:
         centred = against - against.mean()
         return (centred * height).sum("dim") / (centred**2).sum()
 
-    found = mean_interval(rise(escape))
+    found = mean_interval(rise(escape), positive=False)
     width = float(found.upper - found.lower) / 2
     what = "slope of the escape time in ln d" if r == 1 else "log–log slope of the escape time in d"
     limit = "1/(√5 − 1)" if r == 1 else str(r - 1)
     dims = ", ".join(map(str, data["dim"].values))
     claim = f"r = {r}, d = {dims}: {what} (d → ∞: {limit})"
-    return near(claim, ODE, float(found.mean), float(rise(flow)), width + 0.05,
+    return near(claim, ODE, float(found.estimate), float(rise(flow)), width + 0.05,
                 interval=between(found.lower, found.upper))  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
-from testbed.analysis.analysis import oracle, paired_difference, slope
+from testbed.analysis import oracle, paired_difference, slope
 from testbed.results.groups import estimators
 
 EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
@@ -68,7 +68,9 @@ def saturation(tree: xr.DataTree) -> list[Row]:
         fit = slope(risk, "n")
         limits = between(fit.lower, fit.upper)
         claim = f"{name}, s = 4: slope of the best risk, n ≤ 1024"
-        rows.append(near(claim, BOOK, float(fit.slope), float(theory.min()), 0.08, interval=limits))
+        rows.append(
+            near(claim, BOOK, float(fit.estimate), float(theory.min()), 0.08, interval=limits)
+        )
     return [*rows, _widening(tree)]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, near
 
-from testbed.analysis.analysis import crossing_time, oracle, paired_difference, slope
+from testbed.analysis import crossing_time, oracle, paired_difference, slope
 
 NTK, MEAN, EDGE = "arXiv:1806.07572", "arXiv:1804.06561", "arXiv:2103.00065"
 ESD = "arXiv:2509.20294, Figure 5"
@@ -24,7 +24,7 @@ def width(tree: xr.DataTree) -> list[Row]:
             expected, within = (-0.5, 0.15) if name == "gap" else (-0.75, 0.25)
             if scale == "mean-field":
                 expected, within = 0.0, 0.1
-            rows.append(near(claim, source, float(fit.slope), expected, within, interval=limits))
+            rows.append(near(claim, source, float(fit.estimate), expected, within, interval=limits))
     drift = data["kernel_drift"].sel(parameterization="mean-field").mean("replicate")
     return [*rows, at_least("mean-field: least drift of the kernel", MEAN, float(drift.min()), 1.0)]
 
@@ -38,7 +38,7 @@ def flow_vs_descent(tree: xr.DataTree) -> list[Row]:
         fit = slope(gap, "edge")
         claim = f"{name}: slope in the step of the distance to the flow, c ≤ 0.2"
         limits = between(fit.lower, fit.upper)
-        rows.append(near(claim, EDGE, float(fit.slope), 1.0, 0.1, interval=limits))
+        rows.append(near(claim, EDGE, float(fit.estimate), 1.0, 0.1, interval=limits))
     network, linear = (
         (tree[name]["status"] != 0).mean("replicate") for name in ("network", "linearised")
     )
@@ -86,7 +86,7 @@ def digits_network(tree: xr.DataTree) -> list[Row]:
     rows = []
     for words, pair in pairs.items():
         gain = paired_difference(*pair)
-        found = f"({float(gain.mean):.4f} {between(gain.lower, gain.upper)})"
+        found = f"({float(gain.estimate):.4f} {between(gain.lower, gain.upper)})"
         claim = f"mean-field: test error minus the {words}: upper limit"
         rows.append(at_most(claim, MEAN, float(gain.upper), 0.0, interval=found))
     drift = data["kernel_drift"].mean("replicate").max("time").sel(n=1000)
@@ -109,9 +109,8 @@ def architecture(tree: xr.DataTree) -> list[Row]:
     drift = data["kernel_drift"].mean("replicate").isel(time=-1)
     moved = drift.sel(parameterization="mup") / drift.sel(parameterization="ntk")
     slower = np.exp(ratio.upper)
-    found = (
-        f"(means {float(np.exp(ratio.mean.min())):.2f} to {float(np.exp(ratio.mean.max())):.2f})"
-    )
+    means = np.exp(ratio.estimate)
+    found = f"(means {float(means.min()):.2f} to {float(means.max()):.2f})"
     return [
         at_most("τ that halves the risk, maximal-update over NTK scale: largest upper limit", MEAN,
                 float(slower.max()), 1.0, interval=found),

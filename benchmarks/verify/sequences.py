@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from rows import Row, at_least, at_most, between, exact, near
 
-from testbed.analysis.analysis import mean_interval, oracle, paired_difference, slope
+from testbed.analysis import mean_interval, oracle, paired_difference, slope
 from testbed.contract.findings import Finding
 from testbed.results.groups import estimators
 from testbed.soundness import read_findings
@@ -42,7 +42,7 @@ def _fit_rows(label: str, risk: xr.DataArray, published: float, level: float) ->
     log = published * np.log10(risk["n"]) + level
     gap = float(np.abs(mean / 10**log - 1).max())
     return [
-        near(f"{label}: slope of the best risk", SEQ, float(fit.slope), published, 0.09,
+        near(f"{label}: slope of the best risk", SEQ, float(fit.estimate), published, 0.09,
              interval=limits),
         at_most(f"{label}: largest relative gap to the published level", SEQ, gap, 0.10),
         exact(f"{label}: best times inside the grid", SEQ, not bool(best.at_end.any()), True),
@@ -106,18 +106,18 @@ def feature_alignment(tree: xr.DataTree) -> list[Row]:
         late = paired_difference(last, best.value)
         rows += [
             at_least(f"misaligned, n = {n}: p₁₀ at the end, from 0 (lower limit)", BN,
-                     float(share.lower), 0.3, interval=f"mean {float(share.mean):.3f}"),
+                     float(share.lower), 0.3, interval=f"mean {float(share.estimate):.3f}"),
             at_most(f"misaligned, n = {n}: risk at the best time − at the start (upper limit)", BN,
-                    float(fall.upper), 0.0, interval=f"mean {float(fall.mean):.3f}"),
+                    float(fall.upper), 0.0, interval=f"mean {float(fall.estimate):.3f}"),
             at_least(f"misaligned, n = {n}: risk at the end − at the best time (lower limit)", BN,
-                     float(late.lower), 0.0, interval=f"mean {float(late.mean):.3f}"),
+                     float(late.lower), 0.0, interval=f"mean {float(late.estimate):.3f}"),
         ]  # fmt: skip
     at = {"n": 1000, "target": "misaligned"}
     best = [oracle(model["excess_risk"].sel(at)).value for model in (learned, fixed)]
     gain = paired_difference(*best)
     rows.append(
         at_most("misaligned, n = 1000: best risk, learned − fixed (upper limit)", BN,
-                float(gain.upper), 0.0, interval=f"mean {float(gain.mean):.4f}")
+                float(gain.upper), 0.0, interval=f"mean {float(gain.estimate):.4f}")
     )  # fmt: skip
     gap = float(np.abs(learned["excess_risk"] - matrix["excess_risk"]).max())
     return [
@@ -163,14 +163,14 @@ def span_depth(tree: xr.DataTree) -> list[Row]:
         claim = f"D = {depth}: log10 of the best time of the flow's risk over {time:g}"
         rows.append(near(claim, "independent run", gap, 0.0, 0.25, interval=shown))
     end = mean_interval(data["span_dimension"].isel(time=-1))
-    shown = ", ".join(f"{value:.1f}" for value in end.mean.values)
-    falls = bool((end.mean.diff("depth") < 0).all())
+    shown = ", ".join(f"{value:.1f}" for value in end.estimate.values)
+    falls = bool((end.estimate.diff("depth") < 0).all())
     rows.append(Row("mean d† at t = 1e4 for D = 0, 1, 3", ESD, "falls with depth", shown, falls))
     best = {int(d): oracle(data["projection_error"].sel(depth=d)).value for d in data["depth"]}
     for depth in (1, 3):
         gain = paired_difference(best[depth], best[0])
         claim = f"projection error at its best time, D = {depth} − D = 0 (upper limit)"
-        shown = f"mean {float(gain.mean):.2e}"
+        shown = f"mean {float(gain.estimate):.2e}"
         rows.append(at_most(claim, ESD, float(gain.upper), 0.0, interval=shown))
     return rows
 

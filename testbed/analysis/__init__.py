@@ -1,1 +1,35 @@
-"""Means, stopping times, slopes and their intervals, from labelled results alone."""
+"""Means, stopping times, slopes, comparisons and their intervals, from labelled results alone.
+
+    risk = simulated(tree["adaptive"].to_dataset(), "excess_risk")
+    mean_interval(risk)                       # estimate, lower, upper, replicates, reason
+    oracle(risk)                              # the best stopping time of each point
+    slope(risk, along="n")                    # of the mean at the best time, with its interval
+    paired_difference(risk, another_risk)
+
+xarray goes in, labelled Datasets come out: they print briefly and can be saved. Every interval
+comes from one jackknife over replicates; `docs/analysis.md` says how often each covers.
+"""
+
+from testbed.analysis.comparisons import (
+    paired_difference,
+    paired_ratio,
+    slope_difference,
+    slope_ratio,
+)
+from testbed.analysis.crossings import crossing_time
+from testbed.analysis.intervals import mean_interval
+from testbed.analysis.replicates import simulated
+from testbed.analysis.slopes import slope
+from testbed.analysis.stopping import oracle
+
+__all__ = [
+    "crossing_time",
+    "mean_interval",
+    "oracle",
+    "paired_difference",
+    "paired_ratio",
+    "simulated",
+    "slope",
+    "slope_difference",
+    "slope_ratio",
+]

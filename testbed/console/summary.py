@@ -1,18 +1,19 @@
-"""Results in words: what was run, what became of it, and the numbers one asks for first."""
+"""Results in words: what was run, what became of it, and the numbers that readers ask for first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 
-from testbed.analysis.analysis import mean_interval, oracle, slope
+from testbed.analysis import oracle, simulated, slope
 from testbed.contract.names import in_words
 from testbed.results.groups import estimators
 from testbed.soundness.table import findings_text
 
 RESULT_LINES = 24  # rows of one table
+Point = Mapping[Hashable, object]
 
 
 def summary(tree: xr.DataTree) -> str:
@@ -33,46 +34,57 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
         count = int((dataset["status"] == value).sum())
         if count and word != "ok":
             yield f"  {count} of {dataset['status'].size} replicates are {word}"
-    if "excess_risk" in dataset:
-        yield from _risk(dataset["excess_risk"])
-    others = sorted(
-        str(v) for v in dataset.data_vars
-        if "time" in dataset[v].dims and "__" not in str(v) and v != "excess_risk"
-    )  # fmt: skip
-    if others:
-        yield f"  also: {', '.join(others)}"
+    if "excess_risk" in dataset and "replicate" in dataset["excess_risk"].dims:
+        yield from _risk(simulated(dataset, "excess_risk"))
+    rest = sorted(
+        str(name)
+        for name, values in dataset.data_vars.items()
+        if "time" in values.dims and "__" not in str(name) and name != "excess_risk"
+    )
+    if rest:
+        yield f"  also: {', '.join(rest)}"
 
 
 def _risk(risk: xr.DataArray) -> Iterator[str]:
     """The risk at the best stopping time, point by point, and its slope along the sample size."""
-    if "replicate" not in risk.dims:
-        return
     best = oracle(risk)
-    interval = mean_interval(best.value)
-    sweep = [dim for dim in interval.mean.dims]
-    rows = interval.mean.stack(point=sweep)["point"].values if sweep else [()]
-    yield "  excess risk at the best stopping time (95% interval)"
-    for point in rows[:RESULT_LINES]:
-        at = dict(zip(sweep, point, strict=True)) if sweep else {}
-        mean, half = (float(part.sel(at)) for part in (interval.mean, interval.upper))
-        where = in_words(at)
-        if np.isnan(mean):
-            yield f"    {where:<24} no values: not simulated, or failed"
-            continue
-        note = "   at an end of the time grid: not bracketed" if bool(best.at_end.sel(at)) else ""
-        time = float(best.time.sel(at))
-        yield f"    {where:<24} {mean:.4g} ± {half - mean:.1g}  at τ = {time:.3g}{note}"
-    if len(rows) > RESULT_LINES:
-        yield f"    … and {len(rows) - RESULT_LINES} more points"
+    points = _points(best["estimate"])
+    yield f"  excess risk at the best stopping time ({100 * best.attrs['level']:g}% interval)"
+    for point in points[:RESULT_LINES]:
+        yield f"    {in_words(point):<24} {_best_risk(best.sel(point))}"
+    if len(points) > RESULT_LINES:
+        yield f"    … and {len(points) - RESULT_LINES} more points"
     if "n" in risk.dims and risk.sizes["n"] > 2:
-        yield from _slopes(risk)
+        fit = slope(risk, "n")
+        for point in _points(fit["estimate"]):
+            yield f"    slope in n  {in_words(point):<12} {_slope(fit.sel(point))}"
 
 
-def _slopes(risk: xr.DataArray) -> Iterator[str]:
-    fit = slope(risk, "n")
-    dims = list(fit.slope.dims)
-    for point in fit.slope.stack(point=dims)["point"].values if dims else [()]:
-        at = dict(zip(dims, point, strict=True)) if dims else {}
-        low, middle, high = (float(part.sel(at)) for part in (fit.lower, fit.slope, fit.upper))
-        where = in_words(at)
-        yield f"    slope in n  {where:<12} {middle:+.3f}  [{low:+.3f}, {high:+.3f}]"
+def _points(values: xr.DataArray) -> list[Point]:
+    """All points of a table's dimensions."""
+    dims = values.dims
+    stacked = values.stack(point=dims)["point"].values if dims else [()]
+    return [dict(zip(dims, point, strict=True)) for point in stacked]
+
+
+def _best_risk(row: xr.Dataset) -> str:
+    """A mean with its limits, its time and what limits its worth; or why there is none."""
+    estimate, reason = float(row["estimate"]), str(row["reason"].item())
+    if np.isnan(estimate):
+        return f"no best risk: {reason}"
+    text = f"{estimate:.4g}{_limits(row, '.3g')}  at τ = {float(row['time']):.3g}"
+    notes = ["at an end of the time grid: not bracketed"] if bool(row["at_end"]) else []
+    return "   ".join([text, *notes, *filter(None, [reason])])
+
+
+def _slope(row: xr.Dataset) -> str:
+    estimate, reason = float(row["estimate"]), str(row["reason"].item())
+    if np.isnan(estimate):
+        return f"no slope: {reason}"
+    return "   ".join([f"{estimate:+.3f}{_limits(row, '+.3f')}", *filter(None, [reason])])
+
+
+def _limits(row: xr.Dataset, digits: str) -> str:
+    """An interval in brackets; nothing where there is none."""
+    lower, upper = float(row["lower"]), float(row["upper"])
+    return f"  [{lower:{digits}}, {upper:{digits}}]" if np.isfinite([lower, upper]).all() else ""

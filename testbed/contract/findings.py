@@ -20,6 +20,7 @@ SEVERITIES = ("problem", "warning", "note", "expected")
 """From numbers that are wrong or missing, over conclusions that may be, to what one should know;
 "expected" is what the scenario says it provokes."""
 RISKS = ("excess_risk", "test_error")
+LOST = (1, 2)  # statuses of replicates that failed or diverged
 VANISHED = 1e-12  # share of its largest value below which a risk is nothing but rounding
 
 
@@ -95,8 +96,15 @@ def over_replicates(dataset: xr.Dataset, name: str) -> xr.DataArray:
     return values.where(dataset["status"] == 0).mean("replicate")
 
 
+def where_complete(dataset: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
+    """The values at points where no replicate failed or diverged; NaN elsewhere."""
+    lost = dataset["status"].isin(LOST).any("replicate")
+    return values.where(~lost)
+
+
 class Path(NamedTuple):
-    """A risk along training, at the times at which it was measured."""
+    """A risk along training, at the times at which it was measured; NaN at points where some
+    replicates are lost."""
 
     variable: str
     values: xr.DataArray  # (sweep…, time), mean over replicates, or what theory expects of it
@@ -111,7 +119,9 @@ def risk_path(dataset: xr.Dataset) -> Path | None:
     """The risk of an estimator's group; at points that are not simulated the one that a theory
     expects. None where there is neither, or nothing along time."""
     for name in RISKS:
-        parts = [over_replicates(dataset, name)] if name in dataset else []
+        parts = []
+        if name in dataset:
+            parts.append(where_complete(dataset, over_replicates(dataset, name)))
         parts += [
             variable
             for variable in dataset.data_vars.values()

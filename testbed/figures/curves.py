@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis.analysis import mean_interval, oracle, slope
+from testbed.analysis import mean_interval, oracle, slope
 from testbed.figures.style import (
     COLOURS,
     DASHES,
@@ -110,19 +110,21 @@ def _curves(
         best = oracle(values.sel(point))
         interval = mean_interval(best.value)
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)]
-        low, mid, high = (float(part.sel(point)) for part in (fits.lower, fits.slope, fits.upper))
+        low, mid, high = (
+            float(part.sel(point)) for part in (fits.lower, fits.estimate, fits.upper)
+        )
         label = ", ".join(filter(None, (name, words(point))))
         if np.isfinite(mid):
             label += f"\nslope {mid:.2f} [{low:.2f}, {high:.2f}]"
         x = best.value[along].values.astype(float)
         style = {"color": colour, "marker": MARKS[i % len(MARKS)], "ms": 4}
-        spread = [interval.mean - lower_end(interval), interval.upper - interval.mean]
+        spread = [interval.estimate - lower_end(interval), interval.upper - interval.estimate]
         left.errorbar(
-            x, interval.mean, yerr=np.nan_to_num(np.stack(spread)), ls="none", capsize=2,
+            x, interval.estimate, yerr=np.nan_to_num(np.stack(spread)), ls="none", capsize=2,
             label=label, **style,
         )  # fmt: skip
         line = np.exp(float(fits.intercept.sel(point))) * x**mid
-        line[np.isnan(interval.mean)] = np.nan
+        line[np.isnan(interval.estimate)] = np.nan
         left.plot(x, line, color=colour, ls=dash, lw=1)
         if right is not None:
             right.plot(x, best.time, ls=dash, **style)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis.analysis import mean_interval, oracle
+from testbed.analysis import mean_interval, oracle
 from testbed.figures.style import (
     COLOURS,
     DASHES,
@@ -90,12 +90,12 @@ def _curves(ax: Any, number: int, name: str, dataset: xr.Dataset, of: str, x: st
     others = [str(dim) for dim in values.dims if dim not in (x, "time", "replicate")]
     for i, point in enumerate(sweep_points(values, others)):
         interval = mean_interval(oracle(values.sel(point)).value)
-        if not np.isfinite(interval.mean).any():
+        if not np.isfinite(interval.estimate).any():
             continue
-        least = min(least, float(interval.mean.min()))
-        spread = [interval.mean - lower_end(interval), interval.upper - interval.mean]
+        least = min(least, float(interval.estimate.min()))
+        spread = [interval.estimate - lower_end(interval), interval.upper - interval.estimate]
         ax.errorbar(
-            values[x].values.astype(float), interval.mean, yerr=np.nan_to_num(np.stack(spread)),
+            values[x].values.astype(float), interval.estimate, yerr=np.nan_to_num(np.stack(spread)),
             color=COLOURS[number % len(COLOURS)], ls=DASHES[i % len(DASHES)], lw=1.2, capsize=2,
             marker=MARKS[i % len(MARKS)], ms=4,
             label=", ".join(filter(None, (name, *map(str, point.values())))),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis.analysis import oracle, paired_difference
+from testbed.analysis import oracle, paired_difference
 from testbed.figures.style import PANELS, panels, predictions, sweep_points, titled, words
 
 MARKS = {"v": "lower", "^": "higher", "o": "cannot tell"}

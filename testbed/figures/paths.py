@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testbed.analysis.analysis import mean_interval, oracle
+from testbed.analysis import mean_interval, oracle
 from testbed.figures.style import (
     COLOURS,
     DASHES,

@@ -103,7 +103,7 @@ def some(values: np.ndarray, count: int) -> np.ndarray:
 
 def lower_end(interval: Any) -> xr.DataArray:
     """Where an interval begins on a logarithmic axis; one that holds zero is as long down as up."""
-    return interval.lower.where(interval.lower > 0, interval.mean**2 / interval.upper)
+    return interval.lower.where(interval.lower > 0, interval.estimate**2 / interval.upper)
 
 
 def log_axis(axes: Any, which: str, values: np.ndarray, factor: float) -> None:

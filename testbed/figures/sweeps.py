@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from testbed.analysis.analysis import mean_interval
+from testbed.analysis import mean_interval
 from testbed.figures.style import (
     COLOURS,
     PANELS,
@@ -61,7 +61,7 @@ def _longest(values: xr.DataArray, dataset: xr.Dataset) -> str:
 def _lines(ax: Any, number: int, group: str, values: xr.DataArray, along: str) -> None:
     label = axis_label(values)
     interval = mean_interval(values) if "replicate" in values.dims else None
-    mean = interval.mean if interval else values
+    mean = interval.estimate if interval else values
     if "k" in values.dims:
         mean, interval, label = mean.min("k"), None, f"least over k of\n{label}"
     for point in sweep_points(mean, [str(dim) for dim in mean.dims if dim != along]):

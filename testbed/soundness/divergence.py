@@ -43,7 +43,7 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
         **place.named(),
         seen=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
         f"diverged{since}",
-        advice=f"{advice}; a mean over replicates leaves these out without a word",
+        advice=f"{advice}; `.mean('replicate')` leaves these out without a word",
     )
 
 

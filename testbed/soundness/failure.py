@@ -29,5 +29,5 @@ def failure(tree: xr.DataTree) -> Iterator[Finding]:
             **place.named(),
             seen=f"{len(words)} of {dataset.sizes['replicate']} replicates failed, the first with: "
             f"{words[0]}",
-            advice="mend what it says; means over replicates leave these out without a word",
+            advice="fix what the error says; `.mean('replicate')` leaves these out without a word",
         )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.analysis.analysis import Interval, mean_interval, oracle, paired_difference, slope
+from testbed.analysis import oracle, paired_difference, simulated, slope
+from testbed.analysis.limits import LEAST
 from testbed.contract.findings import RISKS, Finding, along_time, worst_place
 from testbed.results.groups import estimators
 
@@ -19,98 +20,111 @@ EXPONENT = 0.1  # half-width of a slope that matters, if it is half of the slope
 def wide_mean(tree: xr.DataTree) -> Iterator[Finding]:
     """No interval of the mean at all, or one that is wide against it."""
     for name, risk in _simulated(tree):
-        count = risk.sizes["replicate"]
-        if count < 2:
-            yield Finding(
-                check="wide-mean",
-                severity="note",
-                estimator=name,
-                variable=str(risk.name),
-                seen="one replicate has no interval",
-                advice="raise `replicates`, unless nothing is random",
-            )
-            continue
-        interval = mean_interval(oracle(risk).value)
-        mean, half = interval.mean, _half(interval)
-        place = worst_place(half / mean.where(mean > 0), WIDE)
+        best = oracle(risk)
+        few = (best["replicates"] < LEAST) & best["estimate"].notnull()
+        if bool(few.any()):
+            yield _too_few(name, risk, best, few)
+        half = _half(best)
+        place = worst_place(half / best["estimate"].where(best["estimate"] > 0), WIDE)
         if place:
+            worst = best.isel(place.position)
             yield Finding(
                 check="wide-mean",
                 estimator=name,
                 variable=str(risk.name),
                 **place.named(),
-                seen=f"the mean at the best time is {float(mean.isel(place.position)):.3g} ± "
-                f"{float(half.isel(place.position)):.2g} over {count} replicates",
+                seen=f"the mean at the best time is {float(worst['estimate']):.3g}, its interval "
+                f"[{float(worst['lower']):.2g}, {float(worst['upper']):.2g}], over "
+                f"{int(worst['replicates'])} replicates",
                 advice="raise `replicates`: half the width takes four times as many",
             )
+
+
+def _too_few(name: str, risk: xr.DataArray, best: xr.Dataset, few: xr.DataArray) -> Finding:
+    """Means that have no interval."""
+    least = int(best["replicates"].where(few).min())
+    return Finding(
+        check="wide-mean",
+        severity="note",
+        estimator=name,
+        variable=str(risk.name),
+        points=int(few.sum()),
+        judged=few.size,
+        seen="one replicate has no interval" if least == 1 else "two replicates have no interval",
+        advice="raise `replicates`, unless nothing is random",
+    )
 
 
 def wide_slope(tree: xr.DataTree) -> Iterator[Finding]:
     """The interval of the slope in n is wide against the slope."""
     for name, risk in _simulated(tree):
-        if risk.sizes["replicate"] < 2 or risk.sizes.get("n", 0) < 3:
+        if risk.sizes.get("n", 0) < 3:
             continue
         fit = slope(risk, "n")
-        half = (fit.upper - fit.lower) / 2
-        place = worst_place(half / np.maximum(EXPONENT, abs(fit.slope) / 2), 1.0)
+        half = _half(fit)
+        place = worst_place(half / np.maximum(EXPONENT, abs(fit.estimate) / 2), 1.0)
         if place:
             yield Finding(
                 check="wide-slope",
                 estimator=name,
                 variable=str(risk.name),
                 **place.named(),
-                seen=f"the slope in n is {float(fit.slope.isel(place.position)):+.2f} ± "
+                seen=f"the slope in n is {float(fit.estimate.isel(place.position)):+.2f} ± "
                 f"{float(half.isel(place.position)):.2f}",
                 advice="raise `replicates`, or spread n further, before an exponent is read off",
             )
 
 
 def undecided(tree: xr.DataTree) -> Iterator[Finding]:
-    """The interval of an estimator's difference to another holds 0 and is wide against the risks;
-    one finding for all the others that stand before it."""
-    best: dict[str, xr.DataArray] = {}
+    """The interval of the difference of two estimators holds 0 and is wide against the risks; one
+    finding for each estimator and all that stand before it."""
+    earlier: dict[str, xr.DataArray] = {}
     for name, risk in _simulated(tree):
-        if risk.sizes["replicate"] > 1:
-            found = [_undecided(other, best[other], name, oracle(risk).value) for other in best]
-            yield from sorted(filter(None, found), key=lambda one: -one.points)[:1]
-            best[name] = oracle(risk).value
+        if risk.sizes["replicate"] < LEAST:
+            continue
+        findings = [_undecided(rival, earlier[rival], name, risk) for rival in earlier]
+        yield from sorted(filter(None, findings), key=lambda finding: -finding.points)[:1]
+        earlier[name] = risk
 
 
-def _undecided(other: str, theirs: xr.DataArray, name: str, ours: xr.DataArray) -> Finding | None:
+def _undecided(rival: str, theirs: xr.DataArray, name: str, risk: xr.DataArray) -> Finding | None:
     """What cannot be told between two estimators at their best times."""
-    shared = set(ours.dims) & set(theirs.dims)
-    equal = all(np.array_equal(ours[dim].values, theirs[dim].values) for dim in shared)
-    if not equal or ours.name != theirs.name:
+    shared = set(risk.dims) & set(theirs.dims) - {"time"}
+    equal = all(np.array_equal(risk[dim].values, theirs[dim].values) for dim in shared)
+    if not equal or risk.name != theirs.name:
         return None
-    interval = paired_difference(ours, theirs)
+    interval = paired_difference(risk, theirs, best=True)
     half = _half(interval)
-    size = xr.apply_ufunc(np.minimum, ours.mean("replicate"), theirs.mean("replicate"))
-    place = worst_place(half / size.where(size > 0) * (half > abs(interval.mean)), LARGE)
+    size = xr.apply_ufunc(np.minimum, oracle(risk)["estimate"], oracle(theirs)["estimate"])
+    holds_zero = (interval.lower < 0) & (interval.upper > 0)
+    place = worst_place(half / size.where(size > 0) * holds_zero, LARGE)
     if place is None:
         return None
-    mean, width, risk = (float(one.isel(place.position)) for one in (interval.mean, half, size))
+    least = float(size.isel(place.position))
+    worst = interval.isel(place.position)
     return Finding(
         check="undecided",
         severity="note",
         estimator=name,
-        variable=str(ours.name),
+        variable=str(risk.name),
         **place.named(),
-        seen=f"the difference to {other} at the best times is {mean:+.2g} ± {width:.2g}, beside a "
-        f"risk of {risk:.2g}: it cannot be told from 0",
+        seen=f"the difference to {rival} at the best times is {float(worst['estimate']):+.2g}, its "
+        f"interval [{float(worst['lower']):+.2g}, {float(worst['upper']):+.2g}], beside a risk of "
+        f"{least:.2g}: it cannot be told from 0",
         advice="raise `replicates` before one of the two is called better there",
     )
 
 
 def _simulated(tree: xr.DataTree) -> Iterator[tuple[str, xr.DataArray]]:
-    """The risk of every estimator that was simulated along time, failed replicates left out."""
+    """The risk of every estimator that was simulated along time, lost replicates NaN."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         variable = next((risk for risk in RISKS if along_time(dataset, risk)), None)
         if variable and "replicate" in dataset[variable].dims:
-            values = dataset[variable].where(dataset["status"] == 0).dropna("time", how="all")
+            values = simulated(dataset, variable).dropna("time", how="all")
             if values.size:
-                yield name, values.rename(variable)
+                yield name, values
 
 
-def _half(interval: Interval) -> xr.DataArray:
-    return interval.upper - interval.mean
+def _half(interval: xr.Dataset) -> xr.DataArray:
+    return (interval["upper"] - interval["lower"]) / 2

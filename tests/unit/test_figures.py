@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import xarray as xr
 
-from testbed.analysis.analysis import Interval
 from testbed.console.summary import summary
 from testbed.figures import draw_figures
 from testbed.figures.paths import paths
@@ -93,13 +92,15 @@ def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
     text = summary(tree)
     assert text.startswith("Something to look at")
     assert text.count("slope in n") == 3
-    assert "n=1600 depth=1" in text and "±" in text
+    assert "n=1600 depth=1" in text and "(95% interval)" in text
     cut = tree.copy()
     cut["fixed"] = cut["fixed"].to_dataset().isel(time=slice(0, 4))
     assert "at an end of the time grid: not bracketed" in summary(cut)
     broken = tree.copy()
     broken["fixed"]["status"][0] = 1
     assert "4 of 12 replicates are failed" in summary(broken)
+    assert "no best risk: 0 of 4 replicates are left" in summary(broken)
+    assert "no slope: 0 of 4 replicates are left" in summary(broken)
 
 
 def test_what_was_measured_at_one_time_is_drawn_against_the_sweep(tmp_path):
@@ -216,7 +217,7 @@ def test_the_figure_grows_until_its_legend_fits(count, lines):
 
 def test_intervals_that_hold_zero_stay_in_view_on_logarithmic_axes():
     mean, lower, upper = (xr.DataArray([low, 1.0]) for low in (1.0, -2.0, 4.0))
-    interval = Interval(mean, lower, upper, xr.full_like(mean, 3))
+    interval = xr.Dataset({"estimate": mean, "lower": lower, "upper": upper})
     assert lower_end(interval).values.tolist() == [0.25, 1.0]
 
 

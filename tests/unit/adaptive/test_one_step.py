@@ -12,7 +12,7 @@ from adaptive.regression import path_of, problem_of
 from cells import run_cell
 from scipy.integrate import quad
 
-from testbed.analysis.analysis import paired_difference
+from testbed.analysis import paired_difference
 from testbed.contract.seeds import Streams
 from testbed.errors import UnsuitableError
 from testbed.testing import NumericFlow, check_component

@@ -8,7 +8,7 @@ import torch
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-from testbed.analysis.analysis import slope
+from testbed.analysis import slope
 from testbed.contract.components import Estimator
 from testbed.numerics.trees import stack
 from testbed.running.batching import Batched
@@ -140,7 +140,7 @@ def test_gap_falls_with_the_sample(depth):
         for n in sizes
     ]  # fmt: skip
     values = xr.DataArray(np.stack(rows), {"n": sizes}, ("n", "replicate"))
-    assert float(slope(values, "n").slope) == pytest.approx(-0.5, abs=0.1)
+    assert float(slope(values, "n").estimate) == pytest.approx(-0.5, abs=0.1)
 
 
 def test_gap_by_test_points_and_by_coefficients_agree():

@@ -1,0 +1,201 @@
+"""Two estimators side by side, replicate by replicate: they share their draws."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from testbed.analysis.intervals import Labels, interval, labelled, name_of
+from testbed.analysis.jackknife import Jackknife, jackknife
+from testbed.analysis.limits import Floats, student_quantile
+from testbed.analysis.replicates import REPLICATE, Presence, bare, path_presence, presence
+from testbed.analysis.slopes import slope_statistic
+from testbed.analysis.stopping import least, log_least
+
+
+def paired_difference(
+    minuend: xr.DataArray,
+    subtrahend: xr.DataArray,
+    level: float = 0.95,
+    *,
+    best: bool = False,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Interval of the mean of minuend − subtrahend, replicate by replicate.
+
+    With `best`, of the difference of the two means, each at its own best time; the interval
+    accounts for both choices. ValueError if coordinates differ: xarray would return an empty result
+    without a word.
+    """
+    first, second = _pair(minuend, subtrahend, best)
+    there = _both(first, second, best)
+    statistic = least if best else np.copy
+    core = ["time"] if best else []
+    parts = [jackknife(_kept(one, there, survivors), statistic, core) for one in (first, second)]
+    table = interval(parts[0] - parts[1], "skewed", level, there)
+    names = f"{name_of(minuend)}{' at the best time' if best else ''}"
+    units = str(minuend.attrs.get("units", "1"))
+    return labelled(table, Labels(f"difference of {names}", units), level)
+
+
+def paired_ratio(
+    numerator: xr.DataArray,
+    denominator: xr.DataArray,
+    level: float = 0.95,
+    *,
+    best: bool = False,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Interval of the ratio of two positive means, from the jackknife of its logarithm.
+
+    With `best`, each mean is taken at its own best time; the interval accounts for both choices.
+    """
+    first, second = _pair(numerator, denominator, best)
+    there = _both(first, second, best)
+    statistic = log_least if best else np.log
+    core = ["time"] if best else []
+    parts = [jackknife(_kept(one, there, survivors), statistic, core) for one in (first, second)]
+    table = interval(parts[0] - parts[1], "skewed", level, there)
+    for name in ("estimate", "lower", "upper"):
+        table[name] = np.exp(table[name])
+    names = f"{name_of(numerator)}{' at the best time' if best else ''}"
+    return labelled(table, Labels(f"ratio of {names}"), level)
+
+
+def slope_difference(
+    minuend: xr.DataArray,
+    subtrahend: xr.DataArray,
+    along: str,
+    level: float = 0.95,
+    *,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Interval of the difference of two slopes, from replicates that share their draws."""
+    first, second, there = _slopes(minuend, subtrahend, along, survivors)
+    table = interval(first - second, "student", level, there)
+    return labelled(table, Labels(f"difference of slopes against log {along}"), level)
+
+
+def slope_ratio(
+    numerator: xr.DataArray,
+    denominator: xr.DataArray,
+    along: str,
+    level: float = 0.95,
+    *,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Interval of the ratio of two slopes by Fieller's theorem.
+
+    Without limits, and with a reason, where the denominator's interval holds 0.
+    """
+    first, second, there = _slopes(numerator, denominator, along, survivors)
+    quotient = Jackknife(
+        first.estimate / second.estimate,
+        first.pseudo / second.estimate
+        - second.pseudo * first.estimate / second.estimate**2
+        + first.estimate / second.estimate,
+    )
+    table = interval(quotient, "student", level, there)
+    lower, upper = xr.apply_ufunc(
+        partial(fieller, level=level),
+        first.estimate,
+        second.estimate,
+        first.pseudo,
+        second.pseudo,
+        input_core_dims=[[], [], [REPLICATE], [REPLICATE]],
+        output_core_dims=[[], []],
+        dask="parallelized",
+        output_dtypes=[float, float],
+    )
+    unbounded = lower.isnull() & table["lower"].notnull()
+    words = "the denominator cannot be told from 0"
+    table["reason"] = table["reason"].where(~unbounded, words)
+    table["lower"], table["upper"] = lower, upper
+    return labelled(table, Labels(f"ratio of slopes against log {along}"), level)
+
+
+def fieller(
+    numerator: Floats, denominator: Floats, above: Floats, below: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Limits of a ratio of two normal estimates from their pseudo-values (Fieller 1954): all ρ for
+    which numerator − ρ denominator cannot be told from 0; NaN where these are not an interval."""
+    present = np.isfinite(above) & np.isfinite(below)
+    count = present.sum(-1).astype(float)
+
+    def covariance(one: Floats, another: Floats) -> Floats:
+        centred = [
+            np.where(present, part - (np.where(present, part, 0).sum(-1) / count)[..., None], 0)
+            for part in (one, another)
+        ]
+        return np.asarray((centred[0] * centred[1]).sum(-1) / (count - 1) / count)
+
+    with np.errstate(all="ignore"):
+        square = student_quantile(level, count) ** 2
+        leading = denominator**2 - square * covariance(below, below)
+        middle = numerator * denominator - square * covariance(above, below)
+        constant = numerator**2 - square * covariance(above, above)
+        root = np.sqrt(middle**2 - leading * constant)
+        lower, upper = (middle - root) / leading, (middle + root) / leading
+    bounded = leading > 0
+    return np.where(bounded, lower, np.nan), np.where(bounded, upper, np.nan)
+
+
+def _slopes(
+    one: xr.DataArray, another: xr.DataArray, along: str, survivors: bool
+) -> tuple[Jackknife, Jackknife, Presence]:
+    first, second = _pair(one, another, best=True)
+    statistics = [slope_statistic(part, along, survivors=survivors) for part in (first, second)]
+    (left, there), (right, beside) = statistics
+    both = Presence(
+        xr.apply_ufunc(np.minimum, there.left, beside.left, dask="allowed"),
+        xr.apply_ufunc(np.maximum, there.asked, beside.asked, dask="allowed"),
+        there.lost | beside.lost,
+    )
+    return left, right, both
+
+
+def _pair(one: xr.DataArray, another: xr.DataArray, best: bool) -> tuple[xr.DataArray, ...]:
+    """Both without what they differ in; ValueError if their coordinates cannot be aligned."""
+    for dim in set(one.dims) & set(another.dims):
+        if best and dim == "time":
+            continue
+        if not np.array_equal(one[dim].values, another[dim].values):
+            raise ValueError(
+                f"found different coordinates along {dim!r}, expected equal ones; select common "
+                "values first, for times with .sel(time=…, method='nearest')"
+            )
+    return tuple(map(_plain, (one, another)))
+
+
+def _plain(values: xr.DataArray) -> xr.DataArray:
+    """Without scalar coordinates: what two estimators differ in is no coordinate of their
+    difference."""
+    scalar = [
+        str(name)
+        for name, coordinate in values.coords.items()
+        if not coordinate.dims and name != "replicates_asked"
+    ]
+    return values.drop_vars(scalar)
+
+
+def _both(first: xr.DataArray, second: xr.DataArray, best: bool) -> Presence:
+    """Replicates that both have, of those that either was asked for."""
+    count = path_presence if best else presence
+    one, another = count(first), count(second)
+    asked = xr.apply_ufunc(np.maximum, one.asked, another.asked, dask="allowed")
+    values = [
+        part.notnull().any("time") if best and "time" in part.dims else part.notnull()
+        for part in (first, second)
+    ]
+    left = (values[0] & values[1]).sum(REPLICATE)
+    if best:
+        left = xr.apply_ufunc(np.minimum, left, one.left, dask="allowed")
+        left = xr.apply_ufunc(np.minimum, left, another.left, dask="allowed")
+    left, asked = left.drop_vars("replicates_asked", errors="ignore"), asked
+    return Presence(left, asked.drop_vars("replicates_asked", errors="ignore"), left < asked)
+
+
+def _kept(values: xr.DataArray, there: Presence, survivors: bool) -> xr.DataArray:
+    return bare(values if survivors else values.where(~there.lost))

@@ -1,0 +1,148 @@
+"""Intervals of means, and what every interval of this package consists of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from testbed.analysis.jackknife import Jackknife, jackknife
+from testbed.analysis.limits import LEAST, SKEWED, SKEWNESS, Floats, Form, limits, moments
+from testbed.analysis.replicates import REPLICATE, Presence, bare, presence
+
+POSITIVE = ("excess_risk", "test_error", "training_loss", "population_risk")
+ENOUGH = 6  # positive replicates that show that a quantity is positive
+
+Texts = NDArray[np.object_]
+
+
+class Labels(NamedTuple):
+    """What an estimate is called."""
+
+    long_name: str
+    units: str = "1"
+
+
+def mean_interval(
+    values: xr.DataArray,
+    level: float = 0.95,
+    dim: str = REPLICATE,
+    *,
+    positive: bool | None = None,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Mean over replicates with its confidence interval: `estimate`, `lower`, `upper`,
+    `replicates` (with a value) and `reason` (why an interval is missing or not to be relied on).
+
+    Where some of the replicates asked for are lost there is no mean, unless `survivors`. The limits
+    of a positive quantity are positive; by default that is a risk, a loss, or whatever has at least
+    six replicates and no value ≤ 0. Others may have any sign. With fewer than three replicates the
+    limits are NaN.
+    """
+    there = presence(values, dim)
+    kept = bare(values if survivors else values.where(~there.lost))
+    if _is_positive(values, dim, positive):
+        table = interval(jackknife(kept, np.log, (), dim), "positive", level, there, dim)
+    else:
+        table = interval(jackknife(kept, np.copy, (), dim), "skewed", level, there, dim)
+    units = str(values.attrs.get("units", "1"))
+    return labelled(table, Labels(f"mean of {name_of(values)}", units), level)
+
+
+def _is_positive(values: xr.DataArray, dim: str, positive: bool | None) -> bool:
+    if positive is not None:
+        return positive
+    if values.name not in POSITIVE and values.sizes[dim] < ENOUGH:
+        return False
+    return bool((values > 0).where(values.notnull(), True).all())
+
+
+def interval(
+    statistic: Jackknife, form: Form, level: float, there: Presence, dim: str = REPLICATE
+) -> xr.Dataset:
+    """The estimate with its limits, count of replicates and reason; unlabelled.
+
+    In the form `positive` the statistic is a logarithm, and the estimate its exponential.
+    """
+    lower, upper, skewness = xr.apply_ufunc(
+        lambda estimate, pseudo: (
+            *limits(estimate, pseudo, form, level), moments(pseudo).skewness
+        ),
+        statistic.estimate,
+        statistic.pseudo,
+        input_core_dims=[[], [dim]],
+        output_core_dims=[[], [], []],
+        dask="parallelized",
+        output_dtypes=[float, float, float],
+    )  # fmt: skip
+    estimate = statistic.estimate
+    if form == "positive":
+        estimate = xr.apply_ufunc(np.exp, estimate, dask="allowed")
+    finite = xr.apply_ufunc(
+        lambda low, high: np.isfinite(low) & np.isfinite(high), lower, upper, dask="allowed"
+    )
+    if form == "student":  # a statistic such as a slope is not a mean: its skewness is another
+        skewness = xr.zeros_like(skewness)
+    reason = xr.apply_ufunc(
+        reasons,
+        there.left,
+        there.asked,
+        estimate.notnull(),
+        finite,
+        skewness,
+        dask="parallelized",
+        output_dtypes=[object],
+    )
+    parts = {"estimate": estimate, "lower": lower.where(finite), "upper": upper.where(finite)}
+    return xr.Dataset({**parts, "replicates": there.left, "reason": reason})
+
+
+def reasons(left: Floats, asked: Floats, known: Floats, finite: Floats, skewness: Floats) -> Texts:
+    """Why an interval is missing or not to be relied on; empty where it is."""
+    arrays = np.broadcast_arrays(left, asked, known, finite, skewness)
+    words = np.frompyfunc(_reason, 5, 1)
+    return np.asarray(words(*arrays), dtype=object)
+
+
+def _reason(left: int, asked: int, known: bool, finite: bool, skewness: float) -> str:
+    parts = []
+    if left < asked:
+        parts.append(f"{left} of {asked} replicates are left")
+    elif left == 0:
+        parts.append("not simulated")
+    if 0 < left < LEAST:
+        count = "one replicate" if left == 1 else f"{left} replicates"
+        parts.append(f"{count}, where an interval needs at least {LEAST}")
+    elif left and known and not finite:
+        parts.append("the values lie too far apart for an interval")
+    elif left and not known and left >= asked:
+        parts.append("not defined for these values")
+    if finite and abs(skewness) > max(SKEWNESS, SKEWED * np.sqrt(left)):
+        parts.append(
+            f"skewness {skewness:.2g} of {left} replicates: the interval may cover less often than "
+            "it says"
+        )
+    return "; ".join(parts)
+
+
+def labelled(table: xr.Dataset, labels: Labels, level: float) -> xr.Dataset:
+    """The table with long names and units, and the level among its attributes."""
+    percent = f"{100 * level:g}% confidence limit of the {labels.long_name}"
+    texts = {
+        "estimate": Labels(labels.long_name, labels.units),
+        "lower": Labels(f"lower {percent}", labels.units),
+        "upper": Labels(f"upper {percent}", labels.units),
+        "replicates": Labels("number of replicates with a value"),
+    }
+    for name, text in texts.items():
+        table[name].attrs = {"long_name": text.long_name, "units": text.units}
+    table["reason"].attrs = {"long_name": "why the interval is missing or not to be relied on"}
+    table.attrs = {"level": level}
+    return table
+
+
+def name_of(values: xr.DataArray) -> str:
+    """What a variable is called in words."""
+    return str(values.attrs.get("long_name") or values.name or "values").replace("_", " ")

@@ -1,0 +1,78 @@
+"""Which replicates a number rests on: those asked for, those that have a value, those lost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+REPLICATE = "replicate"
+ASKED = "replicates_asked"
+STATUSES = "ok failed diverged not_run theory_only"  # of results that do not name them
+
+
+def simulated(dataset: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of an estimator's group, lost replicates NaN at all times.
+
+    A replicate that failed or diverged is lost even where it has values: its last ones before it
+    leaves the finite numbers mean nothing. The coordinate `replicates_asked` holds how many there
+    should be, 0 where only theory was asked for; the functions of this package read it.
+    """
+    values = dataset[name]
+    if REPLICATE not in values.dims or "status" not in dataset:
+        return values
+    status = dataset["status"]
+    codes = _codes(status)
+    asked = status.isin([codes["ok"], codes["failed"], codes["diverged"]]).sum(REPLICATE)
+    label = {"long_name": "number of replicates asked for", "units": "1"}
+    return values.where(status == codes["ok"]).assign_coords({ASKED: asked.assign_attrs(label)})
+
+
+def _codes(status: xr.DataArray) -> dict[str, int]:
+    words = str(status.attrs.get("flag_meanings", STATUSES)).split()
+    numbers = np.atleast_1d(status.attrs.get("flag_values", np.arange(len(words))))
+    return dict(zip(words, map(int, numbers), strict=True))
+
+
+class Presence(NamedTuple):
+    """How many replicates there are at each point."""
+
+    left: xr.DataArray  # replicates with a value
+    asked: xr.DataArray
+    lost: xr.DataArray  # bool: some that were asked for have none
+
+
+def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
+    """Replicates left, asked for and lost, at each time on its own.
+
+    Without the coordinate `replicates_asked`, points where none has a value were not simulated.
+    """
+    present = xr.apply_ufunc(np.isfinite, values, dask="allowed")
+    left = present.sum(dim)
+    if ASKED in values.coords:
+        asked = xr.zeros_like(left) + values[ASKED].drop_vars(ASKED)
+    else:
+        asked = xr.where(left > 0, values.sizes[dim], 0)
+    return Presence(left, asked, left < asked)
+
+
+def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
+    """Replicates left, asked for and lost all along training: a replicate that stops early is lost.
+
+    Times at which no replicate has a value were not measured, unless none has one at any time.
+    """
+    if "time" not in values.dims:
+        return presence(values, dim)
+    left, asked, _ = presence(values, dim)
+    measured = left.where(left > 0)
+    least = measured.min("time").fillna(0).astype(int)
+    asked = asked.max("time")
+    return Presence(least, asked, least < asked)
+
+
+def bare(values: xr.DataArray) -> xr.DataArray:
+    """The same numbers without attributes and without the count of replicates asked for."""
+    stripped = values.drop_vars(ASKED, errors="ignore").copy(deep=False)
+    stripped.attrs = {}
+    return stripped
