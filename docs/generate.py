@@ -1,0 +1,146 @@
+"""Pages that follow from declarations: the reference of components, and the public names."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import testbed
+from testbed.console.describe import PLURAL, component_parts, first_sentence
+from testbed.console.tables import Table
+from testbed.loading import Offer, Registry, load_registry
+
+
+def write_pages(folder: Path) -> None:
+    """Write every generated page below `folder`."""
+    registry = load_registry()
+    pages = {"names.md": names_page(), "components/index.md": index_page(registry)}
+    for kind, plural in PLURAL.items():
+        pages[f"components/{plural}.md"] = kind_page(registry, kind)
+    for name, text in pages.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+
+
+def index_page(registry: Registry) -> str:
+    """All components, a line each, by kind."""
+    parts = ["# Components", "What the installed plugins offer, by kind. `testbed describe NAME` "
+             "prints the same in a terminal."]  # fmt: skip
+    for kind, plural in PLURAL.items():
+        parts.append(f"## {plural.capitalize()}")
+        rows = [
+            (f"[`{name}`]({plural}.md#{anchor(name)})", first_sentence(offer.component))
+            for name, offer in offers(registry, kind)
+        ]
+        parts.append(markdown_table(("name", "what it is"), rows))
+    listed = "\n".join(PLURAL.values())
+    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{listed}\n```"]) + "\n"
+
+
+def kind_page(registry: Registry, kind: str) -> str:
+    """Every component of a kind in full."""
+    parts = [f"# {PLURAL[kind].capitalize()}"]
+    for _, offer in offers(registry, kind):
+        parts += component_section(offer)
+    return "\n\n".join(parts) + "\n"
+
+
+def offers(registry: Registry, kind: str) -> list[tuple[str, Offer]]:
+    """The components of a kind by name."""
+    return [(name, registry.offers[name]) for name in registry.names(kind)]
+
+
+def component_section(offer: Offer) -> list[str]:
+    """What `testbed describe` says of a component, as Markdown."""
+    component = offer.component
+    _, doc, *parts = component_parts(offer)
+    section = [f"({anchor(component.name)})=\n## `{component.name}`", docstring(str(doc))]
+    section.append(f"From {offer.plugin}.")
+    for part in parts:
+        if isinstance(part, Table):
+            section.append(f"**{part.title.capitalize()}**")
+            section.append(markdown_table(part.header, part.rows))
+        elif part.startswith("example\n"):
+            code = inspect.cleandoc(part.removeprefix("example\n"))
+            section.append(f"```toml\n{code}\n```")
+        elif part.startswith("references: "):
+            section.append("References: " + linked(part.removeprefix("references: ")) + ".")
+        else:
+            section.append(escaped(part))
+    return section
+
+
+def names_page() -> str:
+    """The public names of `testbed` with their signatures and docstrings."""
+    parts = ["# Python names", "What `import testbed` offers: all that a plugin or an analysis "
+             "needs of it."]  # fmt: skip
+    for name in testbed.__all__:
+        value = getattr(testbed, name)
+        parts += [f"## `testbed.{name}`", f"```python\n{signature(name, value)}\n```"]
+        parts.append(docstring(inspect.getdoc(value) or ""))
+    return "\n\n".join(parts) + "\n"
+
+
+def signature(name: str, value: object) -> str:
+    """How a public name is called, as far as it can be said."""
+    try:
+        text = str(inspect.signature(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return name
+    return f"{name}{text}".replace("'", "")
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+def anchor(name: str) -> str:
+    """The label of a component's section."""
+    return "component-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
+def docstring(text: str) -> str:
+    """A docstring as Markdown: indented formulas and examples become blocks."""
+    blocks: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text.replace("``", "`")):
+        lines = paragraph.splitlines()
+        if all(line.startswith(("    ", ">>>")) for line in lines) or ">>> " in paragraph:
+            language = "python" if ">>> " in paragraph else "text"
+            blocks.append(f"```{language}\n{inspect.cleandoc(paragraph)}\n```")
+        else:
+            blocks.append(escaped(paragraph))
+    return "\n\n".join(blocks)
+
+
+def escaped(text: str) -> str:
+    """Text in which no sign is taken for Markdown, but for `code`."""
+    pieces = re.split(r"(`[^`]*`)", text)
+    return "".join(
+        piece if piece.startswith("`") else re.sub(r"([*_<>\[\]$|#~])", r"\\\1", piece)
+        for piece in pieces
+    )
+
+
+def linked(references: str) -> str:
+    """arXiv identifiers as links."""
+    return re.sub(
+        r"arXiv:([\w./-]*\w)", r"[arXiv:\1](https://arxiv.org/abs/\1)", escaped(references)
+    )
+
+
+def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; cells hold one line each."""
+    head = list(columns)
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in rows:
+        cells = [" ".join(cell_text(cell).split()) for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell_text(cell: str) -> str:
+    """A cell's text; links that this file made stay links."""
+    return cell if cell.startswith("[`") else escaped(cell)
