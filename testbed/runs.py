@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
 from testbed.loading import Registry, load_registry
 from testbed.planning.files import load_scenario
+from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
+from testbed.results.files import read_tree
 from testbed.results.groups import estimators
 from testbed.results.record import record
-from testbed.results.store import RunFolder, read_tree
-from testbed.running import executors
+from testbed.results.resume import (
+    JournaledResults,
+    changed_cells,
+    expect_same_experiment,
+    expect_same_libraries,
+    kept_cells,
+    made_by,
+)
+from testbed.results.store import RunFolder
+from testbed.running.executors import EXECUTORS, results_of
 from testbed.scenario.scenario import Scenario
 from testbed.soundness import examine, with_findings
 
@@ -27,12 +37,31 @@ if TYPE_CHECKING:
 WRITE_EVERY = 60.0  # seconds after which results.nc is renewed during a run
 
 
+class RunWarning(UserWarning):
+    """Something about a run that its user should know: damage, cells that run again."""
+
+
 class Watcher(Protocol):
     """Who wants to see a run go on."""
 
     def started(self, plan: Plan, done: int) -> None: ...
 
     def finished(self, cell: Cell, result: CellResult) -> None: ...
+
+    def noted(self, text: str) -> None: ...
+
+
+@frozen
+class Options:
+    """How a run is done; no number depends on it."""
+
+    executor: str = "serial"
+    workers: int | None = None
+    fresh: bool = False  # forget the finished cells of the folder
+    mix_versions: bool = False  # keep cells that other versions of libraries made
+    keep_stale: bool = False  # keep cells whose code has changed since, and mark them
+    keep_failed: bool = False  # do not try failed cells again
+    fail_fast: bool = False  # stop at the first cell that fails
 
 
 @frozen
@@ -44,6 +73,7 @@ class Outcome:
     plan: Plan
     failed: tuple[tuple[Cell, str], ...]  # cells that failed, with their errors
     reused: int  # cells that were in the journal before
+    stopped: bool = False  # at the first failure, as asked
 
 
 def run(
@@ -54,24 +84,33 @@ def run(
     workers: int | None = None,
     overrides: Sequence[str] = (),
     fresh: bool = False,
+    mix_versions: bool = False,
+    keep_stale: bool = False,
+    keep_failed: bool = False,
+    fail_fast: bool = False,
 ) -> xr.DataTree:
     """Run a scenario and return its results as an xarray.DataTree.
 
     Results go to `folder`, by default `runs/<name>/`; finished cells found there are not computed
-    again unless `fresh`. Failed cells are data: look at `status` and `error` of each group. Raises
-    ScenarioError before anything is computed if the scenario cannot be run.
+    again unless `fresh`, or unless their code has changed (`keep_stale` keeps and marks those).
+    Failed cells are data: look at `status` and `error` of each group; the next run tries them again
+    unless `keep_failed`. Raises ScenarioError before anything is computed if the scenario cannot
+    be run, and ResultError where other versions of libraries made finished cells, unless
+    `mix_versions`.
 
     >>> tree = run("scenarios/quickstart.toml", overrides=["replicates=4"])  # doctest: +SKIP
     """
     if not isinstance(scenario, Scenario):
         scenario = load_scenario(scenario, overrides)
-    return execute_run(scenario, folder, executor, workers, fresh).tree
+    options = Options(executor, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
+    return execute_run(scenario, folder, options).tree
 
 
 def open_results(path: str | Path) -> xr.DataTree:
     """Open a result file, or the results in a run folder, as an xarray.DataTree in memory.
 
-    Plain `xarray.open_datatree` does as well; this one explains what is wrong with a damaged file.
+    Plain `xarray.open_datatree` does as well; this one checks the file's checksum, and explains
+    what is wrong with a damaged file.
     """
     return read_tree(path)
 
@@ -98,62 +137,129 @@ def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
 def execute_run(
     scenario: Scenario,
     folder: str | Path | None = None,
-    executor: str = "serial",
-    workers: int | None = None,
-    fresh: bool = False,
+    options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
     """Plan, execute what the journal does not hold, look whether the results are sound, and put
     results.nc in place."""
-    if executor not in ("serial", "processes"):
-        raise TestbedError(f"found the executor {executor!r}, expected serial or processes")
+    options = options or Options()
+    if options.executor not in EXECUTORS:
+        known = " or ".join(EXECUTORS)
+        raise TestbedError(f"found the executor {options.executor!r}, expected {known}")
     registry = load_registry()
     plan = checked_plan(scenario, registry)
     path = Path(folder) if folder is not None else Path("runs") / scenario.name
-    with RunFolder(path, scenario.name, fresh) as store:
-        results = {
-            result.key: result
-            for result in store.results(cell.key for cell in plan.cells)
-            if not result.error
-        }
-        reused = len(results)
-        missing = [cell for cell in plan.cells if cell.key not in results]
-        if watcher:
-            watcher.started(plan, reused)
-        registry.hook("testbed_run_started")(plan=plan, folder=path)
-        for cell, result in _journaled(store, missing, executor, workers):
-            results[cell.key] = result
-            registry.hook("testbed_cell_finished")(cell=cell, result=result)
-            if watcher:
-                watcher.finished(cell, result)
-            if store.seconds_since_written() > WRITE_EVERY:
-                store.write_results(_recorded(plan, results, registry))
-        tree = _recorded(plan, results, registry)
-        tree = with_findings(tree, examine(plan, tree, registry))
-        store.write_results(tree)
-        registry.hook("testbed_run_finished")(plan=plan, folder=path)
-    failed = tuple((cell, results[cell.key].error) for cell in missing if results[cell.key].error)
-    return Outcome(path, tree, plan, failed, reused)
+    with RunFolder(path, scenario.name, options.fresh) as store:
+        return _Run(plan, store, options, registry, watcher).outcome()
 
 
-def _journaled(
-    store: RunFolder, cells: Sequence[Cell], executor: str, workers: int | None
-) -> Iterator[tuple[Cell, CellResult]]:
-    """Execute cells, committing each result before it is passed on."""
-    by_key = {cell.key: cell for cell in cells}
-    if executor == "processes":
-        results = executors.processes(cells, workers or os.cpu_count() or 1)
-    else:
-        results = executors.serial(cells)
-    for result in results:
-        store.add(result)
-        yield by_key[result.key], result
+@frozen
+class _Run:
+    """One run in its folder. The journal holds the results; memory holds their keys."""
 
+    plan: Plan
+    store: RunFolder
+    options: Options
+    registry: Registry
+    watcher: Watcher | None
+    finished: dict[str, str] = field(factory=dict)  # the plan's key → the journal's
+    stale: dict[str, str] = field(factory=dict)
+    errors: dict[str, str] = field(factory=dict)
+    deadly: set[str] = field(factory=set)
 
-def _recorded(plan: Plan, results: Mapping[str, CellResult], registry: Registry) -> xr.DataTree:
-    """What is known so far, as a labelled tree."""
-    names = [row.distribution for row in registry.plugins if not row.error]
-    return record(plan, results.values(), names)
+    def outcome(self) -> Outcome:
+        missing = self._resume()
+        reused = len(self.finished)
+        if self.watcher:
+            self.watcher.started(self.plan, reused)
+        self._tell_notes()
+        self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
+        stopped = self._execute(missing)
+        tree = self._recorded()
+        tree = with_findings(tree, examine(self.plan, tree, self.registry))
+        self.store.write_results(tree)
+        self._tell_notes()
+        self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
+        cells = {cell.key: cell for cell in self.plan.cells}
+        failed = tuple((cells[key], error) for key, error in self.errors.items())
+        return Outcome(self.store.path, tree, self.plan, failed, reused, stopped)
+
+    def _resume(self) -> list[Cell]:
+        """Take over what the journal holds; the cells that are missing."""
+        scenario, journal, options = self.plan.scenario, self.store.journal, self.options
+        file = Path(scenario.path)
+        place = str(file.resolve()) if file.is_file() else scenario.path
+        expect_same_experiment(self.plan, journal, str(self.store.path), place)
+        kept = kept_cells(
+            self.plan, journal, keep_stale=options.keep_stale, keep_failed=options.keep_failed
+        )
+        if not options.mix_versions:
+            expect_same_libraries(self.plan, journal, kept)
+        self.store.begin(scenario.text, place)
+        self.finished.update(kept.keys)
+        self.stale.update(kept.stale)
+        self.errors.update(kept.errors)
+        self.deadly.update(kept.deadly)
+        missing = [cell for cell in self.plan.cells if cell.key not in kept.keys]
+        changed = changed_cells(self.plan, journal) if missing and not options.keep_stale else {}
+        reasons: dict[str, int] = {}
+        for reason in changed.values():
+            reasons[reason] = reasons.get(reason, 0) + 1
+        for reason, count in reasons.items():
+            self.store.notes.append(f"{count} finished cells run again: {reason}")
+        return missing
+
+    def _execute(self, missing: Sequence[Cell]) -> bool:
+        """Execute cells, committing each before it is told of; whether a failure stopped it."""
+        for cell, result in self._journaled(missing):
+            self.finished[cell.key] = cell.key
+            if result.error:
+                self.errors[cell.key] = result.error
+            self.registry.hook("testbed_cell_finished")(cell=cell, result=result)
+            if self.watcher:
+                self.watcher.finished(cell, result)
+            if result.error and self.options.fail_fast:
+                return True
+            if self.store.seconds_since_written() > WRITE_EVERY:
+                self.store.write_results(self._recorded())
+        return False
+
+    def _journaled(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, CellResult]]:
+        by_key = {cell.key: cell for cell in cells}
+        suspect = self.store.running()
+        if suspect in by_key:
+            self.deadly.add(suspect)
+            self.store.notes.append(
+                "the last run ended while a cell was running: that cell runs in a process apart"
+            )
+            self._tell_notes()
+        results = results_of(
+            cells,
+            self.options.executor,
+            self.options.workers,
+            apart=frozenset(self.deadly),
+            note=self.store.note_running,
+        )
+        for result in results:
+            cell = by_key[result.key]
+            self.store.add(result, origin_of_cell(cell))
+            yield cell, result
+
+    def _recorded(self) -> xr.DataTree:
+        """What is known so far, as a labelled tree."""
+        journal = self.store.journal
+        results = JournaledResults(journal, self.plan.cells, self.finished)
+        made = made_by(journal, self.finished.values(), self.stale)
+        return record(self.plan, results, made)
+
+    def _tell_notes(self) -> None:
+        """Tell of damage and of cells that run again, each once."""
+        for text in self.store.notes:
+            if self.watcher:
+                self.watcher.noted(text)
+            else:
+                warnings.warn(text, RunWarning, stacklevel=5)
+        self.store.notes.clear()
 
 
 def statuses(tree: xr.DataTree) -> dict[str, int]:

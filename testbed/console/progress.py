@@ -43,6 +43,10 @@ class ProgressWatcher:
             self._task = self._bar.add_task("cells", total=self._total, completed=done)
             self._bar.start()
 
+    def noted(self, text: str) -> None:
+        """Something that the user should know."""
+        self.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
     def finished(self, cell: Cell, result: CellResult) -> None:
         """A cell is done."""
         self._done += 1

@@ -31,10 +31,13 @@ SILENT = frozenset(
         "contract.parameters",
         "running.costs",
         "running.executors",
+        "running.guarded",
+        "running.interrupts",
+        "running.workers",
     )
 )
 """Modules of these packages that decide what is computed, where and under which name."""
-START = "testbed.running.execute"
+STARTS = ("testbed.running.execute", "testbed.running.threads")
 LIBRARIES = ("numpy", "scipy", "torch")
 DISTRIBUTION = "theory-testbed"
 WITHOUT_NUMBERS = frozenset({"attr", "attrs", "pluggy", "pooch", "threadpoolctl"})
@@ -66,7 +69,7 @@ def _code_of_class(component: type) -> Code:
 @cache
 def core_code() -> Code:
     """The modules of core that make numbers."""
-    return _digests(_closure(START))
+    return _digests(name for start in STARTS for name in _closure(start))
 
 
 def code_for(components: Iterable[type]) -> Code:

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, machine and time, as attributes of a result."""
+"""Where numbers come from: the code and the libraries that made them, machine and time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,61 @@ import hashlib
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
 
 import testbed
+from testbed.contract.cells import Cell
+from testbed.planning.code import DISTRIBUTION
+from testbed.planning.keys import origin_of_cell
+from testbed.planning.origin import Origin
 
-PACKAGES = ("numpy", "torch", "xarray", "netCDF4", "scipy", "pluggy", "attrs")
+WRITERS = ("xarray", "netCDF4")  # what writes the file; numbers do not depend on it
 
 
-def versions(distributions: Iterable[str] = ()) -> str:
-    """Versions of Python, testbed, the packages numbers depend on, and plugins' distributions."""
-    found = [f"python {platform.python_version()}", f"testbed {testbed.__version__}"]
-    for name in sorted({*PACKAGES, *distributions} - {"theory-testbed"}):
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            found.append(f"{name} (not installed)")
-    return ", ".join(found)
+@frozen
+class Made:
+    """What made the numbers of a result.
+
+    `stale` holds the keys of cells whose code has changed since, each with what changed.
+    """
+
+    origins: tuple[Origin, ...] = ()
+    stale: Mapping[str, str] = field(factory=dict, hash=False)
+
+    def source(self) -> str:
+        """Versions of Python, the distributions whose code made the numbers, and the libraries
+        below. A name with several versions has made some numbers with each."""
+        versions: dict[str, dict[str, None]] = {}
+        for origin in self.origins:
+            for name, version in {**origin.distributions, **origin.libraries}.items():
+                versions.setdefault(name, {})[version] = None
+        versions.setdefault("python", {platform.python_version(): None})
+        core = versions.pop(DISTRIBUTION, {testbed.__version__: None})
+        told = [("python", versions.pop("python")), ("testbed", core), *sorted(versions.items())]
+        texts = [f"{name} {' and '.join(several)}" for name, several in told]
+        return ", ".join(texts + [f"{name} {_version(name)}" for name in WRITERS])
+
+    def stale_text(self) -> str:
+        """How many cells are stale, and what changed; empty if none is."""
+        if not self.stale:
+            return ""
+        changes = "; ".join(dict.fromkeys(self.stale.values()))
+        return f"{len(self.stale)} cells come from code that has changed since: {changes}"
+
+
+def made_here(cells: Iterable[Cell]) -> Made:
+    """What makes these cells in this process."""
+    origins = {origin.digest(): origin for origin in map(origin_of_cell, cells)}
+    return Made(tuple(origins.values()))
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 def machine() -> str:

@@ -1,66 +1,47 @@
-"""The run folder: a crash-safe journal of finished cells, and results.nc, valid at all times."""
+"""The run folder: a journal of finished cells and results.nc, for one run at a time."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import sqlite3
-import threading
+import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from testbed.contract.cells import CellResult
 from testbed.errors import ResultError
+from testbed.planning.origin import Origin
+from testbed.results.files import RESULTS, remove_leftovers, write_tree
+from testbed.results.journal import JOURNAL, Journal, Stored
 
 if TYPE_CHECKING:
     import xarray as xr
 
-RESULTS = "results.nc"
-JOURNAL = "journal.sqlite"
-NETCDF = threading.Lock()
-"""netCDF4 is not thread-safe, even on distinct files."""
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS run (name TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, header TEXT NOT NULL, arrays BLOB NOT NULL);
-"""
+FIGURES = "figures"
+RUNNING = ".running"  # names the cell that runs in the process of the run
+WIDTH = 64  # characters of a key in that file, at least
+EARLIER = "earlier"  # results and figures of the scenario as it was before
 
 
 class RunFolder:
-    """A folder that belongs to one scenario (by name) and, while open, to one process.
-
-    A finished cell is committed before the next begins, in SQLite's write-ahead log: it survives
-    kill −9; a power loss may cost the last second.
-    """
+    """A folder that belongs to one scenario (by name) and, while open, to one process."""
 
     def __init__(self, path: str | Path, name: str, fresh: bool = False):
         self.path = Path(path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResultError(
-                f"{self.path}: found no folder that can be made ({error.strerror}), expected a "
-                "writable place. Choose another with -o"
-            ) from None
+        self._lock = _locked(self.path)
         self._written = time.monotonic()
-        self._lock = FileLock(self.path / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ResultError(
-                f"{self.path}: found another run at work in this folder, expected none. Wait "
-                "for it, or choose another folder with -o"
-            ) from None
+        self._running: int | None = None
         try:
             if fresh:
                 self._clear()
-            self._database = self._open(name)
+            remove_leftovers(self.path)
+            self.journal = Journal(self.path, name)
+        except OSError as error:
+            self._lock.release()
+            raise _unwritable(self.path, error) from None
         except BaseException:
             self._lock.release()
             raise
@@ -70,31 +51,6 @@ class RunFolder:
         for name in (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"):
             (self.path / name).unlink(missing_ok=True)
 
-    def _open(self, name: str) -> sqlite3.Connection:
-        path = self.path / JOURNAL
-        database = sqlite3.connect(path, check_same_thread=False)
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=NORMAL")
-            database.executescript(_TABLES)
-            row = database.execute("SELECT name FROM run").fetchone()
-        except sqlite3.DatabaseError as error:
-            database.close()
-            raise ResultError(
-                f"{path}: found a journal that cannot be read ({error}), expected one that testbed "
-                "wrote. Move it away to compute everything anew; results.nc is not affected"
-            ) from None
-        if row is None:
-            with database:
-                database.execute("INSERT INTO run VALUES (?)", (name,))
-        elif row[0] != name:
-            database.close()
-            raise ResultError(
-                f"{self.path}: found the run of another scenario, {row[0]!r}, expected one of "
-                f"{name!r}. Choose another folder with -o, or start anew with --fresh"
-            )
-        return database
-
     def __enter__(self) -> RunFolder:
         return self
 
@@ -103,33 +59,64 @@ class RunFolder:
 
     def close(self) -> None:
         """Close the journal and let other processes in."""
-        self._database.close()
+        if self._running is not None:  # whoever closes the folder was not ended by a cell
+            os.close(self._running)
+            (self.path / RUNNING).unlink(missing_ok=True)
+        self.journal.close()
         self._lock.release()
 
-    def add(self, result: CellResult) -> None:
-        """Commit a finished cell."""
-        header, arrays = encode(result)
-        with self._database:
-            self._database.execute(
-                "INSERT OR REPLACE INTO cells VALUES (?, ?, ?)", (result.key, header, arrays)
-            )
+    @property
+    def notes(self) -> list[str]:
+        """One line for each thing that was damaged and set aside."""
+        return self.journal.notes
 
-    def results(self, keys: Iterable[str]) -> Iterator[CellResult]:
-        """The journaled results of these cells; a damaged row is dropped, to be computed again."""
-        for key in keys:
-            row = self._database.execute(
-                "SELECT header, arrays FROM cells WHERE key = ?", (key,)
-            ).fetchone()
-            if row is not None:
-                try:
-                    yield decode(key, *row)
-                except (ValueError, KeyError):
-                    self.forget(key)
+    def begin(self, text: str, file: str) -> None:
+        """Take the folder for a scenario's text, read from `file`.
 
-    def forget(self, key: str) -> None:
-        """Drop a row, so that its cell is computed again."""
-        with self._database:
-            self._database.execute("DELETE FROM cells WHERE key = ?", (key,))
+        What other text has left, results.nc and figures, is moved to the folder `earlier`.
+        """
+        if self.journal.fact("text") not in ("", text):
+            self._move_earlier()
+        self.journal.set_facts({"text": text, "file": file})
+
+    def _move_earlier(self) -> None:
+        try:
+            earlier = self.path / EARLIER
+            earlier.mkdir(exist_ok=True)
+            for name in (RESULTS, FIGURES):
+                if (self.path / name).exists():
+                    if (earlier / name).is_dir():
+                        shutil.rmtree(earlier / name)
+                    os.replace(self.path / name, earlier / name)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def running(self) -> str:
+        """The key of the cell in which the last run of this folder ended; empty if in none."""
+        try:
+            return (self.path / RUNNING).read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def note_running(self, key: str) -> None:
+        """Note the cell that begins in this process, or with "" that none is running.
+
+        Kept in the system's memory at once, which outlives this process.
+        """
+        try:
+            if self._running is None:
+                self._running = os.open(self.path / RUNNING, os.O_RDWR | os.O_CREAT, 0o644)
+            os.pwrite(self._running, key.ljust(WIDTH).encode(), 0)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def add(self, result: CellResult, origin: Origin | None = None) -> None:
+        """Commit a finished cell, with what made it."""
+        self.journal.add(result, origin)
+
+    def stored(self, keys: Iterable[str]) -> Iterator[Stored]:
+        """The finished cells of these keys that the journal holds."""
+        return self.journal.stored(keys)
 
     def write_results(self, tree: xr.DataTree) -> Path:
         """Put results.nc in place: written aside, synced, renamed."""
@@ -143,112 +130,24 @@ class RunFolder:
         return time.monotonic() - self._written
 
 
-# --- cells as bytes -----------------------------------------------------------------------------
-
-
-def encode(result: CellResult) -> tuple[str, bytes]:
-    """A cell's result as a JSON header and an npz archive; nothing in it needs unpickling."""
-    arrays: dict[str, np.ndarray] = {"status": result.status}
-    if result.diverged_at is not None:
-        arrays["diverged_at"] = result.diverged_at
-    names: dict[str, list[Any]] = {"variables": [], "counts": [], "coordinates": []}
-    groups: Mapping[str, Mapping[Any, np.ndarray]] = {
-        "variables": result.variables,
-        "counts": result.counts,
-        "coordinates": result.coordinates,
-    }
-    for group, members in groups.items():
-        for position, (name, array) in enumerate(members.items()):
-            names[group].append(name)
-            arrays[f"{group}{position}"] = array
-    header = {
-        **names,
-        "omitted": dict(result.omitted),
-        "error": result.error,
-        "seconds": result.seconds,
-    }
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return json.dumps(header), buffer.getvalue()
-
-
-def decode(key: str, header: str, data: bytes) -> CellResult:
-    """The inverse of `encode`; ValueError if the bytes are damaged."""
-    about = json.loads(header)
+def _locked(path: Path) -> FileLock:
+    """The folder, made if there is none, closed to other processes."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile and zlib raise many kinds for damaged bytes
-        raise ValueError(f"damaged arrays of cell {key}: {error}") from None
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ResultError(
+            f"{path}: found another run at work in this folder, expected none. Wait "
+            "for it, or choose another folder with -o"
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return lock
 
-    def members(group: str) -> dict[Any, np.ndarray]:
-        names = [tuple(name) if isinstance(name, list) else name for name in about[group]]
-        return {name: arrays[f"{group}{position}"] for position, name in enumerate(names)}
 
-    return CellResult(
-        key,
-        arrays["status"],
-        members("variables"),
-        members("coordinates"),
-        members("counts"),
-        about["omitted"],
-        about["error"],
-        about["seconds"],
-        arrays.get("diverged_at"),
+def _unwritable(path: Path, error: OSError) -> ResultError:
+    return ResultError(
+        f"{path}: found no folder that can be written ({error.strerror or error}), expected a "
+        "writable place. Choose another with -o"
     )
-
-
-# --- results as a file --------------------------------------------------------------------------
-
-
-def write_tree(tree: xr.DataTree, path: Path) -> None:
-    """Write a tree so that `path` always holds a whole file: aside, synced, renamed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with NETCDF:
-            tree.to_netcdf(aside, engine="netcdf4", encoding=_encoding(tree))
-        with open(aside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except (OSError, RuntimeError) as error:  # netCDF4 raises RuntimeError for HDF5's failures
-        raise ResultError(
-            f"{path}: found that the results cannot be written ({error}), expected room on a "
-            "writable disk. The finished cells are safe in the journal: make room and run the same "
-            "command again"
-        ) from None
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
-    """Compression and checksums for every numeric variable with a dimension."""
-    packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-    return {
-        node.path: {
-            str(name): dict(packed)
-            for name, variable in node.to_dataset(inherit=False).variables.items()
-            if variable.ndim and variable.dtype.kind in "fiu"
-        }
-        for node in tree.subtree
-    }
-
-
-def read_tree(path: str | Path) -> xr.DataTree:
-    """Open a result file (or the one in a run folder) into memory.
-
-    Raises ResultError for a file that is missing, cut short or not a result of testbed.
-    """
-    import xarray as xr
-
-    file = Path(path)
-    file = file / RESULTS if file.is_dir() else file
-    if not file.exists():
-        raise ResultError(f"{file}: found no file, expected results. Run the scenario first")
-    try:
-        with NETCDF, xr.open_datatree(file, engine="netcdf4") as lazy:
-            return lazy.load()
-    except (OSError, RuntimeError, ValueError, AttributeError, KeyError) as error:
-        raise ResultError(
-            f"{file}: found a file that cannot be read ({error}), expected whole netCDF results; "
-            "it may have been cut short. Run the scenario again: finished cells are in the journal"
-        ) from None

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from testbed.contract.cells import Cell
 from testbed.planning.plan import Plan
-from testbed.running.executors import threads_of
+from testbed.running.threads import threads_of
 
 TRIED = 4  # replicates, from whose time a whole block's is extrapolated
 LONG = 5.0  # seconds of one replicate after which no more are tried

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from testbed.console.cli import main
 from testbed.planning.files import load_scenario
-from testbed.results.store import read_tree
+from testbed.results.files import read_tree
 from testbed.runs import run
 from testbed.soundness import read_findings
 

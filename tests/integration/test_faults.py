@@ -18,9 +18,10 @@ import xarray as xr
 from testbed.errors import ResultError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
-from testbed.results.store import RunFolder, decode, encode
+from testbed.results.encoding import decode, encode
+from testbed.results.store import RunFolder
 from testbed.running.executors import processes, serial
-from testbed.runs import execute_run, open_results, run
+from testbed.runs import RunWarning, execute_run, open_results, run
 
 SCENARIO = """
 format = 1
@@ -74,7 +75,7 @@ def same(one: xr.DataTree, other: xr.DataTree, group="adaptive"):
 
 
 def test_a_result_survives_writing_and_reading(reference, tmp_path):
-    from testbed.results.store import write_tree
+    from testbed.results.files import write_tree
 
     write_tree(reference, tmp_path / "results.nc")
     xr.testing.assert_identical(open_results(tmp_path), reference)
@@ -108,8 +109,8 @@ def test_a_killed_run_resumes_to_the_same_results(reference, tmp_path):
     code = (
         "import sys, time, testbed.runs as r, testbed.results.store as s\n"
         "add = s.RunFolder.add\n"
-        "def slow(self, x):\n"
-        "    add(self, x); print('cell', flush=True); time.sleep(.2)\n"
+        "def slow(self, x, origin):\n"
+        "    add(self, x, origin); print('cell', flush=True); time.sleep(.2)\n"
         "s.RunFolder.add = slow\n"
         "r.run(sys.argv[1], sys.argv[2])\n"
     )
@@ -159,13 +160,18 @@ def test_a_damaged_journal_row_is_computed_again(reference, tmp_path):
     with sqlite3.connect(tmp_path / "journal.sqlite") as database:
         database.execute("UPDATE cells SET arrays = substr(arrays, 1, 100) WHERE rowid = 3")
     database.close()
+    with pytest.warns(RunWarning, match="damaged row .* its cell is computed again"):
+        same(run(scenario(), tmp_path), reference)
     same(run(scenario(), tmp_path), reference)
 
 
 def test_a_journal_that_is_no_database_is_explained(tmp_path):
     (tmp_path / "journal.sqlite").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(ResultError, match="Move it away"):
+    with pytest.warns(
+        RunWarning, match=r"damaged journal.*set aside as journal\.sqlite\.damaged-1"
+    ):
         run(scenario(), tmp_path)
+    assert (tmp_path / "journal.sqlite.damaged-1").exists()
 
 
 def test_a_full_disk_loses_no_finished_cell(tmp_path):
@@ -188,7 +194,7 @@ def test_a_full_disk_loses_no_finished_cell(tmp_path):
     assert result.returncode == 2, result.stderr
     assert "make room and run the same command again" in result.stderr
     assert (
-        [p.name for p in folder.glob("*.nc*")] == [] == [p.name for p in folder.glob(".results*")]
+        [p.name for p in folder.glob("*.nc*")] == [] == [p.name for p in folder.glob(".writing*")]
     )
     assert execute_run(scenario(), folder).reused == 24
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

@@ -16,7 +16,7 @@ from testbed.contract.findings import worst_place
 from testbed.loading import Plugin, PluginWarning, load_registry, make_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
-from testbed.results.store import read_tree, write_tree
+from testbed.results.files import read_tree, write_tree
 from testbed.runs import run
 from testbed.scenario.tables import Expectation
 from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings

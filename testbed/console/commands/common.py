@@ -6,6 +6,7 @@ Heavy imports stay inside functions, so that `testbed --help` answers at once.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,27 +15,43 @@ from typing import ParamSpec, TypeVar
 import click
 
 from testbed.errors import TestbedError
+from testbed.running.interrupts import Interrupted, interrupts
 
+CELLS_FAILED, WRONG_REQUEST, FAULT = 1, 2, 3
+"""Exit codes; 128 + N after the signal N."""
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 def explained(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Show testbed's errors without a traceback, and exit with 2."""
+    """Show testbed's errors without a traceback; exit codes say what happened (`docs/running.md`).
+
+    Signals end a command in two lines; whatever else is raised is a fault of the program.
+    """
 
     @wraps(command)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
-            return command(*args, **kwargs)
+            with interrupts():
+                return command(*args, **kwargs)
         except TestbedError as error:
             click.echo(str(error), err=True)
             _mention_broken_plugins()
-            sys.exit(2)
-        except KeyboardInterrupt:
+            sys.exit(WRONG_REQUEST)
+        except KeyboardInterrupt as error:
+            click.echo(f"interrupted by {str(error) or 'SIGINT'}", err=True)
+            click.echo("finished cells are kept: run the same command again to go on", err=True)
+            sys.exit(error.exit_code if isinstance(error, Interrupted) else 130)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception:
+            traceback.print_exc()
             click.echo(
-                "interrupted; finished cells are in the journal: run again to go on", err=True
+                "this is a fault of testbed or of a plugin, not of your request; finished cells "
+                "are kept",
+                err=True,
             )
-            sys.exit(130)
+            sys.exit(FAULT)
 
     return wrapped
 

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.console.commands.common import explained, overrides_option, scenario_file
+from testbed.console.commands.common import (
+    CELLS_FAILED,
+    explained,
+    overrides_option,
+    scenario_file,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from testbed.runs import Options, Outcome
     from testbed.scenario.figure import Figure
+    from testbed.scenario.scenario import Scenario
 
 
 @click.command()
@@ -30,6 +37,14 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Plan only.")
 @click.option("--fresh", is_flag=True, help="Compute everything anew.")
 @click.option("--no-figures", is_flag=True, help="Draw no figures.")
+@click.option(
+    "--mix-versions", is_flag=True, help="Keep cells that other versions of libraries made."
+)
+@click.option(
+    "--keep-stale", is_flag=True, help="Keep cells whose code has changed since, and mark them."
+)
+@click.option("--keep-failed", is_flag=True, help="Do not try failed cells again.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
 @explained
 def run(
     file: str,
@@ -40,27 +55,50 @@ def run(
     dry_run: bool,
     fresh: bool,
     no_figures: bool,
+    mix_versions: bool,
+    keep_stale: bool,
+    keep_failed: bool,
+    fail_fast: bool,
 ) -> None:
     """Run a scenario FILE: cells, results.nc, figures, a summary."""
     from testbed.console.describe import plan_text
     from testbed.planning.files import load_scenario
-    from testbed.runs import checked_plan, execute_run
+    from testbed.runs import Options, checked_plan
 
     scenario = load_scenario(scenario_file(file), overrides)
     if dry_run:
         click.echo(plan_text(checked_plan(scenario)))
         return
+    chosen = executor or ("processes" if workers and workers > 1 else "serial")
+    options = Options(chosen, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
+    outcome = _outcome(scenario, output, options)
+    _show(outcome.tree, outcome.folder, None if no_figures else scenario.figures)
+    if outcome.failed:
+        text = f"{len(outcome.failed)} cells failed; their errors are in the results"
+        text += "; stopped at the first, as asked" if outcome.stopped else ""
+        click.echo(text, err=True)
+        sys.exit(CELLS_FAILED)
+
+
+def _outcome(scenario: Scenario, output: Path | None, options: Options) -> Outcome:
+    """Run a scenario, and ask at a terminal whether cells of other versions may be kept."""
+    from attrs import evolve
     from rich.console import Console
 
     from testbed.console.progress import ProgressWatcher
+    from testbed.results.resume import VersionsError
+    from testbed.runs import execute_run
 
-    chosen = executor or ("processes" if workers and workers > 1 else "serial")
-    with ProgressWatcher(Console(stderr=True)) as watcher:
-        outcome = execute_run(scenario, output, chosen, workers, fresh, watcher)
-    _show(outcome.tree, outcome.folder, None if no_figures else scenario.figures)
-    if outcome.failed:
-        click.echo(f"{len(outcome.failed)} cells failed; their errors are in the results", err=True)
-        sys.exit(1)
+    try:
+        with ProgressWatcher(Console(stderr=True)) as watcher:
+            return execute_run(scenario, output, options, watcher)
+    except VersionsError as error:
+        if not sys.stdin.isatty():
+            raise
+        click.echo(str(error), err=True)
+        if not click.confirm("Keep them?", err=True):
+            raise
+        return _outcome(scenario, output, evolve(options, mix_versions=True))
 
 
 def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure] | None) -> None:

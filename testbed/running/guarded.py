@@ -1,0 +1,64 @@
+"""Running one cell so that no component can end the process with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from testbed.contract.cells import STATUS, Cell, CellResult
+from testbed.running.interrupts import Interrupted, watched
+from testbed.running.threads import threads_of
+
+if TYPE_CHECKING:
+    from testbed.running.execute import PreparationCache
+
+
+class _ProcessEnd(SystemExit):
+    """Raised where a component called `os._exit`."""
+
+
+def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
+    """Run a cell; whatever it raises, or however it asks the process to end, becomes a failure."""
+    from testbed.running.execute import execute_cell
+
+    try:
+        with _without_exit(), threads_of(cell.model.threads):
+            return execute_cell(cell, cache)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        if not watched():
+            raise
+        return failed(cell, "KeyboardInterrupt: a component raised it")
+    except (SystemExit, GeneratorExit) as error:
+        how = "os._exit" if isinstance(error, _ProcessEnd) else type(error).__name__
+        return failed(cell, f"{how}: a component asked the process to end ({error})")
+    except Exception as error:  # an error whose own text cannot be made
+        return failed(cell, f"{type(error).__name__}: raised while an error was being described")
+
+
+@contextmanager
+def _without_exit() -> Iterator[None]:
+    """`os._exit` raises in this process; in those that a component forks it does as always."""
+    process, leave = os.getpid(), os._exit
+
+    def stop(status: int) -> NoReturn:
+        if os.getpid() == process:
+            raise _ProcessEnd(status)
+        leave(status)
+
+    os._exit = stop
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
+def failed(cell: Cell, error: str, seconds: float = 0.0) -> CellResult:
+    """The result of a cell that could not be run to its end."""
+    status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
+    return CellResult(cell.key, status, error=error, seconds=seconds)
