@@ -60,11 +60,9 @@ def decode(key: str, header: str, data: bytes) -> CellResult:
             key,
             status,
             diverged_at=None if diverged is None else arrays.take(diverged),
-            variables={name: array for name, array in arrays.members(about["variables"])},
-            counts={name: array for name, array in arrays.members(about["counts"])},
-            coordinates={
-                tuple(name): array for name, array in arrays.members(about["coordinates"])
-            },
+            variables=arrays.members(about["variables"]),
+            counts=arrays.members(about["counts"]),
+            coordinates=arrays.coordinates(about["coordinates"]),
             omitted=about["omitted"],
             error=about["error"],
             seconds=about["seconds"],
