@@ -23,6 +23,8 @@ from testbed.contract.parameters import parameter
 
 STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
 """CF flag values of `status(sweep…, replicate)`."""
+WORKER_DIED = "WorkerDied"
+"""Begins the error of a cell that ended every process it ran in."""
 
 
 @frozen

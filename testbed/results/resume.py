@@ -6,14 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
-from testbed.contract.cells import Cell, CellResult
+from testbed.contract.cells import WORKER_DIED, Cell, CellResult
 from testbed.errors import ResultError
 from testbed.planning.keys import origin_of_cell, request_of
 from testbed.planning.origin import Origin
 from testbed.planning.plan import Plan
 from testbed.results.journal import Journal
 from testbed.results.provenance import Made
-from testbed.running.workers import WORKER_DIED
 
 UNRECORDED = "nobody recorded which code made them"
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from testbed.contract.cells import STATUS, Cell, CellResult
+from testbed.contract.cells import STATUS, WORKER_DIED, Cell, CellResult
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from testbed.running.execute import PreparationCache
 
 TRIES = 2  # a cell whose worker died is tried once more, in a fresh one
-WORKER_DIED = "WorkerDied"  # begins the error of a cell whose worker died each time
 BEGUN = b"begun"
 PATIENCE = 0.2  # seconds between looks at time limits
 _PDEATHSIG = 1  # of prctl: the signal to get when the parent dies
