@@ -102,6 +102,8 @@ def run(
     """
     if not isinstance(scenario, Scenario):
         scenario = load_scenario(scenario, overrides)
+    elif overrides:
+        scenario = scenario.with_(*overrides)
     options = Options(executor, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
     return execute_run(scenario, folder, options).tree
 

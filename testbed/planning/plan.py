@@ -16,10 +16,12 @@ from testbed.contract.components import Model, Optimizer
 from testbed.contract.seeds import choice_stream
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.building import Builder, Others
+from testbed.planning.counts import excessive
 from testbed.planning.dimensions import Dimension, chosen, points, swept_names
 from testbed.planning.fitting import pair_objection, times_objection
 from testbed.planning.keys import cell_key, preparation_key
 from testbed.planning.selection import Omission, Selection
+from testbed.planning.shapes import unsuitable_figures
 from testbed.planning.sizes import oversized, variable_sizes
 from testbed.scenario.component import Scalar, Spec
 from testbed.scenario.scenario import Scenario
@@ -65,8 +67,14 @@ class Plan:
 def make_plan(scenario: Scenario) -> Plan:
     """Plan a scenario; ScenarioError with every mistake found."""
     planner = _Planner(scenario)
+    large = list(excessive(scenario, planner.builder.dims))
+    if large:
+        raise ScenarioError([*planner.builder.mistakes, *large])
     plan = planner.plan()
-    mistakes = planner.builder.mistakes or oversized(scenario, plan.sizes)
+    mistakes = planner.builder.mistakes or [
+        *oversized(scenario, plan.sizes),
+        *unsuitable_figures(plan),
+    ]
     if mistakes:
         raise ScenarioError(dict.fromkeys(mistakes))
     return plan
@@ -79,6 +87,9 @@ def further_mistakes(scenario: Scenario) -> list[Mistake]:
     for may be in the parts that could not be read.
     """
     builder = Builder(scenario)
+    large = list(excessive(scenario, builder.dims))
+    if large:
+        return [*builder.mistakes, *large]
     for spec in scenario.estimators:
         if scenario.times is None and spec.optimizer.values.get("times") is None:
             continue  # the times at the top may be what could not be read

@@ -20,6 +20,7 @@ from testbed.scenario.declaration import Table
 from testbed.scenario.document import parse_document
 from testbed.scenario.figure import Figure
 from testbed.scenario.figure import FigureSpec as FigureSpec
+from testbed.scenario.mathtext import formula_mistake
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table
 from testbed.scenario.tables import (
@@ -183,6 +184,12 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterato
             yield from _repeated([option.name for option in options], f"$.{kind}", f"{kind}s")
     if not document.get("metric") and not document.get("theory"):
         yield Mistake("$", "found no [[metric]]", "at least one")
+    headings = [(scenario.title, "$.title")]
+    headings += [(f.options.get("title", ""), f"{f.place}.title") for f in scenario.figures]
+    for text, place in headings:
+        mistake = formula_mistake(text, place)
+        if mistake:
+            yield mistake
     for key in ("metric", "theory", "soundness"):
         for position, table in enumerate(_listed(document.get(key))):
             for name in _asked(table):
