@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format docs verify bench clean
+.PHONY: help install run test lint format docs reference verify bench clean
 
 help:  ## show this list
 	@awk -F ':[^#]*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ docs: $(INSTALLED)  ## build the site into build/site; warnings are errors
 	$(PYTHON) -m pip install -q -c constraints.txt -e ".[docs]" $(PIP_ARGS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/site
 	@echo "site: build/site/index.html"
+
+reference: $(INSTALLED)  ## write the reference page of the scenario language and its schema
+	$(BIN)/testbed schema > docs/scenario.schema.json
+	$(BIN)/testbed schema --page > docs/scenario-reference.md
 
 verify: $(INSTALLED)  ## long checks of published results: writes docs/results.md
 	$(PYTHON) benchmarks/verify

@@ -23,6 +23,7 @@ COMMANDS: tuple[click.Command, ...] = (
     catalogue.list_components,
     catalogue.describe,
     catalogue.plugins,
+    catalogue.schema,
 )
 for command in COMMANDS:
     main.add_command(command)

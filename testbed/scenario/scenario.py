@@ -55,7 +55,13 @@ class Scenario(Table):
     )
     description: str = parameter("", help="what the experiment is for; stored in the result")
     references: tuple[str, ...] = parameter((), help="papers, such as arXiv:2409.00894")
-    seed: int = parameter(0, help="where all randomness starts", ge=0, le=LARGEST_SEED)
+    seed: int = parameter(
+        0,
+        help="where all randomness starts",
+        ge=0,
+        le=LARGEST_SEED,
+        form="an integer from 0 to 2^64 - 1",
+    )
     replicates: int = parameter(1, help="independent draws of data, noise and start", ge=1)
     times: Grid | None = parameter(
         None, help="training times of every estimator whose optimizer has none"

@@ -230,7 +230,7 @@ def test_missing_parts_are_all_named():
     ("old", "new", "message"),
     [
         ("format = 1", "format = 2", "$.format: found 2 (an integer); expected 1"),
-        ("seed = 3", "seed = -1", "$.seed: found -1; expected a number at least 0"),
+        ("seed = 3", "seed = -1", "$.seed: found -1; expected an integer from 0"),
         (
             "replicates = 40",
             "replicates = 0",

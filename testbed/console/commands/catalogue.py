@@ -34,6 +34,24 @@ def describe(name: str) -> None:
 
 
 @click.command()
+@click.option("--page", is_flag=True, help="Print the reference page instead, in Markdown.")
+@explained
+def schema(page: bool) -> None:
+    """Print the scenario language as JSON Schema, with all installed components, for editors."""
+    import json
+
+    from testbed.loading import load_registry
+    from testbed.scenario.reference import reference_page
+    from testbed.scenario.schema import scenario_schema
+
+    if page:
+        click.echo(reference_page(), nl=False)
+        return
+    made = scenario_schema(load_registry().components())
+    click.echo(json.dumps(made, indent=1, ensure_ascii=False))
+
+
+@click.command()
 @explained
 def plugins() -> None:
     """List the installed plugins, broken ones with their error."""
