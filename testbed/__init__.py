@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from testbed.contract.parameters import parameter
     from testbed.contract.values import Data, Fit, Problem, Sample, Spectrum
     from testbed.errors import (
+        DoesNotApply,
         ParameterError,
         PluginError,
         ResultError,
@@ -66,6 +67,7 @@ _HOMES = {
         "Variable",
     ),
     "testbed.errors": (
+        "DoesNotApply",
         "ParameterError",
         "PluginError",
         "ResultError",
@@ -89,6 +91,7 @@ __all__ = [
     "Cell",
     "Data",
     "Design",
+    "DoesNotApply",
     "Eigensystem",
     "Estimator",
     "Finding",

@@ -119,6 +119,10 @@ def shown(value: object, longest: int = 160) -> str:
     return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
 
 
+class DoesNotApply(TestbedError):
+    """Raised by a theory whose assumptions do not hold in a cell, with the reason."""
+
+
 def one_of(allowed: Iterable[object], word: object) -> str:
     """The allowed words, and the one of them that a misspelt word is near to.
 

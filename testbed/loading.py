@@ -22,11 +22,11 @@ import pluggy
 from attrs import evolve, field, frozen
 
 from testbed.contract import hooks
+from testbed.contract.border import GROUP
 from testbed.contract.components import KINDS, Component
 from testbed.contract.findings import Finding
 from testbed.errors import Mistake, PluginError, did_you_mean
 
-GROUP = "testbed.plugins"
 RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use", "files")
 BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
@@ -61,6 +61,13 @@ class Offer:
 
     component: type[Component]
     plugin: Plugin
+
+
+@frozen
+class Fresh:
+    """An argument of a hook that is made anew for each plugin: none sees what another did to it."""
+
+    make: Callable[[], Any]
 
 
 @frozen
@@ -101,10 +108,11 @@ class Registry:
                     warnings.warn(text, PluginWarning, stacklevel=2)
         return shipped
 
-    def hook(self, name: str) -> Callable[..., list[Any]]:
+    def hook(self, name: str, failures: list[str] | None = None) -> Callable[..., list[Any]]:
         """Calls a hook of every plugin that loaded, in their order, and lists the answers.
 
-        A plugin that raises, or answers what it must not, is left out with a PluginWarning.
+        A plugin that raises, or answers what it must not, costs a PluginWarning that names it, and
+        a line in `failures`. A list that it had begun to yield counts up to there.
         """
         implementations = getattr(self.manager.hook, name).get_hookimpls()
         callers = [(one.plugin_name, _alone(self.manager, name, one)) for one in implementations]
@@ -112,11 +120,17 @@ class Registry:
         def call(**arguments: Any) -> list[Any]:
             answers: list[Any] = []
             for plugin, caller in callers:
+                answer: list[Any] = []
                 try:
-                    answers += [_checked_answer(name, answer) for answer in caller(**arguments)]
-                except Exception as error:
+                    given = {key: _fresh(value) for key, value in arguments.items()}
+                    for part in caller(**given):
+                        answers.append(answer := [])
+                        _collect(name, part, answer)
+                except (Exception, SystemExit) as error:
                     text = f"plugin {plugin}: {name} raised {type(error).__name__}: {error}"
                     warnings.warn(f"{text}; it is left out", PluginWarning, stacklevel=2)
+                    if failures is not None:
+                        failures.append(text)
             return answers
 
         return call
@@ -204,13 +218,22 @@ def _classes(
         yield component
 
 
-def _checked_answer(hook: str, answer: Any) -> Any:
-    """An answer of a hook that returns a list, if it is one; what others return does not count."""
-    wanted, words = _ANSWERS.get(hook, (object, ""))
-    is_list = isinstance(answer, list | tuple) and all(isinstance(item, wanted) for item in answer)
-    if words and not is_list:
+def _collect(hook: str, answer: Any, into: list[Any]) -> None:
+    """Append the items of an answer one by one: those before an error have been given. What hooks
+    without an answer return does not count."""
+    if hook not in _ANSWERS:
+        return
+    wanted, words = _ANSWERS[hook]
+    if not isinstance(answer, list | tuple | Iterator):
         raise TypeError(f"found the answer {answer!r}, expected {words}")
-    return answer
+    for item in answer:
+        if not isinstance(item, wanted):
+            raise TypeError(f"found {item!r} in the answer, expected {words}")
+        into.append(item)
+
+
+def _fresh(value: Any) -> Any:
+    return value.make() if isinstance(value, Fresh) else value
 
 
 def _admit(offers: dict[str, Offer], plugin: Plugin, components: list[type[Component]]) -> None:

@@ -215,12 +215,12 @@ class _Run:
         """Execute cells, committing each before it is told of; whether a failure stopped it."""
         for cell, result in self._journaled(missing):
             self.finished[cell.key] = cell.key
-            if result.error:
-                self.errors[cell.key] = result.error
-            self.registry.hook("testbed_cell_finished")(cell=cell, result=result)
+            if result.failure:
+                self.errors[cell.key] = result.failure
+            self.registry.hook("testbed_cell_finished")(cell=cell, result=result.read_only())
             if self.watcher:
                 self.watcher.finished(cell, result)
-            if result.error and self.options.fail_fast:
+            if result.failure and self.options.fail_fast:
                 return True
             if self.store.seconds_since_written() > WRITE_EVERY:
                 self.store.write_results(self._recorded())

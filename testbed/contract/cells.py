@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from testbed.contract.border import ComponentFault, calling
 from testbed.contract.components import (
     Design,
     Estimator,
@@ -123,6 +124,30 @@ class CellResult:
     error: str = ""  # what a failed cell raised, with the innermost frame
     seconds: float = 0.0
     diverged_at: np.ndarray | None = None  # (replicates,) first recorded time that is not finite
+    faults: Mapping[str, str] = field(factory=dict)
+    """Variable → what its metric, theory or optimizer did wrong: it is missing from this cell."""
+
+    @property
+    def failure(self) -> str:
+        """What failed: the cell, or some of its components; empty if nothing did."""
+        return self.error or "; ".join(dict.fromkeys(self.faults.values()))
+
+    def read_only(self) -> CellResult:
+        """The same numbers for others to read: writing into them raises."""
+        return evolve(
+            self,
+            status=_read_only(self.status),
+            variables={name: _read_only(array) for name, array in self.variables.items()},
+            coordinates={name: _read_only(array) for name, array in self.coordinates.items()},
+            counts={name: _read_only(array) for name, array in self.counts.items()},
+            diverged_at=None if self.diverged_at is None else _read_only(self.diverged_at),
+        )
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 def variable_of(cell: Cell, name: str) -> Variable:
@@ -139,9 +164,14 @@ def variable_of(cell: Cell, name: str) -> Variable:
 
 
 def comment_of(cell: Cell, name: str) -> str:
-    """What a metric says of one of its variables in this cell; empty for what no metric made."""
+    """What a metric says of one of its variables in this cell; empty where there is no metric, or
+    none that can say it."""
     for planned in cell.metrics:
         for own, given in planned.names.items():
             if given == name:
-                return planned.metric.comment(cell, own)
+                try:
+                    with calling(planned.metric, "comment"):
+                        return str(planned.metric.comment(cell, own))
+                except ComponentFault as fault:
+                    return f"no comment: {fault}"
     return ""

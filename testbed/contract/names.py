@@ -15,6 +15,8 @@ RESERVED_VARIABLES = RESERVED_GROUPS | {
     "diverged_at",
 }  # fmt: skip
 """Names that every group of a result has already: no dimension and no metric may bear them."""
+RESERVED_OWN_DIMS = RESERVED_VARIABLES - {"mode"}
+"""What no component may call a dim of its own."""
 
 LONGEST_NAME = 100  # characters; a folder, a file or a netCDF variable may be named after it
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -33,6 +35,11 @@ def dim_mistake(name: str) -> Mistake | None:
     if not _DIMENSION.fullmatch(name):
         return Mistake("", text, "letters, digits and '_', a letter first", advice)
     return None
+
+
+def is_identifier(name: object) -> bool:
+    """Whether a name can stand for a variable or a dimension of the result."""
+    return isinstance(name, str) and bool(_DIMENSION.fullmatch(name))
 
 
 def variable_name(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from testbed.contract.border import title
 from testbed.contract.components import Estimator, Model
 from testbed.errors import Mistake, ParameterError, did_you_mean
 from testbed.planning.dimensions import Dimension, dimensions, misplaced_ties
@@ -39,7 +40,10 @@ class Builder:
             return spec.build(at, self.model_of)
         except UnbuildableError as error:
             self.mistakes.append(error.mistake.in_file(self.scenario.path))
-            return None
+        except Exception as error:  # a component's own code runs while it is built
+            whose = title(spec.component)
+            self.object(spec.path, f"{whose} raised {type(error).__name__} when built: {error}")
+        return None
 
     def model_of(self, name: str) -> Model:
         """The model of `"estimator:NAME"`, which may not be swept."""

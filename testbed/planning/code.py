@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import testbed
-from testbed.loading import GROUP
+from testbed.contract.border import GROUP
 from testbed.planning.source import Source, compiled_digest, file_of, locations, source_of
 
 CORE = ("testbed.numerics", "testbed.running", "testbed.layers", "testbed.contract")

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from testbed.contract.answers import reason_of, variables_of
+from testbed.contract.border import calling
 from testbed.contract.components import Estimator, Metric, Model, Optimizer, Target, Theory
 from testbed.contract.grids import Grid
+from testbed.planning.inspection import expect_reached
 
 if TYPE_CHECKING:
     from testbed.contract.cells import Cell
@@ -29,7 +32,8 @@ _CAPABILITY = {
 
 def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
     """Why an optimizer cannot fit a model; None if it can."""
-    reason = optimizer.accepts(model)
+    with calling(optimizer, "accepts"):
+        reason = reason_of(optimizer, "accepts", optimizer.accepts(model))
     if not reason:
         return None
     found = f"found {optimizer.name} on {model.name}, which do not fit: {reason}"
@@ -47,7 +51,7 @@ def times_objection(model: Model, optimizer: Optimizer, times: Grid | None) -> O
         found = f"found the time inf, which {optimizer.name} on {model.name} never reaches"
         fix = "leave inf out, or take spectral-filter on a model that has an eigensystem"
         return found, "finite times", fix
-    reached = optimizer.reached(times.values)
+    reached = expect_reached(optimizer, times.values)
     moved = _first_moved(times.values, reached)
     if moved:
         found = "found the time {:g}; whole steps reach {:g}, more than 5% off".format(*moved)
@@ -78,7 +82,7 @@ def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
         )
     if math.isinf(reached[-1]) and not optimizer.reaches_limit(companion.model):
         return f"{companion.name!r} never reaches the time inf"
-    moved = _first_moved(reached, optimizer.reached(reached))
+    moved = _first_moved(reached, expect_reached(optimizer, tuple(reached)))
     if moved is None:
         return ""
     return (
@@ -90,8 +94,9 @@ def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
 
 def theory_objection(theory: Theory, cell: Cell) -> str | None:
     """Why a theory says nothing about a cell; None if it does."""
-    reason = theory.applies(cell)
-    timed = any(variable.time for variable in theory.variables.values())
+    with calling(theory, "applies"):
+        reason = reason_of(theory, "applies", theory.applies(cell))
+    timed = any(variable.time for variable in variables_of(theory).values())
     if reason is None and timed and cell.optimizer.own_times:
         return (
             f"under {cell.optimizer.name} with steps of their own replicates stop at times of "

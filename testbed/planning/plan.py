@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
 from testbed.contract.components import Model, Optimizer
 from testbed.contract.seeds import choice_stream
@@ -19,6 +20,7 @@ from testbed.planning.building import Builder, Others
 from testbed.planning.counts import excessive
 from testbed.planning.dimensions import Dimension, chosen, points, swept_names
 from testbed.planning.fitting import pair_objection, times_objection
+from testbed.planning.inspection import inspect
 from testbed.planning.keys import cell_key, preparation_key
 from testbed.planning.selection import Omission, Selection
 from testbed.planning.shapes import unsuitable_figures
@@ -108,7 +110,12 @@ def _pair(
     if model is None or optimizer is None:
         return None
     times = optimizer.times or builder.scenario.times
-    misfit, mistimed = pair_objection(model, optimizer), times_objection(model, optimizer, times)
+    try:
+        misfit = pair_objection(model, optimizer)
+        mistimed = times_objection(model, optimizer, times)
+    except ComponentFault as fault:
+        builder.object(spec.optimizer.path, str(fault))
+        return None
     if misfit:
         builder.object(spec.optimizer.path, *misfit)
     if mistimed:
@@ -139,14 +146,14 @@ class _Planner:
             dims = self.builder.dims[spec.name]
             planned.append(PlannedEstimator(spec.name, dims, times, self._fixed(spec)))
         if not self.builder.mistakes:
-            self.selection.note_unmeasured()
+            self.selection.note_unused()
         counts = {one.name: prod(map(len, one.dims)) for one in planned}
         return Plan(
             self.scenario,
             tuple(_grouped(cells)),
             tuple(planned),
             tuple(self.selection.omissions),
-            tuple(_warnings(planned)),
+            (*_warnings(planned), *self.selection.faults),
             variable_sizes(cells, counts, self.scenario.replicates),
         )
 
@@ -197,6 +204,12 @@ class _Planner:
             compute=scenario.compute,
             shared_design=option.shared,
         )
+        try:
+            inspect(cell)
+        except ComponentFault as fault:
+            paths = {"design": option.spec.path, "optimizer": spec.optimizer.path}
+            self.builder.object(paths.get(fault.component.kind, spec.model.path), str(fault))
+            return None
         metrics = self.selection.metrics_of(cell, Others(self.builder, spec, at))
         return evolve(cell, metrics=metrics, theories=self.selection.theories_of(cell))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
-from typing import Any
 
+from testbed.contract.answers import coordinates_of
+from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
 from testbed.contract.components import Metric, Theory, Variable
 from testbed.errors import Mistake
@@ -61,9 +62,10 @@ def _own_sizes(owner: Metric | Theory, cell: Cell) -> dict[str, int]:
     """Lengths of the own dims. How many modes a model has is known when it runs: at most the
     training points are assumed."""
     sizes = cell.design.sizes()
+    declared = owner.declared() if isinstance(owner, Metric) else owner.variables
     try:
-        coordinates: Mapping[str, Any] = owner.coordinates({"modes": sizes["train"], **sizes})
-    except (KeyError, ValueError):
+        coordinates = coordinates_of(owner, declared, {"modes": sizes["train"], **sizes})
+    except ComponentFault:  # which a run tells, if it is one there too
         return {}
     return {dim: len(values) for dim, values in coordinates.items()}
 

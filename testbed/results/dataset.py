@@ -15,6 +15,11 @@ from testbed.planning.fitting import foreign_kernels
 from testbed.planning.plan import Plan, PlannedEstimator
 from testbed.results.coordinates import coordinates_of
 
+WHY = {
+    "applies": "why the theory does not apply; empty where it does",
+    "error": "what a component did wrong; empty where it did nothing wrong",
+}
+"""What the variables `NAME__applies` and `NAME__error` say where NAME is missing."""
 MADE_BY_OTHER_CODE = {
     "long_name": "whether the code that made the replicate has changed since",
     "flag_values": np.array([0, 1], dtype=np.int8),
@@ -116,9 +121,10 @@ class GroupRecord:
                 array.counts[place] += result.counts[name]
             else:
                 array.values[place] = values
-        for name, reason in result.omitted.items():
-            empty = np.full(self.shape, "", dtype=object)
-            self._reasons.setdefault(name, empty)[cell.index] = reason
+        for ending, reasons in (("applies", result.omitted), ("error", result.faults)):
+            for name, reason in reasons.items():
+                empty = np.full(self.shape, "", dtype=object)
+                self._reasons.setdefault(f"{name}__{ending}", empty)[cell.index] = reason
         self._fill_statuses(cell, result)
 
     def _place(
@@ -226,9 +232,9 @@ class GroupRecord:
                 data[f"{name}__ok_count"] = self._count(array, data[name])
         if "time_reached" in data:  # optimizers whose replicates have steps of their own note it
             coordinates["time_reached"] = data.pop("time_reached")
-        labels = {"long_name": "why the theory does not apply; empty where it does"}
         for name, reasons in self._reasons.items():
-            data[f"{name}__applies"] = xr.Variable(self.sweep, reasons, labels)
+            label = WHY[name.rpartition("__")[2]]
+            data[name] = xr.Variable(self.sweep, reasons, {"long_name": label})
         return xr.Dataset(data | self._statuses(), coordinates, self._attributes())
 
     def _attributes(self) -> dict[str, str]:

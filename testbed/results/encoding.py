@@ -39,6 +39,7 @@ def encode(result: CellResult) -> tuple[str, bytes]:
         "counts": [member(name, array) for name, array in result.counts.items()],
         "coordinates": [member(name, array) for name, array in result.coordinates.items()],
         "omitted": dict(result.omitted),
+        "faults": dict(result.faults),
         "error": result.error,
         "seconds": result.seconds,
     }
@@ -64,6 +65,7 @@ def decode(key: str, header: str, data: bytes) -> CellResult:
             counts=arrays.members(about["counts"]),
             coordinates=arrays.coordinates(about["coordinates"]),
             omitted=about["omitted"],
+            faults=about.get("faults", {}),
             error=about["error"],
             seconds=about["seconds"],
         )

@@ -51,9 +51,10 @@ def kept_cells(
     for cell in plan.cells:
         source = earlier.get(request_of(cell.key), cell.key) if cell.key in stale else cell.key
         for stored in journal.stored([source]):
-            if not stored.result.error or keep_failed:
+            failure = stored.result.failure
+            if not failure or keep_failed:
                 keys[cell.key], origins[cell.key] = source, stored.origin
-                errors |= {cell.key: stored.result.error} if stored.result.error else {}
+                errors |= {cell.key: failure} if failure else {}
             elif stored.result.error.startswith(WORKER_DIED):
                 deadly.add(cell.key)
     stale = {key: reason for key, reason in stale.items() if key in keys}

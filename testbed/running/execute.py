@@ -17,13 +17,16 @@ import numpy as np
 import torch
 from attrs import evolve
 
-from testbed.contract.cells import STATUS, Cell, CellResult
-from testbed.contract.components import Estimator
+from testbed.contract.answers import coordinates_of, expect_names, real_array
+from testbed.contract.border import ComponentFault, calling
+from testbed.contract.cells import STATUS, Cell, CellResult, PlannedTheory
+from testbed.contract.components import Estimator, Theory
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Problem
-from testbed.errors import TestbedError, UnsuitableError
-from testbed.numerics.trees import as_tensors, bounded, floats, stack, tensors
+from testbed.errors import DoesNotApply, TestbedError
+from testbed.numerics.trees import as_tensors, bounded, floats, stack, tensors, tree_map
 from testbed.planning.fitting import companion_objection, theory_objection
+from testbed.running.border import WriteFault, measured_array, private
 from testbed.running.measure import MetricSeries
 from testbed.running.paths import Keep, Path, States
 
@@ -36,6 +39,10 @@ class PreparationCache:
     def __init__(self) -> None:
         self._group = ""
         self._made: dict[str, Any] = {}
+
+    def clear(self) -> None:
+        """Forget what was made: it may have been written into."""
+        self._group, self._made = "", {}
 
     def get(self, group: str, name: str, make: Callable[[], Any]) -> Any:
         """What was made under `name` for this group, or what `make` returns now."""
@@ -54,14 +61,14 @@ def execute_cell(cell: Cell, cache: PreparationCache | None = None) -> CellResul
             result = (
                 _simulate(cell, cache or PreparationCache()) if cell.replicates else _predict(cell)
             )
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a component may call sys.exit
         status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
         result = CellResult(cell.key, status, error=_describe(error))
     return evolve(result, seconds=time.perf_counter() - started)
 
 
-def _describe(error: Exception) -> str:
-    """What a cell raised; components' own explanations need no place in the code."""
+def _describe(error: BaseException) -> str:
+    """What a cell raised; what testbed raises on purpose needs no place in the code."""
     if isinstance(error, TestbedError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -74,9 +81,12 @@ def _describe(error: Exception) -> str:
 def draw_problem(cell: Cell, replicate: int) -> Problem:
     """The regression problem of one replicate, cast to the cell's dtype and device."""
     rng = Streams(cell.seed, replicate, cell.shared_design)
-    sample = cell.design.draw(rng)._replace(design=cell.design)
-    drawn = cell.target.draw(rng, sample)
-    return _cast(cell, cell.target.problem(drawn, sample))
+    with calling(cell.design, "draw"):
+        sample = cell.design.draw(rng)._replace(design=cell.design)
+    with calling(cell.target, "draw"):
+        drawn = cell.target.draw(rng, sample)
+    with calling(cell.target, "problem"):
+        return _cast(cell, cell.target.problem(drawn, sample))
 
 
 def _cast(cell: Cell, tree: Any) -> Any:
@@ -91,28 +101,82 @@ def _predict(cell: Cell, problem: Problem | None = None) -> CellResult:
     variables: Arrays = {}
     coordinates: dict[tuple[str, str], np.ndarray] = {}
     omitted: dict[str, str] = {}
+    faults: dict[str, str] = {}
     for planned in cell.theories:
-        theory = planned.theory
-        if theory.conditional != (problem is not None):
+        if planned.theory.conditional != (problem is not None):
             continue
-        reason = theory_objection(theory, cell)
-        if reason:
-            omitted |= dict.fromkeys(planned.names.values(), reason)
-            continue
-        values = theory.predict(cell, cell.reached, problem)
-        sizes = cell.design.sizes()
-        for own, name in planned.names.items():
-            variables[name] = np.asarray(values[own], dtype=np.float64)
-            for dim in theory.variables[own].dims:
-                coordinates[name, dim] = np.asarray(theory.coordinates(sizes)[dim])
+        names = planned.names.values()
+        try:
+            arrays, located = _prediction(planned, cell, problem)
+        except DoesNotApply as reason:
+            omitted |= dict.fromkeys(names, str(reason))
+        except ComponentFault as fault:
+            faults |= dict.fromkeys(names, str(fault))
+        else:
+            variables |= arrays
+            coordinates |= located
     status = np.zeros(0, dtype=np.int8)
-    return CellResult(cell.key, status, variables, coordinates, omitted=omitted)
+    return CellResult(cell.key, status, variables, coordinates, omitted=omitted, faults=faults)
+
+
+def _prediction(
+    planned: PlannedTheory, cell: Cell, problem: Problem | None
+) -> tuple[Arrays, dict[tuple[str, str], np.ndarray]]:
+    """A theory's variables and their coordinates, under the result's names."""
+    theory = planned.theory
+    own = theory_coordinates(theory, cell)
+    values = predicted(theory, cell, cell.reached, problem)
+    arrays: Arrays = {}
+    coordinates: dict[tuple[str, str], np.ndarray] = {}
+    for variable, name in planned.names.items():
+        declared = theory.variables[variable]
+        times = (len(cell.times),) if declared.time else ()
+        shape = (*times, *(len(own[dim]) for dim in declared.dims))
+        arrays[name] = real_array(theory, variable, values[variable], shape)
+        coordinates |= {(name, dim): own[dim] for dim in declared.dims}
+    return arrays, coordinates
+
+
+def theory_coordinates(theory: Theory, cell: Cell) -> dict[str, np.ndarray]:
+    """The coordinates of a theory's own dims in a cell."""
+    with calling(cell.design, "sizes"):
+        sizes = cell.design.sizes()
+    return coordinates_of(theory, theory.variables, sizes)
+
+
+def predicted(
+    theory: Theory, cell: Cell, times: Sequence[float], problem: Problem | None
+) -> Mapping[str, Any]:
+    """What a theory predicts of a cell, by the names it declares; it may write into none of its
+    arguments but copies."""
+    reason = theory_objection(theory, cell)
+    if reason:
+        raise DoesNotApply(reason)
+    with calling(theory, "predict"):
+        values = theory.predict(cell, times, tree_map(private, problem))
+    expect_names(theory, "predict", values, list(theory.variables))
+    return values
 
 
 # --- simulation -------------------------------------------------------------------------------
 
 
 def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
+    """Run a cell; once more without a metric that wrote into what it shares with others."""
+    faults: dict[str, str] = {}
+    while True:
+        try:
+            result = _simulated(cell, cache)
+        except WriteFault as fault:
+            cache.clear()
+            guilty = [one for one in cell.metrics if one.metric is fault.component]
+            faults |= {name: str(fault) for one in guilty for name in one.names.values()}
+            cell = evolve(cell, metrics=tuple(one for one in cell.metrics if one not in guilty))
+        else:
+            return evolve(result, faults={**result.faults, **faults})
+
+
+def _simulated(cell: Cell, cache: PreparationCache) -> CellResult:
     problems = [draw_problem(cell, replicate) for replicate in cell.replicates]
     size = _chunk_size(cell, problems[0])
     parts = [
@@ -127,6 +191,7 @@ def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
         variables={**merged.variables, **predicted},
         coordinates={**merged.coordinates, **theory.coordinates},
         omitted={**merged.omitted, **theory.omitted},
+        faults={**merged.faults, **theory.faults},
     )
 
 
@@ -149,16 +214,24 @@ def block_length(cell: Cell, count: int, numbers: float) -> int:
 
 
 def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
-    """Join the results of chunks of replicates; sums are added, the rest is concatenated."""
-    variables: Arrays = {}
-    for name in parts[0].variables:
+    """Join the results of chunks of replicates; sums are added, the rest is concatenated.
+
+    A variable that one chunk could not give is missing from all.
+    """
+    faults = {name: text for part in reversed(parts) for name, text in part.faults.items()}
+    kept = [name for part in parts for name in part.variables if name not in faults]
+    variables, counts = {}, {}
+    for name in dict.fromkeys(kept):
         arrays = [part.variables[name] for part in parts]
-        variables[name] = np.sum(arrays, 0) if name in parts[0].counts else np.concatenate(arrays)
-    counts = {name: np.sum([p.counts[name] for p in parts], 0) for name in parts[0].counts}
+        summed = name in parts[0].counts
+        variables[name] = np.sum(arrays, 0) if summed else np.concatenate(arrays)
+        if summed:
+            counts[name] = np.sum([part.counts[name] for part in parts], 0)
+    coordinates = {key: array for key, array in parts[0].coordinates.items() if key[0] in variables}
     status = np.concatenate([part.status for part in parts])
     diverged = np.concatenate([np.asarray(part.diverged_at) for part in parts])
     return CellResult(
-        cell.key, status, variables, parts[0].coordinates, counts, diverged_at=diverged
+        cell.key, status, variables, coordinates, counts, diverged_at=diverged, faults=faults
     )
 
 
@@ -180,10 +253,11 @@ def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
     if not any(planned.theory.conditional for planned in cell.theories):
         return CellResult(cell.key, np.zeros(0, dtype=np.int8))
     each = [_predict(cell, problem) for problem in problems]
-    variables = {
-        name: np.stack([one.variables[name] for one in each]) for name in each[0].variables
-    }
-    return evolve(each[0], variables=variables)
+    faults = {name: text for one in reversed(each) for name, text in one.faults.items()}
+    omitted = {name: text for one in reversed(each) for name, text in one.omitted.items()}
+    kept = [name for name in each[0].variables if name not in faults and name not in omitted]
+    variables = {name: np.stack([one.variables[name] for one in each]) for name in kept}
+    return evolve(each[0], variables=variables, omitted=omitted, faults=faults)
 
 
 def _until_divergence(
@@ -219,21 +293,40 @@ class _Simulation:
         self.rngs = [Streams(cell.seed, replicate, cell.shared_design) for replicate in replicates]
         self.replicates = tuple(replicates)
         self.main = self._path(Estimator(cell.estimator, cell.model, cell.optimizer), cache)
-        companions = {planned.companion for planned in cell.metrics} - {None}
-        self.companions = {other: self._path(other, None) for other in companions if other}
         self.reached = self.main.reached(cell.times)
-        self._expect_equal_times()
         self.series = [MetricSeries(planned, self.reached) for planned in cell.metrics]
+        self.companions: dict[Estimator, Path] = {}
+        for companion in dict.fromkeys(planned.companion for planned in cell.metrics):
+            if companion is not None:
+                self._add_companion(companion)
         self.alive = torch.ones(len(problems), dtype=torch.bool, device=cell.compute.device)
         self.diverged_at = np.full(len(problems), np.nan)
         self.records: dict[str, list[np.ndarray]] = {}
+        self.faults: dict[str, str] = {}  # of the optimizer's own variables
 
-    def _expect_equal_times(self) -> None:
-        """Where only the run tells the times, only it can tell that a companion misses them."""
-        for companion in self.companions if self.cell.optimizer.own_times else ():
-            reason = companion_objection(companion, self.reached)
-            if reason:
-                raise UnsuitableError(f"{self.cell.estimator}: {reason}")
+    def _add_companion(self, companion: Estimator) -> None:
+        """Begin a companion's path; what goes wrong there costs the metrics that compare with it.
+
+        Where only the run tells the times, only it can tell that a companion misses them.
+        """
+        own_times = self.cell.optimizer.own_times
+        reason = companion_objection(companion, self.reached) if own_times else ""
+        try:
+            if not reason:
+                self.companions[companion] = self._path(companion, None)
+        except ComponentFault as fault:
+            reason = str(fault)
+        if reason:
+            self._forsake(companion, reason)
+
+    def _forsake(self, companion: Estimator, reason: str) -> None:
+        """Give up the metrics that compare with a companion."""
+        self.companions.pop(companion, None)
+        for series in self.series:
+            if series.planned.companion == companion:
+                series.fault = (
+                    f"{series.planned.metric.name}: its companion cannot be used: {reason}"
+                )
 
     def _path(self, estimator: Estimator, cache: PreparationCache | None) -> Path:
         keep: Keep = _make
@@ -252,13 +345,17 @@ class _Simulation:
     def run(self) -> CellResult:
         for positions in self._blocks():
             self._advance(positions)
-        variables = {name: np.concatenate(blocks, 1) for name, blocks in self.records.items()}
+        records = {k: v for k, v in self.records.items() if k not in self.faults}
+        variables = {name: np.concatenate(blocks, 1) for name, blocks in records.items()}
         counts: Arrays = {}
         coordinates: dict[tuple[str, str], np.ndarray] = {}
+        faults = dict(self.faults)
         for series in self.series:
-            variables |= series.variables()
-            counts |= series.counts()
-            coordinates |= series.coordinates
+            finished = series.finish()
+            variables |= finished.variables
+            counts |= finished.counts
+            coordinates |= finished.coordinates
+            faults |= finished.faults
         status = np.where(np.isnan(self.diverged_at), STATUS["ok"], STATUS["diverged"])
         return CellResult(
             self.cell.key,
@@ -267,6 +364,7 @@ class _Simulation:
             coordinates,
             counts,
             diverged_at=self.diverged_at,
+            faults=faults,
         )
 
     def held(self) -> tuple[float, float]:
@@ -291,13 +389,39 @@ class _Simulation:
         asked = [self.cell.times[at] for at in positions]
         reached = [self.reached[at] for at in positions]
         states, record = self.main.advance(asked)
-        others = {other: path.follow(reached) for other, path in self.companions.items()}
+        followed = self._followed(reached)
         alive = self._watch(states, reached)
-        for name, values in record.items():
-            self.records.setdefault(name, []).append(values.double().cpu().numpy())
+        self._note(record, (len(self.rngs), len(asked)))
         for series in self.series:
             companion = series.planned.companion
-            series.add(positions, asked, states, others[companion] if companion else None, alive)
+            beside = followed.get(companion) if companion else None
+            series.add(positions, asked, states, beside, alive)
+
+    def _followed(self, reached: Sequence[float]) -> dict[Estimator, States]:
+        """The companions' states at the times that training reached."""
+        followed = {}
+        for companion, path in list(self.companions.items()):
+            try:
+                followed[companion] = path.follow(reached)
+            except ComponentFault as fault:
+                self._forsake(companion, str(fault))
+        return followed
+
+    def _note(self, record: Mapping[str, Any], shape: tuple[int, int]) -> None:
+        """Keep what the optimizer noted, (replicates, times) each."""
+        optimizer = self.cell.optimizer
+        try:
+            noted = [name for name in optimizer.variables if name in record]  # a flow may note none
+            expect_names(optimizer, "advance", record, noted)
+            arrays = {
+                name: measured_array(optimizer, name, values, shape, ())
+                for name, values in record.items()
+            }
+        except ComponentFault as fault:
+            self.faults = dict.fromkeys(optimizer.variables, str(fault))
+            return
+        for name, array in arrays.items():
+            self.records.setdefault(name, []).append(array)
 
     def _watch(self, states: States, reached: Sequence[float]) -> torch.Tensor:
         """Which (replicate, time) are in bounds so far; a replicate that left never returns."""

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from testbed.contract.answers import coordinates_of, expect_names, real_array
+from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import PlannedMetric
 from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
 from testbed.numerics.trees import tree_map
 from testbed.running.batching import measured
+from testbed.running.border import (
+    CellFault,
+    Handed,
+    WriteFault,
+    measured_array,
+    read_only,
+)
 from testbed.running.paths import States
 
 
 class MetricSeries:
-    """Collects a metric's variables; NaN where a replicate has diverged or a time is not asked."""
+    """Collects a metric's variables; NaN where a replicate has diverged or a time is not asked.
+
+    What the metric, or the model on its behalf, does wrong ends the series alone: `fault` says it,
+    and there are no variables.
+    """
 
     def __init__(self, planned: PlannedMetric, times: Sequence[float]):
         self.planned = planned
         self.times = np.asarray(times)  # those that training stops at
         self.coordinates: dict[tuple[str, str], np.ndarray] = {}
+        self.fault = ""
         self._blocks: dict[str, list[tuple[list[int], np.ndarray]]] = {}
         self._still: dict[str, np.ndarray] = {}
 
@@ -33,23 +46,51 @@ class MetricSeries:
         """Measure the states of one block; `alive` (replicates, times) says which are finite."""
         subset = self.planned.times
         chosen = tuple(i for i, time in enumerate(asked) if subset is None or time in subset)
-        if not chosen:
+        if not chosen or self.fault:
             return
-        metric, problem = self.planned.metric, states.path.fit.problem
-        moving, still = self._needs(states.at(chosen), companion and companion.at(chosen))
-        values = measured(metric, problem, moving, still)
+        try:
+            moving, still = self._needs(states.at(chosen), companion and companion.at(chosen))
+            values = self._measured(states.path.fit.problem, moving, still)
+            finite = alive[:, list(chosen)].cpu().numpy()  # (replicates, chosen)
+            self._keep([positions[i] for i in chosen], values, finite)
+        except (WriteFault, CellFault):
+            raise
+        except ComponentFault as fault:
+            self.fault = str(fault)
+
+    def _measured(
+        self, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
+    ) -> Mapping[str, Any]:
+        """What the metric's `measure` returns, once it is sure that it changed nothing else."""
+        metric = self.planned.metric
         if not self.coordinates:
             self._locate(problem, moving)
-        finite = alive[:, list(chosen)].cpu().numpy()  # (replicates, chosen)
+        handed = Handed(metric, {"problem": problem, **moving, **still})
+        own_problem, needs = handed.values["problem"], handed.values
+        try:
+            with calling(metric, "measure"):
+                values = measured(
+                    metric,
+                    own_problem,
+                    {name: needs[name] for name in moving},
+                    {name: needs[name] for name in still},
+                )
+        finally:
+            handed.expect_unchanged()
+        names = [name for name in self.planned.names if name not in metric.concluded]
+        expect_names(metric, "measure", values, names)
+        return values
+
+    def _keep(self, at: list[int], values: Mapping[str, Any], finite: np.ndarray) -> None:
+        """Keep the values at these positions of time, NaN where a replicate is not finite."""
+        metric = self.planned.metric
         for own, name in self.planned.names.items():
             if own in metric.concluded:
                 continue
-            variable = metric.declared()[own]
-            array = values[own].detach().double().cpu().numpy()  # (replicates, chosen, own…)
-            self._check(name, own, array.shape[2:])
-            array = np.where(finite.reshape(*finite.shape, *(1,) * (array.ndim - 2)), array, np.nan)
-            if variable.time:
-                at = [positions[i] for i in chosen]
+            shape = self._own_shape(name, own)
+            array = measured_array(metric, own, values[own], finite.shape, shape)
+            array = np.where(finite.reshape(*finite.shape, *(1,) * len(shape)), array, np.nan)
+            if metric.declared()[own].time:
                 self._blocks.setdefault(name, []).append((at, array))
             else:
                 self._still.setdefault(name, array[:, 0])
@@ -87,20 +128,16 @@ class MetricSeries:
                 sizes["modes"] = value.eigenvalue.shape[-1]
         if isinstance(moving.get("basis"), Tensor):
             sizes["modes"] = moving["basis"].shape[-1]
-        coordinates = self.planned.metric.coordinates(sizes)
+        metric = self.planned.metric
+        coordinates = coordinates_of(metric, metric.declared(), sizes)
         for own, name in self.planned.names.items():
-            for dim in self.planned.metric.declared()[own].dims:
-                self.coordinates[name, dim] = np.asarray(coordinates[dim])
+            for dim in metric.declared()[own].dims:
+                self.coordinates[name, dim] = coordinates[dim]
 
-    def _check(self, name: str, own: str, shape: tuple[int, ...]) -> None:
+    def _own_shape(self, name: str, own: str) -> tuple[int, ...]:
+        """The lengths of a variable's dims besides replicate and time."""
         dims = self.planned.metric.declared()[own].dims
-        expected = tuple(len(self.coordinates[name, dim]) for dim in dims)
-        if shape != expected:
-            raise UnsuitableError(
-                f"metric {self.planned.metric.name}: found {own} of shape {shape} for one "
-                f"replicate at one time, expected {expected} for its dims {dims}; mend its "
-                "measure or its coordinates"
-            )
+        return tuple(len(self.coordinates[name, dim]) for dim in dims)
 
     def _full(self, name: str) -> np.ndarray:
         blocks = self._blocks[name]
@@ -111,27 +148,49 @@ class MetricSeries:
         return full
 
     def _all(self) -> dict[str, np.ndarray]:
+        """Every variable, (replicates, times, own…); none once there is a fault."""
+        if self.fault:
+            return {}
         moving = {name: self._full(name) for name in self._blocks}
-        return moving | self._still | self._concluded(moving)
+        try:
+            return moving | self._still | self._concluded(moving)
+        except ComponentFault as fault:
+            self.fault = str(fault)
+            return {}
 
     def _concluded(self, moving: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the metric makes of its whole path."""
         metric, names = self.planned.metric, self.planned.names
         if not metric.concluded:
             return {}
-        own = {name: moving[given] for name, given in names.items() if given in moving}
-        found = metric.conclude(self.times, own)
-        return {names[name]: np.asarray(found[name]) for name in metric.concluded}
+        given = {own: moving[name] for own, name in names.items() if name in moving}
+        with calling(metric, "conclude"):
+            answer = metric.conclude(read_only(self.times), read_only(given))
+        expect_names(metric, "conclude", answer, metric.concluded)
+        replicates = next(iter(given.values())).shape[0]
+        return {
+            names[own]: real_array(
+                metric, own, answer[own], (replicates, *self._own_shape(names[own], own))
+            )
+            for own in metric.concluded
+        }
 
-    def variables(self) -> dict[str, np.ndarray]:
-        """(replicates, times, own…) each; for means, sums over replicates (times, own…)."""
+    def finish(self) -> SeriesResult:
+        """What was collected: for means the sums over replicates, and how many each holds."""
         arrays = self._all()
+        counts: dict[str, np.ndarray] = {}
         if self.planned.mean:
-            return {name: np.nansum(array, 0) for name, array in arrays.items()}
-        return arrays
+            counts = {name: np.isfinite(array).sum(0) for name, array in arrays.items()}
+            arrays = {name: np.nansum(array, 0) for name, array in arrays.items()}
+        coordinates = {} if self.fault else self.coordinates
+        faults = dict.fromkeys(self.planned.names.values(), self.fault) if self.fault else {}
+        return SeriesResult(arrays, counts, coordinates, faults)
 
-    def counts(self) -> dict[str, np.ndarray]:
-        """For means: how many replicates each sum holds, of the shape of the sum."""
-        if not self.planned.mean:
-            return {}
-        return {name: np.isfinite(array).sum(0) for name, array in self._all().items()}
+
+class SeriesResult(NamedTuple):
+    """A metric's part of a cell's result."""
+
+    variables: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+    coordinates: dict[tuple[str, str], np.ndarray]
+    faults: dict[str, str]  # variable → what went wrong

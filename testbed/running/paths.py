@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from testbed.contract.border import ComponentFault, calling
 from testbed.contract.components import Estimator
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Data, Fit, Problem
 from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import index, stack, tensors, tree_map
 from testbed.running.batching import Batched, Single, Training, over_times
+from testbed.running.border import CellFault
 
 Keep = Callable[[str, Callable[[], Any]], Any]
 """`keep(name, make)` returns what was made under this name before, or makes it now."""
@@ -41,19 +43,25 @@ class Path:
             pairs = zip(rngs, problems, strict=True)
             return stack([cast(model.draw(rng, see(own))) for rng, own in pairs])
 
-        drawn = keep("draws", draw)
-        prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
-        start = self.model.start(drawn, prepared, problem)
+        with calling(model, "draw"):
+            drawn = keep("draws", draw)
+        with calling(model, "prepare"):
+            prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
+        with calling(model, "start"):
+            start = self.model.start(drawn, prepared, problem)
         pairs = zip(rngs, problems, strict=True)
-        batches = stack([cast(optimizer.draw(rng, own)) for rng, own in pairs])
+        with calling(optimizer, "draw"):
+            batches = stack([cast(optimizer.draw(rng, own)) for rng, own in pairs])
         self.fit = Fit(self.model, prepared, start, problem, batches)
-        self.carry = self.training.start(self.fit)
+        with calling(optimizer, "start"):
+            self.carry = self.training.start(self.fit)
         self.since = 0.0
         self._initial: States | None = None
 
     def advance(self, times: Sequence[float]) -> tuple[States, dict[str, Tensor]]:
         """Train through the next recorded times; the states, and what the optimizer notes."""
-        step = self.training.advance(self.fit, self.carry, self.since, times)
+        with calling(self.training.optimizer, "advance"):
+            step = self.training.advance(self.fit, self.carry, self.since, times)
         self.carry, self.since = step.carry, times[-1]
         return States(self, step.parameters, times), dict(step.record)
 
@@ -117,10 +125,37 @@ class States:
 
     def _compute(self, name: str, kernel: str, points: str, matrix: str) -> Any:
         path, model = self.path, self.path.model
-        prepared, problem = path.fit.prepared, path.fit.problem
         if name in ("predictions", "train_predictions"):
-            probe = path.probe("test" if name == "predictions" else "train")
-            return self._map(lambda params: model.predict(prepared, params, probe))
+            return self._predictions("test" if name == "predictions" else "train")
+        if name == "parameters":
+            return self.params
+        if name == "leverage":
+            with calling(path.training.optimizer, name):
+                return path.training.leverage(path.fit, self.times)
+        with calling(model.model, name):
+            return self._capability(name, kernel, points, matrix)
+
+    def _predictions(self, points: str) -> Tensor:
+        """f at the train or test inputs, (replicates, times, points…)."""
+        path, model = self.path, self.path.model
+        prepared, problem = path.fit.prepared, path.fit.problem
+        try:
+            with calling(model.model, "predict"):
+                probe = path.probe(points)
+                found: Tensor = self._map(lambda params: model.predict(prepared, params, probe))
+        except ComponentFault as fault:
+            raise CellFault(model.model, fault.reason) from fault
+        data = problem.train if points == "train" else problem.test
+        expected = tuple(data.truth.shape[1:])
+        if tuple(found.shape[2:]) != expected:
+            words = f"found that predict returned the shape {tuple(found.shape[2:])}"
+            raise CellFault(model.model, f"{words} for one replicate, expected {expected}")
+        return found
+
+    def _capability(self, name: str, kernel: str, points: str, matrix: str) -> Any:
+        """What the model knows besides its predictions."""
+        path, model = self.path, self.path.model
+        prepared, problem = path.fit.prepared, path.fit.problem
         if name in ("spectrum", "exact_spectrum"):
             return self._map(
                 lambda params: model.spectrum(prepared, params, problem, kernel, points)
@@ -132,10 +167,6 @@ class States:
             return self._map(lambda params: model.basis(prepared, params))
         if name == "population_risk":
             return self._map(lambda params: model.population_risk(prepared, params, problem))
-        if name == "parameters":
-            return self.params
-        if name == "leverage":
-            return path.training.leverage(path.fit, self.times)
         if name == "sharpness":
             return self._sharpness(matrix)
         raise ValueError(f"a metric needs {name!r}, which core does not know")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from testbed.contract.findings import SEVERITIES, Finding
+from testbed.loading import Fresh
+from testbed.results.read_only import read_only
 from testbed.soundness.divergence import divergence
 from testbed.soundness.failure import failure
 from testbed.soundness.features import collapse, misalignment
@@ -53,15 +55,18 @@ CHECKS: dict[str, Check] = {
 def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> list[Finding]:
     """Everything that the checks of core and of plugins find, the gravest first.
 
-    A check that fails itself is a finding (core's) or a PluginWarning (a plugin's), never the end
-    of the run.
+    A check that fails itself is a finding, never the end of the run. Checks of plugins see the
+    results read-only.
     """
     found: list[Finding] = []
     for name, check in CHECKS.items():
         found += _made(name, check, tree)
     if registry is not None:
-        for answer in registry.hook("testbed_check_results")(plan=plan, tree=tree):
+        failures: list[str] = []
+        hook = registry.hook("testbed_check_results", failures)
+        for answer in hook(plan=plan, tree=Fresh(lambda: read_only(tree))):
             found += answer
+        found += [_failed("plugin-check", text) for text in failures]
     found = list(_expected(found, plan.scenario.expectations))
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -71,8 +76,12 @@ def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
     try:
         return list(check(tree))
     except Exception as error:
-        seen = f"the check could not be made: {type(error).__name__}: {error}"
-        return [Finding(check=name, seen=seen, advice="look at the results without it")]
+        return [_failed(name, f"the check could not be made: {type(error).__name__}: {error}")]
+
+
+def _failed(name: str, seen: str) -> Finding:
+    """The finding for a check that failed itself."""
+    return Finding(check=name, seen=seen, advice="look at the results without it")
 
 
 def _expected(found: Sequence[Finding], expectations: Iterable[Expectation]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The check for cells that raised."""
+"""The check for cells and components that failed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import xarray as xr
 from testbed.contract.findings import Finding, worst_place
 from testbed.results.groups import estimators
 
+ENDING = "__error"  # of the variables that say what a component did wrong
+
 
 def failure(tree: xr.DataTree) -> Iterator[Finding]:
-    """Replicates that failed: they are in no mean, and in no other finding."""
+    """Replicates that failed, which are in no mean and in no other finding; and variables that are
+    missing because their component failed."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
+        yield from _missing(name, dataset)
         if "error" not in dataset:
             continue
         failed = dataset["error"] != ""
@@ -31,3 +35,24 @@ def failure(tree: xr.DataTree) -> Iterator[Finding]:
             f"{words[0]}",
             advice="fix what the error says; `.mean('replicate')` leaves these out without a word",
         )
+
+
+def _missing(estimator: str, dataset: xr.Dataset) -> Iterator[Finding]:
+    """One finding for each component that failed, however many variables it has."""
+    seen: set[str] = set()
+    for name in map(str, dataset.data_vars):
+        variable = name.removesuffix(ENDING)
+        if variable == name or (place := worst_place((dataset[name] != "") * 1, 0)) is None:
+            continue
+        text = str(dataset[name].isel(place.position).values)
+        if text not in seen:
+            seen.add(text)
+            yield Finding(
+                check="failure",
+                severity="problem",
+                estimator=estimator,
+                variable=variable,
+                **place.named(),
+                seen=f"{variable} is missing: {text}",
+                advice="correct the component, or remove it; all else is unharmed",
+            )

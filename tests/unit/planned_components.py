@@ -183,7 +183,7 @@ class Law(Theory):
     variables: ClassVar = {"value": Variable("risk", predicts="risk"), "own": Variable("own")}
 
     def applies(self, cell):
-        return None if cell.design.name == "plain" else "the law needs a plain design"
+        return None if getattr(cell.design, "gamma", 0) < 3 else "the law needs gamma below 3"
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,7 @@ from planned_components import (
     Lines,
     Plain,
     estimator,
+    mistakes,
     planned,
     read,
     text,
@@ -181,14 +182,20 @@ def test_theory_has_one_cell_for_each_point_and_conditional_theory_rides_along()
 
 
 def test_a_theory_that_does_not_apply_is_kept_and_listed():
-    grown = '[design]\nuse = "grown"\ngamma = 2'
+    grown = '[design]\nuse = "grown"\ngamma = { values = [2, 3] }'
     plan = planned(text(grown, more=LAW))
-    assert [one.theory.name for one in plan.cells[0].theories] == ["tiny.sharp-law"]
+    predicted = [cell for cell in plan.cells if not cell.replicates]
+    assert [cell.theories[0].theory.name for cell in predicted] == ["tiny.sharp-law"] * 2
     (omission,) = plan.omissions
-    assert (omission.what, omission.reason) == ("tiny.sharp-law", "the law needs a plain design")
-    shown = plan_text(plan)
-    assert "without tiny.sharp-law: the law needs a plain design" in shown
-    assert "predicted" not in shown
+    assert (omission.what, omission.reason) == ("tiny.sharp-law", "the law needs gamma below 3")
+    assert "without tiny.sharp-law: the law needs gamma below 3" in plan_text(plan)
+
+
+def test_a_theory_that_applies_nowhere_is_refused_with_the_reasons():
+    grown = '[design]\nuse = "grown"\ngamma = { values = [3, 4] }'
+    (found,) = mistakes(text(grown, more=LAW))
+    assert "$.theory[0]: found tiny.sharp-law, which applies to no estimator" in found
+    assert "the law needs gamma below 3" in found
 
 
 # --- metrics ----------------------------------------------------------------------------------

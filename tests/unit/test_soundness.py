@@ -393,9 +393,13 @@ def test_plugins_add_checks_and_the_gravest_come_first():
 
 
 @pytest.mark.parametrize("answer", ["words", ["words"], FINDING])
-def test_a_plugin_that_answers_nonsense_costs_a_warning(answer):
+def test_a_plugin_that_answers_nonsense_is_named_and_costs_no_other(answer):
     with pytest.warns(PluginWarning, match="stranger-0:p0"):
-        assert looked_at(lambda plan, tree: answer, lambda plan, tree: [FINDING]) == ([FINDING])
+        findings = looked_at(lambda plan, tree: answer, lambda plan, tree: [FINDING])
+    assert FINDING in findings and len(findings) == 2
+    assert ["stranger-0:p0" in one.seen for one in findings if one.check == "plugin-check"] == [
+        True
+    ]
 
 
 def test_a_broken_check_does_not_break_the_run(tmp_path, monkeypatch):

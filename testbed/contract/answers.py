@@ -1,0 +1,144 @@
+"""What core accepts as a component's answer: names, shapes and types, told as a ComponentFault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from testbed.contract.border import ComponentFault, calling
+from testbed.contract.components import Component, Metric, Optimizer, Theory, Variable
+from testbed.contract.names import RESERVED_OWN_DIMS, is_identifier
+
+
+def reason_of(component: Component, method: str, answer: Any) -> str | None:
+    """A reason in words, or None."""
+    if answer is None or isinstance(answer, str):
+        return answer
+    found = f"found that {method} returned {type(answer).__name__}"
+    raise ComponentFault(component, f"{found}, expected a reason in words, or None")
+
+
+def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
+    """The variables that a component declares, with names, dims and attributes that fit into a
+    result file."""
+    with calling(owner, "variables"):
+        declared: Any = owner.declared() if isinstance(owner, Metric) else owner.variables
+    if not isinstance(declared, Mapping):
+        raise ComponentFault(owner, "found variables that are no dictionary of names to Variable")
+    for name, variable in declared.items():
+        reason = _misdeclared(name, variable)
+        if reason:
+            raise ComponentFault(owner, reason)
+    checked: Mapping[str, Variable] = declared
+    return checked
+
+
+def _misdeclared(name: Any, variable: Any) -> str:
+    """What is wrong with one declaration; empty if nothing is."""
+    if not is_identifier(name):
+        return f"found the variable {name!r}, expected letters, digits and '_', a letter first"
+    if not isinstance(variable, Variable):
+        return f"found {name} declared as {type(variable).__name__}, expected a Variable"
+    dims: Any = variable.dims
+    if not isinstance(dims, tuple):
+        return f"found {name} with dims {dims!r}, expected a tuple such as ('mode',)"
+    for dim in variable.dims:
+        if dim in RESERVED_OWN_DIMS:
+            return f"found {name} along {dim!r}, which is reserved; rename the dim in the component"
+        if not is_identifier(dim):
+            return f"found {name} along {dim!r}, expected letters, digits and '_', a letter first"
+    if len(set(variable.dims)) < len(variable.dims):
+        return f"found {name} with dims {variable.dims}, expected each once"
+    texts: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            return f"found {name} with {key} = {value!r}, expected a text"
+    for key, value in variable.attrs.items():
+        if not _storable(value):
+            return f"found {name} with the attribute {key} = {value!r}, expected a text or numbers"
+    return ""
+
+
+def _storable(value: Any) -> bool:
+    """Whether netCDF keeps a value as an attribute."""
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, str | Real):
+        return True
+    return isinstance(value, list | tuple | np.ndarray) and np.asarray(value).dtype.kind in "fiu"
+
+
+def expect_names(component: Component, method: str, answer: Any, names: Sequence[str]) -> None:
+    """ComponentFault unless a method answered with a mapping that has exactly these names."""
+    expected = f"expected a dictionary of {', '.join(names)}"
+    if not isinstance(answer, Mapping):
+        found = f"{method} returned {type(answer).__name__}"
+        raise ComponentFault(component, f"found that {found}, {expected}")
+    if set(answer) != set(names):
+        found = f"{method} returned {', '.join(map(str, answer)) or 'nothing'}"
+        raise ComponentFault(component, f"found that {found}, {expected}")
+
+
+def coordinates_of(
+    owner: Metric | Theory, declared: Mapping[str, Variable], sizes: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """The coordinates of an owner's dims, each a vector of distinct values."""
+    dims = {dim for variable in declared.values() for dim in variable.dims}
+    if not dims:
+        return {}
+    with calling(owner, "coordinates"):
+        answer = owner.coordinates(dict(sizes))
+        missing = sorted(dims - set(answer))
+        vectors = {dim: np.asarray(answer[dim]) for dim in sorted(dims - set(missing))}
+    if missing:
+        found = f"coordinates returned {', '.join(answer) or 'nothing'}"
+        raise ComponentFault(owner, f"found that {found}, expected also {', '.join(missing)}")
+    for dim, vector in vectors.items():
+        if vector.ndim != 1 or vector.dtype.kind not in "fiuU":
+            found = f"found the coordinate {dim} of shape {vector.shape} and type {vector.dtype}"
+            raise ComponentFault(owner, f"{found}, expected a vector of numbers or words")
+        if len(np.unique(vector)) < len(vector):
+            found = f"found the coordinate {dim} with equal values"
+            raise ComponentFault(owner, f"{found}, expected distinct ones")
+    return vectors
+
+
+def real_array(component: Component, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A NumPy answer of a theory, or of `conclude`, as float64 of the shape expected."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"an array of {array.dtype}")
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        found = f"found {name} that is no array of numbers: {error}"
+        raise ComponentFault(component, f"{found}, expected real numbers") from error
+    if numbers.shape != shape:
+        raise ComponentFault(component, f"found {name} of shape {numbers.shape}, expected {shape}")
+    return numbers
+
+
+def numbers_by_name(
+    component: Component, method: str, answer: Any, length: int | None = None
+) -> None:
+    """ComponentFault unless an answer gives numbers by name: one each, or `length` each."""
+    expected = "numbers" if length is None else f"{length} numbers each"
+    if not isinstance(answer, Mapping):
+        found = f"found that {method} returned {type(answer).__name__}"
+        raise ComponentFault(component, f"{found}, expected a dictionary of names to {expected}")
+    shape = () if length is None else (length,)
+    for name, value in answer.items():
+        if not is_identifier(name):
+            raise ComponentFault(component, f"found the name {name!r} in what {method} returned")
+        real_array(component, f"{name} of {method}", value, shape)
+
+
+def texts_by_name(component: Component, method: str, answer: Any) -> None:
+    """ComponentFault unless an answer gives texts by name."""
+    pairs: Iterable[Any] = answer.items() if isinstance(answer, Mapping) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(text, str) for name, text in pairs):
+        found = f"found that {method} returned {answer!r}"
+        raise ComponentFault(component, f"{found}, expected a dictionary of names to texts")

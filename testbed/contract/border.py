@@ -1,0 +1,80 @@
+"""The border between core and components: whatever a component raises becomes one kind of error.
+
+    with calling(metric, "applies"):
+        reason = metric.applies(cell)
+
+A component may raise anything, and may return what its contract does not allow. Core calls
+components inside `calling`, checks what they return, and learns of either as a ComponentFault,
+which names the component, the distribution it comes from, and the method.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from testbed.errors import DoesNotApply, TestbedError
+
+if TYPE_CHECKING:
+    from testbed.contract.components import Component
+
+GROUP = "testbed.plugins"  # the entry points that plugins are found through
+
+
+class ComponentFault(TestbedError):
+    """A component that raised, or returned what its contract does not allow."""
+
+    def __init__(self, component: Component, reason: str):
+        self.component, self.reason = component, reason
+        super().__init__(f"{title(component)}: {reason}")
+
+
+@contextmanager
+def calling(component: Component, method: str) -> Iterator[None]:
+    """Turns what a method of a component raises into a ComponentFault.
+
+    A fault of another component, raised further inside, keeps its own name. `DoesNotApply` is an
+    answer, no fault.
+    """
+    try:
+        yield
+    except (ComponentFault, DoesNotApply):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ComponentFault(component, _reason(component, method, error)) from error
+
+
+def _reason(component: Component, method: str, error: BaseException) -> str:
+    """What was raised. An explanation that the component gives itself needs no line of code."""
+    if isinstance(error, TestbedError):
+        return str(error).removeprefix(f"{component.name}: ")
+    return f"{method} raised {type(error).__name__}: {error}{_line(component, error)}"
+
+
+def _line(component: Component, error: BaseException) -> str:
+    """The innermost line of the component's module that the error passed through, else of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = getattr(sys.modules.get(type(component).__module__), "__file__", None)
+    inside = [frame for frame in frames if frame.filename == file] or frames
+    return f" ({inside[-1].filename}:{inside[-1].lineno}, in {inside[-1].name})" if inside else ""
+
+
+def title(component: Component | type[Component]) -> str:
+    """A component with its distribution: `stranger.krr of testbed-stranger 0.1.0`."""
+    written = component if isinstance(component, type) else type(component)
+    distribution = _distribution(written.__module__.partition(".")[0])
+    return f"{component.name} of {distribution}" if distribution else component.name
+
+
+@cache
+def _distribution(module: str) -> str:
+    """Name and version of the distribution whose plugin is this module; empty if there is none."""
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        if entry.dist and entry.value.partition(":")[0].partition(".")[0] == module:
+            return f"{entry.dist.name} {entry.dist.version}"
+    return ""

@@ -1,0 +1,73 @@
+"""What core will read of a cell's parts later, asked once while planning.
+
+A part that answers wrongly is refused at its place in the file, before anything runs.
+"""
+
+from __future__ import annotations
+
+from testbed.contract.answers import (
+    coordinates_of,
+    numbers_by_name,
+    real_array,
+    texts_by_name,
+    variables_of,
+)
+from testbed.contract.border import ComponentFault, calling
+from testbed.contract.cells import Cell
+from testbed.contract.components import Design, Metric, Optimizer, Theory
+
+
+def inspect(cell: Cell) -> None:
+    """ComponentFault if the design or the optimizer of a cell answers what it must not."""
+    _inspect_design(cell.design)
+    _inspect_optimizer(cell.optimizer, cell.times)
+
+
+def _inspect_design(design: Design) -> None:
+    with calling(design, "sizes"):
+        sizes = design.sizes()
+    numbers_by_name(design, "sizes", sizes)
+    if "train" not in sizes:
+        found = f"found that sizes returned {', '.join(sizes) or 'nothing'}"
+        raise ComponentFault(design, f"{found}, expected train and test")
+    with calling(design, "derived"):
+        derived = design.derived()
+    numbers_by_name(design, "derived", derived)
+    with calling(design, "attributes"):
+        attributes = design.attributes()
+    texts_by_name(design, "attributes", attributes)
+
+
+def _inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
+    if any(variable.dims for variable in variables_of(optimizer).values()):
+        raise ComponentFault(optimizer, "found variables with dims, expected numbers along time")
+    with calling(optimizer, "auxiliary"):
+        auxiliary = optimizer.auxiliary(times)
+    numbers_by_name(optimizer, "auxiliary", auxiliary, len(times))
+
+
+def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[float, ...]:
+    """The times that training stops at, one for each time asked."""
+    with calling(optimizer, "reached"):
+        reached = tuple(optimizer.reached(times))
+    real_array(optimizer, "reached", reached, (len(times),))
+    return reached
+
+
+def auxiliary_names(cell: Cell) -> dict[str, str]:
+    """The coordinates that the parts of a cell bring along, each with the part it is of."""
+    along_time = dict.fromkeys(cell.optimizer.auxiliary(cell.times), cell.optimizer.name)
+    return {**dict.fromkeys(cell.design.derived(), cell.design.name), **along_time}
+
+
+def expect_coordinates(owner: Metric | Theory, cell: Cell) -> None:
+    """ComponentFault if it is certain that an owner cannot tell the coordinates of its dims.
+
+    How many modes a model has is known when it runs, so that a ValueError now proves nothing.
+    """
+    sizes = cell.design.sizes()
+    try:
+        coordinates_of(owner, variables_of(owner), {"modes": sizes["train"], **sizes})
+    except ComponentFault as fault:
+        if fault.__cause__ is not None and not isinstance(fault.__cause__, ValueError):
+            raise

@@ -1,0 +1,113 @@
+"""What metrics and theories are handed, and what they hand back.
+
+Metrics share predictions and spectra. One that writes into them would change what the others
+measure, and what is trained next. Tensors count the writes into their memory: `Handed` compares the
+counts before and after. Metrics in a loop or in batch form may reach the memory through NumPy, past
+the count; they get copies, which are compared with the originals.
+
+Whatever is returned wrongly is a ComponentFault with what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from testbed.contract.border import ComponentFault
+from testbed.contract.components import Metric, Optimizer
+from testbed.numerics.trees import tensors, tree_map
+
+
+class WriteFault(ComponentFault):
+    """A metric that wrote into what others read: its cell has to be run again without it."""
+
+
+class CellFault(ComponentFault):
+    """A fault in what every metric of a cell builds on: it costs the cell."""
+
+
+class Handed:
+    """Values handed to a metric, of which it must change none."""
+
+    def __init__(self, metric: Metric, values: Mapping[str, Any]):
+        self.metric, self._given = metric, dict(values)
+        self._copied = metric.batching != "vmap"
+        self.values = tree_map(private, self._given) if self._copied else self._given
+        self._writes = {name: _writes(value) for name, value in self._given.items()}
+
+    def expect_unchanged(self) -> None:
+        """WriteFault if an original was changed, ComponentFault if only the metric's copy was."""
+        written = [
+            name for name, value in self._given.items() if self._writes[name] != _writes(value)
+        ]
+        if written:
+            raise WriteFault(self.metric, _written(written))
+        if self._copied:
+            pairs = self._given.items()
+            changed = [name for name, value in pairs if not _same(value, self.values[name])]
+            if changed:
+                raise ComponentFault(self.metric, _written(changed))
+
+
+def _writes(tree: Any) -> list[int]:
+    """How often the memory of each tensor was written to; views share their count."""
+    return [leaf._version for leaf in tensors(tree)]
+
+
+def _written(names: Sequence[str]) -> str:
+    words = " and ".join(names)
+    return (
+        f"measure wrote into {words}, which other metrics read too; expected it to leave them as "
+        "they are: x = x - x.mean() instead of x -= x.mean()"
+    )
+
+
+def private(leaf: Tensor) -> Tensor:
+    """A copy in memory of its own. Axes along which a tensor repeats itself stay without memory."""
+    repeated = [axis for axis in range(leaf.ndim) if not leaf.stride(axis) and leaf.shape[axis] > 1]
+    kept = leaf
+    for axis in repeated:
+        kept = kept.narrow(axis, 0, 1)
+    return kept.clone().expand(leaf.shape)
+
+
+def _same(given: Any, copied: Any) -> bool:
+    """Whether two trees hold equal numbers, NaN equal to NaN."""
+    pairs = zip(tensors(given), tensors(copied), strict=True)
+    return all(bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in pairs)
+
+
+def read_only(value: Any) -> Any:
+    """NumPy arrays, alone or in a dictionary, that raise when they are written to."""
+    if isinstance(value, Mapping):
+        return {name: read_only(array) for name, array in value.items()}
+    view = value.view()
+    view.setflags(write=False)
+    return view
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+def measured_array(
+    owner: Metric | Optimizer, name: str, value: Any, leading: tuple[int, ...], own: tuple[int, ...]
+) -> np.ndarray:
+    """One variable that was measured, (replicates, times, own…) in double precision."""
+    if not isinstance(value, Tensor):
+        raise ComponentFault(owner, f"found {name} as {type(value).__name__}, expected a tensor")
+    shape = tuple(value.shape)
+    if shape[: len(leading)] != leading:
+        found = f"found {name} of shape {shape}"
+        raise ComponentFault(owner, f"{found}, expected {(*leading, *own)}")
+    if shape[len(leading) :] != own:
+        raise ComponentFault(
+            owner,
+            f"found {name} of shape {shape[len(leading) :]} for one replicate at one time, "
+            f"expected {own}, by its dims and their coordinates; correct measure or coordinates",
+        )
+    if value.is_complex():
+        raise ComponentFault(owner, f"found complex numbers in {name}, expected real ones")
+    return value.detach().double().cpu().numpy()
