@@ -23,7 +23,14 @@ def testbed_designs() -> list[type[Design]]:
     from testbed_basics.designs import points
     from testbed_basics.designs.dataset import Dataset
 
-    return [points.Sphere, points.Gaussian, points.Torus, points.Hypercube, Dataset]
+    return [
+        points.Sphere,
+        points.Gaussian,
+        points.AnisotropicGaussian,
+        points.Torus,
+        points.Hypercube,
+        Dataset,
+    ]
 
 
 @hookimpl

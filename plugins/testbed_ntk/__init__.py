@@ -48,7 +48,7 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Learning curves, rates and barriers of kernel regression."""
-    from testbed_ntk.theories import bias_variance, population
+    from testbed_ntk.theories import bias_variance, population, random_features
     from testbed_ntk.theories import learning_curves as theory
 
     return [
@@ -58,6 +58,7 @@ def testbed_theories() -> list[type[Theory]]:
         theory.PolynomialBarrier,
         population.PopulationEigenvalues,
         bias_variance.BiasVariance,
+        random_features.RandomFeatureEquivalent,
     ]
 
 

@@ -90,6 +90,25 @@ class Gaussian(RandomPoints):
 
 
 @frozen(kw_only=True)
+class AnisotropicGaussian(RandomPoints):
+    """N(0, s² diag(j^{−decay})), s the scale: coordinates whose variances fall like a power."""
+
+    name = "anisotropic-gaussian"
+
+    decay: float = parameter(1.0, help="variances s²·j^{−decay} of the coordinates j", ge=0)
+    scale: float = parameter(1.0, help="standard deviation s of the first coordinate", gt=0)
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Of each coordinate, (dim,)."""
+        variances: np.ndarray = self.scale**2 * np.arange(1.0, self.dim + 1) ** -self.decay
+        return variances
+
+    def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        return generator.standard_normal((count, self.dim)) * np.sqrt(self.variances)
+
+
+@frozen(kw_only=True)
 class Torus(RandomPoints):
     """Uniform on [−1, 1)^d, whose opposite faces are one."""
 

@@ -12,8 +12,9 @@ from testbed.errors import UnsuitableError
 Expansion = dict[str, np.ndarray]
 """`degree` and `energy`, (levels,) each: ‖P_k f*‖², the energy in the eigenspaces that the design's
 law gives to all its invariant kernels. A degree is k on sphere, hypercube (parities of k
-coordinates) and for Gaussian inputs (Hermite), |m|² on the torus; the degree inf stands for all
-that lies beyond those listed. Empty where no such decomposition is known.
+coordinates) and for Gaussian inputs (Hermite), |m|² on the torus, and for a linear truth on
+anisotropic Gaussian inputs the index of a coordinate; the degree inf stands for all that lies
+beyond those listed. Empty where no such decomposition is known.
 
 Beside them targets hand over what they are made of, which gives every coefficient: on the torus
 `frequencies` (terms, d), `sine` and `cosine`, on the sphere `directions` (q, d) and `weights`

@@ -20,7 +20,8 @@ class Linear(Target):
     """f*(x) = Σ_j β_j x_j, β_j = C·j^{−decay}.
 
     Its energy is Σ β_j² times the variance of a coordinate, all in degree 1 on sphere, hypercube
-    and for Gaussian points. On the torus x_j = Σ_m (−1)^{m+1} 2/(πm) sin(πm x_j).
+    and for Gaussian points. Where coordinates have variances of their own it lies in one degree for
+    each: the index j. On the torus x_j = Σ_m (−1)^{m+1} 2/(πm) sin(πm x_j).
     """
 
     name = "linear"
@@ -43,6 +44,9 @@ class Linear(Target):
 
     def expansion(self, drawn: Any, sample: Sample) -> Expansion:
         beta = self._coefficients(width(sample, self.name))
+        if law(sample) == "anisotropic-gaussian":
+            index, energy_of = np.arange(1.0, len(beta) + 1), beta**2 * sample.design.variances
+            return {"coefficients": beta, "degree": index, "energy": energy_of}
         energy = float(beta @ beta) * deviation(sample, self.name) ** 2
         known: Expansion = {"coefficients": beta}
         if law(sample) in ("sphere", "gaussian", "hypercube"):

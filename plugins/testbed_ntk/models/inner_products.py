@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from attrs import frozen
 
+from testbed.contract.components import Design, PopulationSpectrum
 from testbed.contract.parameters import parameter
 from testbed.errors import ParameterError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
+
+GAUSSIAN = ("gaussian", "anisotropic-gaussian")
 
 
 @frozen(kw_only=True)
@@ -27,6 +33,17 @@ class Polynomial(KernelModel):
 
     def profile(self, dim: int) -> Profile:
         return profiles.polynomial_profile(self.degree, self.scale, self.offset)
+
+    def population_spectrum(self, design: Design) -> PopulationSpectrum:
+        """On Gaussian points of degree 1 as well: those of a linear kernel."""
+        if self.degree == 1 and design.name in GAUSSIAN:
+            return linear_spectrum(design, self.scale, self.offset)
+        return super().population_spectrum(design)
+
+    def trace(self, design: Design) -> float:
+        if self.degree == 1 and design.name in GAUSSIAN:
+            return spectrum_sum(self.population_spectrum(design))
+        return super().trace(design)
 
 
 @frozen(kw_only=True)
@@ -51,3 +68,32 @@ class DotProduct(KernelModel):
 
     def profile(self, dim: int) -> Profile:
         return profiles.series_profile(self.coefficients)
+
+    def population_spectrum(self, design: Design) -> PopulationSpectrum:
+        """On Gaussian points of degree 1 as well: those of a linear kernel."""
+        if len(self.coefficients) == 2 and design.name in GAUSSIAN:
+            return linear_spectrum(design, self.coefficients[1], self.coefficients[0])
+        return super().population_spectrum(design)
+
+    def trace(self, design: Design) -> float:
+        if len(self.coefficients) == 2 and design.name in GAUSSIAN:
+            return spectrum_sum(self.population_spectrum(design))
+        return super().trace(design)
+
+
+def linear_spectrum(design: Any, scale: float, offset: float) -> PopulationSpectrum:
+    """scale·⟨x, x'⟩ + offset on Gaussian points: the constant, of degree 0, and the coordinates, in
+    one eigenspace of degree 1 or, on anisotropic points, each in that of its index."""
+    variances = np.atleast_1d(getattr(design, "variances", design.scale**2))
+    count = np.full(len(variances), design.dim / len(variances))
+    degree = np.arange(1.0, len(variances) + 1)
+    value, multiplicity = scale * variances, count
+    if offset:
+        value, multiplicity = np.append(offset, value), np.append(1.0, multiplicity)
+        degree = np.append(0.0, degree)
+    return PopulationSpectrum(value, multiplicity, degree)
+
+
+def spectrum_sum(spectrum: PopulationSpectrum) -> float:
+    """Of all eigenvalues, each as often as its multiplicity."""
+    return float(spectrum.eigenvalue @ spectrum.multiplicity)
