@@ -57,6 +57,7 @@ CHECKS = [
     Check("deep-linear", networks.deep_linear),
     Check("digits-network", networks.digits_network),
     Check("kernel-learning-curve", kernels.kernel_learning_curve),
+    Check("double-descent", kernels.double_descent),
     Check("saturation", kernels.saturation),
     Check("polynomial-barrier", kernels.polynomial_barrier),
     Check("periodic-plateau", kernels.periodic_plateau),

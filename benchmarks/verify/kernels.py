@@ -11,6 +11,7 @@ from testbed.results.groups import estimators
 
 EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
 NTK, GOLUB, BOOK = "arXiv:1806.07572", "Golub, Heath, Wahba 1979", "arXiv:2412.18756, §2"
+FEATURES, DESCENT = "arXiv:2311.14646; sizes ours", "arXiv:1812.11118; setting ours"
 EQUIVALENT = "excess_risk__deterministic_equivalent"
 TOLERANCE = 0.02  # what the deterministic equivalent is allowed beside the Monte Carlo interval
 
@@ -45,6 +46,31 @@ def _chosen(data: xr.Dataset, truth: str) -> list[Row]:
         claim = f"stopping by {name}: largest median {truth} over its least along the path"
         rows.append(at_most(claim, GOLUB, float(ratio.max()), 1.10))
     return rows
+
+
+def double_descent(tree: xr.DataTree) -> list[Row]:
+    """The equivalent at every width, and the peak that ridge takes away."""
+    rows = []
+    for name in ("no-ridge", "small-ridge", "large-ridge"):
+        data = tree[name].to_dataset().isel(time=0)
+        risk, theory = data["excess_risk"], data["excess_risk__random_feature_equivalent"]
+        error = risk.std("replicate", ddof=1) / np.sqrt(risk.sizes["replicate"])
+        gap = np.abs(risk.mean("replicate") - theory)
+        inside = int((gap <= 0.1 * theory + 2.1 * error).sum())
+        claim = f"{name}: widths of {risk.sizes['width']} whose risk is within the interval + 10%"
+        rows.append(at_least(claim, FEATURES, inside, risk.sizes["width"]))
+    mean = tree["no-ridge"].to_dataset()["excess_risk"].isel(time=0).mean("replicate")
+    ridge = tree["large-ridge"].to_dataset()["excess_risk"].isel(time=0).mean("replicate")
+    peak = float(mean.sel(width=[97, 103]).min())
+    return [
+        *rows,
+        at_least("no ridge: least risk beside m = n over that at m = 800", DESCENT,
+                 peak / float(mean.sel(width=800)), 5.0),
+        at_least("no ridge: least risk beside m = n over that at m = 25", DESCENT,
+                 peak / float(mean.sel(width=25)), 5.0),
+        at_most("large ridge: largest rise between two widths, over the risk", "ours",
+                float((ridge.diff("width") / ridge).max()), 0.02),
+    ]  # fmt: skip
 
 
 # --- exponents ------------------------------------------------------------------------------------
