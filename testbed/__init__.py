@@ -17,109 +17,162 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testbed.contract.cells import Cell
+    from testbed.contract.capabilities import (
+        Capability as Capability,
+        Descent as Descent,
+        HasBasis as HasBasis,
+        HasDescent as HasDescent,
+        HasEigensystem as HasEigensystem,
+        HasExactSpectrum as HasExactSpectrum,
+        HasFilterPath as HasFilterPath,
+        HasFlow as HasFlow,
+        HasGradient as HasGradient,
+        HasGram as HasGram,
+        HasLeverage as HasLeverage,
+        HasPopulationRisk as HasPopulationRisk,
+        HasPopulationSpectrum as HasPopulationSpectrum,
+        HasPredictions as HasPredictions,
+        HasProfile as HasProfile,
+        HasRandomStart as HasRandomStart,
+        HasSpectrum as HasSpectrum,
+        Withheld as Withheld,
+        has as has,
+        lack as lack,
+        lacks as lacks,
+        per_replicate as per_replicate,
+    )
+    from testbed.contract.cells import (
+        Cell as Cell,
+        CellResult as CellResult,
+    )
     from testbed.contract.components import (
-        Advance,
-        Design,
-        Eigensystem,
-        Estimator,
-        Metric,
-        Model,
-        Optimizer,
-        PopulationSpectrum,
-        Target,
-        Theory,
-        Variable,
+        Design as Design,
+        Estimator as Estimator,
+        Metric as Metric,
+        Model as Model,
+        Optimizer as Optimizer,
+        Rng as Rng,
+        Target as Target,
+        Theory as Theory,
+        Variable as Variable,
+        name_with_source as name_with_source,
+        sample_size as sample_size,
     )
-    from testbed.contract.findings import Finding
-    from testbed.contract.grids import Grid
-    from testbed.contract.hooks import hookimpl
-    from testbed.contract.parameters import parameter
-    from testbed.contract.values import Data, Fit, Problem, Sample, Spectrum
+    from testbed.contract.facts import (
+        MetricFacts as MetricFacts,
+        ModelFacts as ModelFacts,
+        OptimizerFacts as OptimizerFacts,
+        TargetFacts as TargetFacts,
+        TheoryFacts as TheoryFacts,
+    )
+    from testbed.contract.findings import (
+        Finding as Finding,
+        over_replicates as over_replicates,
+        risk_path as risk_path,
+        worst_place as worst_place,
+    )
+    from testbed.contract.grids import (
+        Grid as Grid,
+    )
+    from testbed.contract.hooks import (
+        hookimpl as hookimpl,
+    )
+    from testbed.contract.losses import (
+        batch_of as batch_of,
+    )
+    from testbed.contract.names import (
+        in_words as in_words,
+    )
+    from testbed.contract.needs import (
+        Need as Need,
+        Needs as Needs,
+    )
+    from testbed.contract.parameters import (
+        names_with as names_with,
+        parameter as parameter,
+        value_with as value_with,
+    )
+    from testbed.contract.seeds import (
+        Streams as Streams,
+    )
+    from testbed.contract.values import (
+        Advance as Advance,
+        Data as Data,
+        Eigensystem as Eigensystem,
+        Fit as Fit,
+        PopulationSpectrum as PopulationSpectrum,
+        Problem as Problem,
+        Risk as Risk,
+        Sample as Sample,
+        Spectrum as Spectrum,
+    )
+    from testbed.contract.wrapping import (
+        ModelWrapper as ModelWrapper,
+    )
     from testbed.errors import (
-        DoesNotApply,
-        ParameterError,
-        PluginError,
-        ResultError,
-        ScenarioError,
-        TestbedError,
-        UnsuitableError,
+        DoesNotApply as DoesNotApply,
+        Mistake as Mistake,
+        ParameterError as ParameterError,
+        PluginError as PluginError,
+        ResultError as ResultError,
+        ScenarioError as ScenarioError,
+        TestbedError as TestbedError,
+        UnsuitableError as UnsuitableError,
     )
-    from testbed.planning.files import load_scenario
-    from testbed.runs import open_results, run
-    from testbed.scenario.scenario import Scenario
+    from testbed.planning.files import (
+        load_scenario as load_scenario,
+    )
+    from testbed.running.batching import (
+        Batched as Batched,
+        Single as Single,
+    )
+    from testbed.runs import (
+        open_results as open_results,
+        run as run,
+    )
+    from testbed.scenario.scenario import (
+        Scenario as Scenario,
+    )
 
 __version__ = "0.2.0"
 
 _HOMES = {
-    "testbed.contract.cells": ("Cell",),
+    "testbed.contract.capabilities": (
+        "Capability Descent HasBasis HasDescent HasEigensystem HasExactSpectrum HasFilterPath "
+        "HasFlow HasGradient HasGram HasLeverage HasPopulationRisk HasPopulationSpectrum "
+        "HasPredictions HasProfile HasRandomStart HasSpectrum Withheld has lack lacks "
+        "per_replicate"
+    ),
+    "testbed.contract.cells": "Cell CellResult",
     "testbed.contract.components": (
-        "Advance",
-        "Design",
-        "Eigensystem",
-        "Estimator",
-        "Metric",
-        "Model",
-        "Optimizer",
-        "PopulationSpectrum",
-        "Target",
-        "Theory",
-        "Variable",
+        "Design Estimator Metric Model Optimizer Rng Target Theory Variable name_with_source "
+        "sample_size"
     ),
+    "testbed.contract.facts": "MetricFacts ModelFacts OptimizerFacts TargetFacts TheoryFacts",
+    "testbed.contract.findings": "Finding over_replicates risk_path worst_place",
+    "testbed.contract.grids": "Grid",
+    "testbed.contract.hooks": "hookimpl",
+    "testbed.contract.losses": "batch_of",
+    "testbed.contract.names": "in_words",
+    "testbed.contract.needs": "Need Needs",
+    "testbed.contract.parameters": "names_with parameter value_with",
+    "testbed.contract.seeds": "Streams",
+    "testbed.contract.values": (
+        "Advance Data Eigensystem Fit PopulationSpectrum Problem Risk Sample Spectrum"
+    ),
+    "testbed.contract.wrapping": "ModelWrapper",
     "testbed.errors": (
-        "DoesNotApply",
-        "ParameterError",
-        "PluginError",
-        "ResultError",
-        "ScenarioError",
-        "TestbedError",
-        "UnsuitableError",
+        "DoesNotApply Mistake ParameterError PluginError ResultError ScenarioError TestbedError "
+        "UnsuitableError"
     ),
-    "testbed.contract.findings": ("Finding",),
-    "testbed.contract.grids": ("Grid",),
-    "testbed.contract.hooks": ("hookimpl",),
-    "testbed.contract.parameters": ("parameter",),
-    "testbed.runs": ("open_results", "run"),
-    "testbed.planning.files": ("load_scenario",),
-    "testbed.scenario.scenario": ("Scenario",),
-    "testbed.contract.values": ("Data", "Fit", "Problem", "Sample", "Spectrum"),
+    "testbed.planning.files": "load_scenario",
+    "testbed.running.batching": "Batched Single",
+    "testbed.runs": "open_results run",
+    "testbed.scenario.scenario": "Scenario",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [
-    "Advance",
-    "Cell",
-    "Data",
-    "Design",
-    "DoesNotApply",
-    "Eigensystem",
-    "Estimator",
-    "Finding",
-    "Fit",
-    "Grid",
-    "Metric",
-    "Model",
-    "Optimizer",
-    "ParameterError",
-    "PluginError",
-    "PopulationSpectrum",
-    "Problem",
-    "ResultError",
-    "Sample",
-    "Scenario",
-    "ScenarioError",
-    "Spectrum",
-    "Target",
-    "TestbedError",
-    "Theory",
-    "UnsuitableError",
-    "Variable",
-    "hookimpl",
-    "load_scenario",
-    "open_results",
-    "parameter",
-    "run",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

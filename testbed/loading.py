@@ -25,9 +25,12 @@ from testbed.contract import hooks
 from testbed.contract.border import GROUP
 from testbed.contract.components import KINDS, Component
 from testbed.contract.findings import Finding
+from testbed.contract.shape import shape_objection
 from testbed.errors import Mistake, PluginError, did_you_mean
 
-RESERVED = ("kind", "name", "references", "batching", "needs", "variables", "use", "files")
+RESERVED = (
+    "kind", "name", "references", "facts", "files", "needs", "requires", "variables", "use",
+)  # fmt: skip
 BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
 _ANSWERS: dict[str, tuple[Any, str]] = {
@@ -253,9 +256,10 @@ def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Compone
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not name:
         return f"{component.__name__} has no name"
-    if not attrs.has(component):
+    cls: type = component
+    if not attrs.has(cls):
         return f"found {name} without parameters, expected an attrs class; put @frozen above it"
-    clash = sorted({attribute.name for attribute in attrs.fields(component)} & set(RESERVED))
+    clash = sorted({attribute.name for attribute in attrs.fields(cls)} & set(RESERVED))
     if clash:
         return (
             f"found the parameter {clash[0]!r} in {name}, which every component has "
@@ -269,7 +273,7 @@ def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Compone
         )
     if name in offers:
         return f"the name {name!r} is taken by {offers[name].plugin}"
-    return None
+    return shape_objection(component)
 
 
 def _forget(manager: Any, plugin: Plugin) -> None:

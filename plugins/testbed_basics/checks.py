@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from testbed.contract.capabilities import HasSpectrum
 from testbed.contract.cells import Cell
+from testbed.contract.parameters import value_with
 from testbed.errors import Mistake, UnsuitableError
 from testbed.planning.places import metric_place, mistake, place
 from testbed.planning.plan import Plan
@@ -50,9 +52,12 @@ def _oversized(plan: Plan, cell: Cell) -> Iterator[Mistake]:
 def _beyond(plan: Plan, cell: Cell) -> Iterator[Mistake]:
     """Grids of modes or ranks beyond the spectrum, where its length is known."""
     for planned in cell.metrics:
-        if not any(need.removeprefix("initial_") in SPECTRAL for need in planned.needs):
+        if not any(asked.need.name in SPECTRAL for asked in planned.needs):
             continue
-        modes = cell.model.spectrum_length(cell.design, getattr(planned.metric, "points", "train"))
+        if not isinstance(cell.model, HasSpectrum):
+            continue
+        points = value_with(planned.metric, "points", "train")
+        modes = cell.model.spectrum_length(cell.design, points)
         if modes is None:
             continue
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.contract.cells import Cell, CellResult
+from testbed.contract.components import name_with_source
 from testbed.planning.plan import Plan
 
 NAME = "run.jsonl"
@@ -33,7 +34,7 @@ class RunLog:
         self._line(
             event="cell",
             estimator=cell.estimator,
-            design=cell.design.in_words(),
+            design=name_with_source(cell.design),
             point={dim: str(value) for dim, value in cell.point.items()},
             replicates=list(cell.replicates),
             seconds=round(result.seconds, 3),

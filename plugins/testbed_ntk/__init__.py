@@ -48,8 +48,12 @@ def testbed_metrics() -> list[type[Metric]]:
 @hookimpl
 def testbed_theories() -> list[type[Theory]]:
     """Learning curves, rates and barriers of kernel regression."""
-    from testbed_ntk.theories import bias_variance, population, random_features
-    from testbed_ntk.theories import learning_curves as theory
+    from testbed_ntk.theories import (
+        bias_variance,
+        learning_curves as theory,
+        population,
+        random_features,
+    )
 
     return [
         theory.DeterministicEquivalent,

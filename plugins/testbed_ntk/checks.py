@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import math
 
+from testbed.contract.capabilities import HasRandomStart, has
 from testbed.contract.cells import Cell
 from testbed.contract.findings import Finding
 from testbed.contract.names import in_words
+from testbed.contract.parameters import value_with
 from testbed.errors import Mistake, UnsuitableError
 from testbed.planning.fitting import foreign_kernel
 from testbed.planning.places import mistake, place
@@ -55,9 +57,10 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
     count = cell.design.sizes()["train"]
     route, need = _route(cell, cell.model, count), _need(cell)
     number = MATRICES[route, need] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
-    if cell.design.name == "sphere" and any("population_risk" in one.needs for one in cell.metrics):
+    needs = [asked.name for planned in cell.metrics for asked in planned.needs]
+    if cell.design.name == "sphere" and "population_risk" in needs:
         number += FORMS * count**2 * 8 / GIB
-    if getattr(cell.model, "initial", "zero") == "process":
+    if has(cell.model, HasRandomStart):
         number += INITIAL * sum(cell.design.sizes().values()) ** 2 * 8 / GIB
     if number <= cell.compute.memory:
         return None
@@ -101,13 +104,14 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
 
 def _route(cell: Cell, model: KernelModel, count: int) -> str:
     """How paths go: some filters, and the limit t = ∞, factorise in any case."""
-    factorised = getattr(cell.optimizer, "filter", "") in NOT_KRYLOV or math.isinf(cell.times[-1])
+    name = value_with(cell.optimizer, "filter", "")
+    factorised = name in NOT_KRYLOV or math.isinf(cell.times[-1])
     return "krylov" if model.by_krylov(count) and not factorised else "eigen"
 
 
 def _need(cell: Cell) -> str:
     """What metrics need beyond the path, whichever takes most."""
-    needs = {need.removeprefix("initial_") for one in cell.metrics for need in one.needs}
+    needs = {asked.need.name for one in cell.metrics for asked in one.needs}
     if "leverage" in needs:
         return "leverage"
     return "spectrum" if needs & set(FORMED) else ""

@@ -6,14 +6,15 @@ import inspect
 import re
 import textwrap
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from testbed.console.tables import Table
-from testbed.contract.components import Component
+from testbed.contract.components import Component, Metric, Optimizer
 from testbed.contract.grids import Grid
+from testbed.contract.needs import alternatives
 from testbed.contract.parameters import Parameter, parameter_of
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
@@ -86,7 +87,7 @@ def component_parts(offer: Offer) -> list[str | Table]:
         Table("parameters", [_parameter_row(*own) for own in _parameters(component)], PARAMETER),
     ]
     variables = getattr(component, "variables", {})
-    if isinstance(variables, property):
+    if "declared" in vars(component):
         parts.append("variables: depend on the parameters; `testbed plan` lists them")
     elif variables:
         rows = [
@@ -94,8 +95,7 @@ def component_parts(offer: Offer) -> list[str | Table]:
             for name, own in variables.items()
         ]
         parts.append(Table("variables", rows, ("name", "own dims", "units", "long name")))
-    needs = getattr(component, "needs", ())
-    needs = "depend on the parameters" if isinstance(needs, property) else _needs_text(needs)
+    needs = _needs_text(component)
     if needs:
         parts.append(f"needs: {needs}")
     if component.references:
@@ -140,11 +140,16 @@ def _shown(default: Any) -> str:
     return "none" if default is None else repr(default)
 
 
-def _needs_text(needs: Sequence[str | tuple[str, ...]]) -> str:
+def _needs_text(component: type[Component]) -> str:
     """What a metric or an optimizer asks for; alternatives stand in brackets."""
-    if any(isinstance(need, tuple) for need in needs):
-        return " or ".join(f"({', '.join(need)})" for need in needs)
-    return ", ".join(map(str, needs))
+    if issubclass(component, Optimizer):
+        return ", ".join(capability.words for capability in component.requires)
+    if not issubclass(component, Metric):
+        return ""
+    if "needed" in vars(component):
+        return "depend on the parameters"
+    groups = [", ".join(map(str, group)) for group in alternatives(component.needs)]
+    return groups[0] if len(groups) == 1 else " or ".join(f"({group})" for group in groups)
 
 
 def example(component: type[Component]) -> str:

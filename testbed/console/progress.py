@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from testbed.contract.components import name_with_source
+
 if TYPE_CHECKING:
     from testbed.contract.cells import Cell, CellResult
     from testbed.planning.plan import Plan
@@ -65,7 +67,7 @@ class ProgressWatcher:
 def _named(cell: Cell) -> str:
     """A cell in words: `kernel(n=100) on dataset (data = "digits"), replicates 0 to 7`."""
     where = ", ".join(f"{dim}={value}" for dim, value in cell.point.items())
-    text = f"{cell.estimator}({where}) on {cell.design.in_words()}"
+    text = f"{cell.estimator}({where}) on {name_with_source(cell.design)}"
     if not cell.replicates:
         return text
     first, last = min(cell.replicates), max(cell.replicates)

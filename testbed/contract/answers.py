@@ -25,7 +25,7 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
     """The variables that a component declares, with names, dims and attributes that fit into a
     result file."""
     with calling(owner, "variables"):
-        declared: Any = owner.declared() if isinstance(owner, Metric) else owner.variables
+        declared: Any = owner.variables if isinstance(owner, Theory) else owner.declared()
     if not isinstance(declared, Mapping):
         raise ComponentFault(owner, "found variables that are no dictionary of names to Variable")
     for name, variable in declared.items():

@@ -20,6 +20,7 @@ from testbed.contract.components import (
     Variable,
 )
 from testbed.contract.grids import MOST
+from testbed.contract.needs import Asked
 from testbed.contract.parameters import parameter
 
 STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
@@ -34,7 +35,7 @@ class PlannedMetric:
 
     metric: Metric
     names: Mapping[str, str] = field(hash=False)  # its variable → the result's variable
-    needs: tuple[str, ...]  # the alternative chosen for this estimator
+    needs: tuple[Asked, ...]  # the alternative chosen for this estimator
     times: tuple[float, ...] | None = None  # asked subset of the estimator's times; None: all
     mean: bool = False  # keep the mean over replicates only
     companion: Estimator | None = None
@@ -160,7 +161,7 @@ def variable_of(cell: Cell, name: str) -> Variable:
         for own, given in evaluated.names.items():
             if given == name:
                 return evaluated.theory.variables[own]
-    return cell.optimizer.variables[name]
+    return cell.optimizer.declared()[name]
 
 
 def comment_of(cell: Cell, name: str) -> str:

@@ -1,11 +1,8 @@
 """The base classes of everything a plugin can offer.
 
 A component is a frozen attrs class; its fields are the parameters a scenario may set, declared with
-`testbed.parameter`. Its numerics are written for ONE replicate and core maps them over replicates:
-
-* ``batching = "vmap"`` (default): methods are pure functions of tensors, mapped by torch.func.vmap;
-* ``batching = "batch"``: methods get and return a leading replicate axis on every tensor;
-* ``batching = "loop"``: methods are called replicate by replicate, and may do anything.
+`testbed.parameter`. Its numerics are written for ONE replicate and core maps them over replicates,
+in the way that `facts().batching` says.
 
 `draw` is always called once per replicate, eagerly, and is the only place where randomness enters.
 It returns NumPy arrays (or a dict of them), which core casts to the run's dtype and device.
@@ -13,14 +10,43 @@ It returns NumPy arrays (or a dict of them), which core casts to the run's dtype
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import field, frozen
 
+from testbed.contract.capabilities import (
+    Capability,
+    HasGradient,
+    HasPredictions,
+    Withheld,
+    lack,
+    per_replicate,
+)
+from testbed.contract.facts import (
+    MetricFacts,
+    ModelFacts,
+    OptimizerFacts,
+    TargetFacts,
+    TheoryFacts,
+)
 from testbed.contract.grids import Grid
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Data, Fit, Problem, Risk, Sample, Spectrum
+from testbed.contract.needs import Needs
+from testbed.contract.parameters import fields_of, names_with, parameter, parameter_of, value_with
+from testbed.contract.values import (
+    Advance,
+    Carry,
+    Data,
+    Drawn,
+    Eigensystem,
+    Fit,
+    Parameters,
+    PopulationSpectrum,
+    Prepared,
+    Problem,
+    Sample,
+)
 from testbed.errors import UnsuitableError
 
 if TYPE_CHECKING:
@@ -31,10 +57,30 @@ if TYPE_CHECKING:
 
     from testbed.contract.cells import Cell
 
-Batching = Literal["vmap", "batch", "loop"]
+__all__ = [
+    "KINDS",
+    "Advance",
+    "Component",
+    "Design",
+    "Eigensystem",
+    "Estimator",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "PopulationSpectrum",
+    "Rng",
+    "Target",
+    "Theory",
+    "Variable",
+    "derived_size",
+    "name_with_source",
+    "sample_size",
+]
+
 Rng = Callable[[str], "np.random.Generator"]
-"""`rng(role)`, role one of inputs, test, noise, target, model, batches: a fresh Philox generator
-keyed by (seed, role, replicate). Asked twice for one role it starts again: ask once and keep it."""
+"""`rng(role)`, role one of inputs, test, noise, target, model, batches, or a stream that the
+component declares in its facts: a fresh Philox generator keyed by (seed, role, replicate). Asked
+twice for one role it starts again: ask once and keep it."""
 
 
 @frozen
@@ -50,16 +96,15 @@ class Variable:
     units: str = "1"
     time: bool = True
     predicts: str | None = None
-    attrs: Mapping[str, Any] = field(factory=dict, hash=False)
+    attrs: Mapping[str, object] = field(factory=dict, hash=False)
 
 
-class Component:
+class Component(ABC):
     """What all kinds share. `name` is what a scenario's `use = "…"` says."""
 
     kind: ClassVar[str]
     name: ClassVar[str]
     references: ClassVar[tuple[str, ...]] = ()
-    batching: ClassVar[Batching] = "vmap"
 
     def files(self) -> tuple[Path, ...]:
         """Files and folders that its numbers depend on, besides those that its parameters name."""
@@ -67,33 +112,22 @@ class Component:
 
 
 class Design(Component):
-    """Where inputs come from: a random design, a sequence of indices, a data set.
-
-    A field called `noise` may touch the observations only, never the inputs: designs that differ in
-    nothing else share the preparations of models that read inputs.
-    """
+    """Where inputs come from: a random design, a sequence of indices, a data set."""
 
     kind = "design"
 
+    @abstractmethod
     def draw(self, rng: Rng) -> Sample:
         """One replicate's inputs, test inputs, weights and noise, as float64 NumPy arrays."""
-        raise NotImplementedError
-
-    def derived(self) -> dict[str, float]:
-        """Parameters that follow from others (n = dim^γ); they become auxiliary coordinates."""
-        return {}
 
     def sizes(self) -> dict[str, int]:
-        """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory."""
-        train = int(getattr(self, "n", 0))
-        return {"train": train, "test": int(getattr(self, "n_test", train))}
-
-    def in_words(self) -> str:
-        """What failures call it: its name, with what tells a data set from others."""
-        return self.name
+        """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory;
+        unless given, n is the parameter with the role `sample_size`, for both."""
+        count = value_with(self, "sample_size", 0) or 0
+        return {"train": count, "test": count}
 
     def attributes(self) -> dict[str, str]:
-        """Provenance that belongs into the result's attributes: a data set's licence and source."""
+        """Provenance for the result's attributes: licence and source of a data set."""
         return {}
 
 
@@ -101,22 +135,24 @@ class Target(Component):
     """The truth f* (for sequences: θ*)."""
 
     kind = "target"
-    known: ClassVar[bool] = True
-    """False where nobody knows the truth (real data): risks against f* then do not apply."""
 
-    def draw(self, rng: Rng, sample: Sample) -> Any:
+    def facts(self) -> TargetFacts:
+        """What core must know of the target, with these parameter values."""
+        return TargetFacts()
+
+    def draw(self, rng: Rng, sample: Sample) -> Drawn:
         """What is random in the truth; None if nothing is."""
         return None
 
-    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+    @abstractmethod
+    def values(self, drawn: Drawn, x: np.ndarray) -> np.ndarray:
         """f*(x) as float64, shape (n,) or (n, outputs)."""
-        raise NotImplementedError
 
-    def expansion(self, drawn: Any, sample: Sample) -> dict[str, np.ndarray]:
+    def expansion(self, drawn: Drawn, sample: Sample) -> dict[str, np.ndarray]:
         """The target's own coefficients in its own basis, where it has them."""
         return {}
 
-    def problem(self, drawn: Any, sample: Sample) -> Problem:
+    def problem(self, drawn: Drawn, sample: Sample) -> Problem:
         """The regression problem of one replicate, in NumPy arrays: truth plus noise.
 
         Targets that know labels instead of a truth override this.
@@ -138,144 +174,39 @@ class Target(Component):
         )
 
 
-class Model(Component):
+class Model(HasPredictions, HasGradient, Component):
     """What is fitted: features Φ_η and readout β. The smallest one has start and predict.
 
-    A field called `route` may choose how numbers are computed, never what they mean: models that
-    differ in nothing else count as one kernel.
+    What else a model can do it says by inheriting from the classes in
+    `testbed.contract.capabilities`.
     """
 
     kind = "model"
-    reads: ClassVar[Literal["problem", "inputs"]] = "problem"
-    """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares
-    the preparation between targets, noises and optimizers."""
-    time_batching: ClassVar[Literal["vmap", "loop"]] = "vmap"
-    """How predict, spectrum, basis and gram are mapped over recorded times, in any `batching`."""
-    threads: ClassVar[Literal["one", "all"]] = "one"
-    """"all" gives the model's cells every core, and runs them while no other cell runs."""
-    spectrum_of: ClassVar[Literal["population", "sample"]] = "sample"
-    """"population" promises that Σ(estimate − truth)² + outside of `spectrum` is the exact risk."""
-    smooth: ClassVar[bool] = True
-    """False, or a property, where the gradient jumps as that of a network of relu does: a flow
-    without a closed form is then not integrated, since adaptive steps would stop at every jump."""
-    gradient_is_velocity: ClassVar[bool] = False
-    """True: parameters are not what is trained, but dual coefficients or the function itself, and
-    `gradient` is minus their velocity, no gradient in them. Steps along it are those of the trained
-    parameters; optimizers that scale each coordinate by itself are others, and refuse."""
 
-    def supports(self, capability: str) -> str | None:
-        """None if this model, with these parameter values, can do it; else the reason why not."""
-        if capability == "exact_spectrum":
-            if self.spectrum_of == "population":
-                return self.supports("spectrum")
-            return f"the spectrum of {self.name} is that of a sample"
-        needed = "predict" if capability == "gradient" else capability
-        own = getattr(type(self), needed, None) is not getattr(Model, needed, None)
-        own = own or getattr(type(self), capability, None) is not getattr(Model, capability, None)
-        return None if own else f"{self.name} has no {capability}"
+    def facts(self) -> ModelFacts:
+        """What core must know of the model, with these parameter values."""
+        return ModelFacts()
 
-    def draw(self, rng: Rng, problem: Problem) -> Any:
+    def withheld(self) -> Withheld:
+        """Capabilities that these parameter values take away, each with the reason."""
+        return {}
+
+    def draw(self, rng: Rng, problem: Problem) -> Drawn:
         """The random part of the initialisation; None if there is none.
 
         `problem` holds tensors of this replicate; models that read "inputs" see no y in it.
         """
         return None
 
-    def prepare(self, drawn: Any, problem: Problem) -> Any:
+    @per_replicate()
+    def prepare(self, drawn: Drawn, problem: Problem) -> Prepared:
         """What stays fixed over training: a factorisation, eigenvalues, a Jacobian."""
         return drawn
 
-    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Any:
+    @per_replicate()
+    @abstractmethod
+    def start(self, drawn: Drawn, prepared: Prepared, problem: Problem) -> Parameters:
         """Parameters at time 0: a tensor or a dict of tensors."""
-        raise NotImplementedError
-
-    def probe(self, prepared: Any, x: Tensor) -> Any:
-        """What predicting at x needs, computed once per x: K(x, X), basis values. Default x."""
-        return x
-
-    def predict(self, prepared: Any, params: Any, probe: Any) -> Tensor:
-        """f(x), shape (n,) or (n, outputs)."""
-        raise NotImplementedError
-
-    def gradient(
-        self, prepared: Any, params: Any, problem: Problem, rows: Tensor | None = None
-    ) -> Any:
-        """The direction that gradient flow descends, shaped like params: ∇ ½ Σ weight·(y − f)².
-
-        Default: autograd through `predict`. `rows` restricts the sum to a batch, rescaled to keep
-        its expectation. Riemannian, width-scaled or hand-derived gradients override this.
-        """
-        from testbed.contract.losses import loss_gradient
-
-        return loss_gradient(self, prepared, params, problem, rows)
-
-    def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
-        """Exact gradient flow: parameters with leading axis len(times), from `last` at `since`."""
-        raise NotImplementedError
-
-    def eigensystem(self, prepared: Any) -> Eigensystem:
-        """The factorisation that spectral filters act on."""
-        raise NotImplementedError
-
-    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Any:
-        """Parameters along a spectral filter's path, leading axis len(times), by a route that needs
-        no whole `eigensystem`. `name` and `options` as in `testbed.numerics.filters`."""
-        raise NotImplementedError
-
-    def spectrum(
-        self, prepared: Any, params: Any, problem: Problem, kernel: str, points: str
-    ) -> Spectrum:
-        """The feature spectrum of a state; `kernel` is "features" or "tangent"."""
-        raise NotImplementedError
-
-    def basis(self, prepared: Any, params: Any) -> Tensor:
-        """Eigenvectors as columns, (rows, modes), in the order of `spectrum`."""
-        raise NotImplementedError
-
-    def gram(self, prepared: Any, params: Any, x: Tensor, kernel: str) -> Tensor:
-        """The learned kernel's Gram matrix on x, (n, n)."""
-        raise NotImplementedError
-
-    def spectrum_length(self, design: Design, points: str) -> int | None:
-        """How many modes `spectrum` has on a design's points, "train" or "test"; None where only a
-        run can tell."""
-        return None
-
-    def population_risk(self, prepared: Any, params: Any, problem: Problem) -> Risk:
-        """∫ (f − f*)² under the design's law, without test points, from the truth's `expansion`.
-
-        Only the cell knows design and target: metrics that need it say in `applies` where it holds.
-        """
-        raise NotImplementedError
-
-    def population_spectrum(self, design: Design) -> PopulationSpectrum:
-        """The kernel's true eigenvalues under the design's distribution, with multiplicities."""
-        raise NotImplementedError
-
-
-class Eigensystem(NamedTuple):
-    """Of the weighted Gram matrix of the training points: K·diag(weight) = U diag(s) Uᵀ."""
-
-    eigenvalue: Tensor  # (k,) s ≥ 0
-    vectors: Tensor  # (rows, k) U, orthonormal columns
-    start: Tensor  # (rows,) or (rows, outputs): f₀ at the rows
-    rows: Tensor | None = None  # the training rows that are fitted; None: all
-
-
-class PopulationSpectrum(NamedTuple):
-    """Eigenvalues of a kernel's integral operator, each with its multiplicity, by degree."""
-
-    eigenvalue: np.ndarray  # (levels,)
-    multiplicity: np.ndarray  # (levels,) float64: exact up to 2⁵³
-    degree: np.ndarray  # (levels,) what tells the eigenspaces apart (degree k on the sphere)
-
-
-class Advance(NamedTuple):
-    """What an optimizer returns for a block of recorded times."""
-
-    carry: Any
-    parameters: Any  # leading axis len(times)
-    record: Mapping[str, Any] = {}  # extra variables of `Optimizer.variables`, each (len(times),)
 
 
 @frozen(kw_only=True)
@@ -283,20 +214,30 @@ class Optimizer(Component):
     """How a model is fitted over training time τ. First-party optimizers have batching "batch"."""
 
     kind = "optimizer"
-    needs: ClassVar[tuple[str, ...]] = ()
-    follows_flow: ClassVar[bool] = True
-    """False: its time is not that of gradient flow, so that a gap to one that is means nothing."""
-    own_times: ClassVar[bool] = False
-    """True: every replicate stops at times of its own, which `own_reached` tells once it began."""
+    requires: ClassVar[tuple[type[Capability], ...]] = ()
+    """What a model must have for this optimizer."""
     variables: ClassVar[Mapping[str, Variable]] = {}
+    """What training notes beside the parameters, in `Advance.record`."""
 
     times: Grid | None = parameter(
         None, help="recorded training times τ; the scenario's `times` unless given", sweepable=False
     )
 
+    def facts(self) -> OptimizerFacts:
+        """What core must know of the optimizer, with these parameter values."""
+        return OptimizerFacts()
+
+    def withheld(self) -> Withheld:
+        """Capabilities that these parameter values take away, each with the reason."""
+        return {}
+
+    def declared(self) -> Mapping[str, Variable]:
+        """The variables as these parameter values make them."""
+        return self.variables
+
     def accepts(self, model: Model) -> str | None:
         """None if this optimizer can fit the model, else the reason why not."""
-        reasons = (model.supports(capability) for capability in self.needs)
+        reasons = (lack(model, capability) for capability in self.requires)
         return next((reason for reason in reasons if reason), None)
 
     def reaches_limit(self, model: Model) -> bool:
@@ -307,31 +248,29 @@ class Optimizer(Component):
         """The times that training really stops at, for the times asked (whole steps)."""
         return tuple(times)
 
-    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
-        """The times that a replicate stops at where `own_times` says that each has its own,
-        (len(times),) float64; `carry` is what `start` returned. Companions are moved there."""
+    @per_replicate("times")
+    def reached_by(self, carry: Carry, times: Sequence[float]) -> Tensor:
+        """The times that one replicate stops at, (len(times),) float64, where `facts` say that each
+        has times of its own; `carry` is what `start` returned. Companions are moved there."""
         raise NotImplementedError
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
         """Coordinates along time that explain it: step counts, ridge parameters."""
         return {}
 
-    def draw(self, rng: Rng, problem: Problem) -> Any:
+    def draw(self, rng: Rng, problem: Problem) -> Drawn:
         """What is random in training: the batches of SGD; None if nothing is."""
         return None
 
-    def start(self, fit: Fit) -> Any:
+    @per_replicate()
+    def start(self, fit: Fit) -> Carry:
         """The carry at time 0; by default the parameters alone."""
         return fit.start
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+    @per_replicate("since", "times")
+    @abstractmethod
+    def advance(self, fit: Fit, carry: Carry, since: float, times: Sequence[float]) -> Advance:
         """Train from `since` through `times`. Pure and resumable; core calls it block by block."""
-        raise NotImplementedError
-
-    def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
-        """Diagonal of the smoother at each time, (len(times), n), NaN at points that the model does
-        not fit; needs the model's eigensystem."""
-        raise NotImplementedError
 
 
 class Estimator(NamedTuple):
@@ -346,20 +285,28 @@ class Estimator(NamedTuple):
 class Metric(Component):
     """What is measured on a state at a time.
 
-    `needs` lists what core computes for it: predictions, train_predictions, spectrum,
-    exact_spectrum (handed over as `spectrum`), basis, gram, parameters, leverage, sharpness,
-    population_risk; with the prefix `initial_` the same at time 0, with `companion_` the same of a
-    second path trained on the same draws. A tuple of tuples lists alternatives, the first that the
-    estimator can serve is taken. Fields named `kernel` and `points` choose the spectrum's and the
-    Gram matrix's; one named `matrix` the sharpness': "hessian", or "gauss-newton", which is the
-    Hessian of the same loss with the state's own predictions as labels.
+    `needs` lists what core computes for it: rows of the table in `testbed.contract.needs`, by name;
+    with the prefix `initial_` the same at time 0, with `companion_` the same of a second path
+    trained on the same draws. A tuple of tuples lists alternatives, of which the first that the
+    estimator can serve is taken. Parameters with the roles `kernel` and `points` choose what
+    spectrum and Gram matrix are of; one with the role `matrix` does so for the sharpness:
+    "hessian", or "gauss-newton", the Hessian of the same loss with the state's own predictions as
+    labels.
     """
 
     kind = "metric"
-    needs: ClassVar[tuple[str, ...] | tuple[tuple[str, ...], ...]] = ()
+    needs: ClassVar[Needs] = ()
     variables: ClassVar[Mapping[str, Variable]] = {}
     concluded: ClassVar[tuple[str, ...]] = ()
     """Those of the variables, with `time=False`, that `conclude` makes and `measure` does not."""
+
+    def facts(self) -> MetricFacts:
+        """What core must know of the metric, with these parameter values."""
+        return MetricFacts()
+
+    def needed(self) -> Needs:
+        """The needs as these parameter values make them."""
+        return self.needs
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]
@@ -384,12 +331,12 @@ class Metric(Component):
         """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""
         return {}
 
+    @abstractmethod
     def measure(self, *problem: Any, **needs: Any) -> dict[str, Tensor]:
         """The variables of one replicate at one time, each with its own dims.
 
         Metrics write `measure(self, problem, predictions)`: the problem, then their needs by name.
         """
-        raise NotImplementedError
 
     def conclude(
         self, times: np.ndarray, measured: Mapping[str, np.ndarray]
@@ -408,8 +355,10 @@ class Theory(Component):
 
     kind = "theory"
     variables: ClassVar[Mapping[str, Variable]] = {}
-    conditional: ClassVar[bool] = False
-    """True: needs the drawn problem of each replicate, and keeps `replicate`."""
+
+    def facts(self) -> TheoryFacts:
+        """What core must know of the theory, with these parameter values."""
+        return TheoryFacts()
 
     def applies(self, cell: Cell) -> str | None:
         """None if the theory speaks about this cell, else the reason why not."""
@@ -419,13 +368,46 @@ class Theory(Component):
         """Coordinates of the own dims, as for metrics."""
         return {}
 
+    @abstractmethod
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
         """The variables, each of shape (len(times), own…), or (own…) where `time=False`."""
-        raise NotImplementedError
 
 
 KINDS: dict[str, type[Component]] = {
     base.kind: base for base in (Design, Target, Model, Optimizer, Metric, Theory)
 }
+
+
+def sample_size(design: Design) -> int:
+    """The number n of observations: the parameter with that role, or the number of training
+    points where it is not given."""
+    return value_with(design, "sample_size", None) or design.sizes()["train"]
+
+
+def derived_size(design: Design) -> dict[str, float]:
+    """The number n of observations where other parameters tell it (n = dim^γ), by the name of the
+    parameter that would give it: an auxiliary coordinate of the result."""
+    names = names_with(design, "sample_size")
+    return {name: float(sample_size(design)) for name in names if getattr(design, name) is None}
+
+
+def name_with_source(component: Component) -> str:
+    """A component's name, with the parameters that tell data sets apart.
+
+    It is how failures call a design: `dataset (data = "digits", classes = [3, 5])`.
+    """
+    values = {
+        attribute.name: getattr(component, attribute.name)
+        for attribute in fields_of(component)
+        if parameter_of(attribute).role in ("source", "file")
+    }
+    given = [f"{name} = {_as_toml(value)}" for name, value in values.items() if value is not None]
+    return f"{component.name} ({', '.join(given)})" if given else component.name
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(list(value)) if isinstance(value, tuple) else str(value)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
 
-from testbed.contract.values import Data, Problem
-
-if TYPE_CHECKING:
-    from testbed.contract.components import Model
+from testbed.contract.capabilities import HasGradient, HasPredictions
+from testbed.contract.values import Data, Parameters, Prepared, Problem
 
 
 def loss(data: Data, prediction: Tensor) -> Tensor:
@@ -40,9 +36,16 @@ def _take(values: Tensor, rows: Tensor) -> Tensor:
 
 
 def loss_gradient(
-    model: Model, prepared: Any, params: Any, problem: Problem, rows: Tensor | None = None
-) -> Any:
+    model: HasGradient,
+    prepared: Prepared,
+    params: Parameters,
+    problem: Problem,
+    rows: Tensor | None = None,
+) -> Parameters:
     """∇ ½ Σ weight·(y − f)² in the parameters, by torch.func.grad through `predict`."""
+    assert isinstance(model, HasPredictions)  # as every model is
     data = batch_of(problem.train, rows)
     probe = model.probe(prepared, data.x)
-    return torch.func.grad(lambda own: loss(data, model.predict(prepared, own, probe)))(params)
+    return torch.func.grad(lambda params: loss(data, model.predict(prepared, params, probe)))(
+        params
+    )

@@ -1,10 +1,10 @@
-"""Parameters of components: attrs fields that carry their help, unit and bounds."""
+"""Parameters of components: attrs fields that carry their help, unit, bounds and role."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args
 
 import attrs
 from attrs import NOTHING, frozen
@@ -12,6 +12,40 @@ from attrs import NOTHING, frozen
 from testbed.errors import Mistake, ParameterError, one_of, shown
 
 METADATA_KEY = "testbed.parameter"
+
+Role = Literal[
+    "noise",
+    "sample_size",
+    "source",
+    "file",
+    "truth_kernel",
+    "route",
+    "step_size",
+    "momentum",
+    "filter",
+    "kernel",
+    "points",
+    "matrix",
+]
+"""What core, or a component of another plugin, knows a parameter as, whatever its name is.
+
+* ``noise`` (design): changes the observations only, never the inputs. Designs that differ in
+  nothing else share the preparations of models that read inputs.
+* ``sample_size`` (design): the number n of observations. `simulate = { n = … }` compares with it;
+  where it is None, core takes the number of training points from `sizes`, and records it.
+* ``source`` (design): tells data sets apart. Error messages add it to the design's name.
+* ``file`` (any): a file or a folder that is read. Its content counts, not its path alone.
+* ``truth_kernel`` (target): the kernel that the truth is made of.
+* ``route`` (model): how numbers are computed, never what they mean. Models that differ in nothing
+  else count as one kernel.
+* ``step_size`` (optimizer): learning rate of a step, a number or a table `{ edge = c }`.
+* ``momentum`` (optimizer): heavy-ball momentum μ.
+* ``filter`` (optimizer): name of the spectral filter.
+* ``kernel``, ``points``, ``matrix`` (metric): options of the needs that `contract/needs.py` lists.
+"""
+ROLES: tuple[str, ...] = get_args(Role)
+
+Value = TypeVar("Value")
 
 
 @frozen
@@ -30,6 +64,7 @@ class Parameter:
     pattern: str = ""  # what a text must match as a whole, as a regular expression
     form: str = ""  # the allowed values in words, where types and bounds do not say them well
     longest: int | None = None  # characters of a text
+    role: Role | None = None
 
     def bounds(self) -> str:
         """The allowed range in words: `at least 1 and below 2`; empty if there is none."""
@@ -42,7 +77,7 @@ class Parameter:
         parts = [f"{word} {bound:g}" for word, bound in named if bound is not None]
         return " and ".join(parts)
 
-    def objection(self, value: Any) -> Mistake | None:
+    def objection(self, value: object) -> Mistake | None:
         """What is wrong with a value, without its place; None if it is allowed."""
         if value is None:
             return None
@@ -54,8 +89,9 @@ class Parameter:
         ]
         if unknown:
             return Mistake("", f"found {shown(value)}", one_of(self.choices, unknown[0]))
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and not self._holds(value):
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float) and not self._holds(value):
             return Mistake("", f"found {shown(value)}", f"a number {self.bounds()}")
         return self._spelling(value) if isinstance(value, str) else None
 
@@ -94,6 +130,7 @@ def parameter(
     pattern: str = "",
     form: str = "",
     longest: int | None = None,
+    role: Role | None = None,
 ) -> Any:
     """An attrs field of a component: `depth: int = parameter(0, help="…", ge=0)`.
 
@@ -101,13 +138,17 @@ def parameter(
     `sweepable=False` forbids a sweep over the field. `alias` is the name that scenarios use where a
     method has the field's name. `no_table` is advice for those who write a table where none is
     taken. `pattern` is a regular expression that a text must match, `longest` the number of its
-    characters, `form` says the allowed values in words. Other values raise ParameterError.
+    characters, `form` says the allowed values in words. `role` is what core or other components
+    know the field as (see `Role`). Other values raise ParameterError.
     """
+    if role is not None and role not in ROLES:
+        raise ValueError(f"role: found {role!r}, expected {one_of(ROLES, role)}")
     info = Parameter(
         help, unit, ge, gt, le, lt, tuple(choices), sweepable, no_table, pattern, form, longest,
+        role,
     )  # fmt: skip
 
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         mistake = info.objection(value)
         if mistake:
             name = attribute.alias or attribute.name
@@ -122,7 +163,25 @@ def parameter(
     )
 
 
+def fields_of(component: object) -> tuple[attrs.Attribute[Any], ...]:
+    """The attrs fields of a component or of its class."""
+    cls: Any = component if isinstance(component, type) else type(component)
+    return attrs.fields(cls) if attrs.has(cls) else ()
+
+
 def parameter_of(attribute: attrs.Attribute[Any]) -> Parameter:
     """The Parameter of an attrs field; fields made by plain `attrs.field` have an empty one."""
     info = attribute.metadata.get(METADATA_KEY)
     return info if isinstance(info, Parameter) else Parameter(help="")
+
+
+def names_with(component: object, role: Role) -> list[str]:
+    """Names of a component's fields with a role."""
+    return [field.name for field in fields_of(component) if parameter_of(field).role == role]
+
+
+def value_with(component: object, role: Role, default: Value) -> Value:
+    """The value of a component's field with a role; the default if there is no such field."""
+    names = names_with(component, role)
+    value: Value = getattr(component, names[0]) if names else default
+    return value

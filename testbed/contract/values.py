@@ -7,11 +7,31 @@ Targets fill a Problem with NumPy arrays; core casts them, so that models see te
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from testbed.contract.components import Model
+
+Tree: TypeAlias = "Tensor | np.ndarray | float | str | Mapping[str, Tree] | Sequence[Tree] | None"
+"""Nested tuples and dicts of tensors (before they are cast: of NumPy arrays) and static values."""
+
+Drawn: TypeAlias = Any
+"""A tree that a component's `draw` returned, which this component alone looks into."""
+Prepared: TypeAlias = Any
+"""A tree that a model's `prepare` returned, which this model alone looks into."""
+Parameters: TypeAlias = Any
+"""A tree of tensors that training moves: a tensor, or a dict of them."""
+Probe: TypeAlias = Any
+"""A tree that a model's `probe` returned, which this model alone looks into."""
+Carry: TypeAlias = Any
+"""What an optimizer goes on from, which this optimizer alone looks into."""
+Array: TypeAlias = Any
+"""A tensor, as models and metrics see it; a NumPy array, as targets make it; None where a model
+that reads inputs only must not look."""
 
 
 class Sample(NamedTuple):
@@ -26,12 +46,7 @@ class Sample(NamedTuple):
     test_noise: np.ndarray  # (m,) or (m, outputs): added to the truth at test_x
     label: np.ndarray | None = None  # (n,) or (n, outputs): real data only
     test_label: np.ndarray | None = None
-    design: Any = None  # filled in by core: the design that drew it, for targets of a known law
-
-
-Array = Any
-"""A tensor, as models and metrics see it; a NumPy array, as targets make it; None where a model
-that reads inputs only must not look."""
+    design: Any = None  # core adds the design that drew it, for targets of a known law
 
 
 class Data(NamedTuple):
@@ -70,6 +85,23 @@ class Spectrum(NamedTuple):
     resolution: Tensor | None = None  # ()
 
 
+class Eigensystem(NamedTuple):
+    """Of the weighted Gram matrix of the training points: K·diag(weight) = U diag(s) Uᵀ."""
+
+    eigenvalue: Tensor  # (k,) s ≥ 0
+    vectors: Tensor  # (rows, k) U, orthonormal columns
+    start: Tensor  # (rows,) or (rows, outputs): f₀ at the rows
+    rows: Tensor | None = None  # the training rows that are fitted; None: all
+
+
+class PopulationSpectrum(NamedTuple):
+    """Eigenvalues of a kernel's integral operator, each with its multiplicity, by degree."""
+
+    eigenvalue: np.ndarray  # (levels,)
+    multiplicity: np.ndarray  # (levels,) float64: exact up to 2⁵³
+    degree: np.ndarray  # (levels,) what tells the eigenspaces apart (degree k on the sphere)
+
+
 class Risk(NamedTuple):
     """∫ (f − f*)² under a design's law, and the most it may be off by truncation and rounding."""
 
@@ -80,8 +112,16 @@ class Risk(NamedTuple):
 class Fit(NamedTuple):
     """A model on its problem, as an optimizer sees it."""
 
-    model: Any
-    prepared: Any
-    start: Any  # parameters at time 0
+    model: Model
+    prepared: Prepared
+    start: Parameters  # parameters at time 0
     problem: Problem
-    draws: Any  # what the optimizer drew (SGD batches), or None
+    draws: Drawn  # what the optimizer drew (SGD batches), or None
+
+
+class Advance(NamedTuple):
+    """What an optimizer returns for a block of recorded times."""
+
+    carry: Carry
+    parameters: Parameters  # leading axis len(times)
+    record: Mapping[str, Tensor] = {}  # variables that the optimizer declares, each (len(times),)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from testbed.contract.capabilities import HasEigensystem, has
 from testbed.contract.values import Fit
 from testbed.errors import UnsuitableError
 from testbed.numerics.sharpness import sharpness
@@ -27,7 +28,7 @@ def edge_rates(fit: Fit) -> Tensor:
     eigensystem. Where it is not above 0 (a network of dead ReLU units, a constant function) no step
     is too large, and there is no such rate: UnsuitableError. So it is where λ_max did not settle.
     """
-    if fit.model.supports("eigensystem") is None:
+    if has(fit.model, HasEigensystem):
         largest = fit.model.eigensystem(fit.prepared).eigenvalue.amax(-1)
     else:
         rows = range(len(fit.problem.train.weight))

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from testbed.contract.components import Eigensystem
-from testbed.contract.values import Fit
+from testbed.contract.capabilities import HasEigensystem, HasFilterPath, has
+from testbed.contract.values import Eigensystem, Fit
 from testbed.errors import UnsuitableError
 from testbed.numerics.filters import spectral_filter
 
@@ -24,7 +24,7 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Ten
 
     By the model's own route, `path`, where it has one; else on its `eigensystem`.
     """
-    if fit.model.supports("path") is None:
+    if has(fit.model, HasFilterPath):
         path: Tensor = fit.model.path(fit, name, times, **options)
         return path
     return by_eigensystem(fit, name, times, **options)
@@ -32,7 +32,7 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Ten
 
 def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
     """What `filtered` returns, on the model's `eigensystem`."""
-    system = fit.model.eigensystem(fit.prepared)
+    system = _eigensystem(fit)
     root, residual = _weighted_residual(fit, system)
     coordinates = system.vectors.mT @ residual  # (replicates, k, outputs)
     phi = spectral_filter(name, system.eigenvalue, times, **options)  # (replicates, times, k)
@@ -42,6 +42,11 @@ def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) 
     dual = root.unsqueeze(-1) * (system.vectors @ flat)  # (replicates, rows, times·outputs)
     dual = dual.reshape(replicates, -1, count, outputs).permute(0, 2, 1, 3)
     return dual if fit.problem.train.y.ndim > 2 else dual.squeeze(-1)
+
+
+def _eigensystem(fit: Fit) -> Eigensystem:
+    assert isinstance(fit.model, HasEigensystem)  # the optimizer has asked
+    return fit.model.eigensystem(fit.prepared)
 
 
 def _weighted_residual(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
@@ -61,7 +66,7 @@ def _weighted_residual(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
 def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
     """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, n); NaN at the points that
     the model does not fit."""
-    system = fit.model.eigensystem(fit.prepared)
+    system = _eigensystem(fit)
     if system.rows is None and system.vectors.shape[-2] != fit.problem.train.y.shape[1]:
         raise UnsuitableError(
             f"{fit.model.name}: found a smoother that mixes outputs, expected one that each output "

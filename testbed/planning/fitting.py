@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import attrs
-
 from testbed.contract.answers import reason_of, variables_of
 from testbed.contract.border import calling
+from testbed.contract.capabilities import lack
 from testbed.contract.components import Estimator, Metric, Model, Optimizer, Target, Theory
 from testbed.contract.grids import Grid
+from testbed.contract.needs import Asked, Need, alternatives
+from testbed.contract.parameters import fields_of, names_with, value_with
 from testbed.planning.inspection import expect_reached
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ LARGEST_MOVE = 0.05  # how far whole steps may move a recorded time, relative to
 
 Objection = tuple[str, str, str]
 """What was found, what was expected, what to do."""
-
-_CAPABILITY = {
-    "predictions": "predict",
-    "train_predictions": "predict",
-    "sharpness": "gradient",
-}
 
 
 def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
@@ -75,7 +70,7 @@ def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[floa
 def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
     """Why a companion cannot stand at the times that training reaches; empty if it can."""
     optimizer = companion.optimizer
-    if optimizer.own_times:
+    if optimizer.facts().times_per_replicate:
         return (
             f"the replicates of {companion.name!r} stop at times of their own, at which this "
             "estimator does not; measure it there instead, or give its step size as a number"
@@ -97,7 +92,7 @@ def theory_objection(theory: Theory, cell: Cell) -> str | None:
     with calling(theory, "applies"):
         reason = reason_of(theory, "applies", theory.applies(cell))
     timed = any(variable.time for variable in variables_of(theory).values())
-    if reason is None and timed and cell.optimizer.own_times:
+    if reason is None and timed and cell.optimizer.facts().times_per_replicate:
         return (
             f"under {cell.optimizer.name} with steps of their own replicates stop at times of "
             "their own, which the cell's parameters do not tell; give a number as the step size"
@@ -108,12 +103,13 @@ def theory_objection(theory: Theory, cell: Cell) -> str | None:
 def foreign_kernel(target: Target, model: Model) -> str | None:
     """In words, how the kernel that a target is made of differs from the model; None if it does not
     or there is none. What such a target calls smooth, the model need not."""
-    kernel = getattr(target, "kernel", None)
+    kernel: object = value_with(target, "truth_kernel", None)
     if not isinstance(kernel, Model):
         return None
     if type(kernel) is not type(model):
         return f"the target's kernel is {kernel.name}, the model {model.name}"
-    names = [field.name for field in attrs.fields(type(model)) if field.name != "route"]  # type: ignore[arg-type]
+    routes = names_with(model, "route")
+    names = [field.name for field in fields_of(model) if field.name not in routes]
     apart = [name for name in names if getattr(kernel, name) != getattr(model, name)]
     if not apart:
         return None
@@ -128,10 +124,10 @@ def foreign_kernels(cells: Iterable[Cell]) -> list[str]:
 
 def served_needs(
     metric: Metric, estimator: Estimator, companion: Estimator | None
-) -> tuple[tuple[str, ...], str]:
+) -> tuple[tuple[Asked, ...], str]:
     """The first of the metric's alternatives that can be served, and ""; or (), and why not."""
     reasons = []
-    for needs in _alternatives(metric):
+    for needs in alternatives(metric.needed()):
         reason = _first_objection(needs, estimator, companion)
         if not reason:
             return needs, ""
@@ -139,36 +135,24 @@ def served_needs(
     return (), "; ".join(dict.fromkeys(reasons))
 
 
-def _alternatives(metric: Metric) -> list[tuple[str, ...]]:
-    """The alternatives as tuples of needs; a metric that lists words has one alternative."""
-    words = tuple(need for need in metric.needs if isinstance(need, str))
-    several = [need for need in metric.needs if isinstance(need, tuple)]
-    return several or [words]
-
-
 def _first_objection(
-    needs: tuple[str, ...], estimator: Estimator, companion: Estimator | None
+    needs: tuple[Asked, ...], estimator: Estimator, companion: Estimator | None
 ) -> str:
-    for need in needs:
-        owner: Estimator | None = estimator
-        name = need.removeprefix("initial_")
-        if need.startswith("companion_"):
-            owner, name = companion, need.removeprefix("companion_")
-        if owner is None:
-            return "it has no companion here"
-        reason = _objection(name, owner)
+    for asked in needs:
+        owner = companion if asked.moment == "companion" else estimator
+        reason = need_objection(asked.need, owner) if owner else "it has no companion here"
         if reason:
             return reason
     return ""
 
 
-def _objection(need: str, estimator: Estimator) -> str:
-    if need == "parameters":
-        return ""
-    if need == "leverage":
-        if type(estimator.optimizer).leverage is Optimizer.leverage:
-            return f"{estimator.optimizer.name} has no leverage"
-        if estimator.model.reads != "inputs":
-            return f"the smoother of {estimator.model.name} depends on the observations"
-        return estimator.model.supports("eigensystem") or ""
-    return estimator.model.supports(_CAPABILITY.get(need, need)) or ""
+def need_objection(need: Need, estimator: Estimator) -> str:
+    """Why an estimator cannot serve a need; empty if it can."""
+    model, optimizer = estimator.model, estimator.optimizer
+    if need.optimizer is not None:
+        reason = lack(optimizer, need.optimizer)
+        if reason:
+            return reason
+        if model.facts().reads != "inputs":
+            return f"the smoother of {model.name} depends on the observations"
+    return (lack(model, need.capability) if need.capability else None) or ""

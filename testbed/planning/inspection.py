@@ -14,7 +14,7 @@ from testbed.contract.answers import (
 )
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import Cell
-from testbed.contract.components import Design, Metric, Optimizer, Theory
+from testbed.contract.components import Design, Metric, Optimizer, Theory, derived_size
 
 
 def inspect(cell: Cell) -> None:
@@ -30,9 +30,6 @@ def _inspect_design(design: Design) -> None:
     if "train" not in sizes:
         found = f"found that sizes returned {', '.join(sizes) or 'nothing'}"
         raise ComponentFault(design, f"{found}, expected train and test")
-    with calling(design, "derived"):
-        derived = design.derived()
-    numbers_by_name(design, "derived", derived)
     with calling(design, "attributes"):
         attributes = design.attributes()
     texts_by_name(design, "attributes", attributes)
@@ -57,7 +54,7 @@ def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[floa
 def auxiliary_names(cell: Cell) -> dict[str, str]:
     """The coordinates that the parts of a cell bring along, each with the part it is of."""
     along_time = dict.fromkeys(cell.optimizer.auxiliary(cell.times), cell.optimizer.name)
-    return {**dict.fromkeys(cell.design.derived(), cell.design.name), **along_time}
+    return {**dict.fromkeys(derived_size(cell.design), cell.design.name), **along_time}
 
 
 def expect_coordinates(owner: Metric | Theory, cell: Cell) -> None:

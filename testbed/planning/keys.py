@@ -19,6 +19,8 @@ import numpy as np
 from testbed.contract.cells import Cell
 from testbed.contract.components import Component
 from testbed.contract.grids import Grid
+from testbed.contract.needs import Asked
+from testbed.contract.parameters import names_with
 from testbed.planning.contents import contents
 from testbed.planning.origin import Origin, code_digest_of, origin_of
 
@@ -65,6 +67,8 @@ def _writer(kind: type) -> Writer:
         return _write_component
     if issubclass(kind, Grid):
         return lambda value, parts, classes: parts.append(_grid(value.values))
+    if issubclass(kind, Asked):
+        return lambda value, parts, classes: parts.append(repr(value.name))
     if attrs.has(kind):
         return _write_fields
     if issubclass(kind, np.ndarray):
@@ -129,8 +133,8 @@ def _array(value: np.ndarray) -> str:
 
 def files_of(component: Component) -> list[Path]:
     """The files and folders whose content a component's numbers depend on."""
-    named = getattr(component, "path", None)
-    places = [Path(named)] if isinstance(named, str) else []
+    named = [getattr(component, name) for name in names_with(component, "file")]
+    places = [Path(place) for place in named if isinstance(place, str)]
     return [*places, *component.files()]
 
 
@@ -178,11 +182,12 @@ def _asked(cell: Cell) -> tuple[Any, ...]:
 def preparation_key(cell: Cell) -> str:
     """Identifies the preparation of a model that reads inputs only.
 
-    A design's parameter `noise` changes the observations alone, so that all noise levels of a
-    sweep share a preparation.
+    A parameter of the design with the role `noise` changes the observations alone, so that all
+    noise levels of a sweep share a preparation.
     """
     design = cell.design
-    names = [name for name in _fields(type(design)) if name != "noise"]
+    noise = names_with(design, "noise")
+    names = [name for name in _fields(type(design)) if name not in noise]
     inputs = [(name, getattr(design, name)) for name in names]
     files = [contents(place) for place in files_of(design)]
     return fingerprint(

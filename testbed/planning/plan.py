@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
-from testbed.contract.components import Model, Optimizer
+from testbed.contract.components import Model, Optimizer, sample_size
 from testbed.contract.seeds import choice_stream
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.building import Builder, Others
@@ -62,7 +62,7 @@ class Plan:
     @property
     def preparations(self) -> tuple[int, int]:
         """How many preparations are made, and how many cells they serve."""
-        sharing = [cell for cell in self.cells if cell.replicates and cell.model.reads == "inputs"]
+        sharing = [cell for cell in self.cells if _shares(cell)]
         return len({cell.group for cell in sharing}), len(sharing)
 
 
@@ -217,15 +217,15 @@ class _Planner:
 
     def _blocks(self, cell: Cell, simulate: bool) -> Iterator[Cell]:
         """The theory cell of a point, and its blocks of replicates."""
-        if any(not planned.theory.conditional for planned in cell.theories):
+        if any(not planned.theory.facts().conditional for planned in cell.theories):
             yield _keyed(evolve(cell, metrics=()))
         if not simulate:
             return
-        looped = "loop" in (cell.model.batching, cell.optimizer.batching)
-        one_by_one = looped or cell.optimizer.own_times
+        looped = "loop" in (cell.model.facts().batching, cell.optimizer.facts().batching)
+        one_by_one = looped or cell.optimizer.facts().times_per_replicate
         size = 1 if one_by_one else self.scenario.compute.block
         total = self.scenario.replicates
-        conditional = tuple(one for one in cell.theories if one.theory.conditional)
+        conditional = tuple(one for one in cell.theories if one.theory.facts().conditional)
         for first in range(0, total, size):
             replicates = tuple(range(first, min(first + size, total)))
             yield _keyed(evolve(cell, replicates=replicates, theories=conditional))
@@ -266,14 +266,17 @@ def _small_enough(spec: EstimatorTable, cell: Cell) -> bool:
     """Whether a cell is within `simulate = { n = 5000 }`, where that is asked."""
     if not isinstance(spec.simulate, UpTo):
         return True
-    size: Any = getattr(cell.design, "n", None) or cell.design.derived().get("n", 0)
-    return bool(size <= spec.simulate.n)
+    return sample_size(cell.design) <= spec.simulate.n
 
 
 def _keyed(cell: Cell) -> Cell:
     key = cell_key(cell)
-    shares = bool(cell.replicates) and cell.model.reads == "inputs"
-    return evolve(cell, key=key, group=preparation_key(cell) if shares else key)
+    return evolve(cell, key=key, group=preparation_key(cell) if _shares(cell) else key)
+
+
+def _shares(cell: Cell) -> bool:
+    """Whether a cell's preparation may serve other cells."""
+    return bool(cell.replicates) and cell.model.facts().reads == "inputs"
 
 
 def _grouped(cells: Iterable[Cell]) -> Iterator[Cell]:

@@ -54,7 +54,7 @@ class Selection:
 
     def metrics_of(self, cell: Cell, others: Mapping[str, Estimator]) -> tuple[PlannedMetric, ...]:
         """The metrics of a cell, each with the needs that its estimator can serve."""
-        return tuple(self._metrics(cell, others, dict.fromkeys(cell.optimizer.variables, "")))
+        return tuple(self._metrics(cell, others, dict.fromkeys(cell.optimizer.declared(), "")))
 
     def _metrics(
         self, cell: Cell, others: Mapping[str, Estimator], taken: dict[str, str]

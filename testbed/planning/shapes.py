@@ -32,7 +32,7 @@ def _variables(cell: Cell) -> Iterator[tuple[str, tuple[str, ...]]]:
     declared = [(planned.names, planned.metric.declared()) for planned in cell.metrics]
     declared += [(planned.names, planned.theory.variables) for planned in cell.theories]
     if cell.replicates:
-        own = cell.optimizer.variables
+        own = cell.optimizer.declared()
         declared.append(({name: name for name in own}, own))
         yield "time_reached", ("time",)
     for names, variables in declared:

@@ -42,11 +42,11 @@ def _numbers(cell: Cell, replicates: int) -> Iterator[tuple[str, int]]:
             yield name, each * (2 if planned.mean else replicates + 1)
     for predicted in cell.theories:
         theory = predicted.theory
-        if theory.conditional != bool(cell.replicates):
+        if theory.facts().conditional != bool(cell.replicates):
             continue
         for own, name in predicted.names.items():
             each = _each(theory, theory.variables[own], cell)
-            yield name, each * (replicates + 1 if theory.conditional else 1)
+            yield name, each * (replicates + 1 if theory.facts().conditional else 1)
 
 
 def _each(owner: Metric | Theory, variable: Variable, cell: Cell) -> int:

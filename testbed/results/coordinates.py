@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from testbed.contract.cells import Cell
+from testbed.contract.components import derived_size
 from testbed.planning.plan import Plan, PlannedEstimator
 
 TIME = {"long_name": "training time τ asked for", "units": "1"}
@@ -39,7 +40,7 @@ def coordinates_of(plan: Plan, estimator: PlannedEstimator, cells: Sequence[Cell
 def _clock(cells: Sequence[Cell], labels: dict[str, str]) -> dict[str, str]:
     """The labels of a time, which say so where it is not that of gradient flow."""
     optimizer = cells[0].optimizer
-    if optimizer.follows_flow:
+    if optimizer.facts().clock == "flow":
         return labels
     clock = f", on the clock of {optimizer.name}, which is not gradient flow's"
     return {**labels, "long_name": labels["long_name"] + clock}
@@ -55,11 +56,11 @@ def _auxiliary(
     along_time: dict[str, np.ndarray] = {}
     derived: dict[str, np.ndarray] = {}
     for cell in {cell.index: cell for cell in reversed(cells)}.values():
-        if not cell.optimizer.own_times:
+        if not cell.optimizer.facts().times_per_replicate:
             reached[cell.index] = cell.reached
         for name, values in cell.optimizer.auxiliary(cell.times).items():
             along_time.setdefault(name, np.full(full, np.nan))[cell.index] = values
-        for name, value in cell.design.derived().items():
+        for name, value in derived_size(cell.design).items():
             derived.setdefault(name, np.full(shape, np.nan))[cell.index] = value
     sweep = tuple(dim.name for dim in estimator.dims)
     coordinates: Coordinates = {"time_reached": ((*sweep, "time"), reached, _clock(cells, REACHED))}

@@ -82,7 +82,7 @@ class GroupRecord:
         mean = name in result.counts
         replicated = bool(cell.replicates) and not mean
         kept = (*(("replicate",) if replicated else ()), *(("time",) if variable.time else ()))
-        counted = bool(cell.replicates) and name not in cell.optimizer.variables
+        counted = bool(cell.replicates) and name not in cell.optimizer.declared()
         self._arrays[name] = _Array(variable, (*self.sweep, *kept, *variable.dims), mean, counted)
         return self._arrays[name]
 

@@ -1,35 +1,53 @@
 """From one replicate to many: every component, however it is written, seen with a replicate axis.
 
-`Batched(model)` gives any model's methods a leading replicate axis. `train(optimizer, model)` does
-the same for a pair: an optimizer in batch form sees the batched model, one written for a single
-replicate sees a single model, and the whole is mapped.
+`Batched(model)` gives any model's methods a leading replicate axis. `Training(optimizer, model)`
+does the same for a pair: an optimizer in batch form sees the batched model, one written for a
+single replicate sees a single model, and the whole is mapped.
+
+The views have exactly the members that the contract marks with `per_replicate`, in the model's
+capabilities and in Model itself: nothing reaches a model unmapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from testbed.contract.components import Advance, Batching, Metric, Model, Optimizer
-from testbed.contract.values import Fit, Problem
+from testbed.contract.capabilities import Capability, HasLeverage, Member, Withheld, mapped_members
+from testbed.contract.components import Metric, Model, Optimizer, Rng
+from testbed.contract.facts import Batching, ModelFacts
+from testbed.contract.values import (
+    Advance,
+    Carry,
+    Drawn,
+    Fit,
+    Parameters,
+    Prepared,
+    Probe,
+    Problem,
+    Tree,
+)
 from testbed.numerics.trees import index, rebuild, stack, tensors, tree_map
 
+Mapped = TypeVar("Mapped", bound=Callable[..., object])
 
-def lift(batching: Batching, function: Callable[..., Any]) -> Callable[..., Any]:
+
+def lift(batching: Batching, function: Mapped) -> Mapped:
     """`function` of one replicate's trees → the same of trees with a leading replicate axis."""
     if batching == "batch":
         return function
     return _looped(function) if batching == "loop" else mapped(function)
 
 
-def mapped(function: Callable[..., Any], axis: int = 0) -> Callable[..., Any]:
+def mapped(function: Callable[..., Any], axis: int = 0) -> Any:
     """torch.func.vmap over `axis` of every tensor in the argument trees; static leaves pass by."""
 
-    def call(*trees: Any) -> Any:
-        shape: list[Any] = []
+    def call(*trees: Tree) -> object:
+        shape: list[Tree] = []
 
         def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
             result = function(*rebuild(trees, iter(leaves)))
@@ -44,107 +62,140 @@ def mapped(function: Callable[..., Any], axis: int = 0) -> Callable[..., Any]:
     return call
 
 
-def _looped(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*trees: Any) -> Any:
+def _looped(function: Callable[..., Any]) -> Any:
+    def call(*trees: Tree) -> object:
         count = next(tensors(trees)).shape[0]
         return stack([function(*index(trees, position)) for position in range(count)])
 
     return call
 
 
-class _View:
-    """A model seen in another batching; parameters and capabilities pass through."""
+# --- views of a model -----------------------------------------------------------------------------
+
+
+class View(Model):
+    """A model seen in another batching, with the same capabilities; `model` is the model itself."""
+
+    model: Model
+
+    def __new__(cls, model: Model) -> View:
+        return object.__new__(_view_class(cls, type(model)))
 
     def __init__(self, model: Model):
         self.model = model
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
+    def facts(self) -> ModelFacts:
+        return self.model.facts()
 
-    def _call(self, method: str, *trees: Any, static: tuple[Any, ...] = ()) -> Any:
-        raise NotImplementedError
+    def withheld(self) -> Withheld:
+        return self.model.withheld()
 
-    def draw(self, rng: Any, problem: Problem) -> Any:
+    def draw(self, rng: Rng, problem: Problem) -> Drawn:
         raise TypeError("draws are made once per replicate, before anything is batched")
 
-    def prepare(self, drawn: Any, problem: Problem) -> Any:
-        return self._call("prepare", drawn, problem)
+    def start(self, drawn: Drawn, prepared: Prepared, problem: Problem) -> Parameters:
+        raise NotImplementedError  # `_view_class` writes all mapped members
 
-    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Any:
-        return self._call("start", drawn, prepared, problem)
+    def predict(self, prepared: Prepared, params: Parameters, probe: Probe) -> Tensor:
+        raise NotImplementedError  # `_view_class` writes all mapped members
 
-    def probe(self, prepared: Any, x: Tensor) -> Any:
-        return self._call("probe", prepared, x)
-
-    def predict(self, prepared: Any, params: Any, probe: Any) -> Tensor:
-        return self._call("predict", prepared, params, probe)
-
-    def gradient(self, prepared: Any, params: Any, problem: Problem, rows: Any = None) -> Any:
-        return self._call("gradient", prepared, params, problem, rows)
-
-    def eigensystem(self, prepared: Any) -> Any:
-        return self._call("eigensystem", prepared)
-
-    def spectrum(
-        self, prepared: Any, params: Any, problem: Problem, kernel: str, points: str
-    ) -> Any:
-        return self._call("spectrum", prepared, params, problem, static=(kernel, points))
-
-    def basis(self, prepared: Any, params: Any) -> Tensor:
-        return self._call("basis", prepared, params)
-
-    def gram(self, prepared: Any, params: Any, x: Tensor, kernel: str) -> Tensor:
-        return self._call("gram", prepared, params, x, static=(kernel,))
-
-    def population_risk(self, prepared: Any, params: Any, problem: Problem) -> Any:
-        return self._call("population_risk", prepared, params, problem)
-
-    def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
-        def one(prepared: Any, start: Any, problem: Problem, draws: Any, last: Any) -> Any:
-            own = Fit(self.model, prepared, start, problem, draws)
-            return self.model.flow(own, last, since, times)
-
-        return self._lift(one)(fit.prepared, fit.start, fit.problem, fit.draws, last)
-
-    def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Any:
-        def one(prepared: Any, start: Any, problem: Problem, draws: Any) -> Any:
-            return self.model.path(
-                Fit(self.model, prepared, start, problem, draws), name, times, **options
-            )
-
-        return self._lift(one)(fit.prepared, fit.start, fit.problem, fit.draws)
-
-    def _lift(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function` of trees as the model takes them → of trees as the view takes them."""
         raise NotImplementedError
 
 
-class Batched(_View):
+class Batched(View):
     """A model whose methods all take and return a leading replicate axis."""
 
-    def _lift(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return lift(self.model.batching, function)
-
-    def _call(self, method: str, *trees: Any, static: tuple[Any, ...] = ()) -> Any:
-        function = getattr(self.model, method)
-        return self._lift(lambda *own: function(*own, *static))(*trees)
+    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return lift(self.model.facts().batching, function)
 
 
-class Single(_View):
+class Single(View):
     """A model in batch form, seen by an optimizer that is written for one replicate."""
 
-    def _lift(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if self.model.batching != "batch":
+    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if self.model.facts().batching != "batch":
             return function
 
-        def call(*trees: Any) -> Any:
+        def call(*trees: Tree) -> object:
             many = tree_map(lambda leaf: leaf.unsqueeze(0), trees)
             return tree_map(lambda leaf: leaf.squeeze(0), function(*many))
 
         return call
 
-    def _call(self, method: str, *trees: Any, static: tuple[Any, ...] = ()) -> Any:
-        function = getattr(self.model, method)
-        return self._lift(lambda *own: function(*own, *static))(*trees)
+
+@cache
+def _view_class(view: type[View], model: type[Model]) -> type[View]:
+    """The view of one class of models: its capabilities, and every mapped member."""
+    capabilities = [base for base in model.__mro__ if _is_capability(base)]
+    methods: dict[str, object] = {"name": model.name}
+    methods |= {name: _viewed(member) for name, member in mapped_members(model).items()}
+    passed = {
+        name: _passed(name)
+        for base in capabilities
+        for name, value in vars(base).items()
+        if callable(value) and not name.startswith("_") and name not in methods
+    }
+    built: type[View] = type(
+        f"{view.__name__}{model.__name__}", (view, *capabilities), methods | passed
+    )
+    return built
+
+
+def _is_capability(base: type) -> bool:
+    return issubclass(base, Capability) and not issubclass(base, Model) and base is not Capability
+
+
+def _viewed(member: Member) -> Callable[..., object]:
+    """A member of the contract in a view: trees are mapped, static arguments pass by."""
+
+    def method(self: View, *given: object, **named: object) -> object:
+        function = getattr(self.model, member.name)
+        arguments = _in_order(member, given, named)
+        words = list(member.defaults)[: len(arguments)]
+        at = [position for position, word in enumerate(words) if word not in member.static]
+
+        def call(*trees: Tree) -> object:
+            whole = list(arguments)
+            for position, tree in zip(at, trees, strict=True):
+                whole[position] = tree
+            return function(*whole, **named)
+
+        return self.lifted(call)(*(_seen(self, arguments[position]) for position in at))
+
+    method.__name__ = member.name
+    return method
+
+
+def _in_order(
+    member: Member, given: tuple[object, ...], named: dict[str, object]
+) -> tuple[object, ...]:
+    """Positional arguments, with those given by name; options of no position stay in `named`."""
+    if not named:
+        return given
+    words = list(member.defaults)
+    last = max((words.index(word) for word in named if word in member.defaults), default=-1)
+    more = [named.pop(word, member.defaults[word]) for word in words[len(given) : last + 1]]
+    return (*given, *more)
+
+
+def _seen(view: View, argument: Any) -> Any:
+    """An argument as the model inside takes it: a fit of the model itself, not of the view."""
+    return argument._replace(model=view.model) if isinstance(argument, Fit) else argument
+
+
+def _passed(name: str) -> Callable[..., object]:
+    """A member of a capability that is no function of tensors."""
+
+    def method(self: View, *given: object, **named: object) -> object:
+        return getattr(self.model, name)(*given, **named)
+
+    method.__name__ = name
+    return method
+
+
+# --- training -------------------------------------------------------------------------------------
 
 
 class Training:
@@ -152,43 +203,43 @@ class Training:
 
     def __init__(self, optimizer: Optimizer, model: Model):
         self.optimizer, self.model = optimizer, model
-        self._batching = optimizer.batching
-        if self._batching == "vmap" and model.batching == "loop":
+        self._batching: Batching = optimizer.facts().batching
+        if self._batching == "vmap" and model.facts().batching == "loop":
             self._batching = "loop"
         self._view = Batched(model) if self._batching == "batch" else Single(model)
 
-    def _lift(self, function: Callable[..., Any], fit: Fit, *trees: Any) -> Any:
-        def one(prepared: Any, start: Any, problem: Problem, draws: Any, *rest: Any) -> Any:
-            return function(Fit(self._view, prepared, start, problem, draws), *rest)
+    def _lift(self, function: Callable[..., Any], fit: Fit, *trees: Tree) -> Any:
+        seen = fit._replace(model=self._view)
+        return lift(self._batching, function)(seen, *trees)
 
-        parts = (fit.prepared, fit.start, fit.problem, fit.draws)
-        return lift(self._batching, one)(*parts, *trees)
-
-    def start(self, fit: Fit) -> Any:
+    def start(self, fit: Fit) -> Carry:
         return self._lift(self.optimizer.start, fit)
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
-        def one(own: Fit, own_carry: Any) -> Advance:
-            return self.optimizer.advance(own, own_carry, since, times)
+    def advance(self, fit: Fit, carry: Carry, since: float, times: Sequence[float]) -> Advance:
+        def call(fit: Fit, carry: Carry) -> Advance:
+            return self.optimizer.advance(fit, carry, since, times)
 
-        return self._lift(one, fit, carry)
+        return self._lift(call, fit, carry)
 
-    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
+    def reached_by(self, carry: Carry, times: Sequence[float]) -> Tensor:
         """Where every replicate stops, (replicates, times), if each has times of its own."""
-        times_of = lift(self._batching, lambda own: self.optimizer.own_reached(own, times))
-        found: Tensor = times_of(carry)
-        return found
+        return lift(self._batching, lambda carry: self.optimizer.reached_by(carry, times))(carry)
 
     def leverage(self, fit: Fit, times: Sequence[float]) -> Tensor:
-        return self._lift(lambda own: self.optimizer.leverage(own, times), fit)
+        optimizer = self.optimizer
+        assert isinstance(optimizer, HasLeverage)  # the plan has asked
+        return self._lift(lambda fit: optimizer.leverage(fit, times), fit)
 
 
-def over_times(model: Model, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+# --- states and metrics ---------------------------------------------------------------------------
+
+
+def over_times(model: Model, function: Callable[..., Any]) -> Callable[[Parameters], Any]:
     """A function of parameters (replicates, …), mapped over those of many times."""
-    if model.time_batching == "vmap":
+    if model.facts().time_batching == "vmap":
         return mapped(function, axis=1)
 
-    def call(params: Any) -> Any:
+    def call(params: Parameters) -> Any:
         count = next(tensors(params)).shape[1]
         moments = [tree_map(lambda leaf, at=at: leaf[:, at], params) for at in range(count)]
         return tree_map(lambda *leaves: torch.stack(leaves, 1), *map(function, moments))
@@ -203,11 +254,12 @@ def measured(
 
     A metric with batching "batch" gets the axes as they are; "loop" is called one by one.
     """
-    if metric.batching == "batch":
+    batching = metric.facts().batching
+    if batching == "batch":
         return metric.measure(problem, **moving, **still)
-    across = _looped if metric.batching == "loop" else mapped
+    across = _looped if batching == "loop" else mapped
 
-    def one(own: Problem, own_moving: dict[str, Any], own_still: dict[str, Any]) -> Any:
-        return across(lambda moment: metric.measure(own, **moment, **own_still))(own_moving)
+    def call(problem: Problem, moving: dict[str, Any], still: dict[str, Any]) -> Any:
+        return across(lambda moment: metric.measure(problem, **moment, **still))(moving)
 
-    return across(one)(problem, moving, still)
+    return across(call)(problem, moving, still)

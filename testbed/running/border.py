@@ -34,7 +34,7 @@ class Handed:
 
     def __init__(self, metric: Metric, values: Mapping[str, Any]):
         self.metric, self._given = metric, dict(values)
-        self._copied = metric.batching != "vmap"
+        self._copied = metric.facts().batching != "vmap"
         self.values = tree_map(private, self._given) if self._copied else self._given
         self._writes = {name: _writes(value) for name, value in self._given.items()}
 

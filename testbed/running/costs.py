@@ -52,7 +52,7 @@ def _cost(cells: Sequence[Cell]) -> Cost:
     simulated = [cell for cell in cells if cell.replicates]
     predicted = [cell for cell in cells if not cell.replicates]
     seconds, memory = 0.0, 0.0
-    with threads_of(cells[0].model.threads):
+    with threads_of(cells[0].model.facts().threads):
         if simulated:
             tried(simulated[0], 1)  # what only the first call costs is not counted
             ends = [_simulation(cell) for cell in (simulated[0], simulated[-1])]

@@ -103,7 +103,7 @@ def _predict(cell: Cell, problem: Problem | None = None) -> CellResult:
     omitted: dict[str, str] = {}
     faults: dict[str, str] = {}
     for planned in cell.theories:
-        if planned.theory.conditional != (problem is not None):
+        if planned.theory.facts().conditional != (problem is not None):
             continue
         names = planned.names.values()
         try:
@@ -197,7 +197,7 @@ def _simulated(cell: Cell, cache: PreparationCache) -> CellResult:
 
 def _chunk_size(cell: Cell, problem: Problem) -> int:
     """Replicates at a time, so that eight recorded times of them fit into the memory bound."""
-    if cell.optimizer.own_times:  # companions of a chunk are trained to the times of one replicate
+    if cell.optimizer.facts().times_per_replicate:  # companions of a chunk share its times
         return 1
     numbers = 8 * floats(problem) * min(len(cell.times), 8)
     return max(1, min(len(cell.replicates), int(_budget(cell) / max(8 * numbers, 1))))
@@ -250,7 +250,7 @@ def tried(cell: Cell, count: int) -> tuple[float, float]:
 
 
 def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
-    if not any(planned.theory.conditional for planned in cell.theories):
+    if not any(planned.theory.facts().conditional for planned in cell.theories):
         return CellResult(cell.key, np.zeros(0, dtype=np.int8))
     each = [_predict(cell, problem) for problem in problems]
     faults = {name: text for one in reversed(each) for name, text in one.faults.items()}
@@ -309,8 +309,8 @@ class _Simulation:
 
         Where only the run tells the times, only it can tell that a companion misses them.
         """
-        own_times = self.cell.optimizer.own_times
-        reason = companion_objection(companion, self.reached) if own_times else ""
+        apart = self.cell.optimizer.facts().times_per_replicate
+        reason = companion_objection(companion, self.reached) if apart else ""
         try:
             if not reason:
                 self.companions[companion] = self._path(companion, None)
@@ -330,7 +330,7 @@ class _Simulation:
 
     def _path(self, estimator: Estimator, cache: PreparationCache | None) -> Path:
         keep: Keep = _make
-        if cache is not None and estimator.model.reads == "inputs":
+        if cache is not None and estimator.model.facts().reads == "inputs":
             group = f"{self.cell.group}/{self.replicates}/{self.cell.compute.dtype}"
             keep = functools.partial(cache.get, group)
         return Path(
@@ -372,7 +372,7 @@ class _Simulation:
         count, paths = len(self.rngs), [self.main, *self.companions.values()]
         points = self.problem.train.weight.shape[-1] + self.problem.test.weight.shape[-1]
         moving = sum(floats(path.fit.start) for path in paths) / count + len(paths) * points
-        if any("gram" in need for planned in self.cell.metrics for need in planned.needs):
+        if any(need.need.name == "gram" for planned in self.cell.metrics for need in planned.needs):
             moving += self.problem.train.weight.shape[-1] ** 2 / 2
         staying = floats(self.problem) + sum(floats(path.fit.prepared) for path in paths)
         return staying / count, 8 * moving  # eight: temporaries of training and measuring
@@ -411,14 +411,16 @@ class _Simulation:
         """Keep what the optimizer noted, (replicates, times) each."""
         optimizer = self.cell.optimizer
         try:
-            noted = [name for name in optimizer.variables if name in record]  # a flow may note none
+            noted = [
+                name for name in optimizer.declared() if name in record
+            ]  # a flow may note none
             expect_names(optimizer, "advance", record, noted)
             arrays = {
                 name: measured_array(optimizer, name, values, shape, ())
                 for name, values in record.items()
             }
         except ComponentFault as fault:
-            self.faults = dict.fromkeys(optimizer.variables, str(fault))
+            self.faults = dict.fromkeys(optimizer.declared(), str(fault))
             return
         for name, array in arrays.items():
             self.records.setdefault(name, []).append(array)

@@ -72,8 +72,8 @@ def processes(cells: Sequence[Cell], workers: int) -> Iterator[CellResult]:
     all threads run while no other does.
     """
     groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
-    alone = [group for group in groups if group[0].model.threads == "all"]
-    shared = [group for group in groups if group[0].model.threads != "all"]
+    alone = [group for group in groups if group[0].model.facts().threads == "all"]
+    shared = [group for group in groups if group[0].model.facts().threads != "all"]
     for part, count in ((shared, workers), (alone, 1)):
         if part:
             yield from crew(deque(part), min(count, len(part)))

@@ -26,7 +26,7 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
     from testbed.running.execute import execute_cell
 
     try:
-        with _without_exit(), threads_of(cell.model.threads):
+        with _without_exit(), threads_of(cell.model.facts().threads):
             return execute_cell(cell, cache)
     except Interrupted:
         raise

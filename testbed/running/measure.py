@@ -11,6 +11,7 @@ from torch import Tensor
 from testbed.contract.answers import coordinates_of, expect_names, real_array
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import PlannedMetric
+from testbed.contract.needs import options_of
 from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.trees import tree_map
 from testbed.running.batching import measured
@@ -98,23 +99,21 @@ class MetricSeries:
     def _needs(
         self, states: States, companion: States | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What moves with time, and what belongs to time 0, under the names the metric declared."""
-        kernel = getattr(self.planned.metric, "kernel", "features")
-        points = getattr(self.planned.metric, "points", "train")
-        matrix = getattr(self.planned.metric, "matrix", "hessian")
+        """What moves with time, and what does not, under the names that `measure` takes."""
         moving, still = {}, {}
-        for need in self.planned.needs:
-            if need.startswith("initial_"):
-                name = need.removeprefix("initial_")
-                value = states.path.initial.need(name, kernel, points, matrix)
-                still[need.replace("exact_", "")] = tree_map(lambda leaf: leaf[:, 0], value)
-            elif need.startswith("companion_"):
-                assert companion is not None  # the plan gives one to every metric that asks
-                name = need.removeprefix("companion_")
-                value = companion.need(name, kernel, points, matrix)
-                moving[need.replace("exact_", "")] = value
+        for asked in self.planned.needs:
+            options = options_of(asked.need, self.planned.metric)
+            at = companion if asked.moment == "companion" else states
+            assert at is not None  # the plan gives a companion to every metric that asks
+            if asked.moment == "initial":
+                value = states.path.initial.need(asked.need, options)
+                still[asked.handed_over] = (
+                    tree_map(lambda leaf: leaf[:, 0], value) if asked.need.per_time else value
+                )
+            elif asked.need.per_time:
+                moving[asked.handed_over] = at.need(asked.need, options)
             else:
-                moving[need.replace("exact_", "")] = states.need(need, kernel, points, matrix)
+                still[asked.handed_over] = at.need(asked.need, options)
         return moving, still
 
     def _locate(self, problem: Problem, moving: Mapping[str, Any]) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from testbed.contract.border import ComponentFault, calling
+from testbed.contract.capabilities import HasPredictions
 from testbed.contract.components import Estimator
+from testbed.contract.needs import Argument, Need
+from testbed.contract.parameters import Role
 from testbed.contract.seeds import Streams
-from testbed.contract.values import Data, Fit, Problem
+from testbed.contract.values import Data, Fit, Parameters, Prepared, Probe, Problem, Tree
 from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import index, stack, tensors, tree_map
 from testbed.running.batching import Batched, Single, Training, over_times
 from testbed.running.border import CellFault
 
+NO_OPTIONS: Mapping[Role, str] = {}
 Keep = Callable[[str, Callable[[], Any]], Any]
 """`keep(name, make)` returns what was made under this name before, or makes it now."""
 
@@ -37,11 +41,13 @@ class Path:
         self.model = Batched(model)
         self.training = Training(optimizer, model)
         self.keep = keep
-        see = inputs_only if model.reads == "inputs" else (lambda whole: whole)
+        facts = model.facts()
+        see = inputs_only if facts.reads == "inputs" else (lambda whole: whole)
 
         def draw() -> Any:
-            pairs = zip(rngs, problems, strict=True)
-            return stack([cast(model.draw(rng, see(own))) for rng, own in pairs])
+            streams = [rng.declaring(facts.streams) for rng in rngs]
+            pairs = zip(streams, problems, strict=True)
+            return stack([cast(model.draw(rng, see(problem))) for rng, problem in pairs])
 
         with calling(model, "draw"):
             drawn = keep("draws", draw)
@@ -49,9 +55,10 @@ class Path:
             prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
         with calling(model, "start"):
             start = self.model.start(drawn, prepared, problem)
-        pairs = zip(rngs, problems, strict=True)
         with calling(optimizer, "draw"):
-            batches = stack([cast(optimizer.draw(rng, own)) for rng, own in pairs])
+            streams = [rng.declaring(optimizer.facts().streams) for rng in rngs]
+            pairs = zip(streams, problems, strict=True)
+            batches = stack([cast(optimizer.draw(rng, problem)) for rng, problem in pairs])
         self.fit = Fit(self.model, prepared, start, problem, batches)
         with calling(optimizer, "start"):
             self.carry = self.training.start(self.fit)
@@ -75,11 +82,11 @@ class Path:
         """The times that training stops at for those asked; of the first replicate, where each has
         times of its own. To be asked before training."""
         optimizer = self.training.optimizer
-        if not optimizer.own_times:
+        if not optimizer.facts().times_per_replicate:
             return optimizer.reached(times)
-        return tuple(self.training.own_reached(self.carry, times)[0].tolist())
+        return tuple(self.training.reached_by(self.carry, times)[0].tolist())
 
-    def probe(self, points: str) -> Any:
+    def probe(self, points: str) -> Probe:
         """What predicting at the train or test inputs needs, made once."""
         data = self.fit.problem.train if points == "train" else self.fit.problem.test
         return self.keep(f"probe-{points}", lambda: self.model.probe(self.fit.prepared, data.x))
@@ -102,9 +109,9 @@ def inputs_only(problem: Problem) -> Problem:
 class States:
     """A block of states, parameters (replicates, times, …). Each need is computed once."""
 
-    def __init__(self, path: Path, params: Any, times: Sequence[float]):
+    def __init__(self, path: Path, params: Parameters, times: Sequence[float]):
         self.path, self.params, self.times = path, params, times
-        self._known: dict[tuple[str, ...], Any] = {}
+        self._known: dict[tuple[object, ...], Any] = {}
         self._parts: dict[tuple[int, ...], States] = {}
 
     def at(self, chosen: tuple[int, ...]) -> States:
@@ -116,60 +123,73 @@ class States:
             self._parts[chosen] = States(self.path, params, [self.times[at] for at in chosen])
         return self._parts[chosen]
 
-    def need(self, name: str, kernel: str, points: str, matrix: str = "hessian") -> Any:
-        """One of a metric's needs, every tensor of shape (replicates, times, …)."""
-        key = (name, kernel, points, matrix)
+    def need(self, need: Need, options: Mapping[Role, str] = NO_OPTIONS) -> Any:
+        """A need's value: tensors (replicates, times, …), without times if it is not per time."""
+        chosen = {role: options.get(role, default) for role, default in need.options.items()}
+        key = (need, *chosen.items())
         if key not in self._known:
-            self._known[key] = self._compute(*key)
+            self._known[key] = self._compute(need, chosen)
         return self._known[key]
 
-    def _compute(self, name: str, kernel: str, points: str, matrix: str) -> Any:
-        path, model = self.path, self.path.model
-        if name in ("predictions", "train_predictions"):
-            return self._predictions("test" if name == "predictions" else "train")
-        if name == "parameters":
-            return self.params
-        if name == "leverage":
-            with calling(path.training.optimizer, name):
-                return path.training.leverage(path.fit, self.times)
-        with calling(model.model, name):
-            return self._capability(name, kernel, points, matrix)
+    def _compute(self, need: Need, options: Mapping[Role, str]) -> Any:
+        model, optimizer = self.path.model.model, self.path.training.optimizer
+        if need.method == "parameters":
+            return self._parameters()
+        if need.optimizer is not None:
+            with calling(optimizer, need.method):
+                return self.path.training.leverage(self.path.fit, self.times)
+        if need.capability is HasPredictions:
+            return self._predictions(need, options)
+        with calling(model, need.method):
+            if need.of_state:
+                return getattr(self, f"_{need.method}")(*options.values())
+            return self._of_model(need, options)
 
-    def _predictions(self, points: str) -> Tensor:
+    def _of_model(self, need: Need, options: Mapping[Role, str]) -> Any:
+        """What the model's method gives at all times, or once."""
+        method = getattr(self.path.model, need.method)
+        before, after = self._arguments(need, options)
+        if not need.per_time:
+            return method(*before, *after)
+        return self._map(lambda params: method(*before, params, *after))
+
+    def _predictions(self, need: Need, options: Mapping[Role, str]) -> Tensor:
         """f at the train or test inputs, (replicates, times, points…)."""
-        path, model = self.path, self.path.model
-        prepared, problem = path.fit.prepared, path.fit.problem
+        model, problem = self.path.model.model, self.path.fit.problem
         try:
-            with calling(model.model, "predict"):
-                probe = path.probe(points)
-                found: Tensor = self._map(lambda params: model.predict(prepared, params, probe))
+            with calling(model, need.method):
+                values: Tensor = self._of_model(need, options)
         except ComponentFault as fault:
-            raise CellFault(model.model, fault.reason) from fault
-        data = problem.train if points == "train" else problem.test
+            raise CellFault(model, fault.reason) from fault
+        data = problem.train if "train_probe" in need.arguments else problem.test
         expected = tuple(data.truth.shape[1:])
-        if tuple(found.shape[2:]) != expected:
-            words = f"found that predict returned the shape {tuple(found.shape[2:])}"
-            raise CellFault(model.model, f"{words} for one replicate, expected {expected}")
-        return found
+        if tuple(values.shape[2:]) != expected:
+            words = f"found that predict returned the shape {tuple(values.shape[2:])}"
+            raise CellFault(model, f"{words} for one replicate, expected {expected}")
+        return values
 
-    def _capability(self, name: str, kernel: str, points: str, matrix: str) -> Any:
-        """What the model knows besides its predictions."""
-        path, model = self.path, self.path.model
-        prepared, problem = path.fit.prepared, path.fit.problem
-        if name in ("spectrum", "exact_spectrum"):
-            return self._map(
-                lambda params: model.spectrum(prepared, params, problem, kernel, points)
-            )
-        if name == "gram":
-            x = problem.train.x if points == "train" else problem.test.x
-            return self._map(lambda params: model.gram(prepared, params, x, kernel))
-        if name == "basis":
-            return self._map(lambda params: model.basis(prepared, params))
-        if name == "population_risk":
-            return self._map(lambda params: model.population_risk(prepared, params, problem))
-        if name == "sharpness":
-            return self._sharpness(matrix)
-        raise ValueError(f"a metric needs {name!r}, which core does not know")
+    def _arguments(self, need: Need, options: Mapping[Role, str]) -> tuple[list[Tree], list[Tree]]:
+        """What the method takes before and after the parameters."""
+        words = need.arguments
+        at = words.index("params") if "params" in words else len(words)
+        before = [self._argument(word, options) for word in words[:at]]
+        return before, [self._argument(word, options) for word in words[at + 1 :]]
+
+    def _argument(self, word: Argument, options: Mapping[Role, str]) -> Tree:
+        fit = self.path.fit
+        if word == "prepared":
+            return fit.prepared
+        if word == "problem":
+            return fit.problem
+        if word == "x":
+            return (fit.problem.train if options["points"] == "train" else fit.problem.test).x
+        if word in ("train_probe", "test_probe"):
+            return self.path.probe(word.removesuffix("_probe"))
+        assert word in ("kernel", "points", "matrix")
+        return options[word]
+
+    def _parameters(self) -> Parameters:
+        return self.params
 
     def _sharpness(self, matrix: str) -> Tensor:
         """Largest eigenvalue of the Hessian or the Gauss–Newton matrix of each (replicate, time),
@@ -178,19 +198,21 @@ class States:
         rows = []
         for replicate in range(next(tensors(self.params)).shape[0]):
             prepared, problem = (index(tree, replicate) for tree in (fit.prepared, fit.problem))
-            own = index(self.params, replicate)
-            moments = [index(own, at) for at in range(len(self.times))]
-            found = [self._sharpness_at(prepared, problem, own, matrix) for own in moments]
-            rows.append(torch.stack(found))
+            params = index(self.params, replicate)
+            moments = [index(params, at) for at in range(len(self.times))]
+            values = [self._sharpness_at(prepared, problem, moment, matrix) for moment in moments]
+            rows.append(torch.stack(values))
         return torch.stack(rows)
 
-    def _sharpness_at(self, prepared: Any, problem: Problem, params: Any, matrix: str) -> Tensor:
+    def _sharpness_at(
+        self, prepared: Prepared, problem: Problem, params: Parameters, matrix: str
+    ) -> Tensor:
         model = Single(self.path.model.model)
         if matrix == "gauss-newton":  # at labels that are met, the Hessian is no more than that
             train = problem.train
             met = model.predict(prepared, params, model.probe(prepared, train.x))
             problem = problem._replace(train=train._replace(y=met))
-        return sharpness(lambda own: model.gradient(prepared, own, problem), params)
+        return sharpness(lambda params: model.gradient(prepared, params, problem), params)
 
-    def _map(self, function: Callable[[Any], Any]) -> Any:
+    def _map(self, function: Callable[[Parameters], Any]) -> Any:
         return over_times(self.path.model.model, function)(self.params)

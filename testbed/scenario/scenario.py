@@ -18,8 +18,7 @@ from testbed.errors import Mistake, ScenarioError, did_you_mean
 from testbed.loading import load_registry
 from testbed.scenario.declaration import Table
 from testbed.scenario.document import parse_document
-from testbed.scenario.figure import Figure
-from testbed.scenario.figure import FigureSpec as FigureSpec
+from testbed.scenario.figure import Figure, FigureSpec as FigureSpec
 from testbed.scenario.mathtext import formula_mistake
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from attrs import evolve, frozen
 
+from testbed.contract.capabilities import HasPredictions, HasSpectrum, has, lack
 from testbed.contract.cells import Cell, Compute, PlannedMetric
 from testbed.contract.components import (
     Component,
@@ -17,10 +18,14 @@ from testbed.contract.components import (
     Metric,
     Model,
     Optimizer,
+    Rng,
     Target,
 )
+from testbed.contract.facts import ModelFacts
+from testbed.contract.needs import NEEDS
+from testbed.contract.parameters import fields_of
 from testbed.contract.seeds import Streams
-from testbed.contract.values import Problem
+from testbed.contract.values import Drawn, Problem
 from testbed.errors import TestbedError
 from testbed.numerics.trees import as_tensors, stack, tree_map
 from testbed.planning.fitting import served_needs
@@ -29,6 +34,7 @@ from testbed.running.execute import draw_problem
 from testbed.running.paths import Path, States
 from testbed.testing import partners
 
+Kind = TypeVar("Kind", bound=Component)
 TIMES = (0.0, 1.0, 4.0)
 
 
@@ -200,30 +206,42 @@ def planned(case: Case) -> tuple[PlannedMetric, str]:
 # --- the same component, one replicate after the other ------------------------------------------
 
 
-class OneByOne:
-    """A component that core sees as `batching = "loop"`, whatever it is written in."""
+class ModelOneByOne(Single):
+    """A model that core runs replicate by replicate, whatever it is written in."""
 
-    batching = "loop"
+    def facts(self) -> ModelFacts:
+        return evolve(self.model.facts(), batching="loop")
 
-    def __init__(self, component: Any):
-        self._component = component
-        self._single = Single(component) if isinstance(component, Model) else component
+    def draw(self, rng: Rng, problem: Problem) -> Drawn:
+        return self.model.draw(rng, problem)
 
-    def draw(self, *arguments: Any) -> Any:
-        return self._component.draw(*arguments)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._single, name)
+def one_by_one(component: Component) -> Component:
+    """A component that core runs replicate by replicate, whatever it is written in."""
+    if isinstance(component, Model):
+        return ModelOneByOne(component)
+    assert isinstance(component, Optimizer | Metric)
+    facts = evolve(component.facts(), batching="loop")
+    return recast(component, facts=lambda self: facts)
+
+
+def recast(component: Kind, **members: Callable[..., object]) -> Kind:
+    """The same component with some members of its class replaced."""
+    cls = type(component)
+    twin: Kind = object.__new__(type(cls.__name__, (cls,), dict(members)))
+    for field in fields_of(component):
+        object.__setattr__(twin, field.name, getattr(component, field.name))
+    return twin
 
 
 def observed(states: States) -> torch.Tensor:
     """The fitted function at each recorded time, (replicates, times, points): predictions, or the
     spectrum's estimate of models that only have that, or else the parameters."""
     model = states.path.model
-    if model.supports("predict") is None:
-        return states.need("predictions", "features", "train")
-    if model.supports("spectrum") is None:
-        values: torch.Tensor = states.need("spectrum", "features", "train").estimate
+    if lack(model, HasPredictions) is None:
+        return states.need(NEEDS["predictions"])
+    if has(model, HasSpectrum):
+        values: torch.Tensor = states.need(NEEDS["spectrum"]).estimate
         return values
     leaves: list[torch.Tensor] = []
     tree_map(lambda leaf: leaves.append(leaf.flatten(2)), states.params)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 
+from testbed.contract.capabilities import Capability, lacks
 from testbed.numerics.trees import tensors
 from testbed.testing.cases import Case, observed
 from testbed.testing.partners import NumericFlow
@@ -37,9 +38,9 @@ class Law:
         return " ".join((self.check.__doc__ or "").split())
 
 
-def supports(*capabilities: str) -> Callable[[Case], bool]:
+def having(*capabilities: type[Capability]) -> Callable[[Case], bool]:
     """For laws about models with all these capabilities."""
-    return lambda case: all(case.model.supports(word) is None for word in capabilities)
+    return lambda case: not lacks(case.model, *capabilities)
 
 
 # --- comparing ------------------------------------------------------------------------------------

@@ -9,36 +9,19 @@ import numpy as np
 from attrs import evolve
 
 from testbed.contract.cells import CellResult, PlannedTheory
-from testbed.contract.components import Theory, Variable
+from testbed.contract.components import Metric, Theory, Variable
 from testbed.contract.names import RESERVED_VARIABLES
+from testbed.contract.needs import alternatives
 from testbed.running.execute import draw_problem, execute_cell
-from testbed.testing.cases import Case, OneByOne, planned
+from testbed.testing.cases import Case, one_by_one, planned, recast
 from testbed.testing.laws import ROUNDING, Law, close, finite
-
-KNOWN_NEEDS = frozenset(
-    {
-        "predictions", "train_predictions", "spectrum", "exact_spectrum", "basis", "gram",
-        "parameters", "leverage", "sharpness", "population_risk",
-    }
-)  # fmt: skip
 
 # --- metrics --------------------------------------------------------------------------------------
 
 
-class _Spy:
-    """A metric that remembers which variables it returned."""
-
-    def __init__(self, metric: Any):
-        self._metric = metric
-        self.seen: set[str] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._metric, name)
-
-    def measure(self, *problem: Any, **needs: Any) -> Any:
-        values = self._metric.measure(*problem, **needs)
-        self.seen |= set(values)
-        return values
+def _metric(case: Case) -> Metric:
+    assert isinstance(case.component, Metric)
+    return case.component
 
 
 def measured(case: Case, metric: Any = None) -> CellResult:
@@ -59,21 +42,28 @@ def _declared(case: Case) -> Mapping[str, Variable]:
 def needs_are_known(case: Case) -> None:
     """`needs` lists only what core can compute."""
     metric: Any = case.component
-    words = {word for need in metric.needs for word in ([need] if type(need) is str else need)}
-    bare = {word.removeprefix("initial_").removeprefix("companion_") for word in words}
-    assert bare <= KNOWN_NEEDS, f"found the needs {sorted(bare - KNOWN_NEEDS)}, which core lacks"
+    try:
+        alternatives(metric.needed())
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
 
 
 def variables_are_declared(case: Case) -> None:
     """`measure` returns the declared variables but for the concluded ones, which do not change over
     time; each has its declared dims and coordinates."""
     metric: Any = case.component
-    spy = _Spy(metric)
-    result = measured(case, spy)
+    seen: set[str] = set()
+
+    def measure(self: Metric, *problem: Any, **needs: Any) -> Any:
+        values = metric.measure(*problem, **needs)
+        seen.update(values)
+        return values
+
+    result = measured(case, recast(metric, measure=measure))
     declared = _declared(case)
     expected = set(declared) - set(metric.concluded)
-    assert spy.seen == expected, (
-        f"found the variables {sorted(spy.seen)}, expected those declared: {sorted(expected)}"
+    assert seen == expected, (
+        f"found the variables {sorted(seen)}, expected those declared: {sorted(expected)}"
     )
     moving = [name for name in metric.concluded if declared[name].time]
     assert not moving, f"found {moving} concluded, expected time=False"
@@ -111,7 +101,7 @@ def measures_a_replicate_alone(case: Case) -> None:
 
 def measures_one_by_one(case: Case) -> None:
     """One replicate after the other gives what all at once give."""
-    together, apart = measured(case).variables, measured(case, OneByOne(case.component)).variables
+    together, apart = measured(case).variables, measured(case, one_by_one(case.component)).variables
     for name, values in together.items():
         close(apart[name], values, ROUNDING, f"{name} one by one")
 
@@ -122,7 +112,7 @@ METRIC_LAWS = (
     Law(coordinates_increase),
     Law(values_are_finite),
     Law(measures_a_replicate_alone),
-    Law(measures_one_by_one, lambda case: case.component.batching == "vmap"),
+    Law(measures_one_by_one, lambda case: _metric(case).facts().batching == "vmap"),
 )
 
 # --- theories -------------------------------------------------------------------------------------
@@ -131,7 +121,7 @@ METRIC_LAWS = (
 def _predicted(case: Case, times: tuple[float, ...] | None = None) -> dict[str, np.ndarray]:
     theory: Any = case.component
     cell = evolve(case.cell, times=times or case.times)
-    problem = draw_problem(cell, 0) if theory.conditional else None
+    problem = draw_problem(cell, 0) if theory.facts().conditional else None
     values = theory.predict(cell, cell.reached, problem)
     return {name: np.asarray(array) for name, array in values.items()}
 
@@ -174,7 +164,7 @@ def theory_runs_in_a_cell(case: Case) -> None:
     """Core evaluates it, beside a simulation if it is conditional, and else without one."""
     theory = _theory(case)
     names = {name: name for name in theory.variables}
-    replicates = case.replicates if theory.conditional else ()
+    replicates = case.replicates if theory.facts().conditional else ()
     cell = evolve(case.cell, replicates=replicates, theories=(PlannedTheory(theory, names),))
     result = execute_cell(cell)
     assert not result.error, f"found the error {result.error}, expected predictions"

@@ -8,6 +8,17 @@ import numpy as np
 import torch
 from attrs import evolve
 
+from testbed.contract.capabilities import (
+    HasBasis,
+    HasEigensystem,
+    HasExactSpectrum,
+    HasFilterPath,
+    HasFlow,
+    HasGradient,
+    HasGram,
+    HasPredictions,
+    HasSpectrum,
+)
 from testbed.contract.losses import loss
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Problem
@@ -15,7 +26,7 @@ from testbed.errors import UnsuitableError
 from testbed.numerics.trees import flatten, index, tensors, tree_map, unflatten
 from testbed.running.batching import Single
 from testbed.running.paths import Path, States, inputs_only
-from testbed.testing.cases import Case, OneByOne
+from testbed.testing.cases import Case, one_by_one
 from testbed.testing.laws import (
     ROUNDING,
     TRAINING,
@@ -23,7 +34,7 @@ from testbed.testing.laws import (
     close,
     drawn_alike,
     finite,
-    supports,
+    having,
     trained,
 )
 from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow, PathFlow
@@ -49,7 +60,7 @@ def _vector(tree: Any) -> torch.Tensor:
 
 def draws_repeat(case: Case) -> None:
     """Drawing again from fresh streams gives the same NumPy arrays."""
-    see = inputs_only if case.model.reads == "inputs" else (lambda whole: whole)
+    see = inputs_only if case.model.facts().reads == "inputs" else (lambda whole: whole)
     problem = see(case.problems()[0])
     drawn_alike(lambda: case.model.draw(Streams(case.seed, 0), problem))
 
@@ -59,8 +70,10 @@ def batchings_agree(case: Case) -> None:
     together = trained(case)
     for part in ("model", "optimizer"):
         component: Any = getattr(case, part)
-        if component.batching != "loop" and (part == "model" or component.batching == "vmap"):
-            change: dict[str, Any] = {part: OneByOne(component)}
+        if component.facts().batching != "loop" and (
+            part == "model" or component.facts().batching == "vmap"
+        ):
+            change: dict[str, Any] = {part: one_by_one(component)}
             close(
                 trained(evolve(case, **change)), together, ROUNDING, f"{component.name} one by one"
             )
@@ -184,22 +197,22 @@ def basis_is_orthonormal(case: Case) -> None:
 MODEL_LAWS = (
     Law(draws_repeat),
     *TRAINING,
-    Law(batchings_agree, lambda case: case.model.batching != "loop"),
-    Law(flow_is_the_numeric_flow, supports("flow", "gradient")),
-    Law(eigensystem_is_the_numeric_flow, supports("eigensystem", "gradient")),
-    Law(path_is_the_numeric_flow, supports("path", "gradient")),
-    Law(gradient_descends, supports("predict", "gradient")),
+    Law(batchings_agree, lambda case: case.model.facts().batching != "loop"),
+    Law(flow_is_the_numeric_flow, having(HasFlow, HasGradient)),
+    Law(eigensystem_is_the_numeric_flow, having(HasEigensystem, HasGradient)),
+    Law(path_is_the_numeric_flow, having(HasFilterPath, HasGradient)),
+    Law(gradient_descends, having(HasPredictions, HasGradient)),
     Law(
         gradient_of_all_rows,
-        lambda case: supports("gradient", "predict")(case) and not _is_a_sequence(case),
+        lambda case: having(HasGradient, HasPredictions)(case) and not _is_a_sequence(case),
     ),
-    Law(spectrum_is_sound, supports("spectrum")),
+    Law(spectrum_is_sound, having(HasSpectrum)),
     Law(
         spectrum_is_the_risk,
-        lambda case: supports("exact_spectrum", "predict")(case) and _is_a_sequence(case),
+        lambda case: having(HasExactSpectrum, HasPredictions)(case) and _is_a_sequence(case),
     ),
-    Law(gram_is_positive, supports("gram")),
-    Law(basis_is_orthonormal, supports("basis", "spectrum")),
+    Law(gram_is_positive, having(HasGram)),
+    Law(basis_is_orthonormal, having(HasBasis, HasSpectrum)),
 )
 
 
@@ -223,7 +236,7 @@ def reached_is_sound(case: Case) -> None:
 def own_reached_is_sound(case: Case) -> None:
     """A time of its own for every replicate and time asked, in order."""
     path: Path = case.path()
-    found = path.training.own_reached(path.carry, case.times)
+    found = path.training.reached_by(path.carry, case.times)
     shape = (len(case.replicates), len(case.times))
     assert tuple(found.shape) == shape, (
         f"found own times of shape {tuple(found.shape)}, expected {shape}: (replicates, times)"
@@ -238,7 +251,7 @@ def record_is_declared(case: Case) -> None:
     with torch.no_grad():
         states, record = path.advance(case.times)
     assert isinstance(states, States)
-    declared = set(case.optimizer.variables)
+    declared = set(case.optimizer.declared())
     assert set(record) == declared or not record, (
         f"found the records {sorted(record)}, expected those of variables: {sorted(declared)}"
     )
@@ -253,8 +266,8 @@ def record_is_declared(case: Case) -> None:
 OPTIMIZER_LAWS = (
     Law(batches_repeat),
     *TRAINING,
-    Law(batchings_agree, lambda case: case.optimizer.batching == "vmap"),
+    Law(batchings_agree, lambda case: case.optimizer.facts().batching == "vmap"),
     Law(reached_is_sound),
-    Law(own_reached_is_sound, lambda case: case.optimizer.own_times),
+    Law(own_reached_is_sound, lambda case: case.optimizer.facts().times_per_replicate),
     Law(record_is_declared),
 )

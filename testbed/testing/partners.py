@@ -10,7 +10,19 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasBasis,
+    HasEigensystem,
+    HasExactSpectrum,
+    HasFilterPath,
+    HasFlow,
+    HasGradient,
+    HasGram,
+    HasLeverage,
+    HasSpectrum,
+)
 from testbed.contract.components import Advance, Design, Eigensystem, Model, Optimizer, Rng, Target
+from testbed.contract.facts import ModelFacts, OptimizerFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Sample, Spectrum
@@ -28,10 +40,10 @@ class Points(Design):
 
     name = "testing.points"
 
-    n: int = parameter(12, help="training points", ge=1)
+    n: int = parameter(12, help="training points", ge=1, role="sample_size")
     n_test: int = parameter(9, help="test points", ge=1)
     dim: int = parameter(2, help="coordinates of a point", ge=1)
-    noise: float = parameter(0.1, help="noise level", ge=0)
+    noise: float = parameter(0.1, help="noise level", ge=0, role="noise")
 
     def draw(self, rng: Rng) -> Sample:
         x = rng("inputs").standard_normal((self.n, self.dim))
@@ -46,6 +58,9 @@ class Points(Design):
             test_noise=np.zeros(self.n_test),
         )
 
+    def sizes(self) -> dict[str, int]:
+        return {"train": self.n, "test": self.n_test}
+
 
 @frozen(kw_only=True)
 class Sequence(Design):
@@ -53,9 +68,11 @@ class Sequence(Design):
 
     name = "testing.sequence"
 
-    n: int = parameter(100, help="sample size: the noise of a coefficient is 1/n", ge=1)
+    n: int = parameter(
+        100, help="sample size: the noise of a coefficient is 1/n", ge=1, role="sample_size"
+    )
     modes: int = parameter(12, help="coefficients", ge=1)
-    noise: float = parameter(1.0, help="noise level", ge=0)
+    noise: float = parameter(1.0, help="noise level", ge=0, role="noise")
 
     def draw(self, rng: Rng) -> Sample:
         index, ones = np.arange(1.0, self.modes + 1), np.ones(self.modes)
@@ -83,12 +100,13 @@ class Smooth(Target):
 
 
 @frozen(kw_only=True)
-class Kernel(Model):
+class Kernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     """Regression with the Gaussian kernel, in dual coefficients: f = K(·, X) α, α̇ = W(y − Kα)."""
 
     name = "testing.kernel"
-    reads = "inputs"
-    gradient_is_velocity = True
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(reads="inputs", coordinates="function")
 
     def prepare(self, drawn: Any, problem: Problem) -> dict[str, Tensor]:
         data = problem.train
@@ -156,12 +174,13 @@ def _gaussian(x: Tensor, z: Tensor) -> Tensor:
 
 
 @frozen(kw_only=True)
-class SequenceModel(Model):
+class SequenceModel(Model, HasFlow, HasExactSpectrum, HasBasis):
     """Fixed features on a sequence, eigenvalues 1/j: θ_j(t) = (1 − e^{−t/j}) z_j."""
 
     name = "testing.sequence-model"
-    spectrum_of = "population"
-    gradient_is_velocity = True
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(coordinates="function")
 
     def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
         return torch.zeros_like(problem.train.x)
@@ -210,11 +229,13 @@ class NumericFlow(Optimizer):
     """Gradient flow by adaptive integration, for every model with a gradient."""
 
     name = "testing.numeric-flow"
-    batching = "batch"
-    needs = ("gradient",)
+    requires = (HasGradient,)
 
     rtol: float = parameter(1e-9, help="relative tolerance", gt=0)
     atol: float = parameter(1e-12, help="absolute tolerance", gt=0)
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def start(self, fit: Fit) -> Any:
         return begin(flatten(fit.start))
@@ -233,21 +254,26 @@ class ExactFlow(Optimizer):
     """The model's own closed form."""
 
     name = "testing.exact-flow"
-    batching = "batch"
-    needs = ("flow",)
+    requires = (HasFlow,)
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        assert isinstance(fit.model, HasFlow)
         params = fit.model.flow(fit, carry, since, times)
         return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
 
 
 @frozen(kw_only=True)
-class FilterFlow(Optimizer):
+class FilterFlow(Optimizer, HasLeverage):
     """Gradient flow as a filter on the model's eigensystem."""
 
     name = "testing.filter-flow"
-    batching = "batch"
-    needs = ("eigensystem",)
+    requires = (HasEigensystem,)
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
         return Advance(carry, by_eigensystem(fit, "flow", times))
@@ -261,10 +287,13 @@ class PathFlow(Optimizer):
     """Gradient flow by the model's own route to spectral filters."""
 
     name = "testing.path-flow"
-    batching = "batch"
-    needs = ("path",)
+    requires = (HasFilterPath,)
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        assert isinstance(fit.model, HasFilterPath)
         return Advance(carry, fit.model.path(fit, "flow", times))
 
 

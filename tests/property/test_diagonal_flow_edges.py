@@ -7,8 +7,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 

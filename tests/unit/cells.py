@@ -9,6 +9,7 @@ import numpy as np
 
 from testbed.contract.cells import STATUS, Cell, CellResult, Compute, PlannedMetric
 from testbed.contract.components import Design, Estimator, Metric, Model, Optimizer, Target
+from testbed.planning.fitting import served_needs
 from testbed.running.execute import execute_cell
 
 
@@ -16,16 +17,9 @@ def planned(
     metric: Metric, model: Model, optimizer: Optimizer, estimators: dict[str, Estimator]
 ) -> PlannedMetric:
     """The metric with the first of its alternatives that the model can serve."""
-    alternatives = metric.needs if isinstance(metric.needs[0], tuple) else (metric.needs,)
-    capability = {"predictions": "predict", "train_predictions": "predict"}
-
-    def served(needs: tuple[str, ...]) -> bool:
-        own = [need.removeprefix("initial_") for need in needs if "companion_" not in need]
-        own = [need for need in own if need not in ("parameters", "leverage", "sharpness")]
-        return all(model.supports(capability.get(need, need)) is None for need in own)
-
-    needs = next(needs for needs in alternatives if served(needs))
     companion = metric.companion(Estimator("main", model, optimizer), estimators)
+    needs, reason = served_needs(metric, Estimator("main", model, optimizer), companion)
+    assert not reason, reason
     return PlannedMetric(
         metric, {name: name for name in metric.declared()}, needs, None, False, companion
     )

@@ -8,6 +8,13 @@ import numpy as np
 import torch
 from attrs import frozen
 
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasExactSpectrum,
+    HasFlow,
+    HasGradient,
+    HasPredictions,
+)
 from testbed.contract.components import (
     Advance,
     Design,
@@ -19,6 +26,8 @@ from testbed.contract.components import (
     Target,
     Variable,
 )
+from testbed.contract.facts import ModelFacts, OptimizerFacts
+from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample, Spectrum
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.trees import flatten, tree_map, unflatten
@@ -27,7 +36,7 @@ from testbed.numerics.trees import flatten, tree_map, unflatten
 @frozen(kw_only=True)
 class Sequence(Design):
     name = "tiny.sequence"
-    n: int = 100
+    n: int = parameter(100, help="sample size", role="sample_size")
     modes: int = 12
 
     def draw(self, rng):
@@ -39,7 +48,7 @@ class Sequence(Design):
 @frozen(kw_only=True)
 class Sphere(Design):
     name = "tiny.sphere"
-    n: int = 24
+    n: int = parameter(24, help="points", role="sample_size")
     dim: int = 3
 
     def draw(self, rng):
@@ -73,11 +82,10 @@ class Linear(Target):
 
 
 @frozen(kw_only=True)
-class Fixed(Model):
+class Fixed(Model, HasFlow, HasExactSpectrum):
     """Fixed features on a sequence: closed form, one coordinate at a time."""
 
     name = "tiny.fixed"
-    spectrum_of = "population"
     gamma: float = 1.5
 
     def start(self, drawn, prepared, problem):
@@ -103,7 +111,9 @@ class FixedBatch(Fixed):
     """The same, written with the replicate axis."""
 
     name = "tiny.fixed-batch"
-    batching = "batch"
+
+    def facts(self):
+        return ModelFacts(batching="batch")
 
     def flow(self, fit, last, since, times):
         rate = fit.problem.train.x**-self.gamma
@@ -113,15 +123,22 @@ class FixedBatch(Fixed):
 @frozen(kw_only=True)
 class FixedLoop(Fixed):
     name = "tiny.fixed-loop"
-    batching = "loop"
+
+    def facts(self):
+        return ModelFacts(batching="loop")
 
 
 @frozen(kw_only=True)
-class Orthogonal(Model):
+class Orthogonal(Model, HasExactSpectrum):
     """Reduced orthogonal sequence model: it has a spectrum, and no matrix to predict with."""
 
     name = "tiny.orthogonal"
-    spectrum_of = "population"
+
+    def withheld(self):
+        return {HasPredictions: "tiny.orthogonal has no matrix to predict with"}
+
+    def predict(self, prepared, params, probe):
+        raise AssertionError("a model that withholds predictions is not asked for them")
 
     def start(self, drawn, prepared, problem):
         rate, data = problem.train.x**-1.0, problem.train
@@ -156,13 +173,14 @@ class Diagonal(Model):
 
 
 @frozen(kw_only=True)
-class Kernel(Model):
+class Kernel(Model, HasEigensystem):
     """Two-layer NTK on the sphere, prepared from the inputs alone."""
 
     name = "tiny.ntk"
-    reads = "inputs"
-    batching = "loop"
     prepared_count: ClassVar[list[int]] = [0]
+
+    def facts(self):
+        return ModelFacts(reads="inputs", batching="loop")
 
     @staticmethod
     def gram_of(x, z):
@@ -238,8 +256,10 @@ class Linearised(Model):
 @frozen(kw_only=True)
 class Exact(Optimizer):
     name = "tiny.exact"
-    batching = "batch"
-    needs = ("flow",)
+    requires = (HasFlow,)
+
+    def facts(self):
+        return OptimizerFacts(batching="batch")
 
     def advance(self, fit, carry, since, times):
         params = fit.model.flow(fit, carry, since, times)
@@ -249,8 +269,10 @@ class Exact(Optimizer):
 @frozen(kw_only=True)
 class Numeric(Optimizer):
     name = "tiny.numeric"
-    batching = "batch"
-    needs = ("gradient",)
+    requires = (HasGradient,)
+
+    def facts(self):
+        return OptimizerFacts(batching="batch")
 
     def start(self, fit):
         return begin(flatten(fit.start))
@@ -269,7 +291,7 @@ class Filter(Optimizer):
     """Ridge or flow on an eigensystem, written for one replicate."""
 
     name = "tiny.filter"
-    needs = ("eigensystem",)
+    requires = (HasEigensystem,)
     ridge: bool = True
 
     def advance(self, fit, carry, since, times):
@@ -285,7 +307,7 @@ class Descent(Optimizer):
     """SGD, written for one replicate; `batch` 0 takes all rows."""
 
     name = "tiny.sgd"
-    needs = ("gradient",)
+    requires = (HasGradient,)
     rate: float = 0.1
     batch: int = 0
 

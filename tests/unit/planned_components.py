@@ -6,6 +6,12 @@ from typing import Any, ClassVar, Literal
 
 from attrs import frozen
 
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasExactSpectrum,
+    HasGradient,
+    HasPredictions,
+)
 from testbed.contract.components import (
     Component,
     Design,
@@ -17,6 +23,7 @@ from testbed.contract.components import (
     Theory,
     Variable,
 )
+from testbed.contract.facts import ModelFacts, TheoryFacts
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.errors import ParameterError, ScenarioError
@@ -25,40 +32,54 @@ from testbed.planning.plan import Plan, make_plan
 from testbed.scenario.scenario import Scenario
 
 
+def never_run(component: type[Component]) -> type[Component]:
+    """A component that may be built although its numerics are missing."""
+    component.__abstractmethods__ = frozenset()
+    return component
+
+
+@never_run
 @frozen(kw_only=True)
 class Plain(Design):
     name = "plain"
-    n: int = parameter(100, help="sample size", ge=1)
-    noise: float = parameter(1.0, help="standard deviation of the noise", ge=0)
+    n: int = parameter(100, help="sample size", ge=1, role="sample_size")
+    noise: float = parameter(1.0, help="standard deviation of the noise", ge=0, role="noise")
     gamma: float = parameter(2.0, help="n = d^γ", gt=0)
 
 
+@never_run
 @frozen(kw_only=True)
 class Grown(Design):
     name = "grown"
     gamma: float = parameter(help="n = 10^γ", gt=0)
+    n: int | None = parameter(None, help="sample size", role="sample_size")
 
     def __attrs_post_init__(self):
         if self.gamma > 8:
             raise ValueError("more points than there are")
 
-    def derived(self):
-        return {"n": round(10**self.gamma)}
+    def sizes(self):
+        return {"train": round(10**self.gamma), "test": 1}
 
 
+@never_run
 @frozen(kw_only=True)
 class Power(Target):
     name = "power"
     p: float = parameter(1.0, help="decay of the coefficients", gt=0)
     q: float = parameter(1.0, help="misalignment", ge=1)
-    kernel: Model | None = parameter(None, help="whose eigenfunctions carry the truth")
+    kernel: Model | None = parameter(
+        None, help="whose eigenfunctions carry the truth", role="truth_kernel"
+    )
 
 
+@never_run
 @frozen(kw_only=True)
 class Zero(Target):
     name = "zero"
 
 
+@never_run
 @frozen(kw_only=True)
 class Lines(Model):
     """Predicts, and therefore can descend."""
@@ -74,14 +95,19 @@ class Lines(Model):
         return probe
 
 
+@never_run
 @frozen(kw_only=True)
-class Shapes(Model):
+class Shapes(Model, HasExactSpectrum):
     """Has a spectrum only; prepared from inputs."""
 
     name = "shapes"
-    reads = "inputs"
-    spectrum_of = "population"
     seed_size: int = parameter(help="a required number", sweepable=False)
+
+    def facts(self):
+        return ModelFacts(reads="inputs")
+
+    def withheld(self):
+        return {HasPredictions: "shapes has no predictions"}
 
     def spectrum(self, prepared, params, problem, kernel, points):
         return None
@@ -90,20 +116,24 @@ class Shapes(Model):
         return params
 
 
+@never_run
 @frozen(kw_only=True)
 class Wrapped(Model):
     name = "wrapped"
-    batching = "loop"
     of: Model = parameter(help="the model inside")
+
+    def facts(self):
+        return ModelFacts(batching="loop")
 
     def predict(self, prepared, params, probe):
         return probe
 
 
+@never_run
 @frozen(kw_only=True)
 class Descent(Optimizer):
     name = "descent"
-    needs = ("gradient",)
+    requires = (HasGradient,)
     learning_rate: float = parameter(0.1, help="step", gt=0)
     momentum: float = parameter(0.0, help="heavy ball", ge=0)
     method: Literal["plain", "nesterov"] = parameter("plain", help="which momentum")
@@ -116,18 +146,21 @@ class Descent(Optimizer):
         return tuple(round(t / self.learning_rate) * self.learning_rate for t in times)
 
 
+@never_run
 @frozen(kw_only=True)
 class Filter(Optimizer):
     name = "filter"
-    needs = ("eigensystem",)
+    requires = (HasEigensystem,)
 
 
+@never_run
 @frozen(kw_only=True)
 class Flow(Optimizer):
     name = "flow"
     variables: ClassVar = {"evaluations": Variable("evaluations")}
 
 
+@never_run
 @frozen(kw_only=True)
 class Risk(Metric):
     name = "risk"
@@ -135,6 +168,7 @@ class Risk(Metric):
     variables: ClassVar = {"risk": Variable("excess risk")}
 
 
+@never_run
 @frozen(kw_only=True)
 class Spread(Metric):
     name = "spread"
@@ -149,6 +183,7 @@ class Spread(Metric):
         return {"mode": range(sizes["modes"]), "k": self.k.values}
 
 
+@never_run
 @frozen(kw_only=True)
 class Gap(Metric):
     name = "gap"
@@ -160,6 +195,7 @@ class Gap(Metric):
         return estimators[self.to]
 
 
+@never_run
 @frozen(kw_only=True)
 class Deep(Metric):
     name = "deep"
@@ -170,6 +206,7 @@ class Deep(Metric):
         return None if getattr(cell.model, "depth", 0) > 0 else "the model has no layers"
 
 
+@never_run
 @frozen(kw_only=True)
 class Leverage(Metric):
     name = "leverage"
@@ -177,6 +214,7 @@ class Leverage(Metric):
     variables: ClassVar = {"leverage": Variable("leverage")}
 
 
+@never_run
 @frozen(kw_only=True)
 class Law(Theory):
     name = "tiny.sharp-law"
@@ -186,11 +224,14 @@ class Law(Theory):
         return None if getattr(cell.design, "gamma", 0) < 3 else "the law needs gamma below 3"
 
 
+@never_run
 @frozen(kw_only=True)
 class Given(Theory):
     name = "given"
-    conditional = True
     variables: ClassVar = {"value": Variable("risk", predicts="risk")}
+
+    def facts(self):
+        return TheoryFacts(conditional=True)
 
 
 class Tiny:

@@ -283,9 +283,12 @@ def test_times_that_whole_steps_cannot_reach():
 
 def test_metric_that_fits_nowhere_and_metric_that_was_asked_for():
     nowhere = only(text(metric='[[metric]]\nuse = "spread"'))
-    assert "found spread, which no estimator can be measured by: lines has no spectrum" in nowhere
+    assert (
+        "found spread, which no estimator can be measured by: lines has no feature spectrum"
+        in nowhere
+    )
     asked = only(text(metric='[[metric]]\nuse = "spread"\nof = ["lines"]'))
-    assert "$.metric[0]: found spread of 'lines': lines has no spectrum" in asked
+    assert "$.metric[0]: found spread of 'lines': lines has no feature spectrum" in asked
     unknown = only(text(metric='[[metric]]\nuse = "risk"\nof = ["line"]'))
     assert "found no estimator 'line'; did you mean 'lines'?" in unknown
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from testbed.contract.capabilities import HasFlow
 from testbed.contract.components import Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.values import Fit
 from testbed.numerics.trees import Each, flatten, index, stack, tree_map, unflatten
 from testbed.running.batching import Batched, Single, lift, mapped
@@ -34,8 +36,11 @@ def test_nothing_random_maps_to_nothing():
     assert mapped(lambda x: None)(torch.ones(3)) is None
 
 
-class Doubling(Model):
+class Doubling(Model, HasFlow):
     name = "tiny.doubling"
+
+    def start(self, drawn, prepared, problem):
+        return problem
 
     def predict(self, prepared, params, probe):
         return 2 * params + probe
@@ -45,14 +50,16 @@ class Doubling(Model):
 
 
 class DoublingBatch(Doubling):
-    batching = "batch"
+    def facts(self):
+        return ModelFacts(batching="batch")
 
     def flow(self, fit, last, since, times):
         return torch.stack([fit.start * t for t in times], 1)
 
 
 class DoublingLoop(Doubling):
-    batching = "loop"
+    def facts(self):
+        return ModelFacts(batching="loop")
 
 
 @pytest.mark.parametrize("kind", [Doubling, DoublingBatch, DoublingLoop])

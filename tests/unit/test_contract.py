@@ -30,6 +30,7 @@ from scipy.integrate import solve_ivp
 
 from testbed.contract.cells import STATUS, Cell, Compute, PlannedMetric
 from testbed.contract.components import Estimator
+from testbed.planning.fitting import served_needs
 from testbed.running.execute import PreparationCache, draw_problem, execute_cell
 
 SEQUENCE = (Sequence(), Power())
@@ -39,10 +40,9 @@ SPHERE = (Sphere(), Linear())
 def cell(design, target, model, optimizer, times, *metrics, replicates=3, **fields):
     planned = []
     for metric in metrics or (Risk(),):
-        needs = metric.needs
-        if isinstance(needs[0], tuple):
-            needs = needs[0] if model.supports("predict") is None else needs[1]
-        companion = metric.companion(Estimator("main", model, optimizer), {})
+        estimator = Estimator("main", model, optimizer)
+        companion = metric.companion(estimator, {})
+        needs, _ = served_needs(metric, estimator, companion)
         names = {name: name for name in metric.variables}
         planned.append(PlannedMetric(metric, names, needs, companion=companion))
     return Cell(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from testbed.contract.components import Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of, loss
 from testbed.contract.values import Data, Problem
 from testbed.running.batching import Batched
@@ -13,12 +14,16 @@ from testbed.running.batching import Batched
 class Line(Model):
     name = "tiny.line"
 
+    def start(self, drawn, prepared, problem):
+        return problem.train.x[0]
+
     def predict(self, prepared, params, probe):
         return (probe @ params.unsqueeze(-1)).squeeze(-1)
 
 
 class LineBatch(Line):
-    batching = "batch"
+    def facts(self):
+        return ModelFacts(batching="batch")
 
 
 def problem(replicates=3, n=8, dim=2):

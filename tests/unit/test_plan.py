@@ -23,6 +23,7 @@ from planned_components import (
 
 from testbed.console.describe import plan_text
 from testbed.contract.cells import Cell
+from testbed.contract.needs import NEEDS
 from testbed.planning.keys import cell_key, describe, fingerprint
 from testbed.planning.plan import Plan, make_plan
 
@@ -211,11 +212,11 @@ def test_metrics_take_the_first_need_that_is_served_and_omit_the_rest():
     plan = planned(text(estimator=both, metric=METRIC + '[[metric]]\nuse = "spread"'))
     assert names(plan, "lines") == ["risk"]
     assert names(plan, "shapes") == ["risk", "eigenvalue", "width"]
-    assert simulated(plan, "lines")[0].metrics[0].needs == ("predictions",)
-    assert simulated(plan, "shapes")[0].metrics[0].needs == ("exact_spectrum",)
+    assert simulated(plan, "lines")[0].metrics[0].needs == (NEEDS["predictions"].now,)
+    assert simulated(plan, "shapes")[0].metrics[0].needs == (NEEDS["exact_spectrum"].now,)
     (omission,) = plan.omissions
     assert (omission.estimator, omission.what) == ("lines", "spread")
-    assert omission.reason == "lines has no spectrum"
+    assert omission.reason == "lines has no feature spectrum"
 
 
 def test_leverage_needs_the_optimizer():

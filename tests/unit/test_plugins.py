@@ -50,7 +50,7 @@ class Bare(Model):
 @frozen(kw_only=True)
 class Clash(Model):
     name = "own.clash"
-    batching: str = parameter("vmap", help="hides what core reads")
+    facts: str = parameter("vmap", help="hides what core reads")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ class Clash(Model):
             "the name 'tiny.fixed' is taken by plugin 'p0' of somewhere-0",
         ),
         (Module(models=[Bare]), "expected one with a namespace such as p1.bare"),
-        (Module(models=[Clash]), "found the parameter 'batching' in own.clash"),
+        (Module(models=[Clash]), "found the parameter 'facts' in own.clash"),
     ],
 )
 def test_a_broken_plugin_is_a_row_with_its_error(broken, error):

@@ -176,6 +176,6 @@ optimizer = { use = "gradient-flow", times = [0.0, 1.0] }
     tree = run(read_scenario(text), tmp_path)
     assert "eigenvector_overlap" in tree["turning"]
     assert "eigenvector_overlap" not in tree["flow"]
-    assert "eigenvectors: sequence.diagonal has no basis" in tree["flow"].attrs["omitted"]
+    assert "eigenvectors: sequence.diagonal has no eigenvectors" in tree["flow"].attrs["omitted"]
     with xr.open_datatree(tmp_path / "results.nc") as stored:
         assert stored["flow"].attrs["omitted"] == tree["flow"].attrs["omitted"]

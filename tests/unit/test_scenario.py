@@ -221,7 +221,7 @@ def test_a_metric_that_fits_nowhere_is_an_error_and_elsewhere_an_omission():
     alone = modes.replace("tiny.fixed", "tiny.diagonal").replace("tiny.exact", "tiny.numeric")
     alone = alone.replace(", gamma = { values = [1.0, 2.0] }", "")
     assert "which no estimator can be measured by" in mistakes(alone)
-    assert "tiny.diagonal has no spectrum" in mistakes(alone)
+    assert "tiny.diagonal has no feature spectrum" in mistakes(alone)
 
 
 def test_steps_that_miss_the_asked_times_are_refused():

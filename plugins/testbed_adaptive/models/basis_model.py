@@ -8,6 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasExactSpectrum, Withheld
 from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem
@@ -19,7 +20,7 @@ CACHED = 131072  # numbers of a block of rows
 
 
 @frozen(kw_only=True)
-class BasisModel(Model):
+class BasisModel(Model, HasExactSpectrum):
     """Base of the models in a known orthonormal basis e_1, e_2, …; not offered itself."""
 
     basis_name: str = parameter(
@@ -89,10 +90,11 @@ class BasisModel(Model):
                 ) from None
         return found, (energy - found.square().sum(-1)).clamp_min(0.0)
 
-    def supports(self, capability: str) -> str | None:
-        if capability == "exact_spectrum" and self.truth == "sample":
-            return f"the truth's coefficients are estimated from a sample (truth of {self.name})"
-        return super().supports(capability)
+    def withheld(self) -> Withheld:
+        if self.truth == "exact":
+            return {}
+        reason = f"the truth's coefficients are estimated from a sample (truth of {self.name})"
+        return {HasExactSpectrum: reason}
 
 
 def project(values: Tensor, weighted: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasEigensystem, HasGram, Withheld
 from testbed.contract.components import Eigensystem
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
@@ -26,7 +28,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class DiagonalKernel(BasisModel):
+class DiagonalKernel(BasisModel, HasEigensystem, HasGram):
     """f(x) = Σ_j a_j b_j^D β_j e_j(x), all trained on (1/2n) Σ(y_i − f(x_i))² (arXiv:2501.08679;
     arXiv:2409.00894, §5): with ρ_j = (1/n) Σ_i e_j(x_i) r_i,
 
@@ -41,9 +43,6 @@ class DiagonalKernel(BasisModel):
 
     name = "adaptive.diagonal"
     references = ("arXiv:2501.08679", "arXiv:2409.00894")
-    batching = "batch"
-    reads = "inputs"
-    spectrum_of = "population"
 
     gamma: float = parameter(help="decay of the initial eigenvalues λ_j = ν_j^{−γ}", gt=0)
     depth: int = parameter(0, help="number D of extra layers b", ge=0)
@@ -59,15 +58,15 @@ class DiagonalKernel(BasisModel):
         """Whether the kernel stays."""
         return self.learn == "none"
 
-    @property
-    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
+    def facts(self) -> ModelFacts:
         """A kernel that stays has dual coefficients."""
-        return self.fixed
+        return ModelFacts(
+            batching="batch", reads="inputs", coordinates="function" if self.fixed else "weights"
+        )
 
-    def supports(self, capability: str) -> str | None:
-        if capability == "eigensystem" and not self.fixed:
-            return 'its kernel moves; learn = "none" keeps it fixed'
-        return super().supports(capability)
+    def withheld(self) -> Withheld:
+        moves: Withheld = {HasEigensystem: 'its kernel moves; learn = "none" keeps it fixed'}
+        return {**super().withheld(), **({} if self.fixed else moves)}
 
     # --- the start --------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasExactSpectrum, HasGram
 from testbed.contract.components import Model, Rng
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
@@ -24,7 +26,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class Directional(Model):
+class Directional(Model, HasExactSpectrum, HasGram):
     """f(x) = Σ_m λ_{|m|}^{1/2} β_m h_m(Wᵀx/σ_x), the frame W ∈ R^{d×q}, WᵀW = I, and β trained.
 
     h_m are products of normalised Hermite polynomials with |m| ≤ R; with one direction
@@ -43,9 +45,6 @@ class Directional(Model):
 
     name = "adaptive.directional"
     references = ("arXiv:2511.09425", "arXiv:2003.10431")
-    batching = "batch"
-    time_batching = "loop"
-    spectrum_of = "population"
 
     eigenvalues: tuple[float, ...] = parameter(
         (1.0, 1.0, 1.0, 1.0), help="λ₀, λ₁, …, λ_R: eigenvalue of the features of each degree"
@@ -67,6 +66,9 @@ class Directional(Model):
                 "numbers of at least 0 with one above 0 after the first",
                 parameter="eigenvalues",
             )
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="batch", time_batching="loop")
 
     @property
     def degree(self) -> int:

@@ -8,7 +8,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasBasis, HasEigensystem, HasGram, HasSpectrum
 from testbed.contract.components import Eigensystem, Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
@@ -20,16 +22,13 @@ ROOT_DIM = "sqrt-dim"
 
 
 @frozen(kw_only=True)
-class LearnedKernel(Model):
+class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     """f_t = k_η(·, X) α_t from f₀ = 0, η learned beforehand and fixed over t; not offered itself.
 
     α̇ = W(y − K α) on the rows X that the readout is fitted on, W their loss weights: gradient flow
     and every spectral filter act on the eigensystem of K/n, ridge at time t with parameter 1/t for
     K/n, that is n/t for K. Subclasses learn η (`learn`) and compute k_η (`kernel`).
     """
-
-    batching = "loop"
-    gradient_is_velocity = True
 
     input_scale: float | str = parameter(
         1.0, help='factor of the inputs, or "sqrt-dim" for √d, which gives points of the unit '
@@ -41,6 +40,9 @@ class LearnedKernel(Model):
             raise ParameterError(
                 f"found {self.input_scale!r}", f"a number or {ROOT_DIM!r}", parameter="input_scale"
             )
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="loop", coordinates="function")
 
     # --- what a learned kernel says of itself -------------------------------------------------
 

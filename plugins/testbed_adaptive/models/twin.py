@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasExactSpectrum,
+    HasFlow,
+    HasGradient,
+    HasPredictions,
+    HasSpectrum,
+    Withheld,
+    lacks,
+)
 from testbed.contract.components import Model, Rng
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Fit, Problem, Spectrum
@@ -26,11 +36,11 @@ from testbed_adaptive.models.basis_model import (
     project,
 )
 
-PASSED = ("predict", "gradient", "flow", "spectrum", "exact_spectrum")
+PASSED = (HasPredictions, HasGradient, HasFlow, HasSpectrum, HasExactSpectrum)
 
 
 @frozen(kw_only=True)
-class SequenceTwin(BasisModel):
+class SequenceTwin(BasisModel, HasFlow):
     """The sequence model that sees of a regression problem only z_j = (1/n) Σ_i y_i e_j(x_i),
     j = 1 … J, and fits f(x) = Σ θ_j e_j(x) by ½‖z − θ‖².
 
@@ -43,28 +53,15 @@ class SequenceTwin(BasisModel):
 
     name = "adaptive.sequence-twin"
     references = ("arXiv:2412.18756", "arXiv:2501.08679")
-    batching = "batch"
-    spectrum_of = "population"
 
     of: Model = parameter(help="the sequence model")
 
-    def supports(self, capability: str) -> str | None:
-        own = super().supports(capability)
-        if own:
-            return own
-        if capability not in PASSED:
-            return f"{self.name} has no {capability}"
-        return self.of.supports(capability)
+    def withheld(self) -> Withheld:
+        return {**lacks(self.of, *PASSED), **super().withheld()}
 
-    @property
-    def time_batching(self) -> Any:  # type: ignore[override]
-        """How the sequence model is mapped over times."""
-        return self.of.time_batching
-
-    @property
-    def gradient_is_velocity(self) -> bool:  # type: ignore[override]
-        """What the sequence model's is."""
-        return self.of.gradient_is_velocity
+    def facts(self) -> ModelFacts:
+        """The sequence model's, for a problem of which the twin reads the observations."""
+        return evolve(self.of.facts(), batching="batch", reads="problem", threads="one")
 
     def draw(self, rng: Rng, problem: Problem) -> Any:
         if type(self.of).draw is Model.draw:
@@ -121,6 +118,7 @@ class SequenceTwin(BasisModel):
 
     def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
         prepared, of = fit.prepared, Batched(self.of)
+        assert isinstance(of, HasFlow)
         own = Fit(of, prepared["own"], fit.start, prepared["sequence"], fit.draws)
         return of.flow(own, last, since, times)
 
@@ -128,5 +126,7 @@ class SequenceTwin(BasisModel):
         self, prepared: Prepared, params: Any, problem: Problem, kernel: str, points: str
     ) -> Spectrum:
         sequence = prepared["sequence"]
-        own: Spectrum = Batched(self.of).spectrum(prepared["own"], params, sequence, kernel, points)
+        of = Batched(self.of)
+        assert isinstance(of, HasSpectrum)
+        own = of.spectrum(prepared["own"], params, sequence, kernel, points)
         return own._replace(outside=own.outside + sequence.expansion["outside"])

@@ -45,11 +45,6 @@ def _prepared(
     return Prepared(train, test, *moments(train, grayscale))
 
 
-def toml(value: str | tuple[int, ...]) -> str:
-    """A parameter as a scenario gives it."""
-    return f'"{value}"' if isinstance(value, str) else str(list(value))
-
-
 @frozen(kw_only=True)
 class Dataset(Design):
     """Points of a data set, drawn without replacement, with labels instead of a truth.
@@ -65,21 +60,29 @@ class Dataset(Design):
     name = "dataset"
 
     data: str = parameter(
-        "digits", help="the data set; file: arrays x and y of a .npz", choices=tuple(ABOUT)
+        "digits",
+        help="the data set; file: arrays x and y of a .npz",
+        choices=tuple(ABOUT),
+        role="source",
     )
     path: str | None = parameter(
-        None, help="file or folder of the data; the user's cache unless given", sweepable=False
+        None,
+        help="file or folder of the data; the user's cache unless given",
+        sweepable=False,
+        role="file",
     )
-    n: int = parameter(help="number of training points", ge=1)
+    n: int = parameter(help="number of training points", ge=1, role="sample_size")
     n_test: int = parameter(200, help="number of test points", ge=1)
-    classes: tuple[int, ...] | None = parameter(None, help="classes kept; all unless given")
+    classes: tuple[int, ...] | None = parameter(
+        None, help="classes kept; all unless given", role="source"
+    )
     grayscale: bool = parameter(False, help="colour images to one channel")
     flatten: bool = parameter(True, help="images as rows of numbers")
     standardise: bool = parameter(
         True, help="mean 0 and variance 1: of each feature, or of each channel of images"
     )
     unit: bool = parameter(False, help="then every input divided by its length")
-    noise: float = parameter(0.0, help="noise level σ added to the labels", ge=0)
+    noise: float = parameter(0.0, help="noise level σ added to the labels", ge=0, role="noise")
 
     def __attrs_post_init__(self) -> None:
         if self.data == "file" and not self.path:
@@ -186,10 +189,8 @@ class Dataset(Design):
             return np.where(y == 1, 1.0, -1.0)
         return np.asarray(np.eye(count)[y] - 1 / count)
 
-    def in_words(self) -> str:
-        told = {"data": self.data, "path": self.path, "classes": self.classes}
-        given = {name: value for name, value in told.items() if value is not None}
-        return f"{self.name} ({', '.join(f'{name} = {toml(v)}' for name, v in given.items())})"
+    def sizes(self) -> dict[str, int]:
+        return {"train": self.n, "test": self.n_test}
 
     def attributes(self) -> dict[str, str]:
         about = ABOUT[self.data]

@@ -21,10 +21,12 @@ class RandomPoints(Design):
     """
 
     dim: int = parameter(help="dimension d of the inputs", ge=1)
-    n: int | None = parameter(None, help="number of training points; or give gamma", ge=1)
+    n: int | None = parameter(
+        None, help="number of training points; or give gamma", ge=1, role="sample_size"
+    )
     gamma: float | None = parameter(None, help="n = round(dim^gamma), instead of n", gt=0)
     n_test: int = parameter(1000, help="number of test points", ge=1)
-    noise: float = parameter(0.0, help="noise level σ of an observation", ge=0)
+    noise: float = parameter(0.0, help="noise level σ of an observation", ge=0, role="noise")
 
     def __attrs_post_init__(self) -> None:
         if (self.n is None) == (self.gamma is None):
@@ -56,9 +58,6 @@ class RandomPoints(Design):
             test_weight=np.full(m, 1 / m),
             test_noise=self.noise * test_noise.standard_normal(m),
         )
-
-    def derived(self) -> dict[str, float]:
-        return {} if self.gamma is None else {"n": float(self.size)}
 
     def sizes(self) -> dict[str, int]:
         return {"train": self.size, "test": self.n_test}

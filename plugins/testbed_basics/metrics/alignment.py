@@ -13,6 +13,8 @@ from torch import Tensor
 
 from testbed.contract.cells import Cell
 from testbed.contract.components import Variable
+from testbed.contract.facts import MetricFacts
+from testbed.contract.needs import Needs
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.spans import order, ranked_energy
@@ -42,13 +44,12 @@ class TargetAlignment(SpectrumMetric):
     against: str = parameter("truth", help="what the kernel is aligned with", choices=AGAINST)
     centred: bool = parameter(False, help="take the means of features and target out first")
 
-    @property
-    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+    def needed(self) -> Needs:
         """The Gram matrix where means are taken out, else the spectrum."""
         return ("gram",) if self.centred else ("spectrum",)
 
     def applies(self, cell: Cell) -> str | None:
-        if self.against == "observations" or cell.target.known:
+        if self.against == "observations" or cell.target.facts().known:
             return None
         return f'the target {cell.target.name} knows no true function; use against = "observations"'
 
@@ -109,7 +110,6 @@ class SourceCondition(SpectrumMetric):
     name = "source-condition"
     references = ("arXiv:2412.18756", "doi:10.2307/3318636")
     needs = (("exact_spectrum",), ("spectrum", "parameters"))  # the second tells a sample's apart
-    batching = "loop"
     variables: ClassVar[Mapping[str, Variable]] = {
         "source_smoothness": Variable(
             "largest s with the truth in [H]^s, by its decay",
@@ -125,8 +125,11 @@ class SourceCondition(SpectrumMetric):
     first: int = parameter(2, help="first mode used, counted from 1 in the learned order", ge=1)
     last: int | None = parameter(None, help="last mode used; a quarter of all unless given", ge=8)
 
+    def facts(self) -> MetricFacts:
+        return MetricFacts(batching="loop")
+
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.known:
+        if cell.target.facts().known:
             return None
         return f"the target {cell.target.name} knows no true function"
 

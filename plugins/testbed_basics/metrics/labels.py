@@ -44,7 +44,7 @@ class Misclassification(Metric):
     }
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.known:
+        if cell.target.facts().known:
             return f"the target {cell.target.name} is a function, not labels of classes"
         try:
             classified = getattr(cell.design, "classified", True)

@@ -31,7 +31,7 @@ class ExcessRisk(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {"excess_risk": Variable("excess risk ‖f − f*‖²")}
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.known:
+        if cell.target.facts().known:
             return None
         return f"the target {cell.target.name} knows no true function; use test-error"
 
@@ -88,7 +88,7 @@ class Gap(Metric):
     def companion(self, estimator: Estimator, estimators: Mapping[str, Estimator]) -> Estimator:
         other = estimators[self.to]
         own_clocks = [
-            one.optimizer.name for one in (estimator, other) if not one.optimizer.follows_flow
+            one.optimizer.name for one in (estimator, other) if one.optimizer.facts().clock == "own"
         ]
         if len(own_clocks) == 1:
             raise ValueError(

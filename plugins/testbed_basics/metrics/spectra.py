@@ -12,6 +12,7 @@ from torch import Tensor
 
 from testbed.contract.components import Metric, Variable
 from testbed.contract.grids import Grid
+from testbed.contract.needs import Needs
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.spans import eigenspace, order, ordered_tails, ranked_energy
@@ -25,13 +26,19 @@ POINTS = ("train", "test")
 class SpectrumMetric(Metric):
     """Base of metrics that read the feature spectrum; not offered itself."""
 
-    needs: ClassVar[tuple[str, ...] | tuple[tuple[str, ...], ...]] = ("spectrum",)
+    needs: ClassVar[Needs] = ("spectrum",)
 
     kernel: str = parameter(
-        "features", help="kernel of the learned features, or the tangent kernel", choices=KERNELS
+        "features",
+        help="kernel of the learned features, or the tangent kernel",
+        choices=KERNELS,
+        role="kernel",
     )
     points: str = parameter(
-        "train", help="points on which an empirical kernel's spectrum is taken", choices=POINTS
+        "train",
+        help="points on which an empirical kernel's spectrum is taken",
+        choices=POINTS,
+        role="points",
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
 from testbed.contract.components import Advance, Model
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.numerics.trees import tree_map
@@ -29,16 +30,18 @@ class Adam(Stepped):
 
     name = "adam"
     references = ("arXiv:1412.6980",)
-    follows_flow: ClassVar[bool] = False
-    """Its time is not the flow's: gaps to the flow at equal time mean nothing."""
 
     beta1: float = parameter(0.9, help="decay β₁ of the first moment", ge=0, lt=1)
     beta2: float = parameter(0.999, help="decay β₂ of the second moment", ge=0, lt=1)
     epsilon: float = parameter(1e-8, help="ε, added to the root of the second moment", gt=0)
 
+    def facts(self) -> OptimizerFacts:
+        """Its time is not the flow's: gaps to the flow at equal time mean nothing."""
+        return evolve(super().facts(), clock="own")
+
     def accepts(self, model: Model) -> str | None:
         reason = super().accepts(model)
-        if reason is None and model.gradient_is_velocity:
+        if reason is None and model.facts().coordinates == "function":
             return (
                 f"{model.name} is not held in the parameters that are trained: scaling its dual "
                 "or function coefficients one by one is not Adam on its features; take "

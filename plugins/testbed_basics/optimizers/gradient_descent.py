@@ -10,14 +10,22 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    Capability,
+    HasEigensystem,
+    HasGradient,
+    HasLeverage,
+    has,
+    lack,
+)
 from testbed.contract.components import Advance, Model, Variable
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import (
-    FINITE_STEPS,
     Edge,
     Stepped,
     counted,
@@ -33,7 +41,7 @@ OWN_TIME = Variable("training time reached in whole steps of the replicate's own
 
 
 @frozen(kw_only=True)
-class GradientDescent(Stepped):
+class GradientDescent(Stepped, HasLeverage):
     """θ ← θ − η ∇L, on the clock τ = η·steps/(1 − momentum).
 
     Models with an eigensystem take the closed form of the same steps; others are stepped. Asked
@@ -43,40 +51,41 @@ class GradientDescent(Stepped):
     """
 
     name = "gradient-descent"
-    needs: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[tuple[type[Capability], ...]] = ()
 
     learning_rate: float | dict[str, float] = parameter(  # type: ignore[assignment]
-        help="step size η, or { edge = c } for c·2/λ_max at the start", gt=0, converter=step_size
+        help="step size η, or { edge = c } for c·2/λ_max at the start",
+        gt=0,
+        converter=step_size,
+        role="step_size",
     )
-    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1)
+    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
     method: str = parameter(
         "auto",
         help='"stepped" never takes the closed form that an eigensystem allows',
         choices=("auto", "stepped"),
     )
 
-    @property
-    def variables(self) -> Mapping[str, Variable]:  # type: ignore[override]
-        """What training notes; with a step size of its own for each replicate, that too."""
-        own = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
-        return {"finite_steps": FINITE_STEPS, **own}
+    def declared(self) -> Mapping[str, Variable]:
+        """What training notes; with a step size for each replicate, that too."""
+        each = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
+        return {**self.variables, **each}
 
     @property
     def edge(self) -> float | None:
         """The share of 2/λ_max, where that gives the step size."""
         return self.learning_rate.share if isinstance(self.learning_rate, Edge) else None
 
-    @property
-    def own_times(self) -> bool:  # type: ignore[override]
-        """Whether replicates have step sizes, and so whole steps, of their own."""
-        return self.edge is not None
+    def facts(self) -> OptimizerFacts:
+        """With step sizes of their own, replicates have whole steps of their own too."""
+        return evolve(super().facts(), times_per_replicate=self.edge is not None)
 
     def closed(self, model: Model) -> bool:
         """Whether the steps are taken in closed form."""
-        return self.method == "auto" and model.supports("eigensystem") is None
+        return self.method == "auto" and has(model, HasEigensystem)
 
     def accepts(self, model: Model) -> str | None:
-        return None if self.closed(model) else model.supports("gradient")
+        return None if self.closed(model) else lack(model, HasGradient)
 
     @property
     def rate(self) -> float:
@@ -91,7 +100,7 @@ class GradientDescent(Stepped):
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         return tuple(times) if self.edge is not None else super().reached(times)
 
-    def own_reached(self, carry: Any, times: Sequence[float]) -> Tensor:
+    def reached_by(self, carry: Any, times: Sequence[float]) -> Tensor:
         return torch.tensor([own.reached(times) for own, _ in carry], dtype=torch.float64)
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:

@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasFilterPath,
+    HasFlow,
+    HasGradient,
+    HasLeverage,
+    has,
+    lack,
+)
 from testbed.contract.components import Advance, Model, Optimizer, Variable
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.numerics.integrate import begin, integrate
@@ -24,7 +34,7 @@ _JUMPS = (
 
 
 @frozen(kw_only=True)
-class GradientFlow(Optimizer):
+class GradientFlow(Optimizer, HasLeverage):
     """Gradient flow of ½ Σ weight·(y − f)², recorded at times τ.
 
     Where the model has an eigensystem the last time may be inf: the least-squares fit of least
@@ -37,7 +47,6 @@ class GradientFlow(Optimizer):
     """
 
     name = "gradient-flow"
-    batching = "batch"
     variables: ClassVar[Mapping[str, Variable]] = {
         "evaluations": Variable("right-hand sides evaluated by the integrator")
     }
@@ -51,29 +60,34 @@ class GradientFlow(Optimizer):
         1_000_000, help="right-hand sides after which the numeric route gives up", ge=10
     )
 
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
+
     def route(self, model: Model) -> str:
         """Which way this model goes: "flow", "eigensystem" or "numeric"."""
-        if self.method != "numeric":
-            for capability in ("flow", "eigensystem"):
-                if model.supports(capability) is None:
-                    return capability
-        return "numeric"
+        if self.method == "numeric":
+            return "numeric"
+        if has(model, HasFlow):
+            return "flow"
+        return "eigensystem" if has(model, HasEigensystem) else "numeric"
 
     def accepts(self, model: Model) -> str | None:
         """Exact needs `flow` or `eigensystem`, numeric needs `gradient`."""
         if self.method == "exact" and self.route(model) == "numeric":
             return (
-                f"{model.name} has no exact flow ({model.supports('flow')}); "
+                f"{model.name} has no exact flow ({lack(model, HasFlow)}); "
                 'use method = "numeric" or "auto"'
             )
         if self.route(model) != "numeric":
             return None
-        return model.supports("gradient") or (None if model.smooth else _JUMPS.format(model.name))
+        return lack(model, HasGradient) or (
+            None if model.facts().smooth else _JUMPS.format(model.name)
+        )
 
     def reaches_limit(self, model: Model) -> bool:
         """Where the exact flow is a spectral filter, on the model's path or its eigensystem."""
-        filters = (model.supports(capability) for capability in ("path", "eigensystem"))
-        return self.method != "numeric" and None in filters
+        filters = has(model, HasFilterPath) or has(model, HasEigensystem)
+        return self.method != "numeric" and filters
 
     def start(self, fit: Fit) -> Any:
         return begin(flatten(fit.start)) if self.route(fit.model) == "numeric" else fit.start
@@ -82,10 +96,11 @@ class GradientFlow(Optimizer):
         route = self.route(fit.model)
         if route == "numeric":
             return self._integrate(fit, carry, since, times)
-        closed = route == "flow" and math.isfinite(times[-1])
-        params = (
-            fit.model.flow(fit, carry, since, times) if closed else filtered(fit, "flow", times)
-        )
+        if route == "flow" and math.isfinite(times[-1]):
+            assert isinstance(fit.model, HasFlow)
+            params = fit.model.flow(fit, carry, since, times)
+        else:
+            params = filtered(fit, "flow", times)
         return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
 
     def _integrate(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:

@@ -33,7 +33,7 @@ class Sgd(Stepped):
     name = "sgd"
 
     batch_size: int = parameter(help="points of a mini-batch", ge=1)
-    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1)
+    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
     replacement: bool = parameter(False, help="draw each batch afresh, instead of by epochs")
 
     @property

@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasFilterPath,
+    HasLeverage,
+    has,
+    lack,
+)
 from testbed.contract.components import Advance, Model, Optimizer
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.errors import ParameterError
@@ -24,7 +32,7 @@ OPTIONS = {
 
 
 @frozen(kw_only=True)
-class SpectralFilter(Optimizer):
+class SpectralFilter(Optimizer, HasLeverage):
     """f_t = f₀ + k(·, X) U φ_t(s) Uᵀ (y − f₀)/n, s the eigenvalues of K/n, on the clock φ_t(0) = t.
 
     "flow" (1 − e^{−ts})/s; "ridge" 1/(s + 1/t), ridge parameter 1/t for K/n or n/t for K; "descent"
@@ -38,17 +46,18 @@ class SpectralFilter(Optimizer):
 
     name = "spectral-filter"
     references: ClassVar[tuple[str, ...]] = ("doi:10.1016/j.jco.2006.07.001",)
-    batching = "batch"
 
-    filter: str = parameter("flow", help="which algorithm", choices=NAMES)
+    filter: str = parameter("flow", help="which algorithm", choices=NAMES, role="filter")
     qualification: float | None = parameter(
         None, help="of iterated-ridge only: q, how often ridge refits its residuals", gt=0
     )
     learning_rate: float | None = parameter(
         None, help="of descent and heavy-ball only: step size η", gt=0,
-        no_table="only gradient-descent takes { edge = … }",
+        no_table="only gradient-descent takes { edge = … }", role="step_size",
     )  # fmt: skip
-    momentum: float | None = parameter(None, help="of heavy-ball only: μ", ge=0, lt=1)
+    momentum: float | None = parameter(
+        None, help="of heavy-ball only: μ", ge=0, lt=1, role="momentum"
+    )
 
     def __attrs_post_init__(self) -> None:
         # options of other filters are let through, so that `filter` can be swept beside them
@@ -57,6 +66,9 @@ class SpectralFilter(Optimizer):
                 raise ParameterError(
                     "found none", f"a number for {self.filter!r}", parameter=option
                 )
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def reaches_limit(self, model: Model) -> bool:
         """Not with algorithms of whole steps."""
@@ -68,9 +80,7 @@ class SpectralFilter(Optimizer):
         return {option: getattr(self, option) for option in OPTIONS.get(self.filter, ())}
 
     def accepts(self, model: Model) -> str | None:
-        if model.supports("path") is None:
-            return None
-        return model.supports("eigensystem")
+        return None if has(model, HasFilterPath) else lack(model, HasEigensystem)
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         if self.filter not in STEPPED:

@@ -10,7 +10,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import Capability, HasDescent, HasGradient, has
 from testbed.contract.components import Optimizer, Variable
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.errors import ParameterError, did_you_mean
@@ -58,13 +60,18 @@ class Stepped(Optimizer):
     """Base of optimizers that take whole steps of one size, on the clock τ = η·steps; not offered
     itself. Asked times are rounded to whole steps."""
 
-    batching = "batch"
-    needs: ClassVar[tuple[str, ...]] = ("gradient",)
+    requires: ClassVar[tuple[type[Capability], ...]] = (HasGradient,)
     variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
 
     learning_rate: float = parameter(
-        help="step size η", gt=0, no_table="only gradient-descent takes { edge = … }"
+        help="step size η",
+        gt=0,
+        no_table="only gradient-descent takes { edge = … }",
+        role="step_size",
     )
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     @property
     def step_time(self) -> float:
@@ -128,13 +135,13 @@ def heavy_ball(
     """v ← μv − η∇L, θ ← θ + v on states (θ, v), all rows or those of `rows(done, count)`,
     (replicates, count, batch).
 
-    Models that take many steps at a time by themselves (`descend`) do, if they are written with the
-    replicate axis; for all others it is step by step through `gradient`.
+    Models with `descend` take many steps at a time; all others go step by step through `gradient`.
     """
     model, problem = fit.model, fit.problem
 
     def at_once(state: Any, done: int, count: int) -> Any:
         params, velocity = state
+        assert isinstance(model, HasDescent)
         after = model.descend(
             fit.prepared, params, problem, rate, count,
             momentum=momentum,
@@ -153,8 +160,7 @@ def heavy_ball(
             params = tree_map(torch.add, params, velocity)
         return (params, velocity)
 
-    own = model.supports("descend") is None and model.batching == "batch"
-    return at_once if own else step_by_step
+    return at_once if has(model, HasDescent) else step_by_step
 
 
 def no_steps(fit: Fit) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
+from testbed.contract.capabilities import HasEigensystem, HasPopulationSpectrum, has, lack
 from testbed.contract.components import Model, Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Problem, Sample
@@ -27,12 +28,14 @@ class KernelFunction(Target):
 
     name = "kernel-function"
 
-    kernel: Model = parameter(help='the kernel: a table with use, or "estimator:NAME"')
+    kernel: Model = parameter(
+        help='the kernel: a table with use, or "estimator:NAME"', role="truth_kernel"
+    )
     centres: int = parameter(20, help="number of centres c_i", ge=1)
     norm: float = parameter(1.0, help="norm ‖f*‖_H in the kernel's space", gt=0)
 
     def draw(self, rng: Rng, sample: Sample) -> Drawn:
-        reason = self.kernel.supports("eigensystem")
+        reason = lack(self.kernel, HasEigensystem)
         if reason:
             raise UnsuitableError(
                 f"kernel-function: found a model that is no fixed kernel ({reason}), expected one"
@@ -77,9 +80,11 @@ class KernelFunction(Target):
         """E_k = λ_k² αᵀ(Σ_j e_kj e_kjᵀ)α, e_kj the eigenfunctions of degree k at the centres."""
         if law(sample) not in ("sphere", "torus"):
             return {}
+        if sample.design is None or not has(self.kernel, HasPopulationSpectrum):
+            return {}
         try:
             spectrum = self.kernel.population_spectrum(sample.design)
-        except (UnsuitableError, NotImplementedError):
+        except UnsuitableError:
             return {}
         dim, alpha = width(sample, self.name), drawn["alpha"]
         if law(sample) == "torus":

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from testbed.contract.components import Target
+from testbed.contract.facts import TargetFacts
 from testbed.contract.values import Data, Problem, Sample
 from testbed.errors import UnsuitableError
 
@@ -17,7 +18,9 @@ class Labels(Target):
     """Observations are the design's labels, plus its noise; the truth is unknown, NaN."""
 
     name = "labels"
-    known = False
+
+    def facts(self) -> TargetFacts:
+        return TargetFacts(known=False)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         return np.full(len(x), np.nan)

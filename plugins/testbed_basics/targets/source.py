@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from attrs import frozen
 
+from testbed.contract.capabilities import HasPopulationSpectrum, has
 from testbed.contract.components import Design, Model, PopulationSpectrum, Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Sample
@@ -45,13 +46,12 @@ def source_levels(spectrum: PopulationSpectrum, smoothness: float) -> Levels:
 
 @lru_cache(maxsize=16)
 def _levels(kernel: Model, design: Design, smoothness: float) -> tuple[Levels, PopulationSpectrum]:
-    try:
-        spectrum = kernel.population_spectrum(design)
-    except NotImplementedError:
+    if not has(kernel, HasPopulationSpectrum):
         raise UnsuitableError(
             f"source: found the kernel {kernel.name}, which has no population spectrum, expected "
             "one that has, on sphere or torus"
-        ) from None
+        )
+    spectrum = kernel.population_spectrum(design)
     return source_levels(spectrum, smoothness), spectrum
 
 
@@ -71,7 +71,9 @@ class Source(Target):
     name = "source"
     references = ("arXiv:2401.01270", "arXiv:2309.04268")
 
-    kernel: Model = parameter(help='the kernel: a table with use, or "estimator:NAME"')
+    kernel: Model = parameter(
+        help='the kernel: a table with use, or "estimator:NAME"', role="truth_kernel"
+    )
     smoothness: float = parameter(help="s of [H]^s; 1 is the kernel's own space H", gt=0)
     energy: float = parameter(1.0, help="‖f*‖², the energy in all", gt=0)
     directions: int = parameter(

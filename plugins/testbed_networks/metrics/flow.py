@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from attrs import frozen
 
+from testbed.contract.capabilities import HasDescent, HasEigensystem, HasGradient, has
 from testbed.contract.components import Advance, Optimizer
+from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit
 from testbed.numerics.edges import edge_rates, replicate
@@ -33,14 +35,16 @@ class CompanionFlow(Optimizer):
     """
 
     name = "networks.companion-flow"
-    batching = "batch"
-    needs = ("gradient",)
+    requires = (HasGradient,)
 
     step: float | None = parameter(None, help="step size η of the descent", gt=0)
     edge: float | None = parameter(None, help="c, where η = c·2/λ_max at the start", gt=0)
     momentum: float = parameter(0.0, help="momentum μ: a step takes time η/(1 − μ)", ge=0, lt=1)
     refine: int = parameter(16, help="steps of the coarser descent for each one", ge=2)
     rtol: float = parameter(1e-7, help="relative tolerance of the integration", gt=0, lt=1)
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(batching="batch")
 
     def start(self, fit: Fit) -> Any:
         return [
@@ -68,7 +72,7 @@ class CompanionFlow(Optimizer):
     ) -> tuple[Any, Any]:
         """One replicate, its axis kept: what it goes on from, and parameters (1, times, …)."""
         length = rate / (1 - self.momentum)
-        if own.model.supports("eigensystem") is None:
+        if has(own.model, HasEigensystem):
             return before, filtered(own, "flow", times)
         if _smooth(own):
             return self._integrate(own, before, since, times)
@@ -107,13 +111,12 @@ def _replicates(fit: Fit) -> list[Fit]:
 
 def _smooth(fit: Fit) -> bool:
     """Whether the flow is integrated."""
-    exact = fit.model.supports("eigensystem") is None
-    return not exact and fit.model.smooth
+    return not has(fit.model, HasEigensystem) and fit.model.facts().smooth
 
 
 def _descend(own: Fit, params: Any, rate: float, count: int) -> Any:
     """Steps of descent, in the model's own loop where it has one."""
-    if count and own.model.supports("descend") is None and own.model.batching == "batch":
+    if count and has(own.model, HasDescent):
         return own.model.descend(own.prepared, params, own.problem, rate, count).params
     for _ in range(count):
         slope = own.model.gradient(own.prepared, params, own.problem)

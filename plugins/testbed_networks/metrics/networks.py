@@ -9,9 +9,10 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasEigensystem, HasGradient, has, lack
 from testbed.contract.cells import Cell
 from testbed.contract.components import Estimator, Metric, Variable
-from testbed.contract.parameters import parameter
+from testbed.contract.parameters import parameter, value_with
 from testbed.contract.values import Data, Problem
 from testbed.errors import UnsuitableError
 from testbed.numerics.trees import tensors, tree_map
@@ -37,9 +38,11 @@ class KernelDrift(Metric):
 
     kernel: str = parameter(
         "tangent", help="kernel of the learned features, or the tangent kernel",
-        choices=("features", "tangent"),
+        choices=("features", "tangent"), role="kernel",
     )  # fmt: skip
-    points: str = parameter("train", help="points of the Gram matrix", choices=("train", "test"))
+    points: str = parameter(
+        "train", help="points of the Gram matrix", choices=("train", "test"), role="points"
+    )
 
     def measure(self, problem: Problem, gram: Tensor, initial_gram: Tensor) -> dict[str, Tensor]:
         drift = torch.linalg.matrix_norm(gram - initial_gram)
@@ -68,7 +71,7 @@ class FeatureAlignment(Metric):
     )
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.model.supports("eigensystem") is None:
+        if has(cell.model, HasEigensystem):
             return f"{cell.model.name} has no first layer that is trained"
         if not isinstance(cell.model, Network) and not first_layer(cell.model):
             return f'the parameters of {cell.model.name} are no dict with "first" of shape (m, d)'
@@ -114,7 +117,10 @@ class Sharpness(Metric):
     }
 
     matrix: str = parameter(
-        "hessian", help="the Hessian, or its Gauss–Newton part", choices=("hessian", "gauss-newton")
+        "hessian",
+        help="the Hessian, or its Gauss–Newton part",
+        choices=("hessian", "gauss-newton"),
+        role="matrix",
     )
 
     def declared(self) -> Mapping[str, Variable]:
@@ -139,11 +145,11 @@ class WeightNorm(Metric):
     }
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.model.supports("eigensystem") is None:
+        if has(cell.model, HasEigensystem):
             return f"{cell.model.name} keeps its features: its parameters are coefficients"
-        if cell.model.gradient_is_velocity:
+        if cell.model.facts().coordinates == "function":
             return f"the parameters of {cell.model.name} are not what is trained"
-        return cell.model.supports("gradient")
+        return lack(cell.model, HasGradient)
 
     def measure(
         self, problem: Problem, parameters: Params, initial_parameters: Params
@@ -169,10 +175,10 @@ def distance(data: Data, one: Tensor, other: Tensor) -> Tensor:
 
 def _rate_of(estimator: Estimator) -> Any:
     """The step size of an optimizer whose time is the flow's; ValueError if it has none."""
-    optimizer: Any = estimator.optimizer
-    if not getattr(optimizer, "follows_flow", True):
+    optimizer = estimator.optimizer
+    if optimizer.facts().clock == "own":
         raise ValueError(f"the time of {optimizer.name} is not the flow's")
-    rate = getattr(optimizer, "learning_rate", None)
+    rate: Any = value_with(optimizer, "step_size", None)
     if rate is None:
         raise ValueError(f"{optimizer.name} takes no steps of a learning rate")
     return rate
@@ -203,7 +209,7 @@ class FlowGap(Metric):
         flow = CompanionFlow(
             step=None if isinstance(rate, Mapping) else rate,
             edge=rate["edge"] if isinstance(rate, Mapping) else None,
-            momentum=getattr(estimator.optimizer, "momentum", 0.0),
+            momentum=value_with(estimator.optimizer, "momentum", None) or 0.0,
             refine=self.refine,
             rtol=self.rtol,
         )
@@ -234,9 +240,9 @@ class LazyGap(Metric):
         reason = "" if isinstance(model, Network) else objection(model)
         if reason:
             raise ValueError(f"{model.name} is no network that leaves its linearisation: {reason}")
-        if not getattr(optimizer, "follows_flow", True):
+        if optimizer.facts().clock == "own":
             raise ValueError(f"the steps of {optimizer.name} are not those of its kernel")
-        if isinstance(getattr(optimizer, "learning_rate", None), Mapping):
+        if isinstance(value_with(optimizer, "step_size", None), Mapping):
             raise ValueError(
                 "a learning rate at the edge of the network is not that of its linearisation"
             )

@@ -7,6 +7,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasExactSpectrum, Withheld
 from testbed.contract.components import Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
@@ -17,7 +18,7 @@ from testbed_networks.numerics import linear
 
 
 @frozen(kw_only=True)
-class DeepLinear(Network):
+class DeepLinear(Network, HasExactSpectrum):
     """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1), a readout a = a₀ + cI + s·N(0, 1),
     all trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5).
 
@@ -47,10 +48,9 @@ class DeepLinear(Network):
     def width(self) -> int:
         return 1  # no activations are held
 
-    def supports(self, capability: str) -> str | None:
-        if capability == "exact_spectrum" and self.isotropic:
-            return None
-        return super().supports(capability)
+    def withheld(self) -> Withheld:
+        sample = f"the spectrum of {self.name} is that of a sample; isotropic = true makes it exact"
+        return {} if self.isotropic else {HasExactSpectrum: sample}
 
     def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
         self.expect_vectors(problem, batched=False)

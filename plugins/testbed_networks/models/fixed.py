@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasBasis,
+    HasEigensystem,
+    HasFilterPath,
+    HasGram,
+    HasSpectrum,
+)
 from testbed.contract.components import Eigensystem, Model, Rng
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Data, Fit, Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
@@ -25,7 +33,7 @@ Prepared = dict[str, Any]
 
 
 @frozen(kw_only=True)
-class FixedFeatures(Model):
+class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis, HasGram):
     """Base of f = f₀ + Φ(x)ᵀθ with features Φ that stay, in dual coordinates θ = Σ_i α_i Φ(x_i):
 
         f(x) = f₀(x) + k(x, X) α,   α̇ = W(y − f(X)),   k(x, x') = ⟨Φ(x), Φ(x')⟩
@@ -37,10 +45,10 @@ class FixedFeatures(Model):
     features: then f₀ is (R, n, outputs), and kernels have a row for each pair, outputs fastest.
     """
 
-    batching = "batch"
-    time_batching = "loop"
-    reads = "inputs"
-    gradient_is_velocity = True
+    def facts(self) -> ModelFacts:
+        return ModelFacts(
+            batching="batch", time_batching="loop", reads="inputs", coordinates="function"
+        )
 
     @property
     def features(self) -> Network | Foreign:
@@ -175,12 +183,12 @@ class Linearised(FixedFeatures):
                 parameter="of",
             )
 
-    @property
-    def reads(self) -> Any:  # type: ignore[override]
-        """A network prepares from the inputs alone; a foreign one says itself."""
-        if self.outputs is None:
-            return "problem"
-        return "inputs" if isinstance(self.of, Network) else self.of.reads
+    def facts(self) -> ModelFacts:
+        """A network prepares from the inputs alone; another plugin's model says so or not."""
+        inputs = isinstance(self.of, Network) or self.of.facts().reads == "inputs"
+        if inputs and self.outputs is not None:
+            return super().facts()
+        return evolve(super().facts(), reads="problem")
 
     @property
     def features(self) -> Network | Foreign:

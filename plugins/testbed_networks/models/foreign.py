@@ -8,6 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasGradient,
+    HasPredictions,
+    has,
+    lack,
+)
 from testbed.contract.components import Model, Rng
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Data, Problem
@@ -19,13 +26,13 @@ from testbed_networks.numerics.empirical_ntk import jacobian_kernel
 
 def objection(model: Model) -> str:
     """Why Jacobians of `predict` do not say how a model is trained at its start; "" if they do."""
-    if model.supports("eigensystem") is None:
+    if has(model, HasEigensystem):
         return "its features stay as they are"
-    if type(model).gradient is not Model.gradient:
+    if type(model).gradient is not HasGradient.gradient:
         return "its gradient is its own, and need not be that of its parameters"
-    if model.batching == "loop":
+    if model.facts().batching == "loop":
         return "it runs replicate by replicate, and need not be differentiable"
-    return model.supports("gradient") or ""
+    return lack(model, HasPredictions) or ""
 
 
 def first_layer(model: Model) -> bool:

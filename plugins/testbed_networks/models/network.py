@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasBasis, HasGram, HasSpectrum
 from testbed.contract.components import Model, Rng
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem, Spectrum
@@ -25,7 +27,7 @@ GROUP_FLOATS = 2**24  # activations of one layer held at a time
 
 
 @frozen(kw_only=True)
-class Network(Model):
+class Network(Model, HasSpectrum, HasBasis, HasGram):
     """Base of all networks, written with the replicate axis; not offered itself.
 
     Loss ½ Σ weight·(y − f)², summed over outputs where there are several. `gradient` is the
@@ -36,8 +38,8 @@ class Network(Model):
     own.
     """
 
-    batching = "batch"
-    time_batching = "loop"
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="batch", time_batching="loop")
 
     # --- what a network says of itself --------------------------------------------------------
 
@@ -173,10 +175,9 @@ class ActivatedNetwork(Network):
                 parameter="width",
             )
 
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        """Whether adaptive integration of the flow has derivatives to rely on."""
-        return activation(self.activation).smooth
+    def facts(self) -> ModelFacts:
+        """Adaptive integration of the flow relies on derivatives of the activation."""
+        return evolve(super().facts(), smooth=activation(self.activation).smooth)
 
     @property
     def distinct(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import Descent, HasDescent
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem
 from testbed.numerics.trees import tree_map
@@ -18,7 +19,7 @@ from testbed_networks.numerics.empirical_ntk import conjugate_kernel, tangent_ke
 
 
 @frozen(kw_only=True)
-class TwoLayerNetwork(ActivatedNetwork):
+class TwoLayerNetwork(ActivatedNetwork, HasDescent):
     """f(x) = m^{−κ} Σ_k a_k σ(⟨w_k, x⟩ + b_k), κ = ½ ("ntk") or κ = 1 ("mean-field"); a_k is a
     vector where there are several outputs.
 
@@ -105,15 +106,15 @@ class TwoLayerNetwork(ActivatedNetwork):
         prepared: Any,
         params: Params,
         problem: Problem,
-        learning_rate: float | Tensor,
+        learning_rate: float,
         steps: int,
         momentum: float = 0.0,
         velocity: Params | None = None,
         batches: Tensor | None = None,
-    ) -> two_layer.Descent:
+    ) -> Descent:
         """Steps of `gradient` in preallocated buffers: what optimizers of fixed steps ask for."""
         data = problem.train
-        return two_layer.descend(
+        descent = two_layer.descend(
             self.network,
             params,
             data.x,
@@ -125,3 +126,4 @@ class TwoLayerNetwork(ActivatedNetwork):
             batches=batches,
             velocity=velocity,
         )
+        return Descent(*descent)

@@ -12,7 +12,19 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasBasis,
+    HasEigensystem,
+    HasFilterPath,
+    HasFlow,
+    HasGram,
+    HasPopulationRisk,
+    HasPopulationSpectrum,
+    HasProfile,
+    HasSpectrum,
+)
 from testbed.contract.components import Design, Eigensystem, Model, PopulationSpectrum
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Risk, Spectrum
 from testbed.errors import UnsuitableError
@@ -39,7 +51,18 @@ NOT_KRYLOV = ("cutoff",)  # jumps between eigenvalues, which no small space reso
 
 
 @frozen(kw_only=True)
-class KernelModel(Model):
+class KernelModel(
+    Model,
+    HasFlow,
+    HasEigensystem,
+    HasFilterPath,
+    HasSpectrum,
+    HasBasis,
+    HasGram,
+    HasPopulationSpectrum,
+    HasPopulationRisk,
+    HasProfile,
+):
     """f_t = f₀ + k(·, X) α_t: α̇ = W(y − f₀ − Kα), W the loss weights, 1/n for regression.
 
     With A = W^{1/2} K W^{1/2} = U diag(s) Uᵀ (A = K/n for regression) every filter is
@@ -48,17 +71,17 @@ class KernelModel(Model):
     """
 
     references: ClassVar[tuple[str, ...]] = ("arXiv:1806.07572",)
-    reads = "inputs"
-    batching = "loop"
-    threads = "all"
-    gradient_is_velocity = True
 
     route: str = parameter(
         "auto",
         help='"eigen" factorises, "krylov" builds one Krylov space for each observation and '
         'factorises where it does not converge; "auto" factorises up to 2048 points',
         choices=("auto", "eigen", "krylov"),
+        role="route",
     )
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="loop", threads="all", reads="inputs", coordinates="function")
 
     def kernel(self, dim: int) -> Kernel:
         """The kernel on inputs of `dim` numbers."""

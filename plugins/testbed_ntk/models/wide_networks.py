@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasPopulationRisk, HasRandomStart, Withheld
 from testbed.contract.components import Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem
@@ -22,7 +23,7 @@ from testbed_ntk.numerics.random_start import RandomStart, standard_normals
 
 
 @frozen(kw_only=True)
-class WideNetwork(KernelModel):
+class WideNetwork(KernelModel, HasRandomStart):
     """Base of the kernels of infinitely wide fully connected networks; not offered itself.
 
     Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}, where E and Ė
@@ -80,10 +81,11 @@ class WideNetwork(KernelModel):
         name: str = getattr(self, "activation", "relu")
         return profiles.network_profile(*self.layers(dim), self.tangent, name)
 
-    def supports(self, capability: str) -> str | None:
-        if capability == "population_risk" and self.initial == "process":
-            return f"{self.name} knows its random start at training and test points only"
-        return super().supports(capability)
+    def withheld(self) -> Withheld:
+        if self.initial == "zero":
+            return {HasRandomStart: f'{self.name} starts at 0; initial = "process" makes it random'}
+        reason = f"{self.name} knows its random start at training and test points only"
+        return {HasPopulationRisk: reason}
 
     def draw(self, rng: Rng, problem: Problem) -> np.ndarray | None:
         """Standard normals, (points, training or test, outputs)."""
@@ -101,10 +103,8 @@ class WideNetwork(KernelModel):
         name: str = getattr(self, "activation", "relu")
         return network_kernels.network(self.layers(problem.train.x[0].numel()), name, False)
 
-    def initial_covariance(self, problem: Problem) -> np.ndarray | None:
-        """Σ^L of f₀ at training and then test points, (n + m, n + m); None where f₀ = 0."""
-        if self.initial == "zero":
-            return None
+    def initial_covariance(self, problem: Problem) -> np.ndarray:
+        """Σ^L of f₀ at training and then test points, (n + m, n + m)."""
         x = torch.cat([problem.train.x, problem.test.x]).double()
         found: np.ndarray = gram_matrix(self.process(problem), x).cpu().numpy()
         return found

@@ -17,8 +17,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from attrs import frozen
 
+from testbed.contract.capabilities import HasRandomStart, has
 from testbed.contract.cells import Cell
-from testbed.contract.components import Model, Theory, Variable
+from testbed.contract.components import Theory, Variable
+from testbed.contract.facts import TheoryFacts
 from testbed.contract.values import Data, Problem
 from testbed_ntk.theories.subject import algorithm
 
@@ -92,7 +94,6 @@ class BiasVariance(Theory):
 
     name = "ntk.bias-variance"
     references = ("doi:10.1007/s10208-006-0196-8", "arXiv:2412.18756", "arXiv:1902.06720")
-    conditional = True
     variables: ClassVar[Mapping[str, Variable]] = {
         "excess_risk": Variable("excess risk expected given the inputs", predicts="excess_risk"),
         "test_error": Variable("test error expected given the inputs", predicts="test_error"),
@@ -103,10 +104,13 @@ class BiasVariance(Theory):
         "variance": Variable("variance of the fitted function"),
     }
 
+    def facts(self) -> TheoryFacts:
+        return TheoryFacts(conditional=True)
+
     def applies(self, cell: Cell) -> str | None:
         if not cell.model.name.startswith("ntk."):
             return f"it is about kernel regression, not {cell.model.name}"
-        if not cell.target.known:
+        if not cell.target.facts().known:
             return f"the target {cell.target.name} knows no true function"
         found = residual(cell)
         return found if isinstance(found, str) else None
@@ -128,7 +132,7 @@ class BiasVariance(Theory):
         return {name: np.array([row[name] for row in rows]) for name in self.variables}
 
 
-def _parts(model: Model, problem: Problem) -> Parts:
+def _parts(model: Any, problem: Problem) -> Parts:
     train, test = problem.train, problem.test
     prepared = model.prepare(None, Problem(Data(train.x, None, None, train.weight), test, None, {}))
     count = len(train.weight)
@@ -146,10 +150,10 @@ def _parts(model: Model, problem: Problem) -> Parts:
     )
 
 
-def _start(model: Any, problem: Problem, vectors: np.ndarray) -> Start | None:
-    known = getattr(model, "initial_covariance", lambda problem: None)(problem)
-    if known is None:
+def _start(model: object, problem: Problem, vectors: np.ndarray) -> Start | None:
+    if not has(model, HasRandomStart):
         return None
+    known = model.initial_covariance(problem)
     count = len(vectors)
     train, cross = known[:count, :count], known[count:, :count]
     return Start(vectors.T @ train @ vectors, cross @ vectors, np.diag(known)[count:])

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import frozen
 
+from testbed.contract.capabilities import HasPopulationSpectrum, has, lack
 from testbed.contract.cells import Cell
 from testbed.contract.components import Model, PopulationSpectrum, Theory, Variable
-from testbed.contract.parameters import parameter
+from testbed.contract.parameters import parameter, value_with
 from testbed.contract.values import Problem
 from testbed.errors import UnsuitableError
 from testbed_ntk.theories.deterministic_equivalent import Levels, resolved, ridge_errors
@@ -79,12 +80,10 @@ class DeterministicEquivalent(Theory):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        model: Any = cell.model
+        assert isinstance(cell.model, HasPopulationSpectrum)  # as `applies` found
         spectrum = cell.model.population_spectrum(cell.design)
-        listed = float((spectrum.eigenvalue * spectrum.multiplicity).sum())
-        trace = model.trace(cell.design) if hasattr(model, "trace") else listed
-        levels = levels_of(spectrum, trace, energies(cell) or {})
-        n, noise = cell.design.sizes()["train"], float(getattr(cell.design, "noise", 0.0))
+        levels = levels_of(spectrum, cell.model.trace(cell.design), energies(cell) or {})
+        n, noise = cell.design.sizes()["train"], value_with(cell.design, "noise", 0.0)
         ridges = [n / time if time else math.inf for time in times]
         found = [ridge_errors(levels, n, ridge, noise) for ridge in ridges]
         known = [resolved(levels, n, errors.kappa) for errors in found]
@@ -146,6 +145,8 @@ def _inner_product_objection(cell: Cell) -> str | None:
 def _low_degrees_objection(kernel: Model, cell: Cell) -> str | None:
     """Why a kernel has not μ_k ≍ d^{−k} for the degrees up to the first that is not learned."""
     gamma = growth(cell)
+    if not has(kernel, HasPopulationSpectrum):
+        return lack(kernel, HasPopulationSpectrum)
     try:
         first = kernel.population_spectrum(cell.design).eigenvalue[: math.ceil(gamma) + 2]
     except UnsuitableError as error:

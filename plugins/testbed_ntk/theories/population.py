@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
+from testbed.contract.capabilities import HasPopulationSpectrum
 from testbed.contract.cells import Cell
 from testbed.contract.components import PopulationSpectrum, Theory, Variable
 from testbed.contract.grids import Grid
@@ -48,6 +49,7 @@ class PopulationEigenvalues(Theory):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
+        assert isinstance(cell.model, HasPopulationSpectrum)  # as `applies` found
         spectrum = cell.model.population_spectrum(cell.design)
         return {"population_eigenvalue": ranked(spectrum, self._numbers())}
 

@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from testbed.contract.capabilities import (
+    HasPopulationSpectrum,
+    HasProfile,
+    HasRandomStart,
+    has,
+    lack,
+)
 from testbed.contract.cells import Cell
 from testbed.contract.components import Design, Model
+from testbed.contract.parameters import value_with
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
@@ -29,7 +37,7 @@ def algorithm(cell: Cell) -> str:
     """The spectral filter of the cell's optimizer; the optimizer's name if it is none."""
     name = cell.optimizer.name
     if name == "spectral-filter":
-        return str(getattr(cell.optimizer, "filter", name))
+        return value_with(cell.optimizer, "filter", name)
     return {"gradient-flow": "flow", "gradient-descent": "descent"}.get(name, name)
 
 
@@ -53,7 +61,7 @@ def qualification(cell: Cell) -> float | str:
 
 def start_objection(cell: Cell) -> str | None:
     """Why a random start is beyond a theory of kernel regression from f₀ = 0; None without one."""
-    if getattr(cell.model, "initial", "zero") == "process":
+    if has(cell.model, HasRandomStart):
         return "it is about paths that start at 0, not at a random function"
     return None
 
@@ -111,8 +119,8 @@ def energy_objection(cell: Cell) -> str | None:
 
 def spectrum_objection(cell: Cell) -> str | None:
     """Why the population spectrum of the cell's kernel is unknown; None if it is known."""
-    if type(cell.model).population_spectrum is Model.population_spectrum:
-        return f"{cell.model.name} has no population spectrum"
+    if not has(cell.model, HasPopulationSpectrum):
+        return lack(cell.model, HasPopulationSpectrum)
     try:
         cell.model.population_spectrum(cell.design)
     except UnsuitableError as error:
@@ -147,9 +155,8 @@ def decay_exponent(model: Model, design: Design) -> float | str:
 
 def cosine_objection(model: Model, dim: int) -> str | None:
     """Why a model is no kernel of this plugin that depends on unit inputs by their cosine alone."""
-    profile = getattr(model, "profile", None) if model.name.startswith("ntk.") else None
     try:
-        known = profile is not None and profile(dim) is not None
+        known = has(model, HasProfile) and model.profile(dim) is not None
     except UnsuitableError:
         return None  # it is one, whose spectrum alone is out of reach
     return None if known else f"it is about inner-product kernels, not {_called(model)}"
@@ -172,7 +179,7 @@ def _wrong_design(model: Model, design: Design) -> str:
 
 def source_kernel(cell: Cell) -> Model | None:
     """H's kernel of a target in [H]^s; None of other targets."""
-    kernel = getattr(cell.target, "kernel", None)
+    kernel: object = value_with(cell.target, "truth_kernel", None)
     return kernel if cell.target.name == "source" and isinstance(kernel, Model) else None
 
 
@@ -204,6 +211,7 @@ def never_learned(cell: Cell) -> str | None:
     reason = spectrum_objection(cell) or energy_objection(cell)
     if reason:
         return reason
+    assert isinstance(cell.model, HasPopulationSpectrum)
     spectrum = cell.model.population_spectrum(cell.design)
     listed = dict(zip(spectrum.degree.tolist(), spectrum.eigenvalue.tolist(), strict=True))
     beyond = 0.0 if cell.design.name == "torus" else 1.0  # the torus lists all that there are

@@ -20,9 +20,13 @@ class GaussianSequence(Design):
     name = "sequence.gaussian"
     references = ("arXiv:2409.00894",)
 
-    n: int = parameter(help="sample size: the noise of one coefficient is σ²/n", ge=1)
+    n: int = parameter(
+        help="sample size: the noise of one coefficient is σ²/n", ge=1, role="sample_size"
+    )
     modes: int = parameter(help="number J of coefficients", ge=1)
-    noise: float = parameter(1.0, help="noise level σ; 0 gives noiseless sequences", ge=0)
+    noise: float = parameter(
+        1.0, help="noise level σ; 0 gives noiseless sequences", ge=0, role="noise"
+    )
 
     def draw(self, rng: Rng) -> Sample:
         index, ones = np.arange(1.0, self.modes + 1), np.ones(self.modes)

@@ -39,13 +39,13 @@ class LinearModel(Design):
     name = "sequence.linear-model"
     references = ("arXiv:2509.20294",)
 
-    n: int = parameter(300, help="rows of X", ge=1)
+    n: int = parameter(300, help="rows of X", ge=1, role="sample_size")
     features: int = parameter(400, help="columns of X", ge=1)
     spectrum: str = parameter(
         "exponential", help="variances of the columns: 0.95^j or 1/log(j + 1)", choices=SPECTRA
     )
     alignment: float = parameter(0.0, help="alignment strength α of A = diag(exp(α t))")
-    noise: float = parameter(1.0, help="noise level σ", ge=0)
+    noise: float = parameter(1.0, help="noise level σ", ge=0, role="noise")
 
     def draw(self, rng: Rng) -> Sample:
         gaussian = rng("inputs").standard_normal((self.n, self.features))

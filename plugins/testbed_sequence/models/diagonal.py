@@ -9,7 +9,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
@@ -20,7 +22,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class Diagonal(Model):
+class Diagonal(Model, HasFlow, HasExactSpectrum):
     """θ_j = a_j b_j^D β_j, all trained: ȧ = b^D β r, ḃ = D a b^{D−1} β r, β̇ = a b^D r, r = z − θ,
     from a = λ^{1/2}, b = b₀, β = 0 (arXiv:2409.00894, equations 7, 8, 13, 14).
 
@@ -30,12 +32,13 @@ class Diagonal(Model):
 
     name = "sequence.diagonal"
     references = ("arXiv:2409.00894", "arXiv:2509.20294")
-    batching = "batch"
-    spectrum_of = "population"
 
     gamma: float = parameter(help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
     depth: int = parameter(0, help="number D of extra layers b", ge=0)
     b0: float | None = parameter(None, help="start of b; ε^{1/(D+2)} unless given", gt=0)
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="batch")
 
     def prepare(self, drawn: Any, problem: Problem) -> Params:
         prepared = {"eigenvalue": power_spectrum(problem.train.x, self.gamma)}

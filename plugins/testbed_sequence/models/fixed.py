@@ -9,7 +9,9 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
@@ -35,15 +37,12 @@ def design_spectrum(x: Tensor) -> Tensor:
 
 
 @frozen(kw_only=True)
-class Fixed(Model):
+class Fixed(Model, HasFlow, HasExactSpectrum):
     """θ_j = λ_j^{1/2} β_j with λ_j = j^{−γ}, or with the design's own eigenvalues:
     θ_j(t) = (1 − e^{−λ_j t}) z_j exactly."""
 
     name = "sequence.fixed"
     references = ("arXiv:2409.00894",)
-    batching = "batch"
-    spectrum_of = "population"
-    gradient_is_velocity = True
 
     gamma: float = parameter(1.0, help="decay of the eigenvalues λ_j = j^{−γ}", gt=0)
     spectrum_from: str = parameter(
@@ -52,6 +51,9 @@ class Fixed(Model):
         help='"design" takes the eigenvalues that the design brings, and no gamma',
         choices=("gamma", "design"),
     )
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="batch", coordinates="function")
 
     def prepare(self, drawn: Any, problem: Problem) -> Tensor:
         if self.spectrum_from == "design":

@@ -9,7 +9,15 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from testbed.contract.capabilities import (
+    HasBasis,
+    HasExactSpectrum,
+    HasFlow,
+    HasPredictions,
+    Withheld,
+)
 from testbed.contract.components import Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.numerics.spans import resolution
@@ -28,7 +36,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class Orthogonal(Model):
+class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
     """θ = A diag(d) α with A ∈ O(J), all trained: ḋ = α∘e, α̇ = d∘e, Ȧ = A skew(y vᵀ), where
     y = Aᵀz, v = d∘α, e = y − v, from A = I, d = λ^{1/2}, α = 0.
 
@@ -40,8 +48,6 @@ class Orthogonal(Model):
 
     name = "sequence.orthogonal"
     references = ("arXiv:2412.18756",)
-    batching = "batch"
-    spectrum_of = "population"
 
     gamma: float = parameter(1.0, help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
     train: tuple[str, ...] = parameter(
@@ -63,10 +69,13 @@ class Orthogonal(Model):
         """Whether A is never formed."""
         return self.form == "reduced" and self.constraint == "orthogonal"
 
-    def supports(self, capability: str) -> str | None:
-        if self.reduced and capability in ("predict", "basis"):
-            return f'{self.name} in reduced form has no {capability}; use form = "matrix"'
-        return super().supports(capability)
+    def facts(self) -> ModelFacts:
+        return ModelFacts(batching="batch")
+
+    def withheld(self) -> Withheld:
+        lost = (HasPredictions, HasBasis) if self.reduced else ()
+        form = f'{self.name} in reduced form has no {{}}; use form = "matrix"'
+        return {capability: form.format(capability.words) for capability in lost}
 
     def prepare(self, drawn: Any, problem: Problem) -> Tensor:
         return power_spectrum(problem.train.x, self.gamma)

@@ -101,7 +101,9 @@ class Coefficients(SequenceTarget):
     coefficients: tuple[float, ...] | None = parameter(
         None, alias="values", help="the coefficients θ*_1, θ*_2, …", sweepable=False
     )
-    path: str | None = parameter(None, help="a .csv or .nc file of coefficients, instead")
+    path: str | None = parameter(
+        None, help="a .csv or .nc file of coefficients, instead", role="file"
+    )
     variable: str = parameter("truth", help="variable of the netCDF file")
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 from cells import make_cell, run_cell
 from scipy.integrate import solve_ivp
 
+from testbed.contract.capabilities import HasEigensystem, has, lack
 from testbed.contract.losses import loss_gradient
 from testbed.errors import UnsuitableError
 from testbed.numerics.trees import stack
@@ -256,7 +257,7 @@ def test_what_cannot_work_is_refused():
     )
     silent = Trigonometric(frequencies=((1.0,),), sine=(0.0,))
     assert "give b0" in failure(Torus(dim=1, n=5), silent, model())
-    assert model(learn="none").supports("eigensystem") is None
-    assert "moves" in str(model().supports("eigensystem"))
+    assert has(model(learn="none"), HasEigensystem)
+    assert "moves" in str(lack(model(), HasEigensystem))
     with pytest.raises(UnsuitableError, match="points"):
         model().basis_of(torch.zeros(2, 3))

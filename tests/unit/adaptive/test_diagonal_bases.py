@@ -22,8 +22,7 @@ from testbed_basics.targets.hermite import MultiIndex, SingleIndex
 from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.source import Source
 from testbed_basics.targets.trigonometric import Trigonometric
-from testbed_ntk.models import Laplace
-from testbed_ntk.models import Torus as TorusKernel
+from testbed_ntk.models import Laplace, Torus as TorusKernel
 
 
 def torus_rule(dim, count):

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
 from testbed.analysis import slope
+from testbed.contract.capabilities import HasExactSpectrum, HasPredictions, has, lack
 from testbed.contract.components import Estimator
 from testbed.numerics.trees import stack
 from testbed.running.batching import Batched
@@ -157,8 +158,8 @@ def test_other_sequence_models_can_be_twins():
     found = run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [ExcessRisk()])
     assert (found["excess_risk"][:, 1:] < found["excess_risk"][:, :1]).any()
     reduced = SequenceTwin(of=Orthogonal(), **SAME)
-    assert "no predict" in str(reduced.supports("predict"))
-    assert reduced.supports("exact_spectrum") is None
+    assert "no predict" in str(lack(reduced, HasPredictions))
+    assert has(reduced, HasExactSpectrum)
 
 
 def test_the_twin_has_the_kernels_own_parameters():

@@ -6,17 +6,19 @@ import numpy as np
 import torch
 from attrs import frozen
 
+from testbed.contract.capabilities import HasEigensystem, HasPopulationSpectrum
 from testbed.contract.components import Advance, Eigensystem, Model, Optimizer, PopulationSpectrum
+from testbed.contract.facts import ModelFacts, OptimizerFacts
 from testbed.contract.parameters import parameter
 from testbed_basics.targets.zonal import gegenbauer, multiplicity
 
 
 @frozen(kw_only=True)
-class Known(Model):
+class Known(Model, HasEigensystem):
     """Base: k = Σ_k λ_k N_k P_k(⟨x, x'⟩) on the sphere, or its like on the torus."""
 
-    reads = "inputs"
-    batching = "loop"
+    def facts(self):
+        return ModelFacts(reads="inputs", batching="loop")
 
     def gram_of(self, x, z):
         raise NotImplementedError
@@ -39,7 +41,7 @@ class Known(Model):
 
 
 @frozen(kw_only=True)
-class SphereKernel(Known):
+class SphereKernel(Known, HasPopulationSpectrum):
     """λ_k = (1 + k)^{−decay} for k < levels, on the sphere."""
 
     name = "known.sphere"
@@ -61,7 +63,7 @@ class SphereKernel(Known):
 
 
 @frozen(kw_only=True)
-class TorusKernel(Known):
+class TorusKernel(Known, HasPopulationSpectrum):
     """λ_m = (1 + |m|²)^{−1} for |m_i| ≤ largest, on the torus."""
 
     name = "known.torus"
@@ -107,7 +109,9 @@ class Ridge(Optimizer):
     """α = t(tK + nI)^{−1} y by Cholesky, for any number of outputs."""
 
     name = "known.ridge"
-    batching = "loop"
+
+    def facts(self):
+        return OptimizerFacts(batching="loop")
 
     def advance(self, fit, carry, since, times):
         y = fit.problem.train.y

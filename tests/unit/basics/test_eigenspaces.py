@@ -13,8 +13,7 @@ from cells import make_cell
 from testbed.contract.grids import Grid
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Spectrum
-from testbed.numerics.spans import eigenspace
-from testbed.numerics.spans import resolution as spans_resolution
+from testbed.numerics.spans import eigenspace, resolution as spans_resolution
 from testbed.numerics.trees import as_tensors, tree_map
 from testbed.running.batching import Batched
 from testbed.running.execute import draw_problem

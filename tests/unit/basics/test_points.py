@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from testbed.contract.components import derived_size
 from testbed.contract.seeds import Streams
 from testbed.testing import check_component
 from testbed_basics.designs.points import Gaussian, Hypercube, Sphere, Torus
@@ -79,13 +80,13 @@ def test_a_shared_design_keeps_its_points_and_draws_new_noise():
 @pytest.mark.parametrize(("dim", "gamma", "n"), [(20, 1.5, 89), (10, 2.0, 100), (7, 0.5, 3)])
 def test_n_follows_from_gamma(dim, gamma, n):
     design = Sphere(dim=dim, gamma=gamma, n_test=5)
-    assert design.derived() == {"n": n} and design.sizes() == {"train": n, "test": 5}
+    assert derived_size(design) == {"n": n} and design.sizes() == {"train": n, "test": 5}
     assert len(design.draw(Streams(1, 0)).x) == n
     check_component(design)
 
 
 def test_n_that_is_given_is_not_derived():
-    assert DESIGNS[0].derived() == {}
+    assert derived_size(DESIGNS[0]) == {}
 
 
 @pytest.mark.parametrize(

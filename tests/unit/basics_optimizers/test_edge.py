@@ -9,8 +9,10 @@ from attrs import frozen
 from cells import make_cell, run_cell
 from scipy.linalg import expm
 
+from testbed.contract.capabilities import HasGradient
 from testbed.contract.cells import STATUS, PlannedTheory
 from testbed.contract.components import Advance, Estimator, Model, Optimizer, Theory, Variable
+from testbed.contract.facts import OptimizerFacts, TheoryFacts
 from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError
 from testbed.numerics.trees import tree_map
@@ -112,15 +114,16 @@ class OwnSteps(Optimizer):
     """Descent of η = 1/(2 + |first input|) of the replicate, written for one replicate."""
 
     name = "tests.own-steps"
-    needs = ("gradient",)
-    own_times = True
+    requires = (HasGradient,)
     variables = {"time_reached": Variable("time reached")}  # noqa: RUF012
-    batching = "loop"
+
+    def facts(self):
+        return OptimizerFacts(batching="loop", times_per_replicate=True)
 
     def start(self, fit):
         return fit.start, 1 / (2 + fit.problem.train.x[0, 0].abs())
 
-    def own_reached(self, carry, times):
+    def reached_by(self, carry, times):
         rate = carry[1].double()
         return (torch.tensor(times, dtype=torch.float64) / rate).round() * rate
 
@@ -135,7 +138,7 @@ class OwnSteps(Optimizer):
             recorded.append(params)
             done = target
         stacked = tree_map(lambda *leaves: torch.stack(leaves), *recorded)
-        return Advance((params, rate), stacked, {"time_reached": self.own_reached(carry, times)})
+        return Advance((params, rate), stacked, {"time_reached": self.reached_by(carry, times)})
 
 
 def test_core_asks_an_optimizer_for_one_replicate_as_well():
@@ -157,8 +160,8 @@ def test_the_kit_looks_at_times_of_their_own():
     check_component(OwnSteps(), model=Kernel())
 
     class Backwards(OwnSteps):
-        def own_reached(self, carry, times):
-            return super().own_reached(carry, times).flip(0)
+        def reached_by(self, carry, times):
+            return super().reached_by(carry, times).flip(0)
 
     with pytest.raises(ConformanceError, match="found own times out of order"):
         check_component(Backwards(), model=Kernel())
@@ -190,7 +193,9 @@ class Timeless(Theory):
 @pytest.mark.parametrize("conditional", [False, True])
 def test_theories_claim_nothing_at_times_that_the_parameters_do_not_tell(conditional):
     for theory in (Guess, Timeless):
-        own = type(theory.__name__, (theory,), {"conditional": conditional})
+        own = type(
+            theory.__name__, (theory,), {"facts": lambda self: TheoryFacts(conditional=conditional)}
+        )
         theories = (PlannedTheory(own(), {name: name for name in theory.variables}),)
         for rate, silent in (({"edge": 0.5}, theory is Guess), (0.5, False)):
             cell = make_cell(

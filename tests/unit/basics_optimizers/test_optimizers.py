@@ -11,6 +11,7 @@ from cells import make_cell, run_cell
 
 from testbed.contract.cells import STATUS
 from testbed.contract.components import Metric, Model, Variable
+from testbed.contract.facts import ModelFacts
 from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
@@ -133,7 +134,7 @@ def test_adam_is_that_of_torch_and_says_that_its_clock_is_its_own():
     optimizer = Adam(learning_rate=0.02, beta1=0.8, beta2=0.95, epsilon=1e-6)
     expected = by_torch(lambda own: torch.optim.Adam(own, lr=0.02, betas=(0.8, 0.95), eps=1e-6), 50)
     assert found_by(optimizer, 1.0) == pytest.approx(expected, rel=1e-9)
-    assert optimizer.follows_flow is False
+    assert optimizer.facts().clock == "own"
     assert "NOT the clock of gradient flow" in (Adam.__doc__ or "")
 
 
@@ -142,7 +143,9 @@ class Dual(Model):
     """⟨w, x⟩ with w = Σ α_i x_i, in α."""
 
     name = "tests.dual"
-    gradient_is_velocity = True
+
+    def facts(self):
+        return ModelFacts(coordinates="function")
 
     def start(self, drawn, prepared, problem):
         return torch.zeros_like(problem.train.y)

@@ -10,6 +10,7 @@ from cells import make_cell, run_cell
 import testbed.running.execute
 from testbed.contract.cells import Compute
 from testbed.contract.components import Model
+from testbed.contract.facts import ModelFacts
 from testbed.running.execute import execute_cell
 from testbed.testing import NumericFlow, Points, Smooth
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -54,11 +55,13 @@ class OneReplicate(Model):
 
 
 class Mapped(OneReplicate):
-    batching = "vmap"
+    def facts(self):
+        return ModelFacts()
 
 
 class Looped(OneReplicate):
-    batching = "loop"
+    def facts(self):
+        return ModelFacts(batching="loop")
 
 
 @pytest.mark.parametrize(

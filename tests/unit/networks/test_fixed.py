@@ -10,6 +10,7 @@ from cells import make_cell, run_cell
 from scipy.linalg import expm
 
 from testbed.contract.components import Estimator, Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.contract.seeds import Streams
@@ -171,8 +172,8 @@ class Stranger(Model):
 class StrangerOfInputs(Stranger):
     """The same in batch form, prepared from the inputs alone."""
 
-    batching = "batch"
-    reads = "inputs"
+    def facts(self):
+        return ModelFacts(batching="batch", reads="inputs")
 
 
 class Everywhere(Stranger):
@@ -194,7 +195,7 @@ def test_models_of_other_plugins_are_linearised_by_their_jacobians(of):
     expected = run_cell(POINTS, Smooth(), lazy["own"].model, flow, TIMES, metrics[1:])
     assert found["gap"].max() < 1e-13
     np.testing.assert_allclose(found["top_projection"], expected["top_projection"], rtol=1e-9)
-    assert Linearised(of=of).reads == of.reads
+    assert Linearised(of=of).facts().reads == of.facts().reads
     check_component(Linearised(of=of))
 
 

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
 from testbed.contract.components import Estimator, Model
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import loss_gradient
 from testbed.contract.seeds import Streams
 from testbed.numerics.trees import as_tensors
@@ -148,7 +149,9 @@ def test_norms_of_coefficients_are_refused_and_changes_from_zero_are_nan():
 
     class Moving(Named):
         name = "tests.moving"
-        gradient_is_velocity = True
+
+        def facts(self):
+            return ModelFacts(coordinates="function")
 
     cell = make_cell(POINTS, Smooth(), Moving(), DESCENT, (0.0,), ())
     assert "not what is trained" in metrics.WeightNorm().applies(cell)
@@ -300,7 +303,9 @@ class Kinked(TwoLayerNetwork):
     """A smooth network that says it is none, so that its flow is extrapolated."""
 
     name = "tests.kinked"
-    smooth = False
+
+    def facts(self):
+        return evolve(super().facts(), smooth=False)
 
 
 def flow_gap(network, refine, replicates=2):

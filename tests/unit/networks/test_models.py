@@ -7,10 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 from cells import make_cell, run_cell
 
 from testbed.contract.cells import STATUS
-from testbed.contract.components import Model, Variable
+from testbed.contract.components import Variable
+from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import loss
 from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError, UnsuitableError
@@ -372,7 +374,9 @@ def test_its_flow_is_refused_when_the_scenario_is_read():
 def test_models_that_say_nothing_are_smooth_and_a_plugin_may_say_no():
     class Jumping(TwoLayerNetwork):
         name = "tests.jumping"
-        smooth = False
 
-    assert Model.smooth
+        def facts(self):
+            return evolve(super().facts(), smooth=False)
+
+    assert ModelFacts().smooth
     assert "tests.jumping jumps" in (GradientFlow().accepts(Jumping(width=4)) or "")

@@ -212,7 +212,7 @@ def test_it_says_where_it_does_not_apply():
 def test_other_models_do_not_serve_it():
     served = Estimator("wide", TwoLayerNetwork(width=8), GradientFlow())
     assert served_needs(PopulationRisk(), served, None)[1] == (
-        "networks.two-layer has no population_risk"
+        "networks.two-layer has no population risk"
     )
 
 

@@ -22,8 +22,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.kernel_function import KernelFunction
 from testbed_basics.targets.source import Source
 from testbed_ntk import models
-from testbed_ntk.theories import learning_curves as theory
-from testbed_ntk.theories import subject
+from testbed_ntk.theories import learning_curves as theory, subject
 from testbed_ntk.theories.deterministic_equivalent import (
     Levels,
     effective_ridge,

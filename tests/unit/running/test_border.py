@@ -13,6 +13,7 @@ from strangers import SCENARIO, Module, mistakes_with, plan_with, run_with
 
 from testbed import Estimator, Finding, Metric, Theory, Variable, hookimpl
 from testbed.contract.border import ComponentFault, calling, title
+from testbed.contract.facts import MetricFacts, TheoryFacts
 from testbed.loading import PluginWarning
 from testbed.running.border import private
 
@@ -39,12 +40,15 @@ class Predicts(Theory):
         return {"excess_risk": np.ones(len(times))}
 
 
-def metric(name, base=Measures, **members):
+def metric(name, base=Measures, batching="vmap", **members):
     """A metric class with some members of its own."""
+    if base is Measures:
+        members["facts"] = lambda self: MetricFacts(batching=batching)
     return frozen(kw_only=True)(type(name, (base,), {"name": f"strange.{name}", **members}))
 
 
-def theory(name, **members):
+def theory(name, conditional=False, **members):
+    members["facts"] = lambda self: TheoryFacts(conditional=conditional)
     return metric(name, Predicts, **members)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cells import run_cell
 
+from testbed.contract.capabilities import HasBasis, HasExactSpectrum, has, lack
 from testbed.contract.grids import Grid
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.metrics.spectra import Eigenvalues, Eigenvectors, TopProjection
@@ -69,8 +70,8 @@ def test_eigenvectors_turn_away_from_the_start_and_stay_orthonormal():
 
 
 def test_the_reduced_form_says_what_it_cannot_do():
-    assert 'form = "matrix"' in Orthogonal().supports("basis")
-    assert Orthogonal(form="matrix").supports("basis") is None
-    assert Orthogonal().supports("exact_spectrum") is None
+    assert 'form = "matrix"' in str(lack(Orthogonal(), HasBasis))
+    assert has(Orthogonal(form="matrix"), HasBasis)
+    assert has(Orthogonal(), HasExactSpectrum)
     with pytest.raises(ValueError, match="expected one of 'basis', 'eigenvalues'"):
         Orthogonal(train=("nothing",))

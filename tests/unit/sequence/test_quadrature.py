@@ -9,8 +9,12 @@ from scipy.integrate import solve_ivp
 from scipy.special import roots_legendre
 
 from testbed_sequence.numerics.diagonal_flow import coordinate_estimate, diagonal_flow
-from testbed_sequence.theories.quadrature import _Problem as Problem
-from testbed_sequence.theories.quadrature import coordinate_risk, expected_risk, expected_risk_fixed
+from testbed_sequence.theories.quadrature import (
+    _Problem as Problem,
+    coordinate_risk,
+    expected_risk,
+    expected_risk_fixed,
+)
 
 TIMES = np.array([1.0, 30.0, 1000.0, 3e4])
 CASES = [  # truth, λ, depth: signal, weak signal, none; large, small and tiny eigenvalues

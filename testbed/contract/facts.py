@@ -1,0 +1,78 @@
+"""Facts about a component that core and other components rely on: one frozen record per component.
+
+A component returns its record from `facts()`. The record may depend on parameter values, and a
+component that wraps another can return the inner one's record, or `evolve` a field of it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+Batching = Literal["vmap", "batch", "loop"]
+"""How core maps a component over replicates.
+
+* ``vmap``: methods are pure functions of one replicate's tensors, mapped by torch.func.vmap;
+* ``batch``: methods get and return a leading replicate axis on every tensor;
+* ``loop``: methods are called replicate by replicate, and may do anything.
+"""
+
+
+@frozen(kw_only=True)
+class TargetFacts:
+    """Facts about a target."""
+
+    known: bool = True
+    """False where nobody knows the truth (real data): risks against f* then do not apply."""
+
+
+@frozen(kw_only=True)
+class ModelFacts:
+    """Facts about a model."""
+
+    batching: Batching = "vmap"
+    time_batching: Literal["vmap", "loop"] = "vmap"
+    """How a state's methods are mapped over recorded times, whatever `batching` is."""
+    threads: Literal["one", "all"] = "one"
+    """"all" gives the model's cells every core, and runs them while no other cell runs."""
+    reads: Literal["problem", "inputs"] = "problem"
+    """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares
+    the preparation between targets, noise levels and optimizers."""
+    smooth: bool = True
+    """False where the gradient jumps, as that of a relu network does: a flow without a closed form
+    is then not integrated, since adaptive steps would stop at every jump."""
+    coordinates: Literal["weights", "function"] = "weights"
+    """"function": the parameters are dual coefficients or the function itself, not the weights that
+    are trained, and `gradient` is minus their velocity. Steps along it are those of the weights;
+    an optimizer that scales each coordinate separately would be another algorithm."""
+    streams: tuple[str, ...] = ()
+    """Names of random streams that `draw` asks for besides the standard roles."""
+
+
+@frozen(kw_only=True)
+class OptimizerFacts:
+    """Facts about an optimizer."""
+
+    batching: Batching = "vmap"
+    clock: Literal["flow", "own"] = "flow"
+    """"own": its time is not that of gradient flow, so that a gap at equal time means nothing."""
+    times_per_replicate: bool = False
+    """True: every replicate stops at times of its own, which `reached_by` tells after `start`."""
+    streams: tuple[str, ...] = ()
+    """Names of random streams that `draw` asks for besides the standard roles."""
+
+
+@frozen(kw_only=True)
+class MetricFacts:
+    """Facts about a metric."""
+
+    batching: Batching = "vmap"
+
+
+@frozen(kw_only=True)
+class TheoryFacts:
+    """Facts about a theory."""
+
+    conditional: bool = False
+    """True: it needs the drawn problem of each replicate, and its variables keep `replicate`."""

@@ -1,0 +1,122 @@
+"""Whether a component class has the shape of the contract: looked at when its plugin is loaded.
+
+Found are abstract methods that are missing, methods of a capability that the class does not
+inherit, names that are nearly those of the contract, and facts that are stated as class attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import attrs
+
+from testbed.contract import capabilities
+from testbed.contract.capabilities import Capability, HasLeverage
+from testbed.contract.components import KINDS, Component
+from testbed.contract.facts import MetricFacts, ModelFacts, OptimizerFacts, TargetFacts, TheoryFacts
+from testbed.contract.parameters import fields_of
+
+NEAR = 0.84  # similarity from which a name counts as a misspelling
+FACTS: dict[str, type] = {
+    "target": TargetFacts,
+    "model": ModelFacts,
+    "optimizer": OptimizerFacts,
+    "metric": MetricFacts,
+    "theory": TheoryFacts,
+}
+REPLACED = {
+    "supports": "withheld(), which names what parameter values take away",
+    "derived": 'the role "sample_size" of a parameter',
+    "in_words": 'the role "source" of parameters',
+}
+
+
+def capabilities_of(kind: str) -> tuple[type[Capability], ...]:
+    """The capabilities of the contract that components of a kind may inherit."""
+    every = tuple(
+        value
+        for value in vars(capabilities).values()
+        if isinstance(value, type) and issubclass(value, Capability) and value is not Capability
+    )
+    of_optimizers = (HasLeverage,)
+    if kind == "optimizer":
+        return of_optimizers
+    return tuple(one for one in every if one not in of_optimizers) if kind == "model" else ()
+
+
+def members_of(base: type) -> list[str]:
+    """Public members that a class itself declares: methods, properties and class attributes."""
+    hidden = ("words", "kind", "name")
+    fields = {attribute.name for attribute in fields_of(base)}
+    return [
+        name
+        for name in vars(base)
+        if not name.startswith("_") and name not in hidden and name not in fields
+    ]
+
+
+def shape_objection(component: type[Component]) -> str | None:
+    """What is wrong with a component class, and what to do; None if nothing is."""
+    return next(_objections(component), None)
+
+
+def _objections(component: type[Component]) -> Iterator[str]:
+    name, kind = component.name, component.kind
+    written = _written(component)
+    members = _contract(component)
+    for word in sorted(written - set(members)):
+        if word in REPLACED:
+            yield f"found {word!r} in {name}, expected {REPLACED[word]}"
+        if kind in FACTS and word in {fact.name for fact in attrs.fields(FACTS[kind])}:
+            yield (
+                f"found the class attribute {word!r} in {name}, expected it in facts(): "
+                f"return {FACTS[kind].__name__}({word}=…)"
+            )
+        for capability in capabilities_of(kind):
+            if word in members_of(capability):
+                yield (
+                    f"found the method {word!r} in {name}, which is not declared; expected the "
+                    f"base class testbed.{capability.__name__}, or another name"
+                )
+        near = get_close_matches(word, members, n=1, cutoff=NEAR)
+        if near and near[0] not in written and _is_method(component, word):
+            yield (
+                f"found the method {word!r} in {name}; did you mean {near[0]!r}? Expected a name "
+                "of the contract, or one further away from it"
+            )
+    for missing in sorted(getattr(component, "__abstractmethods__", ())):
+        home = next(base for base in component.__mro__ if missing in vars(base))
+        yield f"found no method {missing!r} in {name}, expected it: {home.__name__} declares it"
+
+
+def _written(component: type[Component]) -> set[str]:
+    """Public names that the component's own classes write, parameters excepted."""
+    fields = {attribute.name for attribute in fields_of(component)}
+    names = {
+        name
+        for base in component.__mro__
+        if not _of_contract(base) and not issubclass(Component, base)
+        for name in vars(base)
+        if not name.startswith("_")
+    }
+    return names - fields
+
+
+def _of_contract(base: type) -> bool:
+    """Whether a class is core's, or a plugin's own capability."""
+    return base.__module__.startswith("testbed.contract.") or (
+        issubclass(base, Capability) and not issubclass(base, Component)
+    )
+
+
+def _contract(component: type[Component]) -> list[str]:
+    """Members of the base class of the component's kind, and of the capabilities it inherits."""
+    root = KINDS[component.kind]
+    bases = {*root.__mro__, *(base for base in component.__mro__ if issubclass(base, Capability))}
+    inherited = [base for base in bases if _of_contract(base)]
+    return sorted({*(name for base in inherited for name in members_of(base)), "kind", "name"})
+
+
+def _is_method(component: type[Component], word: str) -> bool:
+    return callable(getattr(component, word, None))
