@@ -22,6 +22,7 @@ from testbed.contract.figures import (
     Shapes,
     default_variables,
     holds,
+    names,
 )
 from testbed.errors import Mistake, one_of
 
@@ -63,14 +64,6 @@ def _values(table: Mapping[str, object], where: str) -> Iterator[Mistake]:
         yield Mistake(f"{where}.at", f"found {table['at']!r}", "a table such as { time = 10.0 }")
     yield from _scale(table.get("scale", {}), f"{where}.scale")
     yield from _size(table.get("size", "screen"), f"{where}.size")
-
-
-def names(of: object) -> tuple[str, ...]:
-    """The names in `of`: one, or a list; none if it is anything else."""
-    if isinstance(of, str):
-        return (of,)
-    listed = isinstance(of, (list, tuple)) and all(isinstance(name, str) for name in of)
-    return tuple(of) if listed and isinstance(of, (list, tuple)) else ()
 
 
 def _scale(scale: object, where: str) -> Iterator[Mistake]:

@@ -140,6 +140,14 @@ def _same(value: object, wanted: object) -> bool:
     return str(value) == str(wanted)
 
 
+def names(of: object) -> tuple[str, ...]:
+    """The names in `of`: one, or a list; none if it is anything else."""
+    if isinstance(of, str):
+        return (of,)
+    listed = isinstance(of, (list, tuple)) and all(isinstance(name, str) for name in of)
+    return tuple(of) if listed and isinstance(of, (list, tuple)) else ()
+
+
 def default_variables(kind: str, shape: GroupShape) -> tuple[str, ...]:
     """The variables that a kind shows unless `of` names others."""
     if kind in ("learning-curves", "facets", "maps"):

@@ -1,130 +1,222 @@
-"""Learning curves: the risk at the best stopping time against a sweep, with slopes."""
+"""Curves against a sweep: a variable at one time or at the best one, and what theories expect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
+from attrs import evolve, field, frozen
+from matplotlib.axes import Axes
 
-from testbed.analysis import mean_interval, oracle, slope
-from testbed.figures.style import (
-    COLOURS,
-    DASHES,
-    legend_beside,
-    lower_end,
-    panels,
-    predictions,
-    sweep_axis,
-    sweep_points,
-    titled,
-    words,
-)
+from testbed.contract.figures import AXES, ORACLE
+from testbed.figures.averages import AtTime, PowerLaw, at_time, expected_at_time, power_law
+from testbed.figures.axes import TimeAxis, number
+from testbed.figures.canvas import plain
+from testbed.figures.groups import Group, long_name, predictions, sweep_points
+from testbed.figures.looks import ESTIMATOR, Key, Look, label, looks
 
-PREFERRED = ("n", "width", "dim")
-MARKS = "osD^vP"
 THEORY: dict[str, Any] = {"lw": 0.9, "ls": (0, (1, 1.5))}
+REACH = 30  # how far below the simulated values a theory or an interval is followed
 
 
-def learning_curves(
-    tree: xr.DataTree, of: str = "excess_risk", x: str = "", title: str = "", **_: Any
-) -> Iterator[tuple[str, Figure]]:
-    """Value and time at the best stopping time against the sweep `x` (n, unless there is none),
-    and what theories expect there; of variables that belong to no time, their value alone."""
-    groups = [
-        (number, str(name), node.to_dataset())
-        for number, (name, node) in enumerate(tree.children.items())
+@frozen
+class Curve:
+    """A variable of one estimator, at a point of its other sweeps, against `x`; a curve without
+    the dimension `x` is one value, drawn as a horizontal reference."""
+
+    key: Key
+    x: np.ndarray | None
+    values: AtTime
+    theories: dict[str, AtTime]
+    law: PowerLaw | None = None
+    look: Look = Look("black", "o", "-")
+    names: dict[str, str] = field(factory=dict)  # theories by their long name
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a number to draw."""
+        parts = [self.values, *self.theories.values()]
+        return any(bool(np.isfinite(part.band.mean).any()) for part in parts)
+
+
+def default_axis(groups: Iterable[Group], of: str, any_sweep: bool = False) -> str:
+    """n, width or dim; or else, if any sweep will do, the longest one of numbers."""
+    sizes: dict[str, int] = {}
+    for group in groups:
+        for dim in group.sweep_of(of) if of in group.dataset else []:
+            values = group.dataset[dim]
+            if values.dtype.kind in "fiu" and values.size > 1:
+                sizes[dim] = max(sizes.get(dim, 0), values.size)
+    preferred = [dim for dim in AXES if dim in sizes]
+    if preferred or not any_sweep or not sizes:
+        return preferred[0] if preferred else ""
+    return max(sizes, key=lambda dim: sizes[dim])
+
+
+def curves_of(
+    groups: Sequence[Group], of: str, x: str, when: object = ORACLE, colour: str = ""
+) -> list[Curve]:
+    """The curves of all groups that have a variable, each with its look; those without the
+    dimension `x` as references."""
+    curves = [
+        curve
+        for group in groups
+        if of in group.dataset
+        for curve in _curves(group, of, x, when)
+        if curve.known
     ]
-    along = x or next((d for d in PREFERRED if any(_shows(v, of, d) for *_, v in groups)), "")
-    groups = [group for group in groups if _shows(group[2], of, along)]
-    if not groups:
+    drawn = looks([curve.key for curve in curves], colour)
+    return [evolve(curve, look=look) for curve, look in zip(curves, drawn, strict=True)]
+
+
+def _curves(group: Group, of: str, x: str, when: object) -> Iterator[Curve]:
+    dataset, values = group.dataset, group.dataset[of]
+    sweep = [dim for dim in group.sweep_of(of) if dim != x]
+    there = x in values.dims
+    for point in sweep_points(values, sweep):
+        here = dataset.sel(point)
+        theories = expected_at_time(here, of, when)
+        theories = {t: part for t, part in theories.items() if part.band.mean.ndim == int(there)}
+        law = power_law(here[of], x) if there and when == ORACLE else None
+        coordinate = values[x].values.astype(float) if there else None
+        words = {theory: long_name(dataset, theory) for theory in theories}
+        key: Key = {ESTIMATOR: group.name, **point}
+        yield Curve(key, coordinate, at_time(here, of, when), theories, law, names=words)
+
+
+# --- drawing ---------------------------------------------------------------------------------
+
+
+def draw_curve(axes: Axes, curve: Curve, text: str | None = None) -> None:
+    """Means with their intervals, joined by lines; the power law instead where there is one."""
+    name = plain(label(curve.key) if text is None else text)
+    if not np.isfinite(curve.values.band.mean).any():
         return
-    timeless = not any("time" in v[name].dims for *_, v in groups for name in _names(v, of))
-    figure, (left, *others) = panels(1 if timeless else 2)
-    right = others[0] if others else None
-    figure.set_figwidth(figure.get_figwidth() + 2.5)  # for the legend beside them
-    expected = False
-    for number, name, dataset in groups:
-        if of in dataset:
-            _curves(left, right, number, name, dataset[of], along)
-        expected |= _expected(left, right, number, dataset, of, along)
-    first = groups[0][2][_names(groups[0][2], of)[0]]
-    long = str(first.attrs.get("long_name", of))
-    labels = (long,) if timeless else (f"{long} at the best τ", "best stopping time τ")
-    for ax, label in zip((left, *others), labels, strict=True):
-        ax.set(yscale="log", ylabel=label)
-        sweep_axis(ax, first[along].values, along)
-    if expected:
-        left.plot([], [], label="expected by theory", **THEORY, color="black")
-    legend_beside(figure, *left.get_legend_handles_labels())
-    titled(figure, title or str(tree.attrs.get("title", "")))
-    yield f"{of}-against-{along}", figure
+    if curve.x is None:
+        _reference(axes, curve, name)
+        return
+    look, band = curve.look, curve.values.band
+    if curve.law is not None:
+        law = curve.law
+        name += f"\nslope {law.slope:.2f} [{law.lower:.2f}, {law.upper:.2f}]"
+    low, high = _bars(curve)
+    style: dict[str, Any] = {"color": look.colour, "marker": look.mark, "capsize": 2}
+    line = "none" if curve.law is not None else look.dash
+    axes.errorbar(curve.x, band.mean, yerr=np.stack([low, high]), ls=line, label=name, **style)
+    if curve.law is not None:
+        heights = np.exp(curve.law.intercept) * curve.x**curve.law.slope
+        heights[np.isnan(band.mean)] = np.nan
+        axes.plot(curve.x, heights, color=look.colour, ls=look.dash, lw=1)
 
 
-def _names(dataset: xr.Dataset, of: str) -> list[str]:
-    """The variable where it was measured, and its predictions."""
-    measured = of in dataset and "replicate" in dataset[of].dims
-    return [*([of] if measured else []), *predictions(dataset, of)]
+def _bars(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """How far intervals reach below and above the means."""
+    band = curve.values.band
+    low = band.positive_lower() if (band.mean > 0).any() else band.lower
+    low = low.where(band.mean > 0, band.lower)
+    below, above = (band.mean - low).values, (band.upper - band.mean).values
+    return np.nan_to_num(below).clip(min=0), np.nan_to_num(above).clip(min=0)
 
 
-def _shows(dataset: xr.Dataset, of: str, along: str) -> bool:
-    """Whether a group has a curve along the sweep, simulated or expected."""
-    values = [dataset[name] for name in _names(dataset, of)]
-    return any(along in v.dims and v.sizes[along] > 1 and np.isfinite(v).any() for v in values)
+def _reference(axes: Axes, curve: Curve, name: str) -> None:
+    """An estimator without the swept dimension: a horizontal line and its interval."""
+    band, look = curve.values.band, curve.look
+    dash = (0, (8, 2, 1, 2)) if look.dash == "-" else look.dash
+    axes.axhline(float(band.mean), color=look.colour, ls=dash, lw=1.2, label=name)
+    if np.isfinite(band.upper):
+        low = float(band.positive_lower() if band.mean > 0 else band.lower)
+        axes.axhspan(low, float(band.upper), color=look.colour, alpha=0.12, lw=0)
 
 
-def _expected(left: Any, right: Any, number: int, dataset: xr.Dataset, of: str, along: str) -> bool:
-    """Each theory's least value over time as a thin line, and when; whether there was one."""
-    drawn = False
-    for name in predictions(dataset, of):
-        values = dataset[name]
-        if along not in values.dims:
+def draw_best_time(axes: Axes, curve: Curve, times: TimeAxis) -> None:
+    """The best time against the sweep; at its own place where it is infinite."""
+    look = curve.look
+    for part, style in ((curve.values, {"ls": look.dash, "marker": look.mark}), *_expected(curve)):
+        if part.time is None:
             continue
-        values = values.mean("replicate") if "replicate" in values.dims else values
-        for point in sweep_points(
-            values, [str(d) for d in values.dims if d not in (along, "time")]
-        ):
-            curve, style = values.sel(point), {"color": COLOURS[number % len(COLOURS)], **THEORY}
-            x = curve[along].astype(float)
-            if "time" in curve.dims:
-                best = oracle(curve)
-                curve = best.value
-                right.plot(x, best.time, **style)
-            left.plot(x, curve, **style)
-            drawn |= bool(np.isfinite(curve).any())
+        heights = times.place(np.atleast_1d(part.time.values))
+        if curve.x is None:
+            if np.isfinite(heights).all():
+                axes.axhline(float(heights[0]), color=look.colour, ls=style["ls"], lw=1)
+        else:
+            axes.plot(curve.x, heights, color=look.colour, **style)
+
+
+def _expected(curve: Curve) -> Iterator[tuple[AtTime, dict[str, Any]]]:
+    for part in curve.theories.values():
+        yield part, dict(THEORY)
+
+
+def draw_expected(axes: Axes, curve: Curve) -> bool:
+    """Each theory as a thin dotted line in the curve's colour; whether there was one."""
+    drawn = False
+    for part in curve.theories.values():
+        heights = part.band.mean
+        if not np.isfinite(heights).any():
+            continue
+        drawn = True
+        if curve.x is None:
+            axes.axhline(float(heights), color=curve.look.colour, **THEORY)
+        else:
+            shown = heights.where(heights > 0) if axes.get_yscale() == "log" else heights
+            axes.plot(curve.x, shown, color=curve.look.colour, **THEORY)
     return drawn
 
 
-def _curves(
-    left: Any, right: Any, number: int, name: str, values: xr.DataArray, along: str
-) -> None:
-    if "time" not in values.dims:
-        values = values.expand_dims(time=[0.0])
-    others = [str(d) for d in values.dims if d not in (along, "time", "replicate")]
-    fits = slope(values, along)
-    for i, point in enumerate(sweep_points(values, others)):
-        if not np.isfinite(values.sel(point)).any():
-            continue  # every cell of this curve failed, or is theory's alone
-        best = oracle(values.sel(point))
-        interval = mean_interval(best.value)
-        colour, dash = COLOURS[number % len(COLOURS)], DASHES[i % len(DASHES)]
-        low, mid, high = (
-            float(part.sel(point)) for part in (fits.lower, fits.estimate, fits.upper)
+def set_value_axis(axes: Axes, curves: Sequence[Curve]) -> None:
+    """A logarithmic axis of positive values, which ends a little below the least mean; lower for
+    theories and intervals, which may go to zero."""
+    means = _finite(curve.values.band.mean for curve in curves)
+    theories = _finite(part.band.mean for curve in curves for part in curve.theories.values())
+    everything = means if means.size else theories
+    if not everything.size or everything.min() <= 0:
+        return
+    axes.set_yscale("log")
+    least = min([float(everything.min()), *theories[theories > 0]])
+    tops = _finite(curve.values.band.upper for curve in curves)
+    top = max([float(everything.max()), *tops, *theories])
+    bottom = max(least, float(everything.min()) / REACH)
+    lowest = _finite(curve.values.band.positive_lower() for curve in curves)
+    if lowest.size:
+        bottom = min(bottom, max(float(lowest.min()), float(everything.min()) / REACH))
+    axes.set_ylim(bottom / 1.4, top * 1.4)
+
+
+def _finite(parts: Iterable[xr.DataArray]) -> np.ndarray:
+    arrays = [np.ravel(part.values) for part in parts]
+    values = np.concatenate(arrays) if arrays else np.zeros(0)
+    return values[np.isfinite(values)]
+
+
+def sweep_values(curves: Iterable[Curve]) -> np.ndarray:
+    """All values of the sweep that the curves have."""
+    arrays = [curve.x for curve in curves if curve.x is not None]
+    return np.unique(np.concatenate(arrays)) if arrays else np.zeros(0)
+
+
+def lost_points(curves: Iterable[Curve]) -> int:
+    """At how many points some of the replicates are missing."""
+    return sum(curve.values.band.lost for curve in curves)
+
+
+def theory_names(curves: Iterable[Curve]) -> list[str]:
+    """The theories that are drawn, each once."""
+    return list(dict.fromkeys(name for curve in curves for name in curve.names.values()))
+
+
+def has_theory(group: Group, of: str) -> bool:
+    """Whether a theory predicts a variable of a group."""
+    return bool(predictions(group.dataset, of))
+
+
+def time_words(when: object, best: bool) -> str:
+    """How a label says which time a value belongs to."""
+    if not best:
+        return (
+            ""
+            if when == ORACLE or not isinstance(when, (int, float))
+            else f" at τ = {number(when)}"
         )
-        label = ", ".join(filter(None, (name, words(point))))
-        if np.isfinite(mid):
-            label += f"\nslope {mid:.2f} [{low:.2f}, {high:.2f}]"
-        x = best.value[along].values.astype(float)
-        style = {"color": colour, "marker": MARKS[i % len(MARKS)], "ms": 4}
-        spread = [interval.estimate - lower_end(interval), interval.upper - interval.estimate]
-        left.errorbar(
-            x, interval.estimate, yerr=np.nan_to_num(np.stack(spread)), ls="none", capsize=2,
-            label=label, **style,
-        )  # fmt: skip
-        line = np.exp(float(fits.intercept.sel(point))) * x**mid
-        line[np.isnan(interval.estimate)] = np.nan
-        left.plot(x, line, color=colour, ls=dash, lw=1)
-        if right is not None:
-            right.plot(x, best.time, ls=dash, **style)
+    return " at the best τ"

@@ -2,114 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
+from attrs import evolve, frozen
+from matplotlib.axes import Axes
 
-from testbed.analysis import mean_interval, oracle
-from testbed.figures.style import (
-    COLOURS,
-    DASHES,
-    PANELS,
-    legend_beside,
-    lower_end,
-    panels,
-    predictions,
-    same_height,
-    sweep_axis,
-    sweep_points,
-    titled,
-    words,
+from testbed.contract.figures import ORACLE, RISKS, names
+from testbed.figures.axes import sweep_axis
+from testbed.figures.canvas import Canvas, panel_title, plain
+from testbed.figures.curves import (
+    Curve,
+    curves_of,
+    draw_curve,
+    lost_points,
+    set_value_axis,
+    sweep_values,
+    theory_names,
+    time_words,
 )
+from testbed.figures.drawn import (
+    Drawn,
+    Options,
+    at_of,
+    averaged,
+    gaps,
+    held,
+    listed,
+    selection,
+    sentences,
+)
+from testbed.figures.groups import Group, groups_of, long_name
+from testbed.figures.looks import DASHES, looks
 
-MARKS = "osD^vP"
-DEPTH = 30  # how far below the simulated values a theory is followed
+
+@frozen
+class Facet:
+    """A panel: a value of `by`, and the curves there."""
+
+    value: object
+    curves: Sequence[Curve]
 
 
-def facets(
-    tree: xr.DataTree,
-    of: str = "excess_risk",
-    x: str = "",
-    by: str = "",
-    at: Mapping[str, Any] | None = None,
-    title: str = "",
-    **_: Any,
-) -> Iterator[tuple[str, Figure]]:
-    """`of` at the best stopping time against the sweep `x`, a panel for each value of the sweep
-    `by`, other sweeps at their values `at`; what theories say as black dashes. Only if asked for:
-    without `x` and `by` there is nothing to draw."""
-    chosen = {dim: value for dim, value in (at or {}).items()}
-    groups = [
-        (number, str(name), _selected(node.to_dataset(), chosen))
-        for number, (name, node) in enumerate(tree.children.items())
-        if of in node and {x, by, "time", "replicate"} <= set(node[of].dims)
+def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
+    """A variable at the best stopping time, or at the one that is held, against the sweep `x`, a
+    panel for each value of the sweep `by`; what theories say as black dashes."""
+    at = at_of(options)
+    x, by = str(options["x"]), str(options["by"])
+    groups = groups_of(tree, at)
+    known = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
+    for of in names(options.get("of")) or known[:1]:
+        shown = [group for group in groups if of in group.dataset]
+        values = [g.dataset[by].values.tolist() for g in shown if by in g.dataset[of].dims]
+        panels = [
+            Facet(value, curves_of(_at(shown, by, value), of, x, at.get("time", ORACLE)))
+            for value in dict.fromkeys(v for one in values for v in one)
+        ]
+        panels = _looked(panels, str(options.get("colour", "")))
+        if panels:
+            yield _figure(tree, shown, of, x, by, panels, options)
+
+
+def _at(groups: Sequence[Group], by: str, value: object) -> list[Group]:
+    """The groups at a value of `by`; those without it are references in every panel."""
+    kept = []
+    for group in groups:
+        if by not in group.dataset.dims:
+            kept.append(group)
+        elif value in group.dataset[by].values:
+            kept.append(evolve(group, dataset=group.dataset.sel({by: value})))
+    return kept
+
+
+def _looked(panels: Sequence[Facet], colour: str) -> list[Facet]:
+    """The panels that have curves, with equal looks for equal curves in all of them."""
+    distinct = {str(sorted(c.key.items(), key=str)): c.key for p in panels for c in p.curves}
+    drawn = dict(zip(distinct, looks(list(distinct.values()), colour), strict=True))
+    return [
+        Facet(
+            panel.value,
+            [evolve(c, look=drawn[str(sorted(c.key.items(), key=str))]) for c in panel.curves],
+        )
+        for panel in panels
+        if panel.curves
     ]
-    if not groups:
-        return
-    values = groups[0][2][of][by].values[:PANELS]
-    figure, axes = panels(len(values))
-    figure.set_figwidth(figure.get_figwidth() + 2)  # for the legend beside them
-    for ax, value in zip(axes, values, strict=True):
-        expected: list[tuple[np.ndarray, str]] = []
-        least = np.inf
-        for number, name, dataset in groups:
-            least = min(least, _curves(ax, number, name, dataset.sel({by: value}), of, x))
-            _note_theories(expected, dataset.sel({by: value}), of, x)
-        for i, (curve, label) in enumerate(expected):
-            along, shown = groups[0][2][x].values.astype(float), np.where(curve > 0, curve, np.nan)
-            ax.plot(along, shown, color="black", lw=1, ls=DASHES[1 + i % 3], label=label)
-        ax.set(yscale="log", title=words({by: value}))
-        if np.isfinite(least) and least > 0:
-            _cut_below(ax, least, [curve for curve, _ in expected])
-        sweep_axis(ax, groups[0][2][x].values, x)
-    same_height(axes)
-    axes[0].set_ylabel(f"{groups[0][2][of].attrs.get('long_name', of)}\nat the best τ")
-    handles = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-    legend_beside(figure, list(handles.values()), list(handles))
-    below = f" ({words(chosen)})" if chosen else ""
-    titled(figure, (title or str(tree.attrs.get("title", ""))) + below)
-    yield f"{of}-by-{by}", figure
 
 
-def _cut_below(ax: Any, least: float, expected: list[np.ndarray]) -> None:
-    """End a little below the least mean; lower for theories, which like intervals may go to 0."""
-    positive = np.concatenate([[least], *(curve[curve > 0] for curve in expected)])
-    ax.set_ylim(bottom=max(float(positive.min()), least / DEPTH) / 2)
+def _figure(
+    tree: xr.DataTree,
+    groups: Sequence[Group],
+    of: str,
+    x: str,
+    by: str,
+    panels: Sequence[Facet],
+    options: Options,
+) -> Drawn:
+    at = at_of(options)
+    canvas = Canvas.of(len(panels), options)
+    if canvas.on_screen:
+        canvas.figure.set_figwidth(canvas.figure.get_figwidth() + 2)  # for the legend
+    everything = [curve for panel in panels for curve in panel.curves]
+    timed = any(curve.values.time is not None for curve in everything)
+    word = long_name(groups[0].dataset, of) + time_words(at.get("time", ORACLE), timed)
+    for axes, panel in zip(canvas.panels, panels, strict=False):
+        set_value_axis(axes, panel.curves)
+        for curve in panel.curves:
+            draw_curve(axes, evolve(curve, law=None))
+        _theories(axes, panel.curves, theory_names(everything))
+        axes.set_title(panel_title("", {by: panel.value}))
+        axes.set_ylabel(plain(word))
+        sweep_axis(axes, sweep_values(everything), x)
+    artists: dict[str, Any] = {}
+    for axes in canvas.panels:
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
+            artists.setdefault(text, handle)
+    canvas.legend_beside(list(artists.values()), list(artists))
+    below = f" ({', '.join(f'{d} = {v}' for d, v in at.items() if v != ORACLE)})" if at else ""
+    figure = canvas.finish(str(tree.attrs.get("title", "")) + below)
+    caption = _caption(groups, word, x, by, everything, at)
+    code = "\n".join(_code(group, of, timed) for group in groups)
+    return Drawn(f"{of}-by-{by}", figure, caption, code)
 
 
-def _selected(dataset: xr.Dataset, at: Mapping[str, Any]) -> xr.Dataset:
-    return dataset.sel({dim: value for dim, value in at.items() if dim in dataset.dims})
+def _theories(axes: Axes, curves: Sequence[Curve], known: Sequence[str]) -> None:
+    """Each theory's curve once, however many estimators it predicts, in its own dashes."""
+    drawn: list[tuple[str, bytes]] = []
+    for curve in curves:
+        for theory, part in curve.theories.items():
+            heights = part.band.mean.values
+            mark = (curve.names[theory], np.round(heights, 12).tobytes())
+            if mark in drawn or not np.isfinite(heights).any():
+                continue
+            drawn.append(mark)
+            dash: Any = DASHES[1 + known.index(mark[0]) % (len(DASHES) - 1)]
+            style: dict[str, Any] = {"color": "black", "lw": 1, "ls": dash, "label": plain(mark[0])}
+            if curve.x is None:
+                axes.axhline(float(heights), **style)
+            else:
+                shown = np.where(heights > 0, heights, np.nan)
+                axes.plot(curve.x, shown if axes.get_yscale() == "log" else heights, **style)
 
 
-def _curves(ax: Any, number: int, name: str, dataset: xr.Dataset, of: str, x: str) -> float:
-    """An estimator's lines with their intervals; the least mean that is drawn."""
-    values, least = dataset[of], np.inf
-    others = [str(dim) for dim in values.dims if dim not in (x, "time", "replicate")]
-    for i, point in enumerate(sweep_points(values, others)):
-        interval = mean_interval(oracle(values.sel(point)).value)
-        if not np.isfinite(interval.estimate).any():
-            continue
-        least = min(least, float(interval.estimate.min()))
-        spread = [interval.estimate - lower_end(interval), interval.upper - interval.estimate]
-        ax.errorbar(
-            values[x].values.astype(float), interval.estimate, yerr=np.nan_to_num(np.stack(spread)),
-            color=COLOURS[number % len(COLOURS)], ls=DASHES[i % len(DASHES)], lw=1.2, capsize=2,
-            marker=MARKS[i % len(MARKS)], ms=4,
-            label=", ".join(filter(None, (name, *map(str, point.values())))),
-        )  # fmt: skip
-    return least
+def _code(group: Group, of: str, timed: bool) -> str:
+    best = '.mean("replicate").min("time")' if timed and "time" in group.dataset[of].dims else ""
+    mean = '.mean("replicate")' if "replicate" in group.dataset[of].dims else ""
+    return selection(group, of, best or mean)
 
 
-def _note_theories(
-    expected: list[tuple[np.ndarray, str]], dataset: xr.Dataset, of: str, x: str
-) -> None:
-    """Each theory's curve once, however many estimators it speaks about."""
-    for name in predictions(dataset, of):
-        values = dataset[name].min("time") if "time" in dataset[name].dims else dataset[name]
-        label = str(dataset[name].attrs.get("long_name", name))
-        known = [text for _, text in expected]
-        if values.dims == (x,) and np.isfinite(values).any() and label not in known:
-            expected.append((values.values, label))
+def _caption(
+    groups: Sequence[Group], word: str, x: str, by: str, curves: Sequence[Curve], at: Options
+) -> str:
+    theories = theory_names(curves)
+    return sentences(
+        f"{word} against {x}, a panel for each {by}, for {listed(group.name for group in groups)}",
+        averaged(groups, next(iter(names_of(groups)), "")),
+        f"horizontal lines: estimators without {x}" if any(c.x is None for c in curves) else "",
+        f"black dashes: {listed(theories)} (theory)" if theories else "",
+        gaps(lost_points(curves)),
+        held(at),
+    )
+
+
+def names_of(groups: Sequence[Group]) -> list[str]:
+    """The risks that groups have, for the count of replicates."""
+    return [risk for risk in RISKS if any(risk in group.dataset for group in groups)]

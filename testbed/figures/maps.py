@@ -7,91 +7,120 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
-from testbed.analysis import oracle, paired_difference
-from testbed.figures.style import PANELS, panels, predictions, sweep_points, titled, words
+from testbed.analysis.analysis import oracle, paired_difference
+from testbed.contract.figures import ORACLE, RISKS, names
+from testbed.figures.averages import at_time, expected
+from testbed.figures.axes import number
+from testbed.figures.canvas import Canvas, panel_title, plain
+from testbed.figures.drawn import Drawn, Options, at_of, held, selection, sentences
+from testbed.figures.groups import groups_of, predictions, sweep_points
 
 MARKS = {"v": "lower", "^": "higher", "o": "cannot tell"}
 
 
-def maps(
-    tree: xr.DataTree,
-    of: str | Sequence[str] = (),
-    x: str = "",
-    y: str = "",
-    at: Mapping[str, Any] | None = None,
-    title: str = "",
-    **_: Any,
-) -> Iterator[tuple[str, Figure]]:
+def maps(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     """Colours: log₂ of the expected best risk of estimator of[0] over that of of[1] against the
     sweeps x and y, a panel for each point of the other sweeps.
 
     Marks stand where both were simulated: below, above, or a paired 95% interval that holds 0.
-    Nothing is drawn unless `of` names two estimators, and x and y sweeps of theirs.
     """
-    if isinstance(of, str) or len(of) != 2 or not {x, y} <= set(_dims(tree, of)):
+    at, of = at_of(options), names(options["of"])
+    x, y = str(options["x"]), str(options["y"])
+    groups = {group.name: group for group in groups_of(tree, at)}
+    if not set(of) <= set(groups):
         return
-    ratio, verdict = comparison(tree, *of)
-    ratio, verdict = ratio.sel(dict(at or {})), verdict.sel(dict(at or {}))
+    pair = [groups[name] for name in of]
+    risk = next(name for name in RISKS if all(name in group.dataset for group in pair))
+    ratio, verdict = comparison(pair[0].dataset, pair[1].dataset, risk, at)
     points = list(sweep_points(ratio, [str(dim) for dim in ratio.dims if dim not in (x, y)]))
-    figure, axes = panels(min(len(points), PANELS))
-    bound = float(np.nanmax(np.abs(ratio)))
-    for ax, point in zip(axes, points, strict=False):
+    canvas = Canvas.of(len(points), options)
+    bound = float(np.nanmax(np.abs(ratio))) or 1.0
+    for axes, point in zip(canvas.panels, points, strict=False):
         shown = [part.sel(point).transpose(y, x) for part in (ratio, verdict)]
-        image = _panel(ax, shown[0], shown[1], bound)
-        ax.set(xlabel=x, ylabel=y, title=words(point))
+        image = _panel(axes, shown[0], shown[1], bound)
+        axes.set(xlabel=x, ylabel=y, title=panel_title("", point))
     for mark, word in MARKS.items():
-        axes[0].plot([], [], mark, mfc="white", mec="black", ls="none", label=word)
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, title="simulated, 95% interval")
-    label = f"log₂ of the best risk: {of[0]} over {of[1]}"
-    figure.colorbar(image, ax=axes, label=label)
-    titled(figure, title or str(tree.attrs.get("title", "")), len(points))
-    yield f"{of[0]}-over-{of[1]}", figure
+        canvas.panels[0].plot([], [], mark, mfc="white", mec="black", ls="none", label=word)
+    handles, labels = canvas.panels[0].get_legend_handles_labels()
+    canvas.figure.legend(
+        handles, labels, loc="outside lower center", ncols=3, title="simulated, 95% interval"
+    )
+    best = "best risk" if at.get("time", ORACLE) == ORACLE else "risk"
+    label = plain(f"log₂ of the {best}: {of[0]} over {of[1]}")
+    canvas.figure.colorbar(image, ax=list(canvas.panels), label=label)
+    figure = canvas.finish(str(tree.attrs.get("title", "")), share="")
+    caption = _caption(of, best, x, y, at)
+    code = "\n".join(selection(group, risk) for group in pair)
+    yield Drawn(f"{of[0]}-over-{of[1]}", figure, caption, code)
 
 
-def _dims(tree: xr.DataTree, of: Sequence[str]) -> list[str]:
-    if not set(of) <= set(tree.children):
-        return []
-    return [str(dim) for dim in tree[of[0]]["excess_risk"].dims]
-
-
-def comparison(tree: xr.DataTree, one: str, other: str) -> tuple[xr.DataArray, xr.DataArray]:
+def comparison(
+    first: xr.Dataset, second: xr.Dataset, risk: str, at: Mapping[str, object] | None = None
+) -> tuple[xr.DataArray, xr.DataArray]:
     """log₂ of the ratio of best expected risks, and the sign of the paired difference of the risks
     measured there: −1, 1, 0 where the data cannot tell, NaN where they were not simulated."""
-    best = [_expected(tree[name].to_dataset()) for name in (one, other)]
+    when = (at or {}).get("time", ORACLE)
+    best = [_expected(dataset, risk, when) for dataset in (first, second)]
     ratio: xr.DataArray = xr.apply_ufunc(np.log2, best[0] / best[1])
-    values = [oracle(tree[name].to_dataset()["excess_risk"]).value for name in (one, other)]
-    own, others = xr.broadcast(*(value.drop_vars(_scalars(value)) for value in values))
-    interval = paired_difference(own, others)
+    measured = [_measured(dataset, risk, when) for dataset in (first, second)]
+    left, right = xr.broadcast(measured[0], measured[1])
+    interval = paired_difference(left, right)
     sign = (interval.lower > 0).astype(float) - (interval.upper < 0).astype(float)
     return ratio, sign.where(interval.lower.notnull())
 
 
-def _expected(dataset: xr.Dataset) -> xr.DataArray:
+def _measured(dataset: xr.Dataset, risk: str, when: object) -> xr.DataArray:
+    """The replicates' risks at the best time of their mean, or at the time that is held."""
+    values = dataset[risk]
+    if "time" in values.dims and when == ORACLE:
+        values = oracle(values).value
+    return _without_scalars(values)
+
+
+def _expected(dataset: xr.Dataset, risk: str, when: object) -> xr.DataArray:
     """The least expected risk over time: a theory's, or else the mean over replicates."""
-    named = predictions(dataset, "excess_risk")
-    values = dataset[named[0]] if named else dataset["excess_risk"].mean("replicate")
-    best = values.min("time")
-    best.attrs = {}
-    return best.drop_vars(_scalars(best))
+    theories = predictions(dataset, risk)
+    if not theories:
+        return _without_scalars(at_time(dataset, risk, when).band.mean)
+    values = expected(dataset, theories[0])
+    return _without_scalars(values.min("time") if "time" in values.dims else values)
 
 
-def _scalars(values: xr.DataArray) -> list[Any]:
-    return [name for name, coordinate in values.coords.items() if not coordinate.dims]
+def _without_scalars(values: xr.DataArray) -> xr.DataArray:
+    """What two estimators differ in is no coordinate of their ratio."""
+    scalars = [name for name, coordinate in values.coords.items() if not coordinate.dims]
+    bare = values.drop_vars(scalars)
+    bare.attrs = {}
+    return bare
 
 
-def _panel(ax: Any, ratio: xr.DataArray, verdict: xr.DataArray, bound: float) -> Any:
-    image = ax.imshow(ratio, cmap="RdBu_r", vmin=-bound, vmax=bound, origin="lower", aspect="auto")
+def _panel(axes: Axes, ratio: xr.DataArray, verdict: xr.DataArray, bound: float) -> AxesImage:
+    image = axes.imshow(
+        ratio, cmap="RdBu_r", vmin=-bound, vmax=bound, origin="lower", aspect="auto"
+    )
     for (row, column), value in np.ndenumerate(ratio.values):
         ink = "white" if abs(value) > 0.6 * bound else "black"
-        place = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
-        ax.text(column, row + 0.22, f"{value:+.2f}", **place)
+        place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
+        axes.text(column, row + 0.22, f"{value:+.2f}" if np.isfinite(value) else "", **place)
     for mark, sign in zip(MARKS, (-1, 1, 0), strict=True):
         rows, columns = np.nonzero(verdict.values == sign)
-        ax.plot(columns, rows - 0.18, mark, mfc="white", mec="black", ls="none", ms=6)
+        axes.plot(columns, rows - 0.18, mark, mfc="white", mec="black", ls="none", ms=6)
     for which, values in (("x", ratio[ratio.dims[1]]), ("y", ratio[ratio.dims[0]])):
-        labels = [f"{value:g}" for value in values.values]
-        getattr(ax, f"set_{which}ticks")(range(len(labels)), labels)
+        words = [
+            number(v) if isinstance(v, (int, float)) else str(v) for v in values.values.tolist()
+        ]
+        getattr(axes, f"set_{which}ticks")(range(len(words)), words)
     return image
+
+
+def _caption(of: Sequence[str], best: str, x: str, y: str, at: Options) -> str:
+    return sentences(
+        f"log₂ of the {best} of {of[0]} over that of {of[1]}, as theory expects it or else as "
+        f"measured, against {x} and {y}",
+        f"marks stand where both were simulated: {of[0]} is lower, higher, or the paired 95% "
+        "interval holds zero",
+        held(at),
+    )

@@ -2,171 +2,305 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
+from attrs import frozen
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from testbed.analysis import mean_interval, oracle
-from testbed.figures.style import (
-    COLOURS,
-    DASHES,
-    PANELS,
-    axis_label,
-    legends,
-    lines_in_view,
-    log_axis,
-    log_time,
-    lower_end,
-    panel_title,
-    panels,
-    predictions,
-    same_height,
-    sweep_points,
-    titled,
-    words,
+from testbed.contract.figures import RISKS, names
+from testbed.figures.averages import Band, at_time, expected, mean_of
+from testbed.figures.axes import TimeAxis, axis_label, lines_in_view, log_axis
+from testbed.figures.canvas import PANELS, Canvas, panel_title, plain
+from testbed.figures.drawn import (
+    Drawn,
+    Options,
+    at_of,
+    averaged,
+    gaps,
+    held,
+    listed,
+    selection,
+    sentences,
 )
+from testbed.figures.groups import Group, groups_of, is_number, long_name, predictions, sweep_points
+from testbed.figures.looks import ESTIMATOR, Dash, Key, Look, label, looks, shades
 
-LINES = 6
+LINES = 6  # most lines of one estimator in a panel
 LEFT_OUT = ("evaluations", "finite_steps", "rate_used", "time_reached")  # drawn if asked for
 OF_ANOTHER = ("_error", "_modes")  # endings of what says how far another variable is to be trusted
+THEORY: dict[str, Any] = {"color": "black", "lw": 0.8}
+NEUTRAL = "#404040"  # of a legend that several estimators share
 
 
-def paths(
-    tree: xr.DataTree, of: str | Sequence[str] = (), title: str = "", **_: Any
-) -> Iterator[tuple[str, Figure]]:
+@frozen
+class Line:
+    """One curve of a panel: a group at a point of its sweep."""
+
+    group: Group
+    key: Key
+    dataset: xr.Dataset
+    look: Look
+
+
+@frozen
+class Panel:
+    """A panel's heading and its lines."""
+
+    title: str
+    lines: list[Line]
+
+
+def paths(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     """One figure a variable: a panel for each estimator and point of its other sweeps, a line for
-    each value of the longest one."""
-    wanted = [of] if isinstance(of, str) else list(of)
-    for name in wanted or _variables(tree):
-        drawn = _figure(tree, name, title)
-        if drawn is not None:
-            yield f"{name}-against-time", drawn
+    each value of the longest one; or a panel for each value of `by`, with all estimators."""
+    groups = groups_of(tree, at_of(options))
+    for name in names(options.get("of")) or _variables(groups):
+        shown = [group for group in groups if _recorded(group, name)]
+        panels = _by(shown, name, options) if "by" in options else _panels(shown, name, options)
+        if panels:
+            yield _figure(tree, shown, name, panels, options)
 
 
-def _variables(tree: xr.DataTree) -> list[str]:
-    """Variables with a time and no own dimension, in the order in which groups hold them."""
-    names: dict[str, None] = {}
-    for group in tree.children.values():
-        for name, values in group.to_dataset().data_vars.items():
-            own = set(values.dims) - set(group["status"].dims) - {"time"}
-            if "time" in values.dims and not own and not _left_out(str(name), group):
-                names[str(name)] = None
-    return list(names)
+def _recorded(group: Group, name: str) -> bool:
+    dataset = group.dataset
+    return name in dataset and "time" in dataset[name].dims and dataset.sizes["time"] > 1
 
 
-def _left_out(name: str, group: xr.DataTree) -> bool:
+def _variables(groups: Sequence[Group]) -> list[str]:
+    """Variables with a time and no dimension of their own, in the order in which groups hold
+    them."""
+    known: dict[str, None] = {}
+    for group in groups:
+        swept = {*group.dataset["status"].dims, "time"}
+        for name, values in group.dataset.data_vars.items():
+            suits = "time" in values.dims and set(values.dims) <= swept and is_number(values)
+            if suits and not _left_out(str(name), group.dataset):
+                known[str(name)] = None
+    return list(known)
+
+
+def _left_out(name: str, dataset: xr.Dataset) -> bool:
     """Theories, records of steps, and what says how far another variable is to be trusted."""
     bare = [name.removesuffix(ending) for ending in OF_ANOTHER if name.endswith(ending)]
-    return "__" in name or name in LEFT_OUT or any(own in group for own in bare)
+    return "__" in name or name in LEFT_OUT or any(trusted in dataset for trusted in bare)
 
 
-def _figure(tree: xr.DataTree, name: str, title: str) -> Figure | None:
-    jobs = []
-    for number, (group, node) in enumerate(tree.children.items()):
-        if name not in node or node.sizes["time"] < 2:
-            continue
-        dataset = node.to_dataset()
-        sweep = [d for d in dataset[name].dims if d not in ("replicate", "time")]
-        lines = max(sweep, key=lambda d: dataset.sizes[d]) if sweep else None
-        others = [str(d) for d in sweep if d != lines]
-        for point in sweep_points(dataset[name], others):
-            if _seen_twice(dataset[name].sel(point)):
-                jobs.append((number, str(group), dataset.sel(point), lines, point))
-    if not jobs:
-        return None
-    figure, axes = panels(min(len(jobs), PANELS))
-    for ax, (number, group, dataset, lines, point) in zip(axes, jobs, strict=False):
-        _panel(ax, dataset, name, None if lines is None else str(lines), number)
-        ax.set_title(panel_title(group, point))
-    same_height(axes)
-    legends(figure, axes)
-    _name_theories(figure, jobs[0][2], name)
-    axes[0].set_ylabel(axis_label(jobs[0][2][name]))
-    titled(figure, title or str(tree.attrs.get("title", name)), len(jobs))
-    return figure
+# --- what stands where -----------------------------------------------------------------------
 
 
-def _seen_twice(values: xr.DataArray) -> bool:
+def _panels(groups: Sequence[Group], name: str, options: Options) -> list[Panel]:
+    """A panel for each estimator and point of its sweeps but the longest, which gets lines."""
+    panels = []
+    base = looks([{ESTIMATOR: group.name} for group in groups])
+    for group, look in zip(groups, base, strict=True):
+        sweep = group.sweep_of(name)
+        along = str(options.get("colour", ""))
+        if along not in sweep:
+            along = max(sweep, key=lambda d: group.dataset.sizes[d]) if sweep else ""
+        for point in sweep_points(group.dataset[name], [d for d in sweep if d != along]):
+            dataset = group.dataset.sel(point)
+            if _has_line(dataset[name]):
+                panels.append(
+                    Panel(panel_title(group.name, point), _lines(group, dataset, name, along, look))
+                )
+    return panels
+
+
+def _lines(group: Group, dataset: xr.Dataset, name: str, along: str, look: Look) -> list[Line]:
+    """Lines along a sweep: shades for numbers, colours and dashes for words."""
+    if not along:
+        return [Line(group, {}, dataset, look)]
+    values = dataset[name][along].values
+    every = max(1, math.ceil(len(values) / LINES))
+    keys: list[Key] = [{along: value} for value in values[::-1][::every][::-1]]
+    if values.dtype.kind in "fiu":
+        shaded = shades(look.colour, len(keys))
+        own = [Look(colour, look.mark, "-") for colour in shaded]
+    else:
+        own = looks(keys)
+    return [
+        Line(group, key, dataset.sel(dict(key)), one) for key, one in zip(keys, own, strict=True)
+    ]
+
+
+def _by(groups: Sequence[Group], name: str, options: Options) -> list[Panel]:
+    """A panel for each value of `by`, with a line for each estimator and point of its sweeps."""
+    by = str(options["by"])
+    several = [group for group in groups if by in group.dataset[name].dims]
+    values = dict.fromkeys(v for group in several for v in group.dataset[by].values.tolist())
+    keyed = [(group, point) for group in groups for point in _points(group, name, by)]
+    keys: list[Key] = [{ESTIMATOR: group.name, **point} for group, point in keyed]
+    panels = []
+    for value in values:
+        lines = []
+        for (group, point), key, look in zip(
+            keyed, keys, looks(keys, str(options.get("colour", ""))), strict=True
+        ):
+            here = {**point, by: value} if by in group.dataset[name].dims else point
+            if by in here and value not in group.dataset[by].values:
+                continue
+            dataset = group.dataset.sel(here)
+            if _has_line(dataset[name]):
+                lines.append(Line(group, key, dataset, look))
+        if lines:
+            panels.append(Panel(panel_title("", {by: value}), lines))
+    return panels
+
+
+def _points(group: Group, name: str, by: str) -> Iterator[dict[str, object]]:
+    return sweep_points(group.dataset[name], [d for d in group.sweep_of(name) if d != by])
+
+
+def _has_line(values: xr.DataArray) -> bool:
     """Whether there is a line to draw: numbers at two times at least."""
     others = [dim for dim in values.dims if dim != "time"]
-    return int(values.where(np.isfinite(values)).notnull().any(others).sum()) > 1
+    finite = values.where(np.isfinite(values)).notnull()
+    return int(finite.any(others).sum()) > 1
 
 
-def _panel(ax: Any, dataset: xr.Dataset, name: str, lines: str | None, number: int) -> None:
-    values = dataset[name]
-    points: list[dict[str, Any]] = [{}]
-    if lines:
-        every = max(1, int(np.ceil(values.sizes[lines] / LINES)))
-        points = [{lines: value} for value in values[lines].values[::-1][::every][::-1]]
-    shown = []
-    for i, point in enumerate(points):
-        own = values.sel(point)
-        alpha = _strength(i, points)
-        colour = COLOURS[number % len(COLOURS)]
-        shown.append(_line(ax, own, colour, alpha, words(point)))
-        for j, theory in enumerate(predictions(dataset, name)):
-            style = {"color": "black", "lw": 0.9, "alpha": alpha, "ls": DASHES[1 + j % 3]}
-            _expected(ax, dataset[theory].sel(point), style)
-    log_time(ax, values["time"].values)
-    log_axis(ax, "y", np.concatenate(shown), 5)
-    _bands(ax, values, points, COLOURS[number % len(COLOURS)])
-    lines_in_view(ax)
+# --- drawing ---------------------------------------------------------------------------------
 
 
-def _line(ax: Any, values: xr.DataArray, colour: str, alpha: float, label: str) -> np.ndarray:
+def _figure(
+    tree: xr.DataTree, groups: Sequence[Group], name: str, panels: list[Panel], options: Options
+) -> Drawn:
+    canvas = Canvas.of(len(panels), options)
+    times = TimeAxis.of(np.concatenate([group.dataset["time"].values for group in groups]))
+    lost = 0
+    for axes, panel in zip(canvas.panels, panels, strict=False):
+        lost += _draw(axes, panel.lines, name, times)
+        axes.set_title(panel.title)
+    for axes in canvas.panels:
+        axes.set_ylabel(plain(axis_label(groups[0].dataset[name])))
+    canvas.legends(_neutral(panels))
+    theories = _name_theories(canvas, groups, name)
+    figure = canvas.finish(str(tree.attrs.get("title", name)))
+    _show_bottom(canvas)
+    return Drawn(
+        f"{name}-against-time",
+        figure,
+        _caption(groups, name, theories, lost, len(panels), times, options),
+        "\n".join(selection(group, name, _mean(group, name)) for group in groups),
+    )
+
+
+def _show_bottom(canvas: Canvas) -> None:
+    """A linear axis of values that are all positive shows zero if it is near."""
+    for axes in canvas.panels:
+        low, high = axes.get_ylim()
+        if axes.get_yscale() == "linear" and 0 < low < 0.3 * high:
+            axes.set_ylim(bottom=0)
+
+
+def _mean(group: Group, name: str) -> str:
+    return '.mean("replicate")' if "replicate" in group.dataset[name].dims else ""
+
+
+def _caption(
+    groups: Sequence[Group],
+    name: str,
+    theories: Sequence[str],
+    lost: int,
+    panels: int,
+    times: TimeAxis,
+    options: Options,
+) -> str:
+    at = at_of(options)
+    return sentences(
+        f"{long_name(groups[0].dataset, name)} against training time for "
+        f"{listed(group.name for group in groups)}",
+        averaged(groups, name, "shaded bands"),
+        "dots mark the best stopping time" if _is_risk(name) else "",
+        f"thin black lines: {listed(theories)} (theory)" if theories else "",
+        "the arrowheads at ∞ are the limit of infinite training time" if times.limit else "",
+        gaps(lost, "recorded times"),
+        held(at),
+        f"{panels - PANELS} more panels have no room" if panels > PANELS else "",
+    )
+
+
+def _is_risk(name: str) -> bool:
+    return name in RISKS or "risk" in name or name.endswith("error")
+
+
+def _draw(axes: Axes, lines: Sequence[Line], name: str, times: TimeAxis) -> int:
+    """A panel's lines, their bands and what theories expect; at how many times some were lost."""
+    bands = [mean_of(line.dataset, name) for line in lines]
+    for line, band in zip(lines, bands, strict=True):
+        _line(axes, line, band, name, times)
+    for line in lines:
+        for j, theory in enumerate(predictions(line.dataset, name)):
+            style = {**THEORY, "ls": _theory_dash(j)}
+            _expected(axes, expected(line.dataset, theory), times, style)
+    times.apply(axes)
+    log_axis(axes, "y", np.concatenate([band.mean.values.ravel() for band in bands]), 5)
+    for line, band in zip(lines, bands, strict=True):
+        _shade(axes, line, band, times)
+    lines_in_view(axes)
+    return sum(band.lost for band in bands)
+
+
+def _line(axes: Axes, line: Line, band: Band, name: str, times: TimeAxis) -> None:
     """A mean, and a dot at the best stopping time of a risk."""
-    time = values["time"]
-    if not np.isfinite(values).any():  # every replicate failed, or the cell is theory's alone
-        ax.plot([], [], color=colour, alpha=alpha, label=f"{label} (no values)")
-        return np.zeros(0)
-    if "replicate" not in values.dims:
-        ax.plot(time, values, color=colour, alpha=alpha, label=label)
-        return values.values
-    mean = values.mean("replicate")
-    ax.plot(time, mean, color=colour, alpha=alpha, label=label)
-    if "risk" in str(values.name) or "error" in str(values.name):
-        best = oracle(values)
-        ax.plot(best.time, best.value.mean(), "o", ms=4, color=colour, alpha=alpha)
-    return mean.values
-
-
-def _bands(ax: Any, values: xr.DataArray, points: list[dict[str, Any]], colour: str) -> None:
-    """The means' intervals."""
-    if "replicate" not in values.dims:
+    style: dict[str, Any] = {"color": line.look.colour, "ls": line.look.dash}
+    text = plain(label(line.key))
+    if not np.isfinite(band.mean).any():
+        axes.plot([], [], label=f"{text} (no values)", **style)
         return
-    for i, point in enumerate(points):
-        interval = mean_interval(values.sel(point))
-        low = lower_end(interval) if ax.get_yscale() == "log" else interval.lower
-        alpha = 0.2 * _strength(i, points)
-        ax.fill_between(values["time"], low, interval.upper, color=colour, alpha=alpha, lw=0)
+    times.plot(axes, band.mean["time"].values, band.mean.values, label=text, **style)
+    if _is_risk(name):
+        best = at_time(line.dataset, name)
+        if best.time is not None:
+            place = times.place(np.atleast_1d(best.time.values))
+            axes.plot(
+                place, np.atleast_1d(best.band.mean.values), "o", ms=4.5, color=style["color"]
+            )
 
 
-def _strength(i: int, points: list[dict[str, Any]]) -> float:
-    """How opaque the i-th of a panel's lines is."""
-    return 1.0 if len(points) == 1 else 0.35 + 0.65 * i / (len(points) - 1)
+def _shade(axes: Axes, line: Line, band: Band, times: TimeAxis) -> None:
+    """The interval of a mean as a band, and as a bar at τ = ∞."""
+    low = band.positive_lower() if axes.get_yscale() == "log" else band.lower
+    recorded = band.mean["time"].values
+    below, above, finite = low.values, band.upper.values, np.isfinite(recorded)
+    style: dict[str, Any] = {"color": line.look.colour, "alpha": 0.2, "lw": 0}
+    axes.fill_between(recorded[finite], below[finite], above[finite], **style)
+    for i in np.nonzero(~finite)[0]:
+        axes.vlines(times.infinity, below[i], above[i], color=line.look.colour, lw=1)
 
 
-def _expected(ax: Any, values: xr.DataArray, style: dict[str, Any]) -> None:
-    """A theory's line, at one height where it does not speak of time."""
-    values = values.mean("replicate") if "replicate" in values.dims else values
+def _expected(axes: Axes, values: xr.DataArray, times: TimeAxis, style: dict[str, Any]) -> None:
+    """A theory's line, at one height where it does not depend on time."""
     if "time" in values.dims:
-        ax.plot(values["time"], values, **style)
-    elif np.isfinite(values):
-        ax.axhline(float(values), **style)
+        times.plot(axes, values["time"].values, values.values, **style)
+    elif values.ndim == 0 and np.isfinite(values):
+        axes.axhline(float(values), **style)
 
 
-def _name_theories(figure: Figure, dataset: xr.Dataset, name: str) -> None:
-    """Say once, below all panels, which dashes are which theory."""
-    lines = [
-        Line2D(
-            [], [], color="black", lw=0.9, ls=DASHES[1 + j % 3],
-            label=f"{dataset[theory].attrs.get('long_name', theory)} (theory)",
-        )
-        for j, theory in enumerate(predictions(dataset, name))
-    ]  # fmt: skip
-    if lines:
-        figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
+def _theory_dash(position: int) -> Dash:
+    """Short dashes first, so that the means shine through."""
+    return ((0, (2, 3)), (0, (1, 2)), (0, (4, 2, 1, 2)), (0, (6, 3)))[position % 4]
+
+
+def _neutral(panels: Sequence[Panel]) -> dict[str, str]:
+    """Grey shades for a legend that panels with shades of several colours share."""
+    shaded = [[line.look.colour for line in panel.lines] for panel in panels]
+    if len(panels[0].lines) < 2 or all(colours == shaded[0] for colours in shaded):
+        return {}
+    texts = [plain(label(line.key)) for line in panels[0].lines]
+    return dict(zip(texts, shades(NEUTRAL, len(texts)), strict=True))
+
+
+def _name_theories(canvas: Canvas, groups: Sequence[Group], name: str) -> list[str]:
+    """Say once, below all panels, which dashes are which theory; their names."""
+    drawn: dict[str, Any] = {}
+    for group in groups:
+        for j, theory in enumerate(predictions(group.dataset, name)):
+            drawn.setdefault(long_name(group.dataset, theory), _theory_dash(j))
+    lines = [Line2D([], [], ls=dash, **THEORY) for dash in drawn.values()]
+    canvas.legend_below(lines, [f"{plain(word)} (theory)" for word in drawn])
+    return list(drawn)

@@ -2,80 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
-from matplotlib.figure import Figure
+from attrs import frozen
+from matplotlib.axes import Axes
 
-from testbed.figures.style import (
-    PANELS,
-    axis_label,
-    legends,
-    log_axis,
-    log_time,
-    panel_title,
-    panels,
-    some,
-    sweep_points,
-    titled,
+from testbed.contract.figures import RANKS, names
+from testbed.figures.averages import Band, mean_of
+from testbed.figures.axes import TimeAxis, axis_label, log_axis, number
+from testbed.figures.canvas import Canvas, panel_title, plain
+from testbed.figures.drawn import (
+    Drawn,
+    Options,
+    at_of,
+    averaged,
+    gaps,
+    held,
+    listed,
+    selection,
+    sentences,
 )
+from testbed.figures.groups import Group, groups_of, is_number, long_name, sweep_points
+from testbed.figures.looks import DASHES
+from testbed.figures.spectra import gradient, some, time_word
 
 LINES = 5
-ALONG_OWN, ALONG_TIME = {"tau": "threshold"}, ("k",)
+WORDS = {"tau": "threshold", "k": "rank k"}
+AGAINST_TIME = ("k",)  # drawn against time by default; the others against themselves
 
 
-def profiles(tree: xr.DataTree, title: str = "", **_: Any) -> Iterator[tuple[str, Figure]]:
-    """Span profiles against their threshold at several times; projections against time by rank."""
-    for name, own in _variables(tree).items():
-        jobs = []
-        for group, node in tree.children.items():
-            if name not in node or node.sizes["time"] < 2:
-                continue
-            values = node.to_dataset()[name]
-            others = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
-            for point in sweep_points(values, others):
-                if np.isfinite(values.sel(point)).any():
-                    jobs.append((str(group), values.sel(point), point))
-        if not jobs:
-            continue
-        figure, axes = panels(min(len(jobs), PANELS))
-        for ax, (group, values, point) in zip(axes, jobs, strict=False):
-            values = values.mean("replicate") if "replicate" in values.dims else values
-            (_against_own if own in ALONG_OWN else _against_time)(ax, values, own)
-            ax.set_title(panel_title(str(group), point))
-        axes[0].set_ylabel(axis_label(jobs[0][1]))
-        legends(figure, axes)
-        titled(figure, title or str(tree.attrs.get("title", "")), len(jobs))
-        yield name.replace("_", "-"), figure
+@frozen
+class Panel:
+    """A variable of one estimator at a point of its sweep."""
+
+    title: str
+    band: Band
 
 
-def _variables(tree: xr.DataTree) -> dict[str, str]:
-    """Variables with one own dimension that can be drawn, and that dimension."""
-    found = {}
-    for group in tree.children.values():
-        for name, values in group.to_dataset().data_vars.items():
-            own = [d for d in values.dims if d in (*ALONG_OWN, *ALONG_TIME)]
-            if len(own) == 1 and "initial_k" not in values.dims and "__" not in str(name):
-                found[str(name)] = str(own[0])
+def profiles(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
+    """Span profiles against their threshold at several times; projections against time by rank;
+    `x` says otherwise, and a time that is held leaves their own dimension."""
+    groups = groups_of(tree, at_of(options))
+    asked = names(options.get("of"))
+    for name, own in _variables(groups, asked).items():
+        shown = [group for group in groups if name in group.dataset]
+        panels = [panel for group in shown for panel in _panels(group, name, own)]
+        if panels:
+            yield _figure(tree, shown, name, own, panels, options)
+
+
+def _variables(groups: Sequence[Group], asked: Sequence[str]) -> dict[str, str]:
+    """Variables with one dimension of their own, and that dimension."""
+    found: dict[str, str] = {}
+    for group in groups:
+        swept = {*group.dataset["status"].dims, "time", "replicate"}
+        for name, values in group.dataset.data_vars.items():
+            own = [str(d) for d in values.dims if d not in swept]
+            wanted = (
+                name in asked if asked else bool(set(own) & set(RANKS)) and "__" not in str(name)
+            )
+            if wanted and len(own) == 1 and is_number(values) and is_number(group.dataset[own[0]]):
+                found[str(name)] = own[0]
     return found
 
 
-def _against_own(ax: Any, values: xr.DataArray, own: str) -> None:
-    times = values["time"].values
-    chosen = some(times, LINES)
-    colours = colormaps["viridis"](np.linspace(0, 0.85, len(chosen)))
-    for colour, at in zip(colours, chosen, strict=True):
-        ax.plot(values[own], values.isel(time=at), color=colour, label=f"τ = {times[at]:.4g}")
-    ax.set(xscale="log", yscale="log", xlabel=ALONG_OWN[own])
+def _panels(group: Group, name: str, own: str) -> Iterator[Panel]:
+    values = group.dataset[name]
+    sweep = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
+    for point in sweep_points(values, sweep):
+        if np.isfinite(values.sel(point)).any():
+            band = mean_of(group.dataset.sel(point), name)
+            yield Panel(panel_title(group.name, point), band)
 
 
-def _against_time(ax: Any, values: xr.DataArray, own: str) -> None:
+def _figure(
+    tree: xr.DataTree,
+    groups: Sequence[Group],
+    name: str,
+    own: str,
+    panels: Sequence[Panel],
+    options: Options,
+) -> Drawn:
+    timed = all(
+        "time" in panel.band.mean.dims and panel.band.mean.sizes["time"] > 1 for panel in panels
+    )
+    default = "time" if own in AGAINST_TIME and timed else own
+    x = str(options.get("x", default)) if timed else own
+    canvas = Canvas.of(len(panels), options)
+    recorded = [np.ravel(panel.band.mean["time"].values) for panel in panels if timed]
+    times = TimeAxis.of(np.concatenate(recorded)) if timed else TimeAxis((), False)
+    for axes, panel in zip(canvas.panels, panels, strict=False):
+        if x == "time":
+            _against_time(axes, panel.band.mean, own, times)
+        else:
+            _against_own(axes, panel.band.mean, own)
+        axes.set_title(panel.title)
+        axes.set_ylabel(plain(axis_label(groups[0].dataset[name])))
+    canvas.legends()
+    figure = canvas.finish(str(tree.attrs.get("title", "")))
+    mean = [g.dataset[name].dims for g in groups]
+    lines = [
+        selection(group, name, '.mean("replicate")' if "replicate" in dims else "")
+        for group, dims in zip(groups, mean, strict=True)
+    ]
+    caption = sentences(
+        f"{long_name(groups[0].dataset, name)} against "
+        f"{'training time' if x == 'time' else WORDS.get(own, own)}, for "
+        f"{listed(group.name for group in groups)}",
+        averaged(groups, name).split(",")[0],
+        gaps(sum(panel.band.lost for panel in panels), "values"),
+        held(at_of(options)),
+    )
+    return Drawn(name.replace("_", "-"), figure, caption, "\n".join(lines))
+
+
+def _against_own(axes: Axes, values: xr.DataArray, own: str) -> None:
+    """A line for each of a few times."""
+    if "time" not in values.dims:
+        axes.plot(values[own], values, "o-", ms=3.5)
+    else:
+        times = values["time"].values
+        chosen = some(times, LINES)
+        for colour, dash, place in zip(gradient(len(chosen)), DASHES, chosen, strict=False):
+            text = f"τ = {time_word(times[place])}"
+            axes.plot(values[own], values.isel(time=place), color=colour, ls=dash, label=text)
+    log_axis(axes, "x", values[own].values, 10)
+    log_axis(axes, "y", values.values, 10)
+    axes.set_xlabel(WORDS.get(own, own))
+
+
+def _against_time(axes: Axes, values: xr.DataArray, own: str, times: TimeAxis) -> None:
+    """A line for each of a few ranks."""
     ranks = values[own].values[some(values[own].values, LINES)]
-    colours = colormaps["viridis"](np.linspace(0, 0.85, len(ranks)))
-    for colour, rank in zip(colours, ranks, strict=True):
-        ax.plot(values["time"], values.sel({own: rank}), color=colour, label=f"{own} = {rank:g}")
-    log_time(ax, values["time"].values)
-    log_axis(ax, "y", values.values, 30)
+    for colour, dash, rank in zip(gradient(len(ranks)), DASHES, ranks, strict=False):
+        line = values.sel({own: rank})
+        text = f"{own} = {number(float(rank))}"
+        times.plot(axes, line["time"].values, line.values, color=colour, ls=dash, label=text)
+    times.apply(axes)
+    log_axis(axes, "y", values.values, 30)

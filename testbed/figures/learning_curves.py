@@ -1,0 +1,138 @@
+"""Learning curves: the value at the best stopping time against a sweep, with slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+
+from testbed.contract.figures import ORACLE, RISKS, names
+from testbed.figures.axes import TimeAxis, sweep_axis
+from testbed.figures.canvas import Canvas, plain
+from testbed.figures.curves import (
+    THEORY,
+    Curve,
+    curves_of,
+    default_axis,
+    draw_best_time,
+    draw_curve,
+    draw_expected,
+    lost_points,
+    set_value_axis,
+    sweep_values,
+    theory_names,
+    time_words,
+)
+from testbed.figures.drawn import (
+    Drawn,
+    Options,
+    at_of,
+    averaged,
+    gaps,
+    held,
+    listed,
+    selection,
+    sentences,
+)
+from testbed.figures.groups import Group, groups_of, long_name
+
+
+def learning_curves(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
+    """Value and time at the best stopping time against the sweep `x` (n, unless there is none),
+    and what theories expect there; of variables without a time, or at a time that is held, their
+    value alone. Estimators without the sweep are horizontal references."""
+    at = at_of(options)
+    groups = groups_of(tree, at)
+    known = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
+    for of in names(options.get("of")) or known[:1]:
+        shown = [group for group in groups if of in group.dataset]
+        x = str(options.get("x", "")) or default_axis(shown, of, "of" in options)
+        curves = curves_of(shown, of, x, at.get("time", ORACLE), str(options.get("colour", "")))
+        if x and any(curve.x is not None and len(curve.x) > 1 for curve in curves):
+            yield _figure(tree, shown, of, x, curves, options)
+
+
+def _figure(
+    tree: xr.DataTree,
+    groups: Sequence[Group],
+    of: str,
+    x: str,
+    curves: Sequence[Curve],
+    options: Options,
+) -> Drawn:
+    at = at_of(options)
+    timed = any(curve.values.time is not None for curve in curves)
+    canvas = Canvas.of(2 if timed else 1, options)
+    if canvas.on_screen:
+        canvas.figure.set_figwidth(canvas.figure.get_figwidth() + 2.5)  # for the legend
+    value = canvas.panels[0]
+    set_value_axis(value, curves)
+    for curve in curves:
+        draw_curve(value, curve)
+    expected = any([draw_expected(value, curve) for curve in curves])
+    if timed:
+        _best_times(canvas, groups, of, curves)
+    for axes in canvas.panels:
+        sweep_axis(axes, sweep_values(curves), x)
+    word = long_name(groups[0].dataset, of)
+    value.set_ylabel(plain(word + time_words(at.get("time", ORACLE), timed)))
+    if expected:
+        value.plot([], [], label="expected by theory", **THEORY, color="black")
+    canvas.legend_beside(*value.get_legend_handles_labels())
+    figure = canvas.finish(str(tree.attrs.get("title", "")), share="x")
+    caption = _caption(groups, of, x, curves, timed, at)
+    return Drawn(f"{of}-against-{x}", figure, caption, _code(groups, of, timed))
+
+
+def _best_times(canvas: Canvas, groups: Sequence[Group], of: str, curves: Sequence[Curve]) -> None:
+    axes = canvas.panels[1]
+    recorded = [group.dataset["time"].values for group in groups if "time" in group.dataset.coords]
+    times = TimeAxis.of(_near(np.concatenate(recorded), curves))
+    for curve in curves:
+        draw_best_time(axes, curve, times)
+    times.apply(axes, "y", "best stopping time τ")
+    if not times.limit and not times.finite:
+        axes.set_ylim(0, 1)
+
+
+def _near(recorded: np.ndarray, curves: Sequence[Curve]) -> np.ndarray:
+    """The recorded times around the best ones, so that the axis holds no more."""
+    parts = [curve.values.time for curve in curves if curve.values.time is not None]
+    parts += [p.time for c in curves for p in c.theories.values() if p.time is not None]
+    best = np.concatenate([np.ravel(part.values) for part in parts])
+    best = best[~np.isnan(best)]
+    return best if best.size else recorded
+
+
+def _code(groups: Sequence[Group], of: str, timed: bool) -> str:
+    lines = []
+    for group in groups:
+        line = selection(group, of)
+        if timed and "time" in group.dataset[of].dims:
+            lines.append(f'{line}.mean("replicate").min("time")')
+        else:
+            lines.append(
+                line + ('.mean("replicate")' if "replicate" in group.dataset[of].dims else "")
+            )
+    return "\n".join(lines)
+
+
+def _caption(
+    groups: Sequence[Group], of: str, x: str, curves: Sequence[Curve], timed: bool, at: Options
+) -> str:
+    word = long_name(groups[0].dataset, of)
+    subject = f"{word}{time_words(at.get('time', ORACLE), timed)} against {x}"
+    if timed:
+        subject = f"left, {subject}; right, that time"
+    references = [curve for curve in curves if curve.x is None]
+    theories = theory_names(curves)
+    return sentences(
+        f"{subject}, for {listed(group.name for group in groups)}",
+        averaged(groups, of),
+        "lines are power laws fitted to the means" if any(curve.law for curve in curves) else "",
+        f"horizontal lines: estimators without {x}" if references else "",
+        f"dotted: {listed(theories)} (theory)" if theories else "",
+        gaps(lost_points(curves)),
+        held(at),
+    )
