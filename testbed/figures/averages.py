@@ -6,11 +6,14 @@ import numpy as np
 import xarray as xr
 from attrs import frozen
 
-from testbed.analysis.analysis import mean_interval, oracle, slope
+from testbed.analysis import mean_interval, oracle, simulated, slope
+from testbed.analysis.replicates import ASKED
 from testbed.contract.figures import ORACLE
 from testbed.figures.groups import predictions
 
-ABSENT = ("not_run", "theory_only")  # statuses of replicates that nobody waits for
+STRAIGHT = 0.05  # deviation of a mean from a power law, in logarithms, that nobody sees
+LIMIT = 3.0  # standard errors by which a mean may lie off a power law that is drawn
+NORMAL = 1.96  # standard errors in half of a 95% interval
 
 
 @frozen
@@ -40,35 +43,33 @@ def asked(dataset: xr.Dataset) -> xr.DataArray:
     """How many replicates were asked for at each point of the sweep."""
     status = dataset["status"]
     if "replicate" not in status.dims:
-        return xr.full_like(status, 0, dtype=int)
-    words = str(status.attrs.get("flag_meanings", "")).split()
-    codes = dict(zip(words, np.atleast_1d(status.attrs.get("flag_values", [])), strict=False))
-    absent = [codes[word] for word in ABSENT if word in codes]
-    return (~status.isin(absent)).sum("replicate")
+        return xr.zeros_like(status, dtype=int)
+    there = simulated(xr.Dataset({"here": status, "status": status}), "here")
+    return there[ASKED].drop_vars(ASKED)
 
 
 def mean_of(dataset: xr.Dataset, name: str) -> Band:
-    """The mean of a variable and its interval; NaN where not all replicates have a value."""
-    values = _bare(dataset[name])
+    """The mean of a variable and its interval at each time on its own; NaN where not all
+    replicates that were asked for have a value."""
+    values = dataset[name]
     if "replicate" not in values.dims:
-        whole = _whole(values.notnull(), dataset, name)
-        kept = values.where(whole)
-        gaps = int((values.notnull() & ~whole).sum())
-        return Band(kept, xr.full_like(kept, np.nan), xr.full_like(kept, np.nan), gaps)
-    finite = values.where(np.isfinite(values))
-    count = finite.notnull().sum("replicate")
-    whole = (count == asked(dataset)) & (count > 0)
+        return _stored_mean(dataset, name)
+    finite = values.where(np.isfinite(values)).assign_coords({ASKED: asked(dataset)})
     interval = mean_interval(finite)
-    parts = [part.where(whole) for part in (interval.mean, interval.lower, interval.upper)]
-    return Band(parts[0], parts[1], parts[2], int(((count > 0) & ~whole).sum()))
+    lost = interval.estimate.isnull() & (interval.replicates > 0)
+    return Band(interval.estimate, interval.lower, interval.upper, int(lost.sum()))
 
 
-def _whole(known: xr.DataArray, dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """Where a mean that was stored without its replicates is one of all that were asked for."""
-    if f"{name}__ok_count" not in dataset:
-        return known
-    count = dataset[f"{name}__ok_count"]
-    return known & ((count == asked(dataset)) | (asked(dataset) == 0))
+def _stored_mean(dataset: xr.Dataset, name: str) -> Band:
+    """A mean that was stored without its replicates, where it is one of all that were asked for."""
+    values = _bare(dataset[name])
+    whole = values.notnull()
+    if f"{name}__ok_count" in dataset:
+        expected_count = asked(dataset)
+        whole &= (dataset[f"{name}__ok_count"] == expected_count) | (expected_count == 0)
+    kept = values.where(whole)
+    empty = xr.full_like(kept, np.nan, dtype=float)
+    return Band(kept, empty, empty, int((values.notnull() & ~whole).sum()))
 
 
 def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
@@ -76,37 +77,23 @@ def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
     values = dataset[name]
     if "time" not in values.dims or when != ORACLE:
         return AtTime(mean_of(dataset, name), None)
-    values = _bare(values)
     if "replicate" not in values.dims:
         best = oracle(mean_of(dataset, name).mean)
         empty = xr.full_like(best.value, np.nan)
         return AtTime(Band(best.value, empty, empty), best.time)
-    whole = _all_along(dataset, values)
-    best = oracle(values.where(whole))
-    interval = mean_interval(best.value)
-    lost = int((values.notnull().any(("replicate", "time")) & ~whole).sum())
-    return AtTime(Band(interval.mean, interval.lower, interval.upper, lost), best.time)
-
-
-def _all_along(dataset: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
-    """Where every replicate that was asked for has a value whenever one of them has."""
-    count = values.where(np.isfinite(values)).notnull().sum("replicate")
-    measured = (count > 0).any([d for d in count.dims if d != "time"])
-    enough = (count == asked(dataset)) | ~measured
-    return enough.all("time") & (count > 0).any("time")
+    whole = simulated(dataset, name)
+    best = oracle(whole.where(np.isfinite(whole)))
+    measured = values.notnull().any(("replicate", "time")) & (asked(dataset) > 0)
+    lost = int((measured & best.estimate.isnull()).sum())
+    return AtTime(Band(best.estimate, best.lower, best.upper, lost), best.time)
 
 
 def expected_at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> dict[str, AtTime]:
     """What each theory expects of a variable there, by the theory's variable."""
     return {
-        theory: at_time(_over_replicates(dataset, theory), theory, when)
+        theory: at_time(expected(dataset, theory).to_dataset(name=theory), theory, when)
         for theory in predictions(dataset, name)
     }
-
-
-def _over_replicates(dataset: xr.Dataset, name: str) -> xr.Dataset:
-    """A theory alone: its mean over replicates where it depends on what they drew."""
-    return expected(dataset, name).to_dataset(name=name)
 
 
 def expected(dataset: xr.Dataset, name: str) -> xr.DataArray:
@@ -125,15 +112,27 @@ class PowerLaw:
     intercept: float
 
 
-def power_law(values: xr.DataArray, along: str) -> PowerLaw | None:
-    """The power law through the best means of one curve; None where there is none to be drawn."""
-    coordinate = values[along].values
-    positive = bool((np.asarray(coordinate, float) > 0).all())
-    if "replicate" not in values.dims or values.sizes[along] < 3 or not positive:
+def power_law(dataset: xr.Dataset, name: str, along: str) -> PowerLaw | None:
+    """The power law through the best means of one curve; None where the means do not lie on one,
+    or where replicates are lost."""
+    coordinate = np.asarray(dataset[along].values, dtype=float)
+    if "replicate" not in dataset[name].dims or len(coordinate) < 3 or (coordinate <= 0).any():
         return None
-    fit = slope(_bare(values), along)
-    parts = [float(part) for part in (fit.slope, fit.lower, fit.upper, fit.intercept)]
-    return PowerLaw(*parts) if np.isfinite(parts).all() else None
+    fit = slope(simulated(dataset, name), along)
+    law = PowerLaw(*(float(fit[part]) for part in ("estimate", "lower", "upper", "intercept")))
+    if not np.isfinite([law.slope, law.intercept]).all():
+        return None
+    return law if _straight(at_time(dataset, name).band, coordinate, law) else None
+
+
+def _straight(band: Band, coordinate: np.ndarray, law: PowerLaw) -> bool:
+    """Whether every mean lies on the line, within its error."""
+    known = np.isfinite(band.mean.values) & (band.mean.values > 0)
+    means, x = band.mean.values[known], coordinate[known]
+    deviation = np.abs(np.log(means) - law.intercept - law.slope * np.log(x))
+    above = np.nan_to_num(np.log(band.upper.values[known] / means))
+    error = np.hypot(above / NORMAL, STRAIGHT)
+    return bool((deviation <= LIMIT * error).all())
 
 
 def _bare(values: xr.DataArray) -> xr.DataArray:

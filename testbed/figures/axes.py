@@ -200,9 +200,8 @@ def lines_in_view(axes: Axes) -> None:
     zero but for rounding, or explodes."""
     if axes.get_yscale() != "log":
         return
-    lines = [np.asarray(line.get_ydata(), float) for line in axes.lines]
-    heights = np.concatenate(lines) if lines else np.zeros(0)
-    heights = heights[(heights > 0) & np.isfinite(heights)]
+    heights = _heights(axes)
+    heights = heights[heights > 0]
     if heights.size:
         bottom, top = axes.get_ylim()
         middle = float(np.median(heights))
@@ -258,9 +257,18 @@ def same_limits(panels: Sequence[Axes], which: str = "xy") -> None:
 
 
 def _all_positive(panels: Sequence[Axes]) -> bool:
-    values = [np.asarray(line.get_ydata(), float) for ax in panels for line in ax.lines]
-    heights = np.concatenate(values) if values else np.zeros(0)
-    return bool((heights[np.isfinite(heights)] > 0).all())
+    return all(bool((_heights(axes) > 0).all()) for axes in panels)
+
+
+def _heights(axes: Axes) -> Floats:
+    """The finite heights of all lines that are drawn in units of the data."""
+    drawn = [
+        np.asarray(line.get_ydata(), float)
+        for line in axes.lines
+        if line.get_transform().contains_branch_seperately(axes.transData)[1]
+    ]
+    heights = np.concatenate(drawn) if drawn else np.zeros(0)
+    return heights[np.isfinite(heights)]
 
 
 def outer_labels(panels: Sequence[Axes]) -> None:

@@ -79,7 +79,7 @@ def _curves(group: Group, of: str, x: str, when: object) -> Iterator[Curve]:
         here = dataset.sel(point)
         theories = expected_at_time(here, of, when)
         theories = {t: part for t, part in theories.items() if part.band.mean.ndim == int(there)}
-        law = power_law(here[of], x) if there and when == ORACLE else None
+        law = power_law(here, of, x) if there and when == ORACLE else None
         coordinate = values[x].values.astype(float) if there else None
         words = {theory: long_name(dataset, theory) for theory in theories}
         key: Key = {ESTIMATOR: group.name, **point}
@@ -100,11 +100,13 @@ def draw_curve(axes: Axes, curve: Curve, text: str | None = None) -> None:
     look, band = curve.look, curve.values.band
     if curve.law is not None:
         law = curve.law
-        name += f"\nslope {law.slope:.2f} [{law.lower:.2f}, {law.upper:.2f}]"
-    low, high = _bars(curve)
+        name += f"\nslope {law.slope:.2f}"
+        if np.isfinite([law.lower, law.upper]).all():
+            name += f" [{law.lower:.2f}, {law.upper:.2f}]"
+    below, above = _bars(curve)
     style: dict[str, Any] = {"color": look.colour, "marker": look.mark, "capsize": 2}
     line = "none" if curve.law is not None else look.dash
-    axes.errorbar(curve.x, band.mean, yerr=np.stack([low, high]), ls=line, label=name, **style)
+    axes.errorbar(curve.x, band.mean, yerr=np.stack([below, above]), ls=line, label=name, **style)
     if curve.law is not None:
         heights = np.exp(curve.law.intercept) * curve.x**curve.law.slope
         heights[np.isnan(band.mean)] = np.nan

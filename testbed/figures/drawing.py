@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from testbed.figures.drawn import Drawn
-    from testbed.scenario.scenario import FigureSpec
+    from testbed.scenario.figure import Figure, FigureSpec
 
 FORMATS = ("svg", "png")
 
@@ -54,7 +54,7 @@ class FilledFigure:
     contents: Mapping[str, bytes]
 
 
-def tables_of(specs: Iterable[FigureSpec]) -> list[Table]:
+def tables_of(specs: Iterable[Figure | FigureSpec]) -> list[Table]:
     """The scenario's tables; without any, each kind that asks for nothing."""
     asked = [
         Table(spec.kind, dict(spec.options), position)

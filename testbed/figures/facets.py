@@ -35,7 +35,7 @@ from testbed.figures.drawn import (
     sentences,
 )
 from testbed.figures.groups import Group, groups_of, long_name
-from testbed.figures.looks import DASHES, looks
+from testbed.figures.looks import DASHES, looks, words
 
 
 @frozen
@@ -119,7 +119,8 @@ def _figure(
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
             artists.setdefault(text, handle)
     canvas.legend_beside(list(artists.values()), list(artists))
-    below = f" ({', '.join(f'{d} = {v}' for d, v in at.items() if v != ORACLE)})" if at else ""
+    fixed = {dim: value for dim, value in at.items() if value != ORACLE}
+    below = f" ({words(fixed)})" if fixed else ""
     figure = canvas.finish(str(tree.attrs.get("title", "")) + below)
     caption = _caption(groups, word, x, by, everything, at)
     code = "\n".join(_code(group, of, timed) for group in groups)

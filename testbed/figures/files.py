@@ -23,7 +23,7 @@ from testbed.results.groups import estimators
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.scenario.scenario import FigureSpec
+    from testbed.scenario.figure import Figure, FigureSpec
 
 INDEX = "index.json"
 UNSEEN = ("duration", "error", "seed")  # no figure shows them
@@ -48,7 +48,7 @@ class Entry:
 
 
 def draw_figures(
-    tree: xr.DataTree, folder: str | Path, specs: Iterable[FigureSpec] = ()
+    tree: xr.DataTree, folder: str | Path, specs: Iterable[Figure | FigureSpec] = ()
 ) -> FigureFiles:
     """Draw a result's figures into a folder, as SVG and PNG, those for columns also as PDF.
 
@@ -75,7 +75,7 @@ def draw_figures(
 
 
 def remove_stale_figures(
-    tree: xr.DataTree, folder: str | Path, specs: Iterable[FigureSpec] = ()
+    tree: xr.DataTree, folder: str | Path, specs: Iterable[Figure | FigureSpec] = ()
 ) -> None:
     """Remove the figures of earlier results without drawing new ones."""
     folder = Path(folder)

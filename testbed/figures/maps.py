@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from testbed.analysis.analysis import oracle, paired_difference
+from testbed.analysis import oracle, paired_difference, simulated
 from testbed.contract.figures import ORACLE, RISKS, names
 from testbed.figures.averages import at_time, expected
 from testbed.figures.axes import number
@@ -67,14 +67,14 @@ def comparison(
     ratio: xr.DataArray = xr.apply_ufunc(np.log2, best[0] / best[1])
     measured = [_measured(dataset, risk, when) for dataset in (first, second)]
     left, right = xr.broadcast(measured[0], measured[1])
-    interval = paired_difference(left, right)
-    sign = (interval.lower > 0).astype(float) - (interval.upper < 0).astype(float)
-    return ratio, sign.where(interval.lower.notnull())
+    gap = paired_difference(left, right)
+    sign = (gap.lower > 0).astype(float) - (gap.upper < 0).astype(float)
+    return ratio, sign.where(gap.lower.notnull())
 
 
 def _measured(dataset: xr.Dataset, risk: str, when: object) -> xr.DataArray:
     """The replicates' risks at the best time of their mean, or at the time that is held."""
-    values = dataset[risk]
+    values = simulated(dataset, risk)
     if "time" in values.dims and when == ORACLE:
         values = oracle(values).value
     return _without_scalars(values)

@@ -48,7 +48,7 @@ def profiles(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     asked = names(options.get("of"))
     for name, own in _variables(groups, asked).items():
         shown = [group for group in groups if name in group.dataset]
-        panels = [panel for group in shown for panel in _panels(group, name, own)]
+        panels = [panel for group in shown for panel in _panels(group, name, own, bool(asked))]
         if panels:
             yield _figure(tree, shown, name, own, panels, options)
 
@@ -68,9 +68,12 @@ def _variables(groups: Sequence[Group], asked: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _panels(group: Group, name: str, own: str) -> Iterator[Panel]:
+def _panels(group: Group, name: str, own: str, asked: bool) -> Iterator[Panel]:
+    """A panel for each point of the sweep that has values."""
     values = group.dataset[name]
     sweep = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
+    if not asked and "time" in values.dims and values.sizes["time"] < 2:
+        return  # `sweeps` shows what was measured at one time
     for point in sweep_points(values, sweep):
         if np.isfinite(values.sel(point)).any():
             band = mean_of(group.dataset.sel(point), name)

@@ -70,7 +70,7 @@ def _panels(group: Group) -> Iterator[Panel]:
 def _draw(axes: Axes, dataset: xr.Dataset) -> int:
     """A panel; at how many times and modes some replicates are missing."""
     band = mean_of(dataset, VARIABLE)
-    values = band.mean if "time" in band.mean.dims else band.mean.expand_dims(time=dataset["time"])
+    values = band.mean if "time" in band.mean.dims else band.mean.expand_dims("time")
     times = values["time"].values.ravel()
     chosen = some(times, TIMES)
     for colour, dash, place in zip(gradient(len(chosen)), DASHES, chosen, strict=False):

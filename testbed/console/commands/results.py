@@ -33,5 +33,8 @@ def plot(results: Path, output: Path | None) -> None:
     tree = open_results(results)
     home = results if results.is_dir() else results.parent
     figures = read_figures(tree.attrs.get("scenario", ""))
-    for path in draw_figures(tree, output or home / "figures", figures):
+    paths, problems = draw_figures(tree, output or home / "figures", figures)
+    for problem in problems:
+        click.echo(problem, err=True)
+    for path in paths:
         click.echo(path)

@@ -72,7 +72,7 @@ def run(
     chosen = executor or ("processes" if workers and workers > 1 else "serial")
     options = Options(chosen, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
     outcome = _outcome(scenario, output, options)
-    _show(outcome.tree, outcome.folder, None if no_figures else scenario.figures)
+    _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
     if outcome.failed:
         text = f"{len(outcome.failed)} cells failed; their errors are in the results"
         text += "; stopped at the first, as asked" if outcome.stopped else ""
@@ -101,16 +101,19 @@ def _outcome(scenario: Scenario, output: Path | None, options: Options) -> Outco
         return _outcome(scenario, output, evolve(options, mix_versions=True))
 
 
-def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure] | None) -> None:
-    """Draw the figures unless they are None, print the summary and where everything is."""
+def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool) -> None:
+    """Draw the figures if asked to, print the summary and where everything is."""
     from testbed.console.summary import summary
+    from testbed.figures import draw_figures, remove_stale_figures
     from testbed.runs import statuses
 
     paths: Sequence[Path] = ()
-    if figures is not None:
-        from testbed.figures import draw_figures
-
-        paths = draw_figures(tree, folder / "figures", figures)
+    if not draw:
+        remove_stale_figures(tree, folder / "figures", figures)
+    else:
+        paths, problems = draw_figures(tree, folder / "figures", figures)
+        for problem in problems:
+            click.echo(problem, err=True)
     click.echo(summary(tree))
     counted = ", ".join(f"{count} {word}" for word, count in statuses(tree).items())
     click.echo(f"replicates: {counted}")

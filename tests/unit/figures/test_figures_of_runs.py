@@ -7,18 +7,16 @@ import xarray as xr
 
 from testbed.console.summary import summary
 from testbed.figures import draw_figures
+from testbed.figures.axes import lines_in_view
+from testbed.figures.canvas import Canvas, styled
+from testbed.figures.facets import facets
+from testbed.figures.learning_curves import learning_curves
 from testbed.figures.paths import paths
-from testbed.figures.style import (
-    legends,
-    lines_in_view,
-    lower_end,
-    panel_title,
-    panels,
-    styled,
-)
+from testbed.figures.profiles import profiles
+from testbed.figures.spectra import spectra
+from testbed.figures.sweeps import sweeps
 from testbed.planning.files import read_scenario
 from testbed.runs import run
-from testbed.scenario.scenario import FigureSpec
 from testbed.soundness import read_findings
 
 SCENARIO = """
@@ -63,7 +61,8 @@ def tree(tmp_path_factory):
 
 def test_every_kind_that_has_data_is_drawn_with_its_labels(tree, tmp_path):
     drawn = {
-        path.stem: path.with_suffix(".svg").read_text() for path in draw_figures(tree, tmp_path)
+        path.stem: path.with_suffix(".svg").read_text()
+        for path in draw_figures(tree, tmp_path).paths
     }
     assert set(drawn) == {
         "excess_risk-against-time",
@@ -79,13 +78,6 @@ def test_every_kind_that_has_data_is_drawn_with_its_labels(tree, tmp_path):
         assert words in paths
     assert "slope -0." in drawn["excess_risk-against-n"]
     assert "truth" in drawn["learned-spectrum"]
-
-
-def test_a_figure_table_chooses_kind_variable_and_title(tree, tmp_path):
-    spec = FigureSpec("paths", {"of": "excess_risk", "title": "Mine"})
-    (path,) = draw_figures(tree, tmp_path, [spec])
-    assert path.name == "1-excess_risk-against-time.png"
-    assert "Mine" in path.with_suffix(".svg").read_text()
 
 
 def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
@@ -105,16 +97,13 @@ def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
 
 def test_what_was_measured_at_one_time_is_drawn_against_the_sweep(tmp_path):
     text = SCENARIO.replace("times = { geom = [1.0, 1e3, 9], include = [0.0] }", "times = [10.0]")
-    one = run(read_scenario(text), tmp_path / "run")
-    drawn = {path.stem: path.with_suffix(".svg") for path in draw_figures(one, tmp_path)}
-    assert (
-        {"at-one-time"}
-        <= set(drawn)
-        <= {"at-one-time", "learned-spectrum", "excess_risk-against-n"}
-    )
-    words = drawn["at-one-time"].read_text()
-    assert "fixed" in words and "adaptive, depth = 1" in words
-    assert "least over k" in words  # a variable with ranks is shown at its best rank
+    result = run(read_scenario(text), tmp_path / "run")
+    (drawn,) = sweeps(result, {})
+    assert drawn.name == "at-one-time"
+    labels = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert labels == ["fixed", "adaptive, depth = 0", "adaptive, depth = 1"]
+    assert any("least over k" in axes.get_ylabel() for axes in drawn.figure.axes)
+    assert not list(profiles(result, {})) and not list(paths(result, {}))
 
 
 LIMIT = """
@@ -147,26 +136,20 @@ use = "top-projection"
 """
 
 
-@pytest.mark.parametrize("times", ["[0, 1, 1000, inf]", "[1, inf]", "[0, inf]", "[inf]"])
-def test_the_limit_of_infinite_time_has_no_place_on_an_axis(times, tmp_path):
-    tree = run(read_scenario(LIMIT.replace("TIMES", times)), tmp_path / "run")
-    drawn = {
-        path.stem: path.with_suffix(".svg").read_text() for path in draw_figures(tree, tmp_path)
-    }
-    assert {"excess_risk-against-n", "learned-spectrum"} <= set(drawn)
-    assert ("excess_risk-against-time" in drawn) == ("," in times)
-    assert ("τ = inf" in drawn["learned-spectrum"]) and "limit" in summary(tree)
-    assert not any("could not be made" in finding.seen for finding in read_findings(tree))
-    if times == "[0, 1, 1000, inf]":
-        figure = next(iter(paths(tree, "excess_risk")))[1]
-        assert 1000 <= figure.axes[0].get_xlim()[1] < 2000
-
-
-def test_panels_without_room_are_counted_in_the_title(tmp_path):
-    text = SCENARIO.replace("gamma = 1.5 }", "gamma = { linspace = [1.0, 2.0, 14] } }")
-    many = run(read_scenario(text), tmp_path / "run")
-    (path,) = draw_figures(many, tmp_path, [FigureSpec("spectra", {})])
-    assert "(4 more panels left out)" in path.with_suffix(".svg").read_text()
+@pytest.mark.parametrize("times", ["[0, 1, 1000, inf]", "[0, inf]", "[inf]"])
+def test_the_limit_of_infinite_time_is_drawn_whatever_the_grid(times, tmp_path):
+    result = run(read_scenario(LIMIT.replace("TIMES", times)), tmp_path)
+    assert [drawn.name for drawn in learning_curves(result, {})] == ["excess_risk-against-n"]
+    (spectrum,) = spectra(result, {})
+    labels = [text.get_text() for text in spectrum.figure.axes[0].get_legend().get_texts()]
+    assert "τ = ∞" in labels
+    drawn = list(paths(result, {"of": "excess_risk"}))
+    assert bool(drawn) == ("," in times)
+    for figure in drawn:
+        axes = figure.figure.axes[0]
+        assert "∞" in [tick.get_text() for tick in axes.get_xticklabels()]
+        assert any(line.get_marker() == ">" for line in axes.lines)
+    assert not any("could not be made" in finding.seen for finding in read_findings(result))
 
 
 def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):
@@ -174,38 +157,24 @@ def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):
     text = SCENARIO.replace("p = 1.0", "p = { values = [1.0, 0.7] }")
     text = text.replace("q = 2.0", "q = { values = [1.0, 2.0] }")
     many = run(read_scenario(text), tmp_path / "run")
-    spec = FigureSpec("facets", {"x": "n", "by": "p", "at": {"q": 2.0}})
-    (path,) = draw_figures(many, tmp_path, [spec])
-    assert path.name == "1-excess_risk-by-p.png"
-    drawn = path.with_suffix(".svg").read_text()
-    for words in ("p = 1", "p = 0.7", "(q = 2)", "adaptive, 1"):
-        assert words in drawn
-    assert drawn.count("expected excess risk") == 1
-    assert draw_figures(many, tmp_path, [FigureSpec("facets", {})]) == []
+    (drawn,) = facets(many, {"x": "n", "by": "p", "at": {"q": 2.0}})
+    assert drawn.name == "excess_risk-by-p" and "(q = 2)" in drawn.figure.get_suptitle()
+    assert [axes.get_title() for axes in drawn.figure.axes] == ["p = 1", "p = 0.7"]
+    labels = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert "adaptive, depth = 1" in labels and labels.count("expected excess risk") == 1
 
 
-def test_panel_titles_are_as_wide_as_panels_and_keep_values_beside_their_names():
-    point = {"activation": "relu", "bias": False, "parameterization": "mean-field", "depth": 3}
-    lines = panel_title("network", point).splitlines()
-    assert len(lines) > 1 and all(len(line) <= 42 for line in lines)
-    assert not any(line.endswith("=") or line.startswith("=") for line in lines)
-    assert " ".join(lines) == (
-        "network: activation = relu, bias = False, parameterization = mean-field, depth = 3"
-    )
-    assert panel_title("kernel", {}) == "kernel"
-
-
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("lines", [5, 30, 120])
+@pytest.mark.parametrize(("count", "lines"), [(1, 5), (2, 30), (1, 120)])
 def test_the_figure_grows_until_its_legend_fits(count, lines):
     with styled():
-        figure, axes = panels(count)
+        canvas = Canvas.of(count, {})
+        figure, axes = canvas.figure, canvas.panels
         for axis in axes:
             for i in range(lines):
                 axis.plot(
                     [1, 2], [i, i], label=f"estimator, depth = {i}\nslope -0.50 [-0.60, -0.40]"
                 )
-        legends(figure, axes)
+        canvas.legends()
         figure.draw_without_rendering()
         owner = figure if figure.legends else axes[0]
         (legend,) = figure.legends or [axes[0].get_legend()]
@@ -215,14 +184,8 @@ def test_the_figure_grows_until_its_legend_fits(count, lines):
         assert all(axis.get_position().width * figure.get_figwidth() > 2 for axis in axes)
 
 
-def test_intervals_that_hold_zero_stay_in_view_on_logarithmic_axes():
-    mean, lower, upper = (xr.DataArray([low, 1.0]) for low in (1.0, -2.0, 4.0))
-    interval = xr.Dataset({"estimate": mean, "lower": lower, "upper": upper})
-    assert lower_end(interval).values.tolist() == [0.25, 1.0]
-
-
 def test_logarithmic_axes_show_lines_not_rounding_nor_explosions():
-    _, (axis,) = panels(1)
+    (axis,) = Canvas.of(1, {}).panels
     axis.plot([0, 1, 2, 3, 4], [1e-17, 0.01, 0.02, 0.03, 1e100])
     axis.fill_between([1, 2, 3], [1e-9, 1e-9, 1e-9], [0.1, 0.1, 0.1])
     axis.set_yscale("log")
@@ -244,9 +207,9 @@ times = [1.0]
 """
     found = run(read_scenario(text), tmp_path / "run")["laplace"].to_dataset()
     tree = xr.DataTree.from_dict({"laplace": found})
-    drawn = [name for name, _ in paths(tree)]
+    drawn = [figure.name for figure in paths(tree, {})]
     assert "population_risk-against-time" in drawn and "population_risk_error" in tree["laplace"]
     assert "population_risk_error-against-time" not in drawn
     assert "target_alignment" in tree["laplace"] and not any("alignment" in name for name in drawn)
-    asked = dict(paths(tree, of="population_risk_error"))
-    assert list(asked) == ["population_risk_error-against-time"]
+    asked = [figure.name for figure in paths(tree, {"of": "population_risk_error"})]
+    assert asked == ["population_risk_error-against-time"]
