@@ -102,8 +102,11 @@ def interval(
 def reasons(left: Floats, asked: Floats, known: Floats, finite: Floats, skewness: Floats) -> Texts:
     """Why an interval is missing or not to be relied on; empty where it is."""
     arrays = np.broadcast_arrays(left, asked, known, finite, skewness)
-    words = np.frompyfunc(_reason, 5, 1)
-    return np.asarray(words(*arrays), dtype=object)
+    skewed = np.abs(skewness) > np.maximum(SKEWNESS, SKEWED * np.sqrt(left))
+    doubtful = np.asarray((left < asked) | (left < LEAST) | np.logical_not(finite) | skewed)
+    texts = np.full(doubtful.shape, "", dtype=object)
+    texts[doubtful] = [_reason(*row) for row in zip(*(a[doubtful] for a in arrays), strict=True)]
+    return texts
 
 
 def _reason(left: int, asked: int, known: bool, finite: bool, skewness: float) -> str:

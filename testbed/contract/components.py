@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from attrs import field, frozen
 
@@ -69,6 +69,7 @@ __all__ = [
     "Optimizer",
     "PopulationSpectrum",
     "Rng",
+    "Statement",
     "Target",
     "Theory",
     "Variable",
@@ -82,13 +83,18 @@ Rng = Callable[[str], "np.random.Generator"]
 component declares in its facts: a fresh Philox generator keyed by (seed, role, replicate). Asked
 twice for one role it starts again: ask once and keep it."""
 
+Statement = Literal["expectation", "lower bound", "upper bound", "limit"]
+"""What a theory says of the variable that it predicts."""
+
 
 @frozen
 class Variable:
     """A variable of the result: its own dims (besides replicate and time), units and long name.
 
     `time=False` marks a variable that does not change over training; `predicts` names the metric
-    variable that a theory's variable stands beside.
+    variable that a theory's variable stands beside. `states` says what is predicted of it: its
+    expectation over replicates, a bound of that, or a limit that replicates do not estimate. A run
+    reports where replicates and theory differ by more than `accuracy`, a share of the prediction.
     """
 
     long_name: str
@@ -96,6 +102,8 @@ class Variable:
     units: str = "1"
     time: bool = True
     predicts: str | None = None
+    states: Statement = "expectation"
+    accuracy: float = 0.0
     attrs: Mapping[str, object] = field(factory=dict, hash=False)
 
 

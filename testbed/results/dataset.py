@@ -154,6 +154,7 @@ class GroupRecord:
             attributes["comment"] = comment
         if variable.predicts:
             attributes["predicts"] = variable.predicts
+            attributes |= {"states": variable.states, "accuracy": variable.accuracy}
         return xr.Variable(array.dims, values, attributes)
 
     def _count(self, array: _Array, full: xr.Variable) -> xr.Variable:

@@ -18,6 +18,7 @@ from attrs import evolve
 from testbed.contract.findings import SEVERITIES, Finding
 from testbed.loading import Fresh
 from testbed.results.read_only import read_only
+from testbed.soundness.agreement import agreement
 from testbed.soundness.divergence import divergence
 from testbed.soundness.failure import failure
 from testbed.soundness.features import collapse, misalignment
@@ -45,6 +46,7 @@ CHECKS: dict[str, Check] = {
     "wide-mean": wide_mean,
     "wide-slope": wide_slope,
     "undecided": undecided,
+    "agreement": agreement,
     "collapse": collapse,
     "misalignment": misalignment,
     "overfitting": overfitting,

@@ -207,16 +207,25 @@ class PopulationFlow(Theory):
     name = "adaptive.population-flow"
     references = ("arXiv:2511.09425",)
     variables: ClassVar[Mapping[str, Variable]] = {
-        "overlap": Variable("overlap under the population flow", predicts="overlap"),
-        "excess_risk": Variable("excess risk under the population flow", predicts="excess_risk"),
+        "overlap": Variable(
+            "overlap under the population flow", predicts="overlap", states="limit"
+        ),
+        "excess_risk": Variable(
+            "excess risk under the population flow", predicts="excess_risk", states="limit"
+        ),
         "training_loss": Variable(
-            "population loss ½E(y − f)² under its flow", predicts="training_loss"
+            "population loss ½E(y − f)² under its flow", predicts="training_loss", states="limit"
         ),
         "feature_error": Variable(
-            "feature error measure under the population flow", predicts="feature_error"
+            "feature error measure under the population flow",
+            predicts="feature_error",
+            states="limit",
         ),
         "escape_time": Variable(
-            "time at which |ρ| = ½ under the population flow", predicts="escape_time", time=False
+            "time at which |ρ| = ½ under the population flow",
+            predicts="escape_time",
+            time=False,
+            states="limit",
         ),
     }
 
@@ -277,7 +286,10 @@ class EscapeTime(Theory):
     references = ("arXiv:2511.09425", "arXiv:2003.10431")
     variables: ClassVar[Mapping[str, Variable]] = {
         "escape_time": Variable(
-            "leading term of the time at which |ρ| = ½", predicts="escape_time", time=False
+            "leading term of the time at which |ρ| = ½",
+            predicts="escape_time",
+            time=False,
+            states="limit",
         ),
         "information_exponent": Variable(
             "information exponent of the target, the least degree r ≥ 1 with g_r ≠ 0", time=False

@@ -41,6 +41,8 @@ from testbed_ntk.theories.subject import (
     stated_smoothness,
 )
 
+ACCURACY = 0.02  # of the deterministic equivalent where it was compared with simulations
+VANISHING = 0.1  # what o(1) of the barrier stands for
 LEAST_QUALIFICATION = 0.5  # of the exponents in high dimension
 
 
@@ -67,9 +69,13 @@ class DeterministicEquivalent(Theory):
     name = "ntk.deterministic-equivalent"
     references = ("arXiv:2110.03922", "arXiv:2006.13198")
     variables: ClassVar[Mapping[str, Variable]] = {
-        "excess_risk": Variable("expected excess risk", predicts="excess_risk"),
-        "test_error": Variable("expected mean square against noisy labels", predicts="test_error"),
-        "training_loss": Variable("expected training loss", predicts="training_loss"),
+        "excess_risk": Variable("expected excess risk", predicts="excess_risk", accuracy=ACCURACY),
+        "test_error": Variable(
+            "expected mean square against noisy labels", predicts="test_error", accuracy=ACCURACY
+        ),
+        "training_loss": Variable(
+            "expected training loss", predicts="training_loss", accuracy=ACCURACY
+        ),
     }
 
     def applies(self, cell: Cell) -> str | None:
@@ -216,7 +222,11 @@ class PolynomialBarrier(Theory):
     references = ("arXiv:1904.12191", "arXiv:2006.13409")
     variables: ClassVar[Mapping[str, Variable]] = {
         "barrier": Variable(
-            "energy of the truth beyond the learnable degrees", predicts="excess_risk", time=False
+            "energy of the truth beyond the learnable degrees",
+            predicts="excess_risk",
+            time=False,
+            states="lower bound",
+            accuracy=VANISHING,
         )
     }
 

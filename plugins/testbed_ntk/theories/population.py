@@ -33,6 +33,7 @@ class PopulationEigenvalues(Theory):
             ("mode",),
             time=False,
             predicts="eigenvalue",
+            states="limit",
         )
     }
 

@@ -1,0 +1,136 @@
+"""Theories beside the replicates that estimate what they predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from testbed.contract.findings import Finding
+from testbed.planning.files import read_scenario
+from testbed.runs import run
+from testbed.soundness import read_findings
+from testbed.soundness.agreement import agreement
+from testbed_sequence.theories.sequences import ExpectedRisk
+
+N, TIME = np.array([100.0, 200, 400]), np.geomspace(1, 30, 8)
+EXPECTED = xr.DataArray(
+    1 / TIME + TIME / N[:, None], {"n": N, "time": TIME}, ("n", "time"), "excess_risk"
+)
+
+
+def compared(
+    factor=1.0, law="normal", replicates=16, seed=0, conditional=False, **attributes
+) -> list[Finding]:
+    """Findings about a theory that predicts `factor` times the expectation of its replicates."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    shape = (len(N), replicates, len(TIME))
+    noise = 1 + 0.3 * rng.standard_normal(shape)
+    if law == "exponential":
+        noise = rng.exponential(size=(len(N), replicates, 1)) * np.ones(len(TIME))
+    scale = xr.DataArray(noise, {}, ("n", "replicate", "time"))
+    theory = factor * EXPECTED
+    if conditional:  # replicates have inputs of their own; their noise remains
+        inputs = xr.DataArray(rng.exponential(size=replicates), dims="replicate")
+        theory, scale = theory * inputs, scale * inputs
+    labels = {"predicts": "excess_risk", **attributes}
+    dataset = xr.Dataset(
+        {
+            "excess_risk": EXPECTED * scale,
+            "excess_risk__theory": theory.assign_attrs(labels),
+            "status": (("n", "replicate"), np.zeros((len(N), replicates), int)),
+        }
+    )
+    return list(agreement(xr.DataTree.from_dict({"/main": dataset})))
+
+
+def test_a_theory_doubled_on_purpose_is_found_with_its_distance():
+    (finding,) = compared(2.0)
+    assert (finding.estimator, finding.variable) == ("main", "excess_risk__theory")
+    assert finding.judged == 24 and finding.points == 24
+    assert "standard errors" in finding.seen and "the mean of 16 replicates" in finding.seen
+    assert "states no inaccuracy" in finding.advice
+
+
+@pytest.mark.parametrize("law", ["normal", "exponential"])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_right_theories_are_seldom_reported(law, conditional):
+    """At most 1 of 100 sound results by design; 2 of 25 are allowed (0.2% have more)."""
+    reports = [compared(1.0, law, seed=seed, conditional=conditional) for seed in range(25)]
+    assert sum(map(bool, reports)) <= 2
+
+
+def test_stated_accuracy_is_a_margin():
+    assert compared(1.3, replicates=256)
+    assert not compared(1.3, replicates=256, accuracy=0.3)
+    (finding,) = compared(1.3, replicates=256, accuracy=0.02)
+    assert "accuracy of 2%" in finding.advice
+
+
+def test_conditional_theories_are_compared_replicate_by_replicate():
+    assert compared(2.0, conditional=True)
+
+
+def test_bounds_are_checked_as_bounds():
+    assert not compared(0.5, states="lower bound") and not compared(2.0, states="upper bound")
+    (below,) = compared(2.0, states="lower bound")
+    assert "bounds from below by" in below.seen
+    (above,) = compared(0.5, states="upper bound")
+    assert "bounds from above by" in above.seen
+
+
+def test_limits_and_few_replicates_are_not_compared():
+    assert not compared(2.0, states="limit")
+    assert not compared(2.0, replicates=2)
+
+
+def test_lost_replicates_are_not_compared():
+    tree = xr.DataTree.from_dict(
+        {
+            "/main": xr.Dataset(
+                {
+                    "excess_risk": EXPECTED.expand_dims(replicate=8) + np.zeros((8, 3, 8)),
+                    "excess_risk__theory": (2 * EXPECTED).assign_attrs(predicts="excess_risk"),
+                    "status": (("n", "replicate"), np.full((3, 8), 2)),
+                }
+            )
+        }
+    )
+    assert list(agreement(tree)) == []
+
+
+SCENARIO = """
+format = 1
+name = "compared"
+replicates = 6
+[design]
+use = "sequence.gaussian"
+n = { values = [100, 400] }
+modes = 40
+[target]
+use = "sequence.block"
+count = 4
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow", times = { geom = [1.0, 300.0, 12] } }
+[[metric]]
+use = "excess-risk"
+[[theory]]
+use = "sequence.expected-risk"
+"""
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_run_reports_a_doubled_theory_and_is_quiet_about_the_right_one(
+    tmp_path, monkeypatch, factor
+):
+    right = ExpectedRisk.predict
+
+    def predict(self, cell, times, problem=None):
+        return {name: factor * value for name, value in right(self, cell, times).items()}
+
+    monkeypatch.setattr(ExpectedRisk, "predict", predict)
+    findings = read_findings(run(read_scenario(SCENARIO), tmp_path))
+    checks = [finding.check for finding in findings]
+    assert checks == ([] if factor == 1 else ["agreement"])
