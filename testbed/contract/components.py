@@ -34,6 +34,7 @@ from testbed.contract.facts import (
 from testbed.contract.grids import Grid
 from testbed.contract.needs import Needs
 from testbed.contract.parameters import fields_of, names_with, parameter, parameter_of, value_with
+from testbed.contract.spaces import Placed, Space
 from testbed.contract.values import (
     Advance,
     Carry,
@@ -107,7 +108,7 @@ class Variable:
     attrs: Mapping[str, object] = field(factory=dict, hash=False)
 
 
-class Component(ABC):
+class Component(Placed, ABC):
     """What all kinds share. `name` is what a scenario's `use = "…"` says."""
 
     kind: ClassVar[str]
@@ -127,6 +128,11 @@ class Design(Component):
     @abstractmethod
     def draw(self, rng: Rng) -> Sample:
         """One replicate's inputs, test inputs, weights and noise, as float64 NumPy arrays."""
+
+    def space(self) -> Space | None:
+        """Where the inputs lie, and by which law; None if the design does not say: then nothing is
+        refused for it."""
+        return None
 
     def sizes(self) -> dict[str, int]:
         """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory;

@@ -5,6 +5,8 @@ A part that answers wrongly is refused at its place in the file, before anything
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from testbed.contract.answers import (
     coordinates_of,
     numbers_by_name,
@@ -14,7 +16,16 @@ from testbed.contract.answers import (
 )
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import Cell
-from testbed.contract.components import Design, Metric, Optimizer, Theory, derived_size
+from testbed.contract.components import (
+    Design,
+    Metric,
+    Model,
+    Optimizer,
+    Target,
+    Theory,
+    derived_size,
+)
+from testbed.errors import Mistake
 
 
 def inspect(cell: Cell) -> None:
@@ -41,6 +52,16 @@ def _inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
     with calling(optimizer, "auxiliary"):
         auxiliary = optimizer.auxiliary(times)
     numbers_by_name(optimizer, "auxiliary", auxiliary, len(times))
+
+
+def misfit_of(part: Target | Model, design: Design) -> Mistake | None:
+    """Why a target or a model makes no sense on a design's points; None if it does."""
+    with calling(design, "space"):
+        space = design.space()
+    if space is None:
+        return None
+    with calling(part, "misfit"):
+        return part.misfit(evolve(space, design=design))
 
 
 def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[float, ...]:

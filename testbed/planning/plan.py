@@ -13,14 +13,14 @@ from attrs import evolve, field, frozen
 
 from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
-from testbed.contract.components import Model, Optimizer, sample_size
+from testbed.contract.components import Design, Model, Optimizer, Target, sample_size
 from testbed.contract.seeds import choice_stream
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.building import Builder, Others
 from testbed.planning.counts import excessive
 from testbed.planning.dimensions import Dimension, chosen, points, swept_names
 from testbed.planning.fitting import pair_objection, times_objection
-from testbed.planning.inspection import inspect
+from testbed.planning.inspection import inspect, misfit_of
 from testbed.planning.keys import cell_key, preparation_key
 from testbed.planning.selection import Omission, Selection
 from testbed.planning.shapes import unsuitable_figures
@@ -188,6 +188,9 @@ class _Planner:
         if design is None or target is None or pair is None:
             return None
         model, optimizer, times = pair
+        place_of_target = chosen(scenario.targets, "target", at).spec.path
+        if not self._fits(design, target, place_of_target, model, spec.model.path):
+            return None
         cell = Cell(
             estimator=spec.name,
             point={dim.name: dim.coordinate[at[dim.name]] for dim in dims},
@@ -212,6 +215,22 @@ class _Planner:
             return None
         metrics = self.selection.metrics_of(cell, Others(self.builder, spec, at))
         return evolve(cell, metrics=metrics, theories=self.selection.theories_of(cell))
+
+    def _fits(
+        self, design: Design, target: Target, target_path: str, model: Model, model_path: str
+    ) -> bool:
+        """Whether target and model are defined where the design's points lie; mistakes if not."""
+        fitting = True
+        for part, path in ((target, target_path), (model, model_path)):
+            try:
+                mistake = misfit_of(part, design)
+            except ComponentFault as fault:
+                mistake = Mistake("", str(fault))
+            if mistake:
+                fitting = False
+                where = f"{path}.{mistake.where}" if mistake.where else path
+                self.builder.mistakes.append(mistake.at(where).in_file(self.scenario.path))
+        return fitting
 
     # --- cells --------------------------------------------------------------------------------
 

@@ -11,11 +11,14 @@ from torch import Tensor
 from testbed.contract.capabilities import HasExactSpectrum, Withheld
 from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Problem
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 from testbed_adaptive.numerics.bases import BASES, Basis, Given
 
 MODES = 512  # functions of a basis that is endless
+LAW_OF = {"torus": "torus", "sphere": "sphere", "hermite": "euclidean"}
+"""Where the functions of each basis are orthonormal."""
 CACHED = 131072  # numbers of a block of rows
 
 
@@ -45,6 +48,27 @@ class BasisModel(Model, HasExactSpectrum):
         "estimate from the test points; risks then read predictions",
         choices=("exact", "sample"),
     )
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        mistake = self.kind_misfit(space)
+        expected = LAW_OF.get(self.basis_name)
+        if mistake or expected is None or space.kind == "data":
+            return mistake or self._too_many(space)
+        if space.kind != expected or (space.kind == "euclidean" and space.law != "gaussian"):
+            found = f"found {self.name} with the basis {self.basis_name} on {space}"
+            advice = 'choose the basis of the design, or basis = "given"'
+            return Mistake("basis", found, f"a design of the kind {expected}", advice)
+        if space.kind == "euclidean" and space.scale != self.scale:
+            found = f"found a basis for inputs of scale {self.scale:g}"
+            return Mistake("scale", found, f"the design's scale, {space.scale:g}")
+        return None
+
+    def _too_many(self, space: Space) -> Mistake | None:
+        """The misfit of more modes than a given basis has."""
+        count = (self.modes or 0) if self.basis_name == "given" else 0
+        return narrow_misfit(space, count, f"{count} modes of the given basis", "modes")
 
     def basis_of(self, x: Tensor) -> Basis:
         """The basis for inputs (R, n, d)."""

@@ -12,8 +12,9 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space, narrow_misfit
 from testbed.contract.values import Problem, Spectrum
-from testbed.errors import ParameterError, UnsuitableError
+from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed_adaptive.numerics.hermite_features import (
     by_mode,
     features,
@@ -101,6 +102,13 @@ class Directional(Model, HasExactSpectrum, HasGram):
             return drawn
         overlap = dim**-0.5 if self.initial_overlap is None else self.initial_overlap
         return tilted(truth, drawn, overlap)
+
+    defined_on = ("euclidean",)
+
+    def misfit(self, space: Space) -> Mistake | None:
+        count = self.directions or 1
+        words = f"{count} directions"
+        return self.kind_misfit(space) or narrow_misfit(space, count, words, "directions")
 
     def prepare(self, drawn: Tensor, problem: Problem) -> Params:
         scale = problem.expansion["deviation"][:, None, None]  # σ_x

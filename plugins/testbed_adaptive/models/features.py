@@ -16,9 +16,10 @@ from testbed.contract.capabilities import (
 )
 from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space, inner_misfit
 from testbed.contract.values import Drawn, Prepared, Problem
 from testbed.contract.wrapping import ModelWrapper
-from testbed.errors import ParameterError, UnsuitableError
+from testbed.errors import Mistake, ParameterError, UnsuitableError
 
 READOUT = "second"  # the leaf of a network's parameters that holds β
 Params = dict[str, Tensor]
@@ -62,6 +63,9 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
             return super().withheld()
         reason = f"the steps of {self.of.name} know one speed for all parameters"
         return {**super().withheld(), HasDescent: reason}
+
+    def misfit(self, space: Space) -> Mistake | None:
+        return inner_misfit(self.of, space, "of")
 
     def start(self, drawn: Drawn, prepared: Prepared, problem: Problem) -> Params:
         params = self.of.start(drawn, prepared, problem)

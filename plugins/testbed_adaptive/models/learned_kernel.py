@@ -12,6 +12,7 @@ from testbed.contract.capabilities import HasBasis, HasEigensystem, HasGram, Has
 from testbed.contract.components import Eigensystem, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS
 from testbed.contract.values import Data, Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
 from testbed.numerics.spans import resolution
@@ -69,6 +70,8 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         """The inputs as the kernel sees them."""
         factor = x.shape[-1] ** 0.5 if isinstance(self.input_scale, str) else self.input_scale
         return factor * x
+
+    defined_on = POINTS
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         self.expect_points(problem)

@@ -24,8 +24,9 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space, inner_misfit
 from testbed.contract.values import Data, Fit, Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 from testbed.numerics.trees import index, stack
 from testbed.running.batching import Batched
 from testbed_adaptive.models.basis_model import (
@@ -81,6 +82,9 @@ class SequenceTwin(BasisModel, HasFlow):
                 f"{self.name}: found {self.of.name}, which cannot fit the observed coefficients "
                 f"({error}), expected a sequence model that can"
             ) from error
+
+    def misfit(self, space: Space) -> Mistake | None:
+        return super().misfit(space) or inner_misfit(self.of, Space("sequence", self.modes), "of")
 
     def _sequence(self, problem: Problem, rows: Tensor | None) -> Problem:
         """z as a sequence problem, with the truth's coefficients where they are known."""

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from testbed.contract.components import Design, Rng
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
 from testbed.contract.values import Sample
 from testbed.errors import ParameterError, UnsuitableError
 from testbed_basics.designs.pools import ABOUT, Pool, floats, locate, moments, read, select
@@ -113,6 +114,9 @@ class Dataset(Design):
     def classified(self) -> bool:
         """Whether labels are classes, not numbers."""
         return read(self.data, *locate(self.data, self.path)).train.y.dtype.kind != "f"
+
+    def space(self) -> Space:
+        return Space("data", labels=True)
 
     def expect_available(self) -> None:
         """UnsuitableError where the data are missing, damaged, or fewer than are asked for."""

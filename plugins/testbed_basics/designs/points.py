@@ -7,6 +7,7 @@ from attrs import frozen
 
 from testbed.contract.components import Design, Rng
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
 from testbed.contract.values import Sample
 from testbed.errors import ParameterError
 
@@ -75,6 +76,9 @@ class Sphere(RandomPoints):
         x = generator.standard_normal((count, self.dim))
         return x / np.linalg.norm(x, axis=1, keepdims=True)
 
+    def space(self) -> Space:
+        return Space("sphere", self.dim, "uniform")
+
 
 @frozen(kw_only=True)
 class Gaussian(RandomPoints):
@@ -86,6 +90,9 @@ class Gaussian(RandomPoints):
 
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return self.scale * generator.standard_normal((count, self.dim))
+
+    def space(self) -> Space:
+        return Space("euclidean", self.dim, "gaussian", self.scale)
 
 
 @frozen(kw_only=True)
@@ -116,6 +123,9 @@ class Torus(RandomPoints):
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return generator.uniform(-1.0, 1.0, (count, self.dim))
 
+    def space(self) -> Space:
+        return Space("torus", self.dim, "uniform")
+
 
 @frozen(kw_only=True)
 class Hypercube(RandomPoints):
@@ -125,3 +135,6 @@ class Hypercube(RandomPoints):
 
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return np.where(generator.random((count, self.dim)) < 0.5, -1.0, 1.0)
+
+    def space(self) -> Space:
+        return Space("hypercube", self.dim, "uniform")

@@ -86,6 +86,8 @@ class Gap(Metric):
     to: str = parameter(help="name of the estimator whose predictions are compared")
 
     def companion(self, estimator: Estimator, estimators: Mapping[str, Estimator]) -> Estimator:
+        if self.to == estimator.name:
+            raise ValueError(f"{self.to!r} is this estimator; its gap to itself is 0")
         other = estimators[self.to]
         own_clocks = [
             one.optimizer.name for one in (estimator, other) if one.optimizer.facts().clock == "own"

@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Rng, Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space, narrow_misfit
 from testbed.contract.values import Sample
-from testbed.errors import ParameterError, UnsuitableError
+from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed_basics.targets.directions import WHERE, frame, unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.zonal import zonal_values, zonal_weights
@@ -51,6 +52,14 @@ class Gegenbauer(Target):
                 f"{len(self.degrees)} numbers, one a degree, none below 0 and not all 0",
                 parameter="energies",
             )
+
+    defined_on = ("sphere",)
+
+    def misfit(self, space: Space) -> Mistake | None:
+        count = self.directions if self.direction == "first" else 1
+        words = f"{count} directions along the axes"
+        narrow = narrow_misfit(space, count, words, "directions", 'take direction = "drawn"')
+        return self.kind_misfit(space) or narrow
 
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
         """Degrees, increasing, and their energies."""

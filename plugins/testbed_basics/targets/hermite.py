@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Rng, Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Sample
-from testbed.errors import ParameterError
+from testbed.errors import Mistake, ParameterError
 from testbed_basics.targets.directions import WHERE, frame
 from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
 from testbed_basics.targets.zonal import profile_energies
@@ -58,6 +59,14 @@ class MultiIndex(Target):
             raise ParameterError(
                 f"found {found}", "at least one that is not 0", parameter="coefficients"
             )
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        words = f"{self.directions} orthonormal directions"
+        advice = "lower their number, or raise the design's dim"
+        narrow = narrow_misfit(space, self.directions, words, "directions", advice)
+        return self.kind_misfit(space) or narrow
 
     def draw(self, rng: Rng, sample: Sample) -> dict[str, Any]:
         dim = width(sample, self.name)

@@ -8,7 +8,9 @@ import numpy as np
 from attrs import frozen
 
 from testbed.contract.components import Target
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Sample
+from testbed.errors import Mistake
 from testbed_basics.targets.hermite import hermite_sum
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
 from testbed_basics.targets.zonal import gegenbauer, multiplicity
@@ -23,6 +25,12 @@ class IndicatorProduct(Target):
 
     name = "indicator-product"
     references = ("arXiv:2212.13881",)
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        narrow = narrow_misfit(space, 6, f"{self.name}, a function of x₅,", "")
+        return self.kind_misfit(space) or narrow
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         rows = columns(x, self.name, 6)

@@ -8,8 +8,9 @@ from attrs import frozen
 from testbed.contract.capabilities import HasEigensystem, HasPopulationSpectrum, has, lack
 from testbed.contract.components import Model, Rng, Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, inner_misfit
 from testbed.contract.values import Data, Problem, Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 from testbed_basics.designs.points import RandomPoints
 from testbed_basics.targets.inputs import Expansion, expansion_of, law, width
 from testbed_basics.targets.lattice import frequencies_of
@@ -33,6 +34,18 @@ class KernelFunction(Target):
     )
     centres: int = parameter(20, help="number of centres c_i", ge=1)
     norm: float = parameter(1.0, help="norm ‖f*‖_H in the kernel's space", gt=0)
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        mistake = self.kind_misfit(space) or inner_misfit(self.kernel, space, "kernel")
+        if mistake or space.kind != "data" or space.design is None:
+            return mistake
+        count = space.design.sizes()["train"]
+        if self.centres <= count:
+            return None
+        found = f"found {self.centres} centres among {count} training points"
+        return Mistake("centres", found, f"at most {count}", "lower centres, or raise n")
 
     def draw(self, rng: Rng, sample: Sample) -> Drawn:
         reason = lack(self.kernel, HasEigensystem)

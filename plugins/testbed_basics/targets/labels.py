@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Target
 from testbed.contract.facts import TargetFacts
+from testbed.contract.spaces import Space
 from testbed.contract.values import Data, Problem, Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 
 
 @frozen(kw_only=True)
@@ -21,6 +22,12 @@ class Labels(Target):
 
     def facts(self) -> TargetFacts:
         return TargetFacts(known=False)
+
+    def misfit(self, space: Space) -> Mistake | None:
+        if space.labels:
+            return None
+        found = f"found {self.name} on {space}, which have no labels"
+        return Mistake("", found, "a data set", "take the design dataset, or another target")
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         return np.full(len(x), np.nan)

@@ -9,7 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Sample
+from testbed.errors import Mistake
 from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
 
 SHELLS = 4096  # frequencies listed on the torus
@@ -31,6 +33,13 @@ class Linear(Target):
     features: int | None = parameter(
         None, help="number of non-zero coefficients; all unless given", ge=1
     )
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        count = self.features or 1
+        narrow = narrow_misfit(space, count, f"{count} coefficients", "features")
+        return self.kind_misfit(space) or narrow
 
     def _coefficients(self, dim: int) -> np.ndarray:
         """β, (dim,)."""

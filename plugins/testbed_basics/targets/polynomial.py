@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Sample
-from testbed.errors import ParameterError
+from testbed.errors import Mistake, ParameterError
 from testbed_basics.targets.harmonics import (
     Terms,
     gaussian_energies,
@@ -50,6 +51,16 @@ class Polynomial(Target):
                 f"{len(self.exponents)}, one for each monomial",
                 parameter="coefficients",
             )
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        last = max(
+            (axis for row in self.exponents for axis, e in enumerate(row, 1) if e), default=1
+        )
+        words = f"an exponent of the coordinate x{last}"
+        narrow = narrow_misfit(space, last, words, "exponents", "raise the design's dim")
+        return self.kind_misfit(space) or narrow
 
     @property
     def terms(self) -> Terms:

@@ -11,8 +11,9 @@ from attrs import frozen
 from testbed.contract.capabilities import HasPopulationSpectrum, has
 from testbed.contract.components import Design, Model, PopulationSpectrum, Rng, Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space, inner_misfit
 from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 from testbed_basics.targets.directions import unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.lattice import frequencies_of
@@ -79,6 +80,18 @@ class Source(Target):
     directions: int = parameter(
         8, help="directions (sphere) or frequencies (torus) mixed in each eigenspace", ge=1
     )
+
+    defined_on = ("sphere", "torus")
+
+    def misfit(self, space: Space) -> Mistake | None:
+        mistake = self.kind_misfit(space) or inner_misfit(self.kernel, space, "kernel")
+        if mistake or space.design is None:
+            return mistake
+        try:
+            _levels(self.kernel, space.design, self.smoothness)
+        except UnsuitableError as error:
+            return error.mistake.at("kernel")
+        return None
 
     def draw(self, rng: Rng, sample: Sample) -> dict[str, np.ndarray]:
         if law(sample) not in ("sphere", "torus"):

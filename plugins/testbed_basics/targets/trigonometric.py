@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Sample
-from testbed.errors import ParameterError
+from testbed.errors import Mistake, ParameterError
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
 from testbed_basics.targets.lattice import mean_square, series
 
@@ -47,6 +48,13 @@ class Trigonometric(Target):
                 raise ParameterError(
                     f"found {len(given)} numbers", f"{count}, one a frequency", parameter=word
                 )
+
+    defined_on = POINTS
+
+    def misfit(self, space: Space) -> Mistake | None:
+        longest = max(map(len, self.frequencies))
+        words = f"a frequency along {longest} coordinates"
+        return self.kind_misfit(space) or narrow_misfit(space, longest, words, "frequencies")
 
     def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frequencies (terms, p), sine and cosine coefficients (terms,)."""

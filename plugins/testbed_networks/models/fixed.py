@@ -20,8 +20,9 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Eigensystem, Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS, Space, inner_misfit
 from testbed.contract.values import Data, Fit, Problem, Spectrum
-from testbed.errors import ParameterError, UnsuitableError
+from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed.numerics.spectral import by_eigensystem
 from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
@@ -64,6 +65,8 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         raise NotImplementedError
 
     # --- what core asks -----------------------------------------------------------------------
+
+    defined_on = POINTS
 
     def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
         drawn: dict[str, np.ndarray] = self.features.draw(rng, problem)
@@ -200,6 +203,9 @@ class Linearised(FixedFeatures):
             shown = data.x.new_zeros(len(data.x), self.outputs)
             problem = problem._replace(train=data._replace(y=shown))
         return super().draw(rng, problem)
+
+    def misfit(self, space: Space) -> Mistake | None:
+        return inner_misfit(self.of, space, "of")
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         features = self.features

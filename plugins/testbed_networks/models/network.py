@@ -15,6 +15,7 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
 from testbed.numerics.trees import index, tree_map
@@ -71,6 +72,8 @@ class Network(Model, HasSpectrum, HasBasis, HasGram):
         raise NotImplementedError
 
     # --- what core asks -----------------------------------------------------------------------
+
+    defined_on = POINTS
 
     def prepare(self, drawn: Any, problem: Problem) -> Params:
         return {"x": problem.train.x, "root": problem.train.weight.sqrt()}

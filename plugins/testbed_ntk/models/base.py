@@ -26,6 +26,7 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Design, Eigensystem, Model, PopulationSpectrum
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import POINTS
 from testbed.contract.values import Fit, Problem, Risk, Spectrum
 from testbed.errors import UnsuitableError
 from testbed.numerics.eigendecomposition import Eigendecomposition
@@ -92,6 +93,8 @@ class KernelModel(
         return None
 
     # --- training ---------------------------------------------------------------------------------
+
+    defined_on = POINTS
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         data = problem.train

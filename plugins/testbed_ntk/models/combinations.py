@@ -7,7 +7,8 @@ from typing import Any
 from attrs import frozen
 
 from testbed.contract.parameters import parameter
-from testbed.errors import ParameterError
+from testbed.contract.spaces import Space, inner_misfit
+from testbed.errors import Mistake, ParameterError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -39,6 +40,10 @@ class Combination(KernelModel):
     def combined(self, first: Profile, second: Profile) -> Profile:
         """The profile, from those of the parts."""
         raise NotImplementedError
+
+    def misfit(self, space: Space) -> Mistake | None:
+        first = inner_misfit(self.first, space, "first")
+        return first or inner_misfit(self.second, space, "second")
 
     def profile(self, dim: int) -> Profile | None:
         first, second = self.first.profile(dim), self.second.profile(dim)

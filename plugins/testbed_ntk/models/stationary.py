@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from testbed.contract.parameters import parameter
-from testbed.errors import ParameterError, UnsuitableError
+from testbed.contract.spaces import Space
+from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -35,6 +36,13 @@ class Stationary(KernelModel):
     def correlation(self) -> Kernel:
         """k/σ²."""
         raise NotImplementedError
+
+    def misfit(self, space: Space) -> Mistake | None:
+        lengths = self.bandwidth if isinstance(self.bandwidth, tuple) else ()
+        if not lengths or space.dim in (None, len(lengths)):
+            return self.kind_misfit(space)
+        found = f"found {len(lengths)} lengths for points of {space.dim} coordinates"
+        return self.kind_misfit(space) or Mistake("bandwidth", found, "one for each coordinate")
 
     def on_sphere(self, bandwidth: float) -> Profile | None:
         """k/σ² as a function of the cosine; None where it is none."""

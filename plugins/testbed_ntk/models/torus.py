@@ -10,7 +10,8 @@ from torch import Tensor
 
 from testbed.contract.components import Design, PopulationSpectrum
 from testbed.contract.parameters import parameter
-from testbed.errors import UnsuitableError
+from testbed.contract.spaces import Space
+from testbed.errors import Mistake, UnsuitableError
 from testbed_ntk.models.base import KernelModel, design_dim
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
@@ -29,6 +30,17 @@ class Torus(KernelModel):
 
     smoothness: float = parameter(1.0, help="exponent r of λ_m = (1 + |m|²)^{−r}", gt=0)
     frequencies: int = parameter(32, help="largest frequency M of a coordinate", ge=1)
+
+    defined_on = ("torus",)
+
+    def misfit(self, space: Space) -> Mistake | None:
+        count = (2 * self.frequencies + 1) ** (space.dim or 1)
+        if self.kind_misfit(space) or count <= FEATURES:
+            return self.kind_misfit(space)
+        found = (
+            f"found {count} functions of {self.frequencies} frequencies in dimension {space.dim}"
+        )
+        return Mistake("frequencies", found, f"at most {FEATURES}", "lower frequencies, or dim")
 
     def kernel(self, dim: int) -> Kernel:
         count = (2 * self.frequencies + 1) ** dim

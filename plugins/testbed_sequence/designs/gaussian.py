@@ -7,6 +7,7 @@ from attrs import frozen
 
 from testbed.contract.components import Design, Rng
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
 from testbed.contract.values import Sample
 
 
@@ -40,6 +41,9 @@ class GaussianSequence(Design):
             test_weight=ones,
             test_noise=np.zeros(self.modes),
         )
+
+    def space(self) -> Space:
+        return Space("sequence", self.modes)
 
     def sizes(self) -> dict[str, int]:
         return {"train": self.modes, "test": self.modes}

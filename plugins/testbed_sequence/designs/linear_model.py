@@ -9,8 +9,9 @@ from attrs import frozen
 
 from testbed.contract.components import Design, Rng, Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import SEQUENCES, Space
 from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 
 SPECTRA = ("exponential", "logarithmic")
 
@@ -25,6 +26,9 @@ def feature_variances(spectrum: str, features: int) -> np.ndarray:
 def alignment_scales(alignment: float, features: int) -> np.ndarray:
     """Diagonal of A = diag(exp(α t_i)), t evenly spaced on [−½, ½]."""
     return np.exp(alignment * np.linspace(-0.5, 0.5, features))
+
+
+LINEAR_MODEL = "linear model"
 
 
 @frozen(kw_only=True)
@@ -58,6 +62,9 @@ class LinearModel(Design):
         zeros = np.zeros(len(s))
         return Sample(x, ones, noise, self.noise**2 / self.n, x, ones, zeros)
 
+    def space(self) -> Space:
+        return Space("sequence", min(self.n, self.features), LINEAR_MODEL)
+
     def sizes(self) -> dict[str, int]:
         modes = min(self.n, self.features)
         return {"train": modes, "test": modes}
@@ -74,6 +81,13 @@ class LinearCoefficients(Target):
         "power", help="β_j = j^{−exponent}, or 1/log(j + 1)", choices=("power", "logarithmic")
     )
     exponent: float = parameter(0.2, help="exponent of the power decay", ge=0)
+
+    defined_on = SEQUENCES
+
+    def misfit(self, space: Space) -> Mistake | None:
+        if space.law == LINEAR_MODEL:
+            return None
+        return Mistake("", f"found {self.name} on {space}", "the design sequence.linear-model")
 
     def draw(self, rng: Rng, sample: Sample) -> Any:
         if not isinstance(sample.design, LinearModel):

@@ -13,6 +13,7 @@ from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import SEQUENCES
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
 from testbed_sequence.models.fixed import power_spectrum
@@ -36,6 +37,8 @@ class Diagonal(Model, HasFlow, HasExactSpectrum):
     gamma: float = parameter(help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
     depth: int = parameter(0, help="number D of extra layers b", ge=0)
     b0: float | None = parameter(None, help="start of b; ε^{1/(D+2)} unless given", gt=0)
+
+    defined_on = SEQUENCES
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch")

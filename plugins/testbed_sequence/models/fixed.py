@@ -13,6 +13,7 @@ from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import SEQUENCES
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.errors import UnsuitableError
 
@@ -51,6 +52,8 @@ class Fixed(Model, HasFlow, HasExactSpectrum):
         help='"design" takes the eigenvalues that the design brings, and no gamma',
         choices=("gamma", "design"),
     )
+
+    defined_on = SEQUENCES
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch", coordinates="function")

@@ -19,6 +19,7 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import SEQUENCES
 from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.numerics.spans import resolution
 from testbed_sequence.models.fixed import power_spectrum
@@ -76,6 +77,8 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
         lost = (HasPredictions, HasBasis) if self.reduced else ()
         form = f'{self.name} in reduced form has no {{}}; use form = "matrix"'
         return {capability: form.format(capability.words) for capability in lost}
+
+    defined_on = SEQUENCES
 
     def prepare(self, drawn: Any, problem: Problem) -> Tensor:
         return power_spectrum(problem.train.x, self.gamma)

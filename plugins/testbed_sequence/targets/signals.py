@@ -10,8 +10,9 @@ from attrs import frozen
 
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import SEQUENCES, Space, narrow_misfit
 from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.errors import Mistake, UnsuitableError
 
 
 def indices(x: np.ndarray) -> np.ndarray:
@@ -21,6 +22,8 @@ def indices(x: np.ndarray) -> np.ndarray:
 
 class SequenceTarget(Target):
     """A truth whose values are its own coefficients."""
+
+    defined_on = SEQUENCES
 
     def expansion(self, drawn: Any, sample: Sample) -> dict[str, np.ndarray]:
         return {"coefficients": self.values(drawn, sample.x)}
@@ -77,6 +80,12 @@ class Block(SequenceTarget):
     start: int = parameter(1, help="first index of the block", ge=1)
     count: int = parameter(10, help="number of indices", ge=1)
 
+    def misfit(self, space: Space) -> Mistake | None:
+        last = self.start + self.count - 1
+        words = f"indices up to {last}"
+        narrow = narrow_misfit(space, last, words, "count", "raise the design's modes")
+        return self.kind_misfit(space) or narrow
+
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         if self.start + self.count - 1 > len(x):
             raise UnsuitableError(
@@ -105,6 +114,11 @@ class Coefficients(SequenceTarget):
         None, help="a .csv or .nc file of coefficients, instead", role="file"
     )
     variable: str = parameter("truth", help="variable of the netCDF file")
+
+    def misfit(self, space: Space) -> Mistake | None:
+        count = len(self.coefficients or ())
+        words, advice = f"{count} coefficients", "raise the design's modes"
+        return self.kind_misfit(space) or narrow_misfit(space, count, words, "values", advice)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         given = self._given()

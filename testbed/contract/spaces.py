@@ -1,0 +1,97 @@
+"""What space a design's points lie in, and where targets and models are defined.
+
+A design says it with `space()`. A component that is not defined everywhere lists the kinds of
+spaces in `defined_on`, and may say more in `misfit`: directions beyond the dimension, say. The plan
+refuses what does not fit, at its place in the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from attrs import frozen
+
+from testbed.errors import Mistake
+
+if TYPE_CHECKING:
+    from testbed.contract.components import Design, Model
+
+Kind = Literal["sphere", "torus", "hypercube", "euclidean", "sequence", "data"]
+POINTS: tuple[Kind, ...] = ("sphere", "torus", "hypercube", "euclidean", "data")
+SEQUENCES: tuple[Kind, ...] = ("sequence",)
+_WORDS: dict[str, str] = {
+    "sphere": "points of the unit sphere",
+    "torus": "points of the torus [−1, 1)^d",
+    "hypercube": "points of the hypercube {−1, 1}^d",
+    "euclidean": "points of R^d",
+    "sequence": "the coefficients of a sequence",
+    "data": "points of a data set",
+}
+
+
+@frozen
+class Space:
+    """Where a design's inputs lie, and by which law.
+
+    `dim` is the number d of coordinates of a point, of a sequence its number of coefficients; None
+    where only the data tell. `law` tells designs of one kind apart where it matters: "uniform",
+    "gaussian", "linear model".
+    """
+
+    kind: Kind
+    dim: int | None = None
+    law: str = ""
+    scale: float = 1.0  # standard deviation of one coordinate, where the law is gaussian
+    labels: bool = False  # whether the design has observations of its own
+    design: Design | None = None  # filled in by core: the design itself
+
+    def __str__(self) -> str:
+        return _WORDS[self.kind]
+
+
+class Placed:
+    """A component that is defined on some spaces only."""
+
+    name: ClassVar[str]
+    defined_on: ClassVar[tuple[Kind, ...]] = ()
+    """The kinds of spaces the component is defined on; empty: it does not say."""
+
+    def misfit(self, space: Space) -> Mistake | None:
+        """Why the component makes no sense on a space; None if it does. `where` names
+        the parameter at fault, or is empty."""
+        return self.kind_misfit(space)
+
+    def kind_misfit(self, space: Space) -> Mistake | None:
+        """The misfit of a space of the wrong kind."""
+        if not self.defined_on or space.kind in self.defined_on:
+            return None
+        expected = " or ".join(_WORDS[kind] for kind in self.defined_on)
+        if set(self.defined_on) == set(POINTS):
+            expected = "points, such as those of the sphere or of R^d"
+        found = f"found {self.name} on {space}"
+        return Mistake("", found, expected, "choose another design, or what is made for this one")
+
+
+def narrow_misfit(
+    space: Space, least: int, what: str, parameter: str, advice: str = ""
+) -> Mistake | None:
+    """The misfit of something that needs more coordinates than a space has.
+
+    >>> str(narrow_misfit(Space("sphere", 5), 7, "the coordinate x₇", "exponents"))
+    'exponents: found the coordinate x₇ on points of 5 coordinates; expected at most 5.'
+    """
+    if space.dim is None or least <= space.dim:
+        return None
+    found = f"found {what} on points of {space.dim} coordinates"
+    if space.kind == "sequence":
+        found = f"found {what} in a sequence of {space.dim} coefficients"
+    return Mistake(parameter, found, f"at most {space.dim}", advice)
+
+
+def inner_misfit(model: Model, space: Space, parameter: str) -> Mistake | None:
+    """The misfit of a model that a component holds in one of its parameters."""
+    mistake = model.misfit(space)
+    if mistake is None:
+        return None
+    where = f"{parameter}.{mistake.where}" if mistake.where else parameter
+    return mistake.at(where)

@@ -1,0 +1,209 @@
+"""What makes no sense on a design's points is refused while planning, at its place in the file."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.contract.spaces import Space, narrow_misfit
+from testbed.errors import ScenarioError
+from testbed.loading import load_registry
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+
+SPHERE = 'use = "sphere"\ndim = 5\nn = 50'
+GAUSSIAN = 'use = "gaussian"\ndim = 5\nn = 50'
+TORUS = 'use = "torus"\ndim = 2\nn = 50'
+SEQUENCE = 'use = "sequence.gaussian"\nmodes = 10\nn = 50'
+DATA = 'use = "dataset"\nn = 12'
+RBF = '{ use = "ntk.rbf" }'
+FLOW = 'use = "gradient-descent", learning_rate = 0.1'
+
+
+def scenario(design=SPHERE, target='use = "single-index"', model='use = "ntk.rbf"', more=""):
+    return f"""
+format = 1
+name = "m"
+seed = 1
+replicates = 2
+times = {{ geom = [1.0, 100.0, 5] }}
+[design]
+{design}
+[target]
+{target}
+[[estimator]]
+name = "k"
+model = {{ {model} }}
+optimizer = {{ {FLOW} }}
+[[metric]]
+use = "training-loss"
+{more}
+"""
+
+
+def mistakes(text):
+    try:
+        make_plan(read_scenario(text, "s.toml"))
+    except ScenarioError as error:
+        return [str(mistake) for mistake in error.mistakes]
+    return []
+
+
+MODEL, TARGET = "$.estimator[0].model", "$.target"
+MISFITS = [
+    (dict(model='use = "sequence.fixed"'), MODEL, "found sequence.fixed on points of the unit sph"),
+    (dict(model='use = "ntk.torus"'), MODEL, "expected points of the torus"),
+    (
+        dict(design=SEQUENCE, target='use = "sequence.power"\np = 1.0'),
+        MODEL,
+        "found ntk.rbf on the coefficients of a sequence; expected points",
+    ),
+    (
+        dict(design=SEQUENCE, model='use = "sequence.fixed"'),
+        TARGET,
+        "found single-index on the coefficients of a sequence",
+    ),
+    (
+        dict(design=GAUSSIAN, target='use = "gegenbauer"\ndegrees = [1, 2]'),
+        TARGET,
+        "found gegenbauer on points of R^d; expected points of the unit sphere",
+    ),
+    (
+        dict(design=GAUSSIAN, target='use = "source"\nkernel = "estimator:k"\nsmoothness = 1.0'),
+        TARGET,
+        "found source on points of R^d; expected points of the unit sphere or points of the torus",
+    ),
+    (
+        dict(design=TORUS, target=f'use = "source"\nkernel = {RBF}\nsmoothness = 1.0'),
+        "$.target.kernel",
+        "population spectrum is known for this kernel: sphere",
+    ),
+    (
+        dict(target='use = "polynomial"\nexponents = [[0, 0, 0, 0, 0, 0, 1]]'),
+        "$.target.exponents",
+        "found an exponent of the coordinate x7 on points of 5 coordinates; expected at most 5",
+    ),
+    (
+        dict(target='use = "multi-index"\ndirections = 10'),
+        "$.target.directions",
+        "found 10 orthonormal directions on points of 5 coordinates",
+    ),
+    (dict(target='use = "linear"\nfeatures = 6'), "$.target.features", "6 coefficients"),
+    (dict(target='use = "indicator-product"'), TARGET, "a function of x₅"),
+    (
+        dict(target='use = "trigonometric"\nfrequencies = [[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]'),
+        "$.target.frequencies",
+        "along 6 coordinates",
+    ),
+    (
+        dict(target='use = "gegenbauer"\ndegrees = [1]\ndirections = 9'),
+        "$.target.directions",
+        'take direction = "drawn"',
+    ),
+    (dict(target='use = "labels"'), TARGET, "which have no labels; expected a data set"),
+    (
+        dict(design=DATA, target=f'use = "kernel-function"\nkernel = {RBF}'),
+        "$.target.centres",
+        "found 20 centres among 12 training points",
+    ),
+    (
+        dict(
+            design=SEQUENCE,
+            target='use = "sequence.block"\ncount = 11',
+            model='use = "sequence.fixed"',
+        ),
+        "$.target.count",
+        "found indices up to 11 in a sequence of 10 coefficients",
+    ),
+    (
+        dict(
+            design=SEQUENCE,
+            target='use = "sequence.linear-coefficients"',
+            model='use = "sequence.fixed"',
+        ),
+        TARGET,
+        "expected the design sequence.linear-model",
+    ),
+    (
+        dict(model='use = "ntk.rbf", bandwidth = [1.0, 2.0]'),
+        f"{MODEL}.bandwidth",
+        "found 2 lengths",
+    ),
+    (
+        dict(model=f'use = "ntk.sum", first = {RBF}, second = {{ use = "ntk.torus" }}'),
+        f"{MODEL}.second",
+        "found ntk.torus on points of the unit sphere",
+    ),
+    (
+        dict(model=f'use = "adaptive.sequence-twin", basis = "given", of = {RBF}'),
+        f"{MODEL}.of",
+        "found ntk.rbf on the coefficients of a sequence",
+    ),
+    (
+        dict(model='use = "adaptive.diagonal", basis = "torus", gamma = 1.5'),
+        f"{MODEL}.basis",
+        "with the basis torus on points of the unit sphere",
+    ),
+    (
+        dict(
+            design=GAUSSIAN,
+            model='use = "adaptive.diagonal", basis = "hermite", gamma = 1.5, scale = 2.0',
+        ),
+        f"{MODEL}.scale",
+        "expected the design's scale, 1",
+    ),
+    (dict(model='use = "adaptive.directional"'), MODEL, "found adaptive.directional on points"),
+    (
+        dict(
+            design='use = "torus"\ndim = 9\nn = 50',
+            target='use = "linear"',
+            model='use = "ntk.torus"',
+        ),
+        f"{MODEL}.frequencies",
+        "expected at most",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "place", "words"), MISFITS)
+def test_misfits_are_refused_at_their_place(parts, place, words):
+    found = mistakes(scenario(**parts))
+    assert any(f"s.toml: {place}: " in text and words in text for text in found), found
+
+
+def test_target_and_model_are_refused_together():
+    found = mistakes(scenario(target='use = "labels"', model='use = "ntk.torus"'))
+    assert [text.split(": ")[1] for text in found] == [TARGET, MODEL]
+
+
+def test_a_gap_to_itself_is_refused():
+    (found,) = mistakes(scenario(more='[[metric]]\nuse = "gap"\nto = "k"'))
+    assert "$.metric[1]" in found and "its gap to itself is 0" in found
+
+
+def test_a_theory_that_applies_to_no_estimator_is_refused():
+    (found,) = mistakes(scenario(more='[[theory]]\nuse = "sequence.rates"'))
+    assert "$.theory[0]: found sequence.rates, which applies to no estimator" in found
+
+
+def test_designs_of_all_kinds_say_where_their_points_lie():
+    kinds = {}
+    for name in load_registry().names("design"):
+        component = load_registry().get("design", name)
+        assert component.space is not None
+        kinds[name] = component.space.__qualname__
+    assert all("Design.space" not in place for place in kinds.values()), kinds
+
+
+def test_models_and_targets_of_all_kinds_say_where_they_are_defined():
+    silent = [
+        name
+        for kind in ("model", "target")
+        for name in load_registry().names(kind)
+        if not load_registry().get(kind, name).defined_on
+        and load_registry().get(kind, name).misfit.__qualname__ == "Placed.misfit"
+    ]
+    assert silent == []
+
+
+def test_a_space_without_a_known_dimension_is_never_too_narrow():
+    assert narrow_misfit(Space("data"), 1000, "anything", "dim") is None
