@@ -110,6 +110,9 @@ class AnisotropicGaussian(RandomPoints):
         variances: np.ndarray = self.scale**2 * np.arange(1.0, self.dim + 1) ** -self.decay
         return variances
 
+    def space(self) -> Space:
+        return Space("euclidean", self.dim, "anisotropic gaussian", self.scale)
+
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return generator.standard_normal((count, self.dim)) * np.sqrt(self.variances)
 
