@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -118,7 +119,7 @@ def main() -> int:
         parts.append(coverage.section())
     sections, verdicts = zip(*parts, strict=True)
     below = conditions("torch", "numpy", "scipy", "xarray")
-    page = "\n".join([HEAD, *sections, f"Measured with {below}.\n"])
+    page = "\n".join([HEAD, *sections, textwrap.fill(f"Measured with {below}.", 100) + "\n"])
     if options.names:
         print("\n".join(sections))
     else:

@@ -1,0 +1,58 @@
+"""The house keeps its order: arrows run down, and the page that draws them is true."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import house
+
+PAGE = house.ROOT / "docs" / "architecture.md"
+MARKDOWN = [
+    *house.ROOT.glob("*.md"), *(house.ROOT / "docs").glob("*.md"),
+]  # fmt: skip
+
+
+def test_every_room_has_its_place_in_the_flow():
+    rooms = {house.room(file) for file in house.sources("testbed")}
+    assert rooms - {"__init__", "__main__"} <= set(house.FLOW)
+
+
+def test_arrows_run_down():
+    order = {name: height for height, name in enumerate(house.FLOW)}
+    upward = {
+        (above, below)
+        for above, rooms in house.arrows().items()
+        for below in rooms
+        if order[below] >= order[above]
+    }
+    assert not upward
+
+
+def test_an_arrow_inside_a_function_counts_and_one_for_types_does_not(tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from testbed.runs import run\n"
+        "def late():\n    from testbed.console.cli import main\n    return main\n"
+    )
+    assert list(house.imported(file)) == ["typing.TYPE_CHECKING", "testbed.console.cli.main"]
+
+
+def test_the_page_draws_the_arrows_as_they_are():
+    drawn = re.search(r"<!-- arrows -->\n(.*?)\n<!-- end of arrows -->", PAGE.read_text(), re.S)
+    assert drawn and drawn[1] == house.arrows_table(), (
+        "renew the table in docs/architecture.md: python -m tests.house"
+    )
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
+def test_lines_of_pages_wrap_at_100_columns(page):
+    """But for tables, and lines that a link makes long."""
+    long = [
+        number
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 100 and not line.startswith(("|", "![")) and "](" not in line
+    ]
+    assert not long
