@@ -119,7 +119,7 @@ def _real(value: float) -> float:
 
 
 def _whole(value: float) -> int:
-    if not math.isfinite(value) or value != int(value):
+    if isinstance(value, float) and not value.is_integer():
         raise ParameterError(found(value), "an integer")
     if abs(value) > LARGEST_UNSIGNED:
         raise ParameterError(f"found {shown(value)}", f"an integer of at most {LARGEST}")
