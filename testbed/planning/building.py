@@ -1,4 +1,4 @@
-"""Components at the points of a sweep; whatever cannot be built is noted as a mistake."""
+"""Components at the points of a sweep, each built once for the values that it has."""
 
 from __future__ import annotations
 
@@ -8,52 +8,51 @@ from typing import Any
 from testbed.contract.border import title
 from testbed.contract.components import Estimator, Model
 from testbed.errors import Mistake, ParameterError, did_you_mean
-from testbed.planning.dimensions import Dimension, dimensions, misplaced_ties
+from testbed.planning.expansion import Expansion, Expansions
 from testbed.scenario.component import Spec, UnbuildableError
 from testbed.scenario.scenario import Scenario
-from testbed.scenario.tables import EstimatorTable
+from testbed.scenario.sweep import Sweep
+
+Built = tuple[Any, list[Mistake]]
+"""A component and no mistakes, or None and why it cannot be built."""
 
 
 class Builder:
-    """Builds a scenario's components. `dims` holds the estimators whose sweeps do not clash."""
+    """Builds the components of a scenario, and remembers them."""
 
     def __init__(self, scenario: Scenario):
-        self.scenario = scenario
-        self.mistakes: list[Mistake] = list(misplaced_ties(scenario))
-        self.specs = {spec.name: spec for spec in scenario.estimators}
-        self.dims: dict[str, tuple[Dimension, ...]] = {}
+        self.tables = {table.name: table for table in scenario.estimators}
+        self._sweeps: dict[int, tuple[Spec, tuple[Sweep, ...]]] = {}
+        self._built: dict[tuple[int, tuple[int, ...]], Built] = {}
         self._resolving: list[str] = []
-        for spec in () if self.mistakes else scenario.estimators:
-            clashes: list[Mistake] = []
-            dims = dimensions(scenario, spec, clashes)
-            self.mistakes += clashes
-            if not clashes:
-                self.dims[spec.name] = dims
 
-    def object(self, path: str, found: str, expected: str = "", fix: str = "") -> None:
-        """Note a mistake."""
-        self.mistakes.append(Mistake(f"{self.scenario.path}: {path}", found, expected, fix))
+    def build(self, spec: Spec, point: Mapping[str, int]) -> Built:
+        """The component at a point, which maps dimensions to positions."""
+        if id(spec) not in self._sweeps:
+            self._sweeps[id(spec)] = spec, tuple(spec.sweeps())
+        key = id(spec), tuple(point[sweep.dim] for sweep in self._sweeps[id(spec)][1])
+        if key not in self._built:
+            self._built[key] = self._new(spec, point)
+        return self._built[key]
 
-    def build(self, spec: Spec, at: Mapping[str, int]) -> Any:
-        """The component at a point; None, and a mistake, if it objects."""
+    def _new(self, spec: Spec, point: Mapping[str, int]) -> Built:
         try:
-            return spec.build(at, self.model_of)
+            return spec.build(point, self.model_of), []
         except UnbuildableError as error:
-            self.mistakes.append(error.mistake.in_file(self.scenario.path))
+            return None, [error.mistake]
         except Exception as error:  # a component's own code runs while it is built
-            whose = title(spec.component)
-            self.object(spec.path, f"{whose} raised {type(error).__name__} when built: {error}")
-        return None
+            text = f"{title(spec.component)} raised {type(error).__name__} when built: {error}"
+            return None, [Mistake(spec.path, text)]
 
     def model_of(self, name: str) -> Model:
-        """The model of `"estimator:NAME"`, which may not be swept."""
-        if name not in self.specs:
+        """The model of `"estimator:NAME"`, which may not be swept; ParameterError without one."""
+        if name not in self.tables:
             text = f"found no estimator {name!r}"
-            raise ParameterError(text, advice=did_you_mean(name, self.specs))
+            raise ParameterError(text, advice=did_you_mean(name, self.tables))
         if name in self._resolving:
             text = f"found a model that refers to itself through estimator {name!r}"
             raise ParameterError(text, "models without such a circle")
-        spec = self.specs[name].model
+        spec = self.tables[name].model
         if any(True for _ in spec.sweeps()):
             text = f"found the swept model of estimator {name!r}"
             raise ParameterError(text, "one without a sweep")
@@ -65,36 +64,45 @@ class Builder:
         return model
 
 
-class Others(Mapping[str, Estimator]):
-    """The estimators of a scenario at one point of another's sweep, for metrics that compare."""
+class Peers(Mapping[str, Estimator]):
+    """The estimators of a scenario at a point of one's sweep, for metrics that compare."""
 
-    def __init__(self, builder: Builder, spec: EstimatorTable, at: Mapping[str, int]):
-        self.builder = builder
-        dims = builder.dims[spec.name]
-        self.here = {dim.name: dim.coordinate[at[dim.name]] for dim in dims}
+    def __init__(
+        self, builder: Builder, expansions: Expansions, name: str, point: Mapping[str, int]
+    ):
+        self.builder, self.expansions = builder, expansions
+        self.here = expansions[name].coordinates(point)
 
     def __getitem__(self, name: str) -> Estimator:
-        if name not in self.builder.specs:
-            known = did_you_mean(name, self.builder.specs)
+        if name not in self.builder.tables:
+            known = did_you_mean(name, self.builder.tables)
             raise KeyError(f"there is no estimator {name!r}; {known}")
-        if name not in self.builder.dims:
+        if name not in self.expansions:
             raise KeyError(f"the sweeps of estimator {name!r} clash")
-        at = {}
-        for dim in self.builder.dims[name]:
-            if self.here.get(dim.name) not in dim.coordinate:
-                raise KeyError(
-                    f"the estimator {name!r} is swept over {dim.name!r}, which this one is not at "
-                    "the same values"
-                )
-            at[dim.name] = dim.coordinate.index(self.here[dim.name])
-        spec = self.builder.specs[name]
-        model, optimizer = (self.builder.build(part, at) for part in (spec.model, spec.optimizer))
+        expansion = self.expansions[name]
+        point = self._point(expansion)
+        table = expansion.table
+        (model, _), (optimizer, _) = (
+            self.builder.build(part, point) for part in (table.model, table.optimizer)
+        )
         if model is None or optimizer is None:
             raise KeyError(f"the estimator {name!r} cannot be built here")
         return Estimator(name, model, optimizer)
 
+    def _point(self, expansion: Expansion) -> dict[str, int]:
+        """The point of a peer's sweep that has the same coordinates."""
+        point = {}
+        for dim in expansion.dims:
+            if self.here.get(dim.name) not in dim.coordinate:
+                raise KeyError(
+                    f"the estimator {expansion.table.name!r} is swept over {dim.name!r}, which "
+                    "this one is not at the same values"
+                )
+            point[dim.name] = dim.coordinate.index(self.here[dim.name])
+        return point
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self.builder.specs)
+        return iter(self.builder.tables)
 
     def __len__(self) -> int:
-        return len(self.builder.specs)
+        return len(self.builder.tables)

@@ -15,7 +15,6 @@ from testbed.contract.answers import (
     variables_of,
 )
 from testbed.contract.border import ComponentFault, calling
-from testbed.contract.cells import Cell
 from testbed.contract.components import (
     Design,
     Metric,
@@ -28,13 +27,25 @@ from testbed.contract.components import (
 from testbed.errors import Mistake
 
 
-def inspect(cell: Cell) -> None:
-    """ComponentFault if the design or the optimizer of a cell answers what it must not."""
-    _inspect_design(cell.design)
-    _inspect_optimizer(cell.optimizer, cell.times)
+def inspect_design(design: Design) -> str:
+    """What a design answers that it must not; empty if all is well."""
+    try:
+        _expect_design(design)
+    except ComponentFault as fault:
+        return str(fault)
+    return ""
 
 
-def _inspect_design(design: Design) -> None:
+def inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> str:
+    """What an optimizer answers that it must not; empty if all is well."""
+    try:
+        _expect_optimizer(optimizer, times)
+    except ComponentFault as fault:
+        return str(fault)
+    return ""
+
+
+def _expect_design(design: Design) -> None:
     with calling(design, "sizes"):
         sizes = design.sizes()
     numbers_by_name(design, "sizes", sizes)
@@ -46,7 +57,7 @@ def _inspect_design(design: Design) -> None:
     texts_by_name(design, "attributes", attributes)
 
 
-def _inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
+def _expect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
     if any(variable.dims for variable in variables_of(optimizer).values()):
         raise ComponentFault(optimizer, "found variables with dims, expected numbers along time")
     with calling(optimizer, "auxiliary"):
@@ -55,13 +66,19 @@ def _inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
 
 
 def misfit_of(part: Target | Model, design: Design) -> Mistake | None:
-    """Why a target or a model makes no sense on a design's points; None if it does."""
-    with calling(design, "space"):
-        space = design.space()
-    if space is None:
-        return None
-    with calling(part, "misfit"):
-        return part.misfit(evolve(space, design=design))
+    """Why a target or a model makes no sense on a design's points; None if it does.
+
+    Its place follows the part's: empty, or a parameter.
+    """
+    try:
+        with calling(design, "space"):
+            space = design.space()
+        if space is None:
+            return None
+        with calling(part, "misfit"):
+            return part.misfit(evolve(space, design=design))
+    except ComponentFault as fault:
+        return Mistake("", str(fault))
 
 
 def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[float, ...]:
@@ -72,18 +89,20 @@ def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[floa
     return reached
 
 
-def auxiliary_names(cell: Cell) -> dict[str, str]:
+def auxiliary_names(
+    design: Design, optimizer: Optimizer, times: tuple[float, ...]
+) -> dict[str, str]:
     """The coordinates that the parts of a cell bring along, each with the part it is of."""
-    along_time = dict.fromkeys(cell.optimizer.auxiliary(cell.times), cell.optimizer.name)
-    return {**dict.fromkeys(derived_size(cell.design), cell.design.name), **along_time}
+    along_time = dict.fromkeys(optimizer.auxiliary(times), optimizer.name)
+    return {**dict.fromkeys(derived_size(design), design.name), **along_time}
 
 
-def expect_coordinates(owner: Metric | Theory, cell: Cell) -> None:
+def expect_coordinates(owner: Metric | Theory, design: Design) -> None:
     """ComponentFault if it is certain that an owner cannot tell the coordinates of its dims.
 
     How many modes a model has is known when it runs, so that a ValueError now proves nothing.
     """
-    sizes = cell.design.sizes()
+    sizes = design.sizes()
     try:
         coordinates_of(owner, variables_of(owner), {"modes": sizes["train"], **sizes})
     except ComponentFault as fault:

@@ -23,11 +23,13 @@ def place(
     """The path of one of a cell's parts, or of a parameter of it: `$.estimator[0].model.depth`."""
     scenario = plan.scenario
     if kind in ("model", "optimizer"):
-        own = next(spec for spec in scenario.estimators if spec.name == cell.estimator)
-        path = (own.model if kind == "model" else own.optimizer).path
+        table = next(table for table in scenario.estimators if table.name == cell.estimator)
+        path = (table.model if kind == "model" else table.optimizer).path
     else:
-        options = scenario.designs if kind == "design" else scenario.targets
-        path = chosen(options, kind, dict(zip(cell.point, cell.index, strict=True))).spec.path
+        positions = dict(zip(cell.point, cell.index, strict=True))
+        design = chosen(scenario.designs, "design", positions)
+        target = chosen(scenario.targets, "target", positions)
+        path = (design if kind == "design" else target).spec.path
     return f"{path}.{parameter}" if parameter else path
 
 

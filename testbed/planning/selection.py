@@ -1,20 +1,30 @@
-"""Which metrics and theories each cell has, under which names, and which are left out and why."""
+"""Third stage: which metrics and theories each point has, under which names, and why not others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from testbed.contract.answers import reason_of, variables_of
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import Cell, PlannedMetric, PlannedTheory
-from testbed.contract.components import Estimator, Metric, Theory, Variable
+from testbed.contract.components import (
+    Design,
+    Estimator,
+    Metric,
+    Model,
+    Optimizer,
+    Theory,
+    Variable,
+)
 from testbed.contract.names import RESERVED_VARIABLES, variable_name
-from testbed.planning.building import Builder
+from testbed.errors import Mistake
+from testbed.planning.building import Builder, Peers
 from testbed.planning.dimensions import swept_names
+from testbed.planning.expansion import Expansion, Expansions
 from testbed.planning.fitting import (
     companion_objection,
     pair_objection,
@@ -22,10 +32,13 @@ from testbed.planning.fitting import (
     theory_objection,
 )
 from testbed.planning.inspection import auxiliary_names, expect_coordinates
-from testbed.scenario.tables import MetricTable
+from testbed.planning.once import Once
+from testbed.planning.points import Point, Points
+from testbed.scenario.scenario import Scenario
+from testbed.scenario.tables import MetricTable, TheoryTable
 
-METRIC_FIX = 'name this one with name = "…"'
-THEORY_FIX = 'ask them of different estimators with of = ["…"]'
+METRIC_ADVICE = 'name this one with name = "…"'
+THEORY_ADVICE = 'ask them of different estimators with of = ["…"]'
 
 
 @frozen
@@ -37,211 +50,202 @@ class Omission:
     reason: str
 
 
+@frozen
+class Candidate:
+    """A metric or theory of the scenario, built."""
+
+    table: MetricTable | TheoryTable
+    component: Metric | Theory
+
+    @property
+    def place(self) -> str:
+        """Where the scenario asks for it."""
+        return self.table.spec.path
+
+    def is_asked_of(self, estimator: str) -> bool:
+        """Whether the scenario asks it of an estimator."""
+        return not self.table.of or estimator in self.table.of
+
+
+@frozen
+class Verdict:
+    """What became of a candidate at a point: planned, or left out for a reason or a fault."""
+
+    candidate: Candidate
+    planned: PlannedMetric | PlannedTheory | None = None
+    reason: str = ""
+    fault: str = ""
+
+
+@frozen
 class Selection:
-    """Chooses what is measured and predicted; notes what clashes or fits nowhere."""
+    """The points with their metrics and theories, and what is left out everywhere or somewhere."""
 
-    def __init__(self, builder: Builder):
-        self.builder = builder
-        scenario = builder.scenario
-        self.metrics = [(spec, builder.build(spec.spec, {})) for spec in scenario.metrics]
-        self.theories = [(spec, builder.build(spec.spec, {})) for spec in scenario.theories]
-        self.omissions: dict[Omission, None] = {}
-        self.own_dims: dict[str, set[str]] = {}  # estimator → dims of its variables
-        self.variables: dict[str, set[str]] = {}  # estimator → names of its variables
-        self.faults: dict[str, None] = {}  # of components that are left out for what they did
-        self._measured: set[int] = set()  # positions of metrics that are measured somewhere
-        self._predicted: set[int] = set()  # positions of theories that apply somewhere
+    points: Points = field(hash=False)
+    omissions: tuple[Omission, ...] = ()
+    faults: tuple[str, ...] = ()
+    names: Mapping[str, frozenset[str]] = field(factory=dict, hash=False)
+    """The names of each estimator's variables and of the dimensions that these bring along."""
+    unused: tuple[Mistake, ...] = ()
+    """What fits nowhere: a mistake unless other mistakes may be the reason."""
 
-    def metrics_of(self, cell: Cell, others: Mapping[str, Estimator]) -> tuple[PlannedMetric, ...]:
-        """The metrics of a cell, each with the needs that its estimator can serve."""
-        return tuple(self._metrics(cell, others, dict.fromkeys(cell.optimizer.declared(), "")))
 
-    def _metrics(
-        self, cell: Cell, others: Mapping[str, Estimator], taken: dict[str, str]
-    ) -> Iterator[PlannedMetric]:
-        own = Estimator(cell.estimator, cell.model, cell.optimizer)
-        for position, (spec, metric) in enumerate(self.metrics):
-            if metric is None or (spec.of and own.name not in spec.of):
-                continue
-            if self._misdeclared(metric, spec.spec.path):
-                continue
-            try:
-                planned, reason = _fit(spec, metric, cell, own, others)
-            except ComponentFault as fault:
-                self._measured.add(position)  # where it is not at fault, it is another's affair
-                self._leave_out(cell, spec.spec.path, fault)
-                continue
-            if planned is None:
-                self._omit(spec, own.name, metric.name, reason)
-                continue
-            self._measured.add(position)
-            for variable, name in planned.names.items():
-                dims = metric.declared()[variable].dims
-                self._admit(cell, name, dims, spec.spec.path, taken, METRIC_FIX)
-            yield planned
+def select(
+    scenario: Scenario, expansions: Expansions, points: Points, builder: Builder, once: Once
+) -> tuple[Selection, list[Mistake]]:
+    """The metrics and theories of every point."""
+    metrics, wrong_metrics = _candidates(scenario.metrics, builder)
+    theories, wrong_theories = _candidates(scenario.theories, builder)
+    mistakes = dict.fromkeys([*wrong_metrics, *wrong_theories])
+    chosen: dict[str, list[Point]] = {}
+    names: dict[str, set[str]] = {}
+    verdicts: list[tuple[str, Verdict]] = []
+    for name, expansion in expansions.items():
+        chosen[name], names[name] = [], set()
+        for point in points[name]:
+            peers = Peers(builder, expansions, name, point.positions)
+            made = [
+                *(
+                    _metric_verdict(c, point.cell, peers, once)
+                    for c in metrics
+                    if c.is_asked_of(name)
+                ),
+                *(_theory_verdict(c, point.cell, once) for c in theories if c.is_asked_of(name)),
+            ]
+            mistakes.update(dict.fromkeys(_clashes(made, point.cell, expansion, once)))
+            names[name].update(_names(made))
+            verdicts += ((name, verdict) for verdict in made)
+            chosen[name].append(_with(point, made))
+    mistakes.update(dict.fromkeys(_refused(verdicts)))
+    selection = Selection(
+        chosen,
+        _omissions(verdicts),
+        _faults(verdicts),
+        {name: frozenset(taken) for name, taken in names.items()},
+        tuple(_unused([*metrics, *theories], verdicts)),
+    )
+    return selection, list(mistakes)
 
-    def theories_of(self, cell: Cell) -> tuple[PlannedTheory, ...]:
-        """The theories of a cell. One that does not apply stays: the result stores its reason."""
-        planned = []
-        taken: dict[str, str] = {}
-        for position, (spec, theory) in enumerate(self.theories):
-            if theory is None or (spec.of and cell.estimator not in spec.of):
-                continue
-            if self._misdeclared(theory, spec.spec.path):
-                continue
-            try:
-                reason = theory_objection(theory, cell)
-                expect_coordinates(theory, cell)
-            except ComponentFault as fault:
-                self._predicted.add(position)
-                self._leave_out(cell, spec.spec.path, fault)
-                continue
-            if reason:
-                self.omissions[Omission(cell.estimator, theory.name, reason)] = None
-            else:
-                self._predicted.add(position)
-            names = theory_names(theory.name, theory.variables)
-            for variable, name in names.items():
-                dims = theory.variables[variable].dims
-                self._admit(cell, name, dims, spec.spec.path, taken, THEORY_FIX)
-            planned.append(PlannedTheory(theory, names))
-        return tuple(planned)
 
-    def _misdeclared(self, owner: Metric | Theory, path: str) -> bool:
-        """Whether an owner declares variables that no result can hold; a mistake if it does."""
+def _candidates(
+    tables: Iterable[MetricTable | TheoryTable], builder: Builder
+) -> tuple[list[Candidate], list[Mistake]]:
+    """The metrics or theories that can be built and declare what a result can hold."""
+    candidates, mistakes = [], []
+    for table in tables:
+        component, wrong = builder.build(table.spec, {})
+        mistakes += wrong
+        if component is None:
+            continue
         try:
-            variables_of(owner)
+            variables_of(component)
         except ComponentFault as fault:
-            self.builder.object(path, str(fault))
-            return True
-        return False
-
-    def _leave_out(self, cell: Cell, path: str, fault: ComponentFault) -> None:
-        """Note what a metric or theory did wrong: it costs its own variables, no more."""
-        self.omissions[Omission(cell.estimator, fault.component.name, str(fault))] = None
-        self.faults[f"{path} of {cell.estimator!r} is left out: {fault}"] = None
-
-    def _admit(
-        self,
-        cell: Cell,
-        name: str,
-        dims: tuple[str, ...],
-        path: str,
-        taken: dict[str, str],
-        fix: str,
-    ) -> None:
-        """Note a variable's name, and what it or its dims clash with."""
-        if name in taken:
-            other = taken[name] or cell.optimizer.name
-            found = f"found the variable {name!r} also from {other}"
-            self.builder.object(path, found, "each variable once in an estimator", fix)
-        swept = swept_names(self.builder.dims[cell.estimator])
-        if name in RESERVED_VARIABLES or name in swept:
-            what = "a swept parameter too" if name in swept else "reserved"
-            self.builder.object(path, f"found the variable {name!r}, which is {what}", "", fix)
-        auxiliary = auxiliary_names(cell)
-        if name in auxiliary:
-            found = f"found the variable {name!r}, which is a coordinate of {auxiliary[name]} too"
-            self.builder.object(path, found, "different names", fix)
-        for dim in sorted(set(dims) & set(auxiliary)):
-            self.builder.object(
-                path,
-                f"found {name!r} along {dim!r}, which is a coordinate of {auxiliary[dim]} too",
-                "different names",
-                "rename the dim in the component, or leave this estimator out with of = […]",
-            )
-        for dim in sorted(set(dims) & swept):
-            self.builder.object(
-                path,
-                f"found {name!r} along {dim!r}, which is a swept parameter too",
-                "different names",
-                'rename the sweep with dim = "…"',
-            )
-        taken.setdefault(name, path)
-        self.variables.setdefault(cell.estimator, set()).add(name)
-        self.own_dims.setdefault(cell.estimator, set()).update(dims)
-
-    def _omit(self, spec: MetricTable, estimator: str, what: str, reason: str) -> None:
-        if spec.of:
-            found = f"found {what} of {estimator!r}: {reason}"
-            self.builder.object(spec.spec.path, found, "a metric that fits")
+            mistakes.append(Mistake(table.spec.path, str(fault)))
         else:
-            self.omissions[Omission(estimator, what, reason)] = None
-
-    def note_unused(self) -> None:
-        """Note the metrics that are measured nowhere, and the theories that apply nowhere."""
-        for position, (spec, metric) in enumerate(self.metrics):
-            if metric is not None and position not in self._measured and not spec.of:
-                found = f"found {metric.name}, which no estimator can be measured by"
-                self._note_unused(spec.spec.path, metric.name, found, "a metric")
-        for position, (theory_spec, theory) in enumerate(self.theories):
-            if theory is not None and position not in self._predicted:
-                found = f"found {theory.name}, which applies to no estimator"
-                self._note_unused(theory_spec.spec.path, theory.name, found, "a theory")
-
-    def _note_unused(self, path: str, name: str, found: str, what: str) -> None:
-        reasons = dict.fromkeys(one.reason for one in self.omissions if one.what == name)
-        words = f"{found}: {'; '.join(reasons)}" if reasons else found
-        self.builder.object(path, words, f"{what} that fits at least one")
+            candidates.append(Candidate(table, component))
+    return candidates, mistakes
 
 
-def theory_names(theory: str, variables: Mapping[str, Variable]) -> dict[str, str]:
-    """`excess_risk__equivalent`: what is predicted, and the last part of the theory's name."""
-    short = variable_name(theory)
-    return {own: f"{variable.predicts or own}__{short}" for own, variable in variables.items()}
+def _with(point: Point, verdicts: Iterable[Verdict]) -> Point:
+    """The point with what was planned for it."""
+    planned = [verdict.planned for verdict in verdicts]
+    metrics = tuple(one for one in planned if isinstance(one, PlannedMetric))
+    theories = tuple(one for one in planned if isinstance(one, PlannedTheory))
+    return evolve(point, cell=evolve(point.cell, metrics=metrics, theories=theories))
+
+
+# --- metrics and theories -----------------------------------------------------------------------
+
+
+def _metric_verdict(
+    candidate: Candidate, cell: Cell, peers: Mapping[str, Estimator], once: Once
+) -> Verdict:
+    """The metric as this cell measures it; or why it does not."""
+    table, metric = candidate.table, candidate.component
+    assert isinstance(table, MetricTable) and isinstance(metric, Metric)
+    estimator = Estimator(cell.estimator, cell.model, cell.optimizer)
+    try:
+        with calling(metric, "applies"):
+            reason = reason_of(metric, "applies", metric.applies(cell)) or ""
+        if reason:
+            return Verdict(candidate, reason=reason)
+        companion, reason = _companion(metric, estimator, peers)
+        if companion is not None:
+            reason = once(_companion_reason, *companion, cell.optimizer, cell.times)
+    except ComponentFault as fault:
+        return Verdict(candidate, fault=str(fault))
+    fault_text = "" if reason else once(_coordinate_fault, metric, cell.design)
+    if reason or fault_text:
+        return Verdict(candidate, reason=reason, fault=fault_text)
+    needs, reason = once(_needs, metric, cell.model, cell.optimizer, *(companion or ()))
+    times, untimed = once(_subset, table, cell.times)
+    if reason or untimed:
+        return Verdict(candidate, reason=reason or untimed)
+    names = once(_metric_names, table, metric)
+    return Verdict(candidate, PlannedMetric(metric, names, needs, times, table.mean, companion))
+
+
+def _companion(
+    metric: Metric, estimator: Estimator, peers: Mapping[str, Estimator]
+) -> tuple[Estimator | None, str]:
+    """The metric's companion, and why there is none although it needs one."""
+    try:
+        with calling(metric, "companion"):
+            companion: object = metric.companion(estimator, peers)
+    except ComponentFault as fault:
+        cause = fault.__cause__
+        if isinstance(cause, KeyError | ValueError):  # how a metric says that there is none
+            return None, str(cause.args[0])
+        raise
+    if not isinstance(companion, Estimator | None):
+        text = f"found that companion returned {type(companion).__name__}"
+        raise ComponentFault(metric, f"{text}, expected an Estimator, or None")
+    return companion, ""
+
+
+def _companion_reason(
+    name: str, model: Model, optimizer: Optimizer, trained: Optimizer, times: tuple[float, ...]
+) -> str:
+    """Why a companion cannot be trained in lockstep; empty if it can."""
+    misfit = pair_objection(model, optimizer)
+    reached = trained.reached(times)
+    return misfit[0] if misfit else companion_objection(Estimator(name, model, optimizer), reached)
+
+
+def _coordinate_fault(owner: Metric | Theory, design: Design) -> str:
+    """What is wrong with the coordinates of an owner's dimensions; empty if nothing is."""
+    try:
+        expect_coordinates(owner, design)
+    except ComponentFault as fault:
+        return str(fault)
+    return ""
+
+
+def _needs(metric: Metric, model: Model, optimizer: Optimizer, *companion: Any) -> tuple[Any, str]:
+    """The needs that an estimator serves, and why it serves none of the alternatives."""
+    partner = Estimator(*companion) if companion else None
+    return served_needs(metric, Estimator("", model, optimizer), partner)
+
+
+def _metric_names(table: MetricTable, metric: Metric) -> dict[str, str]:
+    return metric_names(variables_of(metric), table.name)
 
 
 def metric_names(declared: Mapping[str, Any], name: str) -> dict[str, str]:
     """A metric's variables in the result: as declared, or after the name that the file gives."""
     base = name.replace("-", "_")
     if not base:
-        return {own: own for own in declared}
-    return {own: base if len(declared) == 1 else f"{base}_{own}" for own in declared}
+        return {variable: variable for variable in declared}
+    only = len(declared) == 1
+    return {variable: base if only else f"{base}_{variable}" for variable in declared}
 
 
-def _fit(
-    spec: MetricTable, metric: Metric, cell: Cell, own: Estimator, others: Mapping[str, Estimator]
-) -> tuple[PlannedMetric | None, str]:
-    """The metric as this cell measures it; or None, and why it cannot."""
-    declared = variables_of(metric)
-    with calling(metric, "applies"):
-        reason = reason_of(metric, "applies", metric.applies(cell)) or ""
-    if reason:
-        return None, reason
-    try:
-        with calling(metric, "companion"):
-            companion: Any = metric.companion(own, others)
-    except ComponentFault as fault:
-        if isinstance(
-            fault.__cause__, KeyError | ValueError
-        ):  # how a metric says that there is none
-            return None, str(fault.__cause__.args[0])
-        raise
-    if not isinstance(companion, Estimator | None):
-        found = f"found that companion returned {type(companion).__name__}"
-        raise ComponentFault(metric, f"{found}, expected an Estimator, or None")
-    if companion is not None:
-        objection = pair_objection(companion.model, companion.optimizer)
-        reason = objection[0] if objection else companion_objection(companion, cell.reached)
-        if reason:
-            return None, reason
-    expect_coordinates(metric, cell)
-    needs, reason = served_needs(metric, own, companion)
-    if reason:
-        return None, reason
-    times, reason = _subset(spec, cell)
-    if reason:
-        return None, reason
-    names = metric_names(declared, spec.name)
-    return PlannedMetric(metric, names, needs, times, spec.mean, companion), ""
-
-
-def _subset(spec: MetricTable, cell: Cell) -> tuple[tuple[float, ...] | None, str]:
-    """The cell's times nearest to the metric's own, where these lie within them."""
-    if spec.times is None:
+def _subset(table: MetricTable, times: tuple[float, ...]) -> tuple[tuple[float, ...] | None, str]:
+    """The cell's times nearest to the metric's, where these lie within them."""
+    if table.times is None:
         return None, ""
-    grid = np.asarray(cell.times)
-    inside = [time for time in spec.times.values if grid[0] <= time <= grid[-1]]
+    grid = np.asarray(times)
+    inside = [time for time in table.times.values if grid[0] <= time <= grid[-1]]
     if not inside:
         return None, f"none of its times lies within {grid[0]:g} and {grid[-1]:g}"
     last = [grid[-1]] if np.isinf(grid[-1]) else []
@@ -249,3 +253,150 @@ def _subset(spec: MetricTable, cell: Cell) -> tuple[tuple[float, ...] | None, st
         time if time in last else float(grid[np.abs(grid - time).argmin()]) for time in inside
     )
     return tuple(dict.fromkeys(nearest)), ""
+
+
+def _theory_verdict(candidate: Candidate, cell: Cell, once: Once) -> Verdict:
+    """The theory; where it does not apply it stays, since the result stores the reason."""
+    theory = candidate.component
+    assert isinstance(theory, Theory)
+    try:
+        reason = theory_objection(theory, cell) or ""
+    except ComponentFault as fault:
+        return Verdict(candidate, fault=str(fault))
+    fault_text = once(_coordinate_fault, theory, cell.design)
+    if fault_text:
+        return Verdict(candidate, fault=fault_text)
+    return Verdict(candidate, once(_planned_theory, theory), reason)
+
+
+def _planned_theory(theory: Theory) -> PlannedTheory:
+    return PlannedTheory(theory, theory_names(theory.name, theory.variables))
+
+
+def theory_names(theory: str, variables: Mapping[str, Variable]) -> dict[str, str]:
+    """`excess_risk__equivalent`: what is predicted, and the last part of the theory's name."""
+    short = variable_name(theory)
+    return {name: f"{variable.predicts or name}__{short}" for name, variable in variables.items()}
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def _variables(verdict: Verdict) -> Iterator[tuple[str, Variable]]:
+    """The variables of what was planned, by their names in the result."""
+    planned = verdict.planned
+    if isinstance(planned, PlannedMetric):
+        declared = planned.metric.declared()
+        yield from ((name, declared[variable]) for variable, name in planned.names.items())
+    elif isinstance(planned, PlannedTheory):
+        declared = planned.theory.variables
+        yield from ((name, declared[variable]) for variable, name in planned.names.items())
+
+
+def _names(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    for verdict in verdicts:
+        for name, variable in _variables(verdict):
+            yield name
+            yield from variable.dims
+
+
+def _clashes(
+    verdicts: Iterable[Verdict], cell: Cell, expansion: Expansion, once: Once
+) -> Iterator[Mistake]:
+    """The variables whose names or dimensions an estimator has already."""
+    swept = once(swept_names, expansion.dims)
+    auxiliary = once(auxiliary_names, cell.design, cell.optimizer, cell.times)
+    taken: dict[str, dict[str, str]] = {
+        "metric": dict.fromkeys(cell.optimizer.declared(), cell.optimizer.name),
+        "theory": {},
+    }
+    for verdict in verdicts:
+        names, place = taken[verdict.candidate.component.kind], verdict.candidate.place
+        metric = verdict.candidate.component.kind == "metric"
+        advice = METRIC_ADVICE if metric else THEORY_ADVICE
+        for name, variable in _variables(verdict):
+            if name in names:
+                text = f"found the variable {name!r} also from {names[name]}"
+                yield Mistake(place, text, "each variable once in an estimator", advice)
+            names.setdefault(name, place)
+            yield from _name_clash(name, place, swept, auxiliary, advice)
+            yield from _dim_clashes(name, variable.dims, place, swept, auxiliary)
+
+
+def _name_clash(
+    name: str, place: str, swept: set[str], auxiliary: Mapping[str, str], advice: str
+) -> Iterator[Mistake]:
+    text = f"found the variable {name!r}"
+    if name in RESERVED_VARIABLES or name in swept:
+        role = "a swept parameter too" if name in swept else "reserved"
+        yield Mistake(place, f"{text}, which is {role}", "", advice)
+    if name in auxiliary:
+        text = f"{text}, which is a coordinate of {auxiliary[name]} too"
+        yield Mistake(place, text, "different names", advice)
+
+
+def _dim_clashes(
+    name: str, dims: Sequence[str], place: str, swept: set[str], auxiliary: Mapping[str, str]
+) -> Iterator[Mistake]:
+    for dim in sorted(set(dims) & set(auxiliary)):
+        text = f"found {name!r} along {dim!r}, which is a coordinate of {auxiliary[dim]} too"
+        advice = "rename the dim in the component, or leave this estimator out with of = […]"
+        yield Mistake(place, text, "different names", advice)
+    for dim in sorted(set(dims) & swept):
+        text = f"found {name!r} along {dim!r}, which is a swept parameter too"
+        yield Mistake(place, text, "different names", 'rename the sweep with dim = "…"')
+
+
+# --- what is left out ---------------------------------------------------------------------------
+
+Verdicts = Sequence[tuple[str, Verdict]]
+"""What became of every candidate at every point, with the estimator's name."""
+
+
+def _is_refused(verdict: Verdict) -> bool:
+    """Whether the scenario asks a metric by name of an estimator that cannot measure it."""
+    metric = verdict.candidate.component.kind == "metric"
+    return metric and bool(verdict.candidate.table.of) and bool(verdict.reason)
+
+
+def _refused(verdicts: Verdicts) -> Iterator[Mistake]:
+    for estimator, verdict in verdicts:
+        if _is_refused(verdict):
+            text = f"found {verdict.candidate.component.name} of {estimator!r}: {verdict.reason}"
+            yield Mistake(verdict.candidate.place, text, "a metric that fits")
+
+
+def _omissions(verdicts: Verdicts) -> tuple[Omission, ...]:
+    """What is not measured or predicted somewhere, each reason once."""
+    return tuple(
+        dict.fromkeys(
+            Omission(estimator, verdict.candidate.component.name, verdict.reason or verdict.fault)
+            for estimator, verdict in verdicts
+            if (verdict.reason or verdict.fault) and not _is_refused(verdict)
+        )
+    )
+
+
+def _faults(verdicts: Verdicts) -> tuple[str, ...]:
+    """What metrics and theories did wrong: it costs their own variables, no more."""
+    return tuple(
+        dict.fromkeys(
+            f"{verdict.candidate.place} of {estimator!r} is left out: {verdict.fault}"
+            for estimator, verdict in verdicts
+            if verdict.fault
+        )
+    )
+
+
+def _unused(candidates: Iterable[Candidate], verdicts: Verdicts) -> Iterator[Mistake]:
+    """The metrics that are measured nowhere, and the theories that apply nowhere."""
+    used = {id(v.candidate) for _, v in verdicts if v.fault or (v.planned and not v.reason)}
+    for candidate in candidates:
+        name, metric = candidate.component.name, candidate.component.kind == "metric"
+        if id(candidate) in used or (metric and candidate.table.of):
+            continue
+        reasons = dict.fromkeys(v.reason for _, v in verdicts if v.candidate is candidate)
+        where = "no estimator can be measured by" if metric else "applies to no estimator"
+        text = ": ".join(filter(None, (f"found {name}, which {where}", "; ".join(reasons))))
+        expected = f"a {candidate.component.kind} that fits at least one"
+        yield Mistake(candidate.place, text, expected)

@@ -45,7 +45,7 @@ def unsuitable_figures(plan: Plan) -> list[Mistake]:
     """The mistakes of every `[[figure]]`, judged by the shape of the result."""
     shapes = shapes_of(plan)
     return [
-        mistake.in_file(plan.scenario.path)
+        mistake
         for figure in plan.scenario.figures
         for mistake in figure_mistakes(
             {"kind": figure.kind, **figure.options}, shapes, figure.place

@@ -8,8 +8,9 @@ from math import prod
 from testbed.contract.answers import coordinates_of
 from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Theory, Variable
+from testbed.contract.components import Design, Metric, Theory, Variable
 from testbed.errors import Mistake
+from testbed.planning.once import Once
 from testbed.scenario.scenario import Scenario
 
 FLOAT = 8  # bytes
@@ -17,51 +18,53 @@ MIB, GIB = 2**20, 2**30
 
 
 def variable_sizes(
-    cells: Iterable[Cell], points: Mapping[str, int], replicates: int
+    cells: Iterable[Cell], points: Mapping[str, int], replicates: int, once: Once
 ) -> dict[str, int]:
     """Bytes of each variable before compression, by `estimator/variable`.
 
-    `points` is the number of points of each estimator's sweep. Own dims that vary are padded to
-    the largest, so the largest cell counts for all.
+    `points` is the number of points of each estimator's sweep. Dimensions that vary from cell to
+    cell are padded to the longest, so the largest cell counts for all.
     """
     largest: dict[str, int] = {}
     for cell in cells:
         if cell.replicates and cell.replicates[0] != 0:
             continue  # the first block of a point stands for all of them
-        for name, count in _numbers(cell, replicates):
+        for name, count in _numbers(cell, replicates, once):
             label = f"{cell.estimator}/{name}"
             largest[label] = max(largest.get(label, 0), points[cell.estimator] * FLOAT * count)
     return largest
 
 
-def _numbers(cell: Cell, replicates: int) -> Iterator[tuple[str, int]]:
+def _numbers(cell: Cell, replicates: int, once: Once) -> Iterator[tuple[str, int]]:
     """How many numbers each variable has at one point, counts of ok replicates included."""
     for planned in cell.metrics:
         for own, name in planned.names.items():
-            each = _each(planned.metric, planned.metric.declared()[own], cell)
+            each = _each(planned.metric, planned.metric.declared()[own], cell, once)
             yield name, each * (2 if planned.mean else replicates + 1)
     for predicted in cell.theories:
         theory = predicted.theory
         if theory.facts().conditional != bool(cell.replicates):
             continue
         for own, name in predicted.names.items():
-            each = _each(theory, theory.variables[own], cell)
+            each = _each(theory, theory.variables[own], cell, once)
             yield name, each * (replicates + 1 if theory.facts().conditional else 1)
 
 
-def _each(owner: Metric | Theory, variable: Variable, cell: Cell) -> int:
+def _each(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) -> int:
     """How many numbers a variable has for one replicate."""
     times = len(cell.times) if variable.time else 1
     if not variable.dims:
         return times
-    own = _own_sizes(owner, cell)
-    return times * prod(own.get(dim, 1) for dim in variable.dims)
+    lengths = once(_lengths, owner, cell.design)
+    return times * prod(lengths.get(dim, 1) for dim in variable.dims)
 
 
-def _own_sizes(owner: Metric | Theory, cell: Cell) -> dict[str, int]:
-    """Lengths of the own dims. How many modes a model has is known when it runs: at most the
-    training points are assumed."""
-    sizes = cell.design.sizes()
+def _lengths(owner: Metric | Theory, design: Design) -> dict[str, int]:
+    """Lengths of the dimensions that an owner brings along.
+
+    How many modes a model has is known when it runs: as many as training points are assumed.
+    """
+    sizes = design.sizes()
     declared = owner.declared() if isinstance(owner, Metric) else owner.variables
     try:
         coordinates = coordinates_of(owner, declared, {"modes": sizes["train"], **sizes})
@@ -78,7 +81,7 @@ def oversized(scenario: Scenario, sizes: Mapping[str, int]) -> list[Mistake]:
     largest = max(sizes, key=lambda label: sizes[label])
     return [
         Mistake(
-            f"{scenario.path}: $",
+            "$",
             f"found a result of {total / MIB:.1f} MiB",
             f"at most {bound * GIB / MIB:g} MiB",
             f"thin a grid of {largest} ({sizes[largest] / MIB:.1f} MiB of it): its times or its "

@@ -1,0 +1,89 @@
+"""Fourth stage: the cells of every point, in blocks of replicates, each with its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+
+from attrs import evolve
+
+from testbed.contract.cells import Cell
+from testbed.errors import Mistake
+from testbed.planning.expansion import ADVICE, Expansions
+from testbed.planning.keys import cell_key, preparation_key
+from testbed.planning.points import Point, Points
+from testbed.scenario.scenario import Scenario
+
+
+def divide(
+    scenario: Scenario, expansions: Expansions, points: Points
+) -> tuple[tuple[Cell, ...], list[Mistake]]:
+    """The cells of every point; those that share a preparation stand next to each other.
+
+    Models that run replicate by replicate have more cells than were counted before they were built,
+    so cells are counted again.
+    """
+    mistakes, count = [], 0
+    for name, made in points.items():
+        cells = sum(_count(scenario, point) for point in made)
+        if made and not cells:
+            text = f"found nothing to compute for {name!r}"
+            place = f"{expansions[name].table.place}.simulate"
+            mistakes.append(Mistake(place, text, "a simulation, or a theory that needs none"))
+        count += cells
+    if count > scenario.compute.cells:
+        text = f"found {count} cells, since models run replicate by replicate"
+        return (), [*mistakes, Mistake("$", text, f"at most {scenario.compute.cells}", ADVICE)]
+    every = (point for made in points.values() for point in made)
+    divided = (cell for point in every for cell in _cells(scenario, point))
+    return tuple(_grouped(map(_keyed, divided))), mistakes
+
+
+def _count(scenario: Scenario, point: Point) -> int:
+    """How many cells a point has."""
+    blocks = ceil(scenario.replicates / _block(scenario, point.cell)) if point.simulated else 0
+    return blocks + _predicts(point.cell)
+
+
+def _cells(scenario: Scenario, point: Point) -> Iterator[Cell]:
+    """The theory cell of a point, and its blocks of replicates."""
+    cell = point.cell
+    if _predicts(cell):
+        yield evolve(cell, metrics=())
+    if not point.simulated:
+        return
+    conditional = tuple(planned for planned in cell.theories if planned.theory.facts().conditional)
+    size = _block(scenario, cell)
+    for first in range(0, scenario.replicates, size):
+        replicates = tuple(range(first, min(first + size, scenario.replicates)))
+        yield evolve(cell, replicates=replicates, theories=conditional)
+
+
+def _predicts(cell: Cell) -> bool:
+    """Whether a theory is evaluated without a simulation."""
+    return any(not planned.theory.facts().conditional for planned in cell.theories)
+
+
+def _block(scenario: Scenario, cell: Cell) -> int:
+    """How many replicates run together."""
+    looped = "loop" in (cell.model.facts().batching, cell.optimizer.facts().batching)
+    return 1 if looped or cell.optimizer.facts().times_per_replicate else scenario.compute.block
+
+
+def shares_preparation(cell: Cell) -> bool:
+    """Whether other cells may use what the model prepares in this one."""
+    return bool(cell.replicates) and cell.model.facts().reads == "inputs"
+
+
+def _keyed(cell: Cell) -> Cell:
+    key = cell_key(cell)
+    return evolve(cell, key=key, group=preparation_key(cell) if shares_preparation(cell) else key)
+
+
+def _grouped(cells: Iterable[Cell]) -> Iterator[Cell]:
+    """The cells with those of one group next to each other, in the order of first appearance."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    for group in groups.values():
+        yield from group

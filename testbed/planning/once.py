@@ -1,0 +1,26 @@
+"""Answers of pure functions, kept: what components say is asked once for each combination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class Once:
+    """Calls a function once for the same objects, and returns that answer from then on.
+
+    Objects other than texts are told apart by identity, and kept alive so that none takes
+    another's place.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def __call__(self, function: Callable[..., Answer], *objects: Any) -> Answer:
+        key = (function, *(part if isinstance(part, str) else id(part) for part in objects))
+        if key not in self._answers:
+            self._answers[key] = objects, function(*objects)
+        answer: Answer = self._answers[key][1]
+        return answer
