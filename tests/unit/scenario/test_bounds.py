@@ -1,4 +1,4 @@
-"""Whatever stands in a file, it is answered at once: within bounds, and each says how to raise it."""
+"""Whatever stands in a file is answered within seconds, and each bound says how to raise it."""
 
 from __future__ import annotations
 
