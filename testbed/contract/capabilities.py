@@ -321,7 +321,7 @@ def lack(component: object, capability: type[Capability]) -> str | None:
     """Why a component, with its parameter values, does not have a capability; None if it does."""
     if not isinstance(component, capability):
         return f"{getattr(component, 'name', component)} has no {capability.words}"
-    withheld: Withheld = getattr(component, "withheld", dict)()
+    withheld: Withheld = getattr(component, "withheld", dict)()  # models have it
     return next((why for lost, why in withheld.items() if issubclass(capability, lost)), None)
 
 

@@ -241,10 +241,6 @@ class Optimizer(Component):
         """What core must know of the optimizer, with these parameter values."""
         return OptimizerFacts()
 
-    def withheld(self) -> Withheld:
-        """Capabilities that these parameter values take away, each with the reason."""
-        return {}
-
     def declared(self) -> Mapping[str, Variable]:
         """The variables as these parameter values make them."""
         return self.variables
