@@ -86,4 +86,4 @@ def test_features_turn_to_the_truth():
 
 def test_a_truth_that_is_not_linear_is_refused():
     result = execute_cell(make_cell(DESIGN, Smooth(), MODEL, STEPS, TIMES, [ExcessRisk()]))
-    assert "found isotropic = true with a truth that is not linear" in result.error
+    assert "found isotropic = true with a truth that is not linear" in str(result.faults)

@@ -167,4 +167,4 @@ def test_leaving_one_point_out_is_refused():
     cell = make_cell(
         DIGITS, Labels(), model, SpectralFilter(filter="ridge"), (1.0,), [LeaveOneOutRisk()]
     )
-    assert "a smoother that mixes outputs" in execute_cell(cell).error
+    assert "a smoother that mixes outputs" in str(execute_cell(cell).faults)
