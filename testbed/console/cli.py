@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from testbed import __version__
-from testbed.console.commands import catalogue, results, scenarios
+from testbed.console.commands import catalogue, reports, results, scenarios
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,6 +20,8 @@ COMMANDS: tuple[click.Command, ...] = (
     scenarios.check,
     results.show_results,
     results.plot,
+    reports.report,
+    reports.compare,
     catalogue.list_components,
     catalogue.describe,
     catalogue.plugins,

@@ -106,7 +106,8 @@ def draw_curve(axes: Axes, curve: Curve, text: str | None = None) -> None:
     below, above = _bars(curve)
     style: dict[str, Any] = {"color": look.colour, "marker": look.mark, "capsize": 2}
     line = "none" if curve.law is not None else look.dash
-    axes.errorbar(curve.x, band.mean, yerr=np.stack([below, above]), ls=line, label=name, **style)
+    axes.errorbar(curve.x, band.mean, yerr=np.stack([below, above]), ls=line, **style)
+    axes.plot([], [], color=look.colour, marker=look.mark, ls=look.dash, lw=1, label=name)
     if curve.law is not None:
         heights = np.exp(curve.law.intercept) * curve.x**curve.law.slope
         heights[np.isnan(band.mean)] = np.nan

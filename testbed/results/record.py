@@ -40,6 +40,17 @@ def record(plan: Plan, results: Iterable[CellResult], made: Made | None = None) 
     return xr.DataTree.from_dict({"/": root, **trees})
 
 
+def _component_references(plan: Plan) -> str:
+    """What the components of all cells refer to, a line each."""
+    references: dict[str, None] = {}
+    for cell in plan.cells:
+        parts = [cell.design, cell.target, cell.model, cell.optimizer]
+        parts += [planned.metric for planned in cell.metrics]
+        parts += [planned.theory for planned in cell.theories]
+        references |= dict.fromkeys(text for part in parts for text in part.references)
+    return "\n".join(references)
+
+
 def _root_attributes(plan: Plan, made: Made) -> dict[str, str | int]:
     scenario = plan.scenario
     attributes: dict[str, str | int] = {
@@ -50,6 +61,7 @@ def _root_attributes(plan: Plan, made: Made) -> dict[str, str | int]:
         "machine": provenance.machine(),
         "stale": made.stale_text(),
         "references": ", ".join(scenario.references),
+        "component_references": _component_references(plan),
         "comment": scenario.description,
         "scenario": scenario.text,
         "scenario_sha256": provenance.digest(scenario.text),

@@ -1,4 +1,4 @@
-"""The examples of docs/analysis.md run, one after the other, on results of the quickstart."""
+"""The examples of analysis.md, and of the pages on figures and reports, run on the quickstart."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def test_every_example_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
+    for page, made in (("paper-figure", "learning-curves.pdf"), ("report", "report.html")):
+        text = (ROOT / "docs" / f"{page}.md").read_text()
+        (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+        exec(block, {})
+        assert (tmp_path / made).stat().st_size > 5000

@@ -1,0 +1,204 @@
+"""Tables of a report: what was run, verdicts, best values, theory beside simulation, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from testbed.analysis import oracle, simulated
+from testbed.contract.figures import RISKS
+from testbed.contract.names import in_words
+from testbed.results.groups import estimators
+
+ROWS = 24  # most rows of a table; the rest is counted
+VERDICTS = ("refuted", "inconclusive", "supported")  # the worst first
+Row = list[str]
+
+
+class Table(NamedTuple):
+    """Rows under a header; `more` counts the rows that are left out."""
+
+    header: Row
+    rows: list[Row]
+    more: int = 0
+
+
+def cut(header: Row, rows: list[Row]) -> Table:
+    """A table of at most `ROWS` rows."""
+    return Table(header, rows[:ROWS], max(0, len(rows) - ROWS))
+
+
+class Verdict(NamedTuple):
+    """A claim and what became of it."""
+
+    claim: str
+    verdict: str
+    details: str
+
+
+def verdicts(tree: xr.DataTree) -> list[Verdict]:
+    """The claims of a result, refuted ones first; none if it has no table of claims."""
+    if "claims" not in tree.children:
+        return []
+    table = tree["claims"].to_dataset()
+    if "verdict" not in table or table["verdict"].ndim != 1:
+        return []
+    rows = [
+        _verdict(table.isel({table["verdict"].dims[0]: i})) for i in range(table["verdict"].size)
+    ]
+    order = {word: i for i, word in enumerate(VERDICTS)}
+    return sorted(rows, key=lambda row: order.get(row.verdict, 0))
+
+
+def _verdict(row: xr.Dataset) -> Verdict:
+    texts = {
+        str(name): _text(row[name].values[()])
+        for name in (*row.coords, *row.data_vars)
+        if row[name].ndim == 0
+    }
+    name = texts.pop("name", "") or texts.pop("claim", "")
+    verdict = texts.pop("verdict")
+    details = "; ".join(f"{key.replace('_', ' ')}: {text}" for key, text in texts.items() if text)
+    return Verdict(name, verdict, details)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (float, np.floating)):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def verdict_counts(tree: xr.DataTree) -> str:
+    """How many claims have which verdict: `1 refuted, 3 supported`."""
+    words = [row.verdict for row in verdicts(tree)]
+    counts = {word: words.count(word) for word in dict.fromkeys((*VERDICTS, *words))}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+# --- what was run ----------------------------------------------------------------------------
+
+
+def estimators_table(tree: xr.DataTree) -> Table:
+    """Each estimator with its sizes and what became of its replicates."""
+    rows = []
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        sizes = ", ".join(f"{dim} {size}" for dim, size in dataset.sizes.items())
+        statuses = ", ".join(f"{count} {word}" for word, count in _statuses(dataset).items())
+        rows.append([name, sizes, statuses])
+    return cut(["estimator", "sizes", "replicates"], rows)
+
+
+def _statuses(dataset: xr.Dataset) -> Mapping[str, int]:
+    words = str(dataset["status"].attrs.get("flag_meanings", "")).split()
+    values = np.atleast_1d(dataset["status"].attrs.get("flag_values", []))
+    counts = {w: int((dataset["status"] == v).sum()) for w, v in zip(words, values, strict=False)}
+    return {word: count for word, count in counts.items() if count}
+
+
+def failures(tree: xr.DataTree) -> list[str]:
+    """What failed cells raised, each text once with the number of replicates."""
+    counts: dict[str, int] = {}
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        if "error" in dataset:
+            for text in dataset["error"].values.ravel():
+                if str(text):
+                    counts[f"{name}: {text}"] = counts.get(f"{name}: {text}", 0) + 1
+    return [f"{text} ({count} replicates)" for text, count in counts.items()][:ROWS]
+
+
+def cost(tree: xr.DataTree) -> Table:
+    """The time that cells took, each cell once."""
+    rows = []
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        if "duration" in dataset:
+            seconds = [_cell_seconds(row) for row in _by_point(dataset["duration"])]
+            total = sum(seconds)
+            rows.append([name, f"{len(seconds)}", _time(total), _time(max(seconds, default=0.0))])
+    return cut(["estimator", "points", "all cells", "longest point"], rows)
+
+
+def _by_point(duration: xr.DataArray) -> Iterator[np.ndarray]:
+    flat = duration.transpose(..., "replicate").values
+    yield from flat.reshape(-1, flat.shape[-1])
+
+
+def _cell_seconds(replicates: np.ndarray) -> float:
+    """Replicates of one cell have the time of the cell: equal times count once."""
+    return float(np.unique(replicates[np.isfinite(replicates)]).sum())
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def best_values(tree: xr.DataTree) -> Table:
+    """The risk at the best time of each point, with theory beside it."""
+    rows: list[Row] = []
+    for name, group in estimators(tree).items():
+        dataset = group.to_dataset()
+        risk = next((risk for risk in RISKS if risk in dataset), "")
+        if risk and "replicate" in dataset[risk].dims and "time" in dataset[risk].dims:
+            rows += _risk_rows(name, dataset, risk)
+    header = ["estimator", "point", "best value", "95% interval", "at τ", "theory", "gap", "note"]
+    return cut(header, rows)
+
+
+def _risk_rows(name: str, dataset: xr.Dataset, risk: str) -> Iterator[Row]:
+    best = oracle(simulated(dataset, risk))
+    theory = _theory(dataset, risk)
+    for point in points(best["estimate"]):
+        row = best.sel(point)
+        estimate, lower, upper = (float(row[part]) for part in ("estimate", "lower", "upper"))
+        if np.isnan(estimate):
+            yield [name, in_words(point), "none", "", "", "", "", str(row["reason"].item())]
+            continue
+        expected = _at(theory, point)
+        limits = f"{lower:.3g} to {upper:.3g}" if np.isfinite([lower, upper]).all() else ""
+        gap = (
+            f"{100 * (estimate / expected - 1):+.1f}%" if np.isfinite(expected) and expected else ""
+        )
+        notes = ["not bracketed by the recorded times"] if bool(row["at_end"]) else []
+        notes += [str(row["reason"].item())] if str(row["reason"].item()) else []
+        time = float(row["time"])
+        when = "∞" if np.isinf(time) else f"{time:.4g}"
+        theory_text = f"{expected:.4g}" if np.isfinite(expected) else ""
+        note = "; ".join(notes)
+        yield [name, in_words(point), f"{estimate:.4g}", limits, when, theory_text, gap, note]
+
+
+def _theory(dataset: xr.Dataset, risk: str) -> xr.DataArray | None:
+    """The least value over time that the first theory of a risk expects."""
+    for values in dataset.data_vars.values():
+        if values.attrs.get("predicts") == risk:
+            mean = values.mean("replicate") if "replicate" in values.dims else values
+            return mean.min("time") if "time" in mean.dims else mean
+    return None
+
+
+def _at(values: xr.DataArray | None, point: Mapping[str, object]) -> float:
+    if values is None:
+        return np.nan
+    chosen = values.sel({dim: value for dim, value in point.items() if dim in values.dims})
+    return float(chosen) if chosen.ndim == 0 else np.nan
+
+
+def points(values: xr.DataArray) -> list[dict[str, object]]:
+    """All points of an array's dimensions."""
+    places = np.ndindex(*values.shape)
+    return [
+        {str(dim): values[dim].values[i] for dim, i in zip(values.dims, place, strict=True)}
+        for place in places
+    ]
