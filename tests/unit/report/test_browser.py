@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import threading
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")
 class Recorder(http.server.BaseHTTPRequestHandler):
     """A proxy that answers nothing and notes which hosts it is asked for."""
 
-    hosts: list[str] = []
+    hosts: ClassVar[list[str]] = []
 
     def do_GET(self):
         self.hosts.append(urlsplit(self.path).hostname or self.path)
