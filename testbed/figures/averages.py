@@ -131,8 +131,7 @@ def _straight(band: Band, coordinate: np.ndarray, law: PowerLaw) -> bool:
     means, x = band.mean.values[known], coordinate[known]
     deviation = np.abs(np.log(means) - law.intercept - law.slope * np.log(x))
     above = np.nan_to_num(np.log(band.upper.values[known] / means))
-    error = np.hypot(above / NORMAL, STRAIGHT)
-    return bool((deviation <= LIMIT * error).all())
+    return bool((deviation <= np.hypot(LIMIT * above / NORMAL, STRAIGHT)).all())
 
 
 def _bare(values: xr.DataArray) -> xr.DataArray:

@@ -130,7 +130,10 @@ def set_ticks(
     axes: Axes, which: str, ticks: Sequence[float], labels: Sequence[str], places: Floats
 ) -> None:
     """Ticks at values, with the labels that have room; the first and the last are kept."""
-    shown = roomy(places, labels, _inches(axes, which), _font(), which == "y")
+    room = (_inches(axes, which), _font(), which == "y")
+    steps = np.diff(places)
+    even = len(steps) > 1 and float(np.ptp(steps)) < 1e-6
+    shown = spaced(places, labels, *room) if even else roomy(places, labels, *room)
     texts = [label if i in shown else "" for i, label in enumerate(labels)]
     setter = axes.set_xticks if which == "x" else axes.set_yticks
     setter(list(ticks), texts)
@@ -174,6 +177,18 @@ def roomy(
     return set(kept)
 
 
+def spaced(
+    places: Floats, labels: Sequence[str], inches: float, points: float, upright: bool = False
+) -> set[int]:
+    """Which labels of evenly spaced ticks are shown: every one, every second, every third, …"""
+    for step in range(1, len(places) + 1):
+        chosen = list(range(0, len(places), step))
+        fitting = roomy(places[chosen], [labels[i] for i in chosen], inches, points, upright)
+        if len(fitting) == len(chosen):
+            return set(chosen)
+    return {0}
+
+
 def sweep_axis(axes: Axes, values: Sequence[float] | Floats, label: str) -> None:
     """An axis over a sweep with ticks at its values only; logarithmic unless they are spaced evenly
     (exponents, smoothness)."""
@@ -185,6 +200,10 @@ def sweep_axis(axes: Axes, values: Sequence[float] | Floats, label: str) -> None
         axes.set_xscale("log")
     places = fractions(np.log(known) if logarithmic else known)
     set_ticks(axes, "x", list(known), [number(v) for v in known], places)
+    if len(known) > 1:
+        margin = 0.04 * (np.log(known[-1] / known[0]) if logarithmic else known[-1] - known[0])
+        ends, margins = known[[0, -1]], np.array([-margin, margin])
+        axes.set_xlim(*(ends * np.exp(margins) if logarithmic else ends + margins))
     axes.set_xlabel(label)
 
 
@@ -196,8 +215,8 @@ def log_axis(axes: Axes, which: str, values: Floats, factor: float) -> None:
 
 
 def lines_in_view(axes: Axes) -> None:
-    """On a logarithmic axis: room for lines, not for bands that reach down to zero, nor for what is
-    zero but for rounding, or explodes."""
+    """On a logarithmic axis: room for lines, not for bands that reach far beyond them, nor for what
+    is zero but for rounding, or explodes."""
     if axes.get_yscale() != "log":
         return
     heights = _heights(axes)
@@ -206,7 +225,8 @@ def lines_in_view(axes: Axes) -> None:
         bottom, top = axes.get_ylim()
         middle = float(np.median(heights))
         least = float(heights[heights > ROUNDING * middle].min())
-        axes.set_ylim(max(bottom, least / 3), min(top, EXPLODED * middle))
+        highest = min(3 * float(heights.max()), EXPLODED * middle)
+        axes.set_ylim(max(bottom, least / 3), min(top, highest))
 
 
 def log_ticks(axes: Axes) -> None:

@@ -38,7 +38,7 @@ class FigureFiles(NamedTuple):
 
 @frozen
 class Entry:
-    """A figure of the index."""
+    """A figure of the index; a kind without data has no files."""
 
     digest: str
     name: str
@@ -113,6 +113,8 @@ def _draw(
         return
     if table.position and len(entries) == before:
         problems.append(f"{table.named()} has nothing to show: no cell has the values it needs")
+    elif len(entries) == before:
+        entries.append(Entry(digest, table.kind, (), "", ""))  # so that it is not tried again
 
 
 # --- the index -------------------------------------------------------------------------------

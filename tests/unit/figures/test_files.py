@@ -125,6 +125,13 @@ def test_without_tables_each_kind_with_data_is_drawn(result, tmp_path):
     assert names == {"excess_risk-against-time", "excess_risk-against-width"}
 
 
+def test_kinds_without_data_are_not_tried_again(result, tmp_path, monkeypatch):
+    draw_figures(result, tmp_path)
+    monkeypatch.setattr(kinds, "DRAWINGS", {})
+    paths, problems = draw_figures(result, tmp_path)
+    assert len(paths) == 2 and not problems
+
+
 def test_an_index_holds_captions_and_the_lines_that_select_the_data(result, tmp_path):
     draw_figures(result, tmp_path, [PATHS])
     (entry,) = json.loads((tmp_path / "index.json").read_text())["figures"]

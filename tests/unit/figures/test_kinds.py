@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from testbed.figures.averages import at_time, mean_of
-from testbed.figures.axes import TimeAxis, roomy
+from testbed.figures.axes import TimeAxis, roomy, spaced
 from testbed.figures.canvas import panel_title, plain, styled
 from testbed.figures.facets import facets
 from testbed.figures.learning_curves import learning_curves
@@ -145,6 +145,8 @@ def test_labels_never_lie_on_each_other():
     labels = ["10", "180", "190", "200", "210", "220"]
     assert roomy(places, labels, 3.0, 10.0) == {0, 5}
     assert roomy(np.array([0.0, 0.5, 1.0]), ["a", "b", "c"], 3.0, 10.0) == {0, 1, 2}
+    even = np.linspace(0, 1, 12)
+    assert spaced(even, ["1.25"] * 12, 3.0, 10.0) == {0, 2, 4, 6, 8, 10}
 
 
 @pytest.mark.parametrize("size", ["screen", "one-column", "two-columns", [5.0, 4.0]])
