@@ -8,7 +8,8 @@
     tree["adaptive"]["excess_risk"].sel(depth=1)          # dims: n, replicate, time
 
 Plugins offer components: frozen attrs classes derived from Design, Target, Model, Optimizer, Metric
-or Theory, their fields declared with `parameter`, returned by functions marked `hookimpl`.
+or Theory, or from a layer above them: TorchModule, KernelModel, StepOptimizer, FitPredict. Their
+fields are declared with `parameter`; functions marked `hookimpl` return them.
 """
 
 from __future__ import annotations
@@ -119,6 +120,20 @@ if TYPE_CHECKING:
         TestbedError as TestbedError,
         UnsuitableError as UnsuitableError,
     )
+    from testbed.layers.fit_predict import (
+        FitPredict as FitPredict,
+        HasFit as HasFit,
+    )
+    from testbed.layers.kernel_model import (
+        KernelModel as KernelModel,
+    )
+    from testbed.layers.step_optimizer import (
+        Step as Step,
+        StepOptimizer as StepOptimizer,
+    )
+    from testbed.layers.torch_module import (
+        TorchModule as TorchModule,
+    )
     from testbed.planning.files import (
         load_scenario as load_scenario,
     )
@@ -165,6 +180,10 @@ _HOMES = {
         "DoesNotApply Mistake ParameterError PluginError ResultError ScenarioError TestbedError "
         "UnsuitableError"
     ),
+    "testbed.layers.fit_predict": "FitPredict HasFit",
+    "testbed.layers.kernel_model": "KernelModel",
+    "testbed.layers.step_optimizer": "Step StepOptimizer",
+    "testbed.layers.torch_module": "TorchModule",
     "testbed.planning.files": "load_scenario",
     "testbed.running.batching": "Batched Single",
     "testbed.runs": "open_results run",

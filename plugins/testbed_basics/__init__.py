@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed import hookimpl
-from testbed.contract.components import Design, Metric, Optimizer, Target
+from testbed.contract.components import Design, Metric, Model, Optimizer, Target
 from testbed_basics.runlog import RunLog
 
 if TYPE_CHECKING:
@@ -61,15 +61,27 @@ def testbed_targets() -> list[type[Target]]:
 
 
 @hookimpl
+def testbed_models() -> list[type[Model]]:
+    """Estimators of outside libraries, to compare with."""
+    from testbed_basics.models.forest import RandomForest
+    from testbed_basics.models.neighbours import NearestNeighbours
+
+    return [RandomForest, NearestNeighbours]
+
+
+@hookimpl
 def testbed_optimizers() -> list[type[Optimizer]]:
     """Gradient flow, descent by steps, and spectral algorithms."""
     from testbed_basics.optimizers.adam import Adam
+    from testbed_basics.optimizers.fit import Fit
     from testbed_basics.optimizers.gradient_descent import GradientDescent
     from testbed_basics.optimizers.gradient_flow import GradientFlow
+    from testbed_basics.optimizers.langevin import Langevin
+    from testbed_basics.optimizers.nesterov import Nesterov
     from testbed_basics.optimizers.sgd import Sgd
     from testbed_basics.optimizers.spectral_filter import SpectralFilter
 
-    return [GradientFlow, GradientDescent, Sgd, Adam, SpectralFilter]
+    return [GradientFlow, GradientDescent, Sgd, Adam, Nesterov, Langevin, SpectralFilter, Fit]
 
 
 @hookimpl

@@ -12,10 +12,11 @@ from testbed.contract.findings import Finding
 from testbed.contract.names import in_words
 from testbed.contract.parameters import value_with
 from testbed.errors import Mistake, UnsuitableError
+from testbed.numerics.weighted_gram import NOT_KRYLOV
 from testbed.planning.fitting import foreign_kernel
 from testbed.planning.places import mistake, place
 from testbed.planning.plan import Plan
-from testbed_ntk.models.base import NOT_KRYLOV, KernelModel, design_dim
+from testbed_ntk.models.base import KernelModel, design_dim
 
 GIB = 2**30
 FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed

@@ -104,8 +104,8 @@ def _written(component: type[Component]) -> set[str]:
 
 
 def _of_contract(base: type) -> bool:
-    """Whether a class is core's, or a plugin's own capability."""
-    return base.__module__.startswith("testbed.contract.") or (
+    """Whether a class is core's, a layer included, or a plugin's own capability."""
+    return base.__module__.startswith(("testbed.contract.", "testbed.layers.")) or (
         issubclass(base, Capability) and not issubclass(base, Component)
     )
 

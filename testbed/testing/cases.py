@@ -136,6 +136,7 @@ def _candidates(
         (partners.Points(), partners.Kernel()),
         (partners.Sequence(), partners.SequenceModel()),
         (partners.Points(), partners.Plane()),  # trained in its own parameters
+        (partners.Points(), partners.Mean()),  # fitted at once
     ):
         for optimizer in partners.FLOWS:
             yield Case(

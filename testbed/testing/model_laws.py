@@ -36,6 +36,7 @@ from testbed.testing.laws import (
     finite,
     having,
     trained,
+    walked,
 )
 from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow, PathFlow
 
@@ -44,7 +45,7 @@ from testbed.testing.partners import ExactFlow, FilterFlow, NumericFlow, PathFlo
 
 def _moment(case: Case) -> tuple[Any, Any, Any, Problem]:
     """Model, preparation, parameters and problem of one replicate at the middle of its times."""
-    states = case.walk()[0]
+    states = walked(case)[0]
     fit = states.path.fit
     own = index(states.params, 0)
     params = index(own, len(case.times) // 2)
@@ -62,7 +63,8 @@ def draws_repeat(case: Case) -> None:
     """Drawing again from fresh streams gives the same NumPy arrays."""
     see = inputs_only if case.model.facts().reads == "inputs" else (lambda whole: whole)
     problem = see(case.problems()[0])
-    drawn_alike(lambda: case.model.draw(Streams(case.seed, 0), problem))
+    streams = Streams(case.seed, 0).declaring(case.model.facts().streams)
+    drawn_alike(lambda: case.model.draw(streams, problem))
 
 
 def batchings_agree(case: Case) -> None:
@@ -221,7 +223,8 @@ MODEL_LAWS = (
 
 def batches_repeat(case: Case) -> None:
     """Drawing again from fresh streams gives the same NumPy arrays."""
-    drawn_alike(lambda: case.optimizer.draw(Streams(case.seed, 0), case.problems()[0]))
+    streams = Streams(case.seed, 0).declaring(case.optimizer.facts().streams)
+    drawn_alike(lambda: case.optimizer.draw(streams, case.problems()[0]))
 
 
 def reached_is_sound(case: Case) -> None:

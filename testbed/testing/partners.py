@@ -26,7 +26,8 @@ from testbed.contract.facts import ModelFacts, OptimizerFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem, Sample, Spectrum
-from testbed.numerics.integrate import begin, integrate
+from testbed.layers.fit_predict import FitPredict, HasFit
+from testbed.numerics.integrate import begin, eighth_order, integrate
 from testbed.numerics.spans import resolution
 from testbed.numerics.spectral import by_eigensystem, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten
@@ -221,6 +222,19 @@ class Plane(Model):
         return probe @ params
 
 
+@frozen(kw_only=True)
+class Mean(FitPredict):
+    """The mean of the observations, fitted at once."""
+
+    name = "testing.mean"
+
+    def fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> np.ndarray:
+        return np.asarray(y.mean(0))
+
+    def evaluate(self, fitted: Any, x: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(fitted, (len(x), *fitted.shape))
+
+
 # --- optimizers -----------------------------------------------------------------------------------
 
 
@@ -245,7 +259,9 @@ class NumericFlow(Optimizer):
             params = unflatten(fit.start, flat)
             return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
 
-        path = integrate(field, carry, since, times, rtol=self.rtol, atol=self.atol)
+        path = integrate(
+            field, carry, since, times, method=eighth_order(), rtol=self.rtol, atol=self.atol
+        )
         return Advance(path.state, unflatten(fit.start, path.states))
 
 
@@ -297,4 +313,38 @@ class PathFlow(Optimizer):
         return Advance(carry, fit.model.path(fit, "flow", times))
 
 
-FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), NumericFlow())
+@frozen(kw_only=True)
+class PlainDescent(Optimizer):
+    """Steps of one size along −gradient, on the clock of the flow."""
+
+    name = "testing.descent"
+    requires = (HasGradient,)
+
+    learning_rate: float = parameter(0.1, help="step size", gt=0)
+
+    def reached(self, times: Many[float]) -> tuple[float, ...]:
+        return tuple(round(time / self.learning_rate) * self.learning_rate for time in times)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        done, recorded = round(since / self.learning_rate), []
+        for time in times:
+            for _ in range(done, round(time / self.learning_rate)):
+                slope = fit.model.gradient(fit.prepared, carry, fit.problem)
+                carry = tree_map(lambda w, g: w - self.learning_rate * g, carry, slope)
+            done = round(time / self.learning_rate)
+            recorded.append(carry)
+        return Advance(carry, tree_map(lambda *leaves: torch.stack(leaves), *recorded))
+
+
+@frozen(kw_only=True)
+class Once(Optimizer):
+    """The fit of an outside library, the same at all times."""
+
+    name = "testing.once"
+    requires = (HasFit,)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+        return Advance(carry, tree_map(lambda leaf: torch.stack([leaf] * len(times)), carry))
+
+
+FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), NumericFlow(), Once())

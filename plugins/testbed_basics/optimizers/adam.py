@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.components import Advance, Model
+from testbed.contract.components import Model
 from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
-from testbed.contract.values import Fit
+from testbed.contract.values import Parameters
+from testbed.layers.step_optimizer import Step
 from testbed.numerics.trees import tree_map
-from testbed_basics.optimizers.steps import Stepped, no_steps, train
+from testbed_basics.optimizers.steps import Stepped
 
 
 @frozen(kw_only=True)
@@ -50,29 +50,20 @@ class Adam(Stepped):
             )
         return reason
 
-    def start(self, fit: Fit) -> Any:
-        rest = tree_map(torch.zeros_like, fit.start)
-        return ((fit.start, rest, rest), no_steps(fit))
+    def init(self, params: Parameters) -> Any:
+        """Both moments, 0."""
+        rest = tree_map(torch.zeros_like, params)
+        return rest, rest
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
-        def take(state: Any, done: int, count: int) -> Any:
-            for step in range(done + 1, done + count + 1):
-                slope = fit.model.gradient(fit.prepared, state[0], fit.problem)
-                state = self._step(state, slope, step)
-            return state
-
-        (done,) = self.steps([since])
-        carry, params, count = train(take, carry, self.steps(times), done)
-        return Advance(carry, params, {"finite_steps": count})
-
-    def _step(self, state: Any, slope: Any, step: int) -> Any:
-        params, first, second = state
+    def step(self, params: Parameters, memory: Any, now: Step) -> tuple[Parameters, Any]:
+        first, second = memory
+        slope = now.gradient(params)
         first = tree_map(lambda m, g: torch.lerp(g, m, self.beta1), first, slope)
         second = tree_map(lambda v, g: torch.lerp(g * g, v, self.beta2), second, slope)
-        rate = self.learning_rate / (1 - self.beta1**step)
-        root = (1 - self.beta2**step) ** 0.5
+        rate = self.learning_rate / (1 - self.beta1**now.number)
+        root = (1 - self.beta2**now.number) ** 0.5
 
-        def moved(own: Tensor, m: Tensor, v: Tensor) -> Tensor:
-            return own - rate * m / (v.sqrt() / root + self.epsilon)
+        def moved(weight: Tensor, m: Tensor, v: Tensor) -> Tensor:
+            return weight - rate * m / (v.sqrt() / root + self.epsilon)
 
-        return tree_map(moved, params, first, second), first, second
+        return tree_map(moved, params, first, second), (first, second)

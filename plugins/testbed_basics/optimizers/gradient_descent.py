@@ -27,13 +27,10 @@ from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import (
     Edge,
-    Stepped,
+    HeavyBall,
     counted,
-    heavy_ball,
     in_bounds,
-    no_steps,
     step_size,
-    train,
 )
 
 RATE = Variable("step size that the replicate is trained with")
@@ -41,7 +38,7 @@ OWN_TIME = Variable("training time reached in whole steps of the replicate's own
 
 
 @frozen(kw_only=True)
-class GradientDescent(Stepped, HasLeverage):
+class GradientDescent(HeavyBall, HasLeverage):
     """θ ← θ − η ∇L, on the clock τ = η·steps/(1 − momentum).
 
     Models with an eigensystem take the closed form of the same steps; others are stepped. Asked
@@ -59,7 +56,6 @@ class GradientDescent(Stepped, HasLeverage):
         converter=step_size,
         role="step_size",
     )
-    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
     method: str = parameter(
         "auto",
         help='"stepped" never takes the closed form that an eigensystem allows',
@@ -108,7 +104,7 @@ class GradientDescent(Stepped, HasLeverage):
 
     def start(self, fit: Fit) -> Any:
         if self.edge is None:
-            return ((fit.start, tree_map(torch.zeros_like, fit.start)), no_steps(fit))
+            return super().start(fit)
         rates = (self.edge * edge_rates(fit)).tolist()
         own = [evolve(self, learning_rate=rate) for rate in rates]
         return [(one, one.start(replicate(fit, row))) for row, one in enumerate(own)]
@@ -118,10 +114,7 @@ class GradientDescent(Stepped, HasLeverage):
             return self._one_by_one(fit, carry, since, times)
         if self.closed(fit.model):
             return self._at_once(fit, carry, since, times)
-        (done,) = self.steps([since])
-        take = heavy_ball(fit, self.rate, self.momentum)
-        carry, params, count = train(take, carry, self.steps(times), done)
-        return Advance(carry, params, {"finite_steps": count})
+        return super().advance(fit, carry, since, times)
 
     def _at_once(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         """The closed form of the steps."""

@@ -10,18 +10,17 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.components import Advance, Rng
+from testbed.contract.components import Rng
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Fit, Problem
 from testbed.errors import UnsuitableError
-from testbed.numerics.trees import tree_map
-from testbed_basics.optimizers.steps import Stepped, heavy_ball, no_steps, train
+from testbed_basics.optimizers.steps import HeavyBall, Rows, Take
 
 AT_ONCE = 2**22  # row numbers of one replicate held at a time
 
 
 @frozen(kw_only=True)
-class Sgd(Stepped):
+class Sgd(HeavyBall):
     """θ ← θ − η ∇L_B on the clock τ = η·steps/(1 − momentum), L_B the loss of a mini-batch B
     rescaled by n/|B|, whose expected gradient is that of the whole loss.
 
@@ -33,12 +32,7 @@ class Sgd(Stepped):
     name = "sgd"
 
     batch_size: int = parameter(help="points of a mini-batch", ge=1)
-    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
     replacement: bool = parameter(False, help="draw each batch afresh, instead of by epochs")
-
-    @property
-    def step_time(self) -> float:
-        return self.learning_rate / (1 - self.momentum)
 
     def draw(self, rng: Rng, problem: Problem) -> np.ndarray:
         """The key of this replicate's batches."""
@@ -50,10 +44,7 @@ class Sgd(Stepped):
             )
         return rng("batches").integers(0, 2**62, 2)
 
-    def start(self, fit: Fit) -> Any:
-        return ((fit.start, tree_map(torch.zeros_like, fit.start)), no_steps(fit))
-
-    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+    def batches_of(self, fit: Fit) -> Rows:
         weight = fit.problem.train.weight
         keys = [tuple(key) for key in fit.draws.tolist()]
 
@@ -61,17 +52,18 @@ class Sgd(Stepped):
             each = [self.batches(key, weight.shape[-1], done, count) for key in keys]
             return torch.from_numpy(np.stack(each)).to(weight.device)
 
-        take = heavy_ball(fit, self.learning_rate, self.momentum, rows)
-        size = max(1, AT_ONCE // self.batch_size)
+        return rows
+
+    def stepped(self, fit: Fit) -> Take:
+        """As many steps at a time as keep their row numbers in bounds."""
+        take, size = super().stepped(fit), max(1, AT_ONCE // self.batch_size)
 
         def in_parts(state: Any, done: int, count: int) -> Any:
-            for at in range(done, done + count, size):
-                state = take(state, at, min(size, done + count - at))
+            for first in range(done, done + count, size):
+                state = take(state, first, min(size, done + count - first))
             return state
 
-        (done,) = self.steps([since])
-        carry, params, count = train(in_parts, carry, self.steps(times), done)
-        return Advance(carry, params, {"finite_steps": count})
+        return in_parts
 
     def batches(self, key: Sequence[int], points: int, done: int, count: int) -> np.ndarray:
         """The batches of steps done + 1 … done + count, (count, batch)."""

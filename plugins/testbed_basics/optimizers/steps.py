@@ -10,16 +10,20 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import Capability, HasDescent, HasGradient, has
-from testbed.contract.components import Optimizer, Variable
+from testbed.contract.capabilities import HasDescent, has
+from testbed.contract.components import Variable
 from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
-from testbed.contract.values import Fit
+from testbed.contract.values import Advance, Fit, Parameters
 from testbed.errors import ParameterError, did_you_mean
+from testbed.layers.step_optimizer import Step, StepOptimizer
 from testbed.numerics.trees import bounded, tensors, tree_map
 
 Take = Callable[[Any, int, int], Any]
 """`take(state, done, count)`: the state `count` steps after `done` ones; its parameters first."""
+
+Rows = Callable[[int, int], Tensor]
+"""`rows(done, count)`: the rows of each of the steps after `done`, (replicates, count, batch)."""
 
 FINITE_STEPS = Variable("steps taken so far that led to numbers in bounds; all unless it diverged")
 
@@ -56,37 +60,77 @@ def step_size(raw: Any) -> Any:
 
 
 @frozen(kw_only=True)
-class Stepped(Optimizer):
-    """Base of optimizers that take whole steps of one size, on the clock τ = η·steps; not offered
-    itself. Asked times are rounded to whole steps."""
+class Stepped(StepOptimizer):
+    """Base of optimizers that step all replicates at once, and note how many steps held; not
+    offered itself."""
 
-    requires: ClassVar[tuple[type[Capability], ...]] = (HasGradient,)
     variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
-
-    learning_rate: float = parameter(
-        help="step size η",
-        gt=0,
-        no_table="only gradient-descent takes { edge = … }",
-        role="step_size",
-    )
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")
 
+    def start(self, fit: Fit) -> Any:
+        return super().start(fit), no_steps(fit)
+
+    def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
+        (done,) = self.steps([since])
+        carry, params, count = train(self.stepped(fit), carry, self.steps(times), done)
+        return Advance(carry, params, {"finite_steps": count})
+
+
+@frozen(kw_only=True)
+class HeavyBall(Stepped):
+    """Base of descent with heavy-ball momentum: v ← μv − η∇L, θ ← θ + v on the clock
+    τ = η·steps/(1 − μ); not offered itself."""
+
+    momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
+
     @property
     def step_time(self) -> float:
-        """Training time of one step."""
+        return self.learning_rate / (1 - self.momentum)
+
+    def init(self, params: Parameters) -> Parameters:
+        """The velocity, 0."""
+        return tree_map(torch.zeros_like, params)
+
+    def step(self, params: Parameters, memory: Any, now: Step) -> tuple[Parameters, Any]:
+        slope = now.gradient(params, now.rows)
+        memory = tree_map(lambda v, g: self.momentum * v - self.rate * g, memory, slope)
+        return tree_map(torch.add, params, memory), memory
+
+    @property
+    def rate(self) -> float:
+        """The step size, where it is one for all replicates."""
         return self.learning_rate
 
-    def steps(self, times: Sequence[float]) -> list[int]:
-        """Whole steps nearest to the asked times."""
-        return [round(time / self.step_time) for time in times]
+    def batches_of(self, fit: Fit) -> Rows | None:
+        """The mini-batches of steps, `rows(done, count)`; None where every step takes all rows."""
+        return None
 
-    def reached(self, times: Sequence[float]) -> tuple[float, ...]:
-        return tuple(steps * self.step_time for steps in self.steps(times))
+    def stepped(self, fit: Fit) -> Take:
+        """Models with `descend` take many steps at a time; all others go step by step."""
+        model, rows = fit.model, self.batches_of(fit)
 
-    def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
-        return {"step": tuple(float(steps) for steps in self.steps(times))}
+        def at_once(state: Any, done: int, count: int) -> Any:
+            params, velocity = state
+            assert isinstance(model, HasDescent)
+            after = model.descend(
+                fit.prepared, params, fit.problem, self.rate, count,
+                momentum=self.momentum,
+                velocity=velocity if self.momentum else None,
+                batches=None if rows is None else rows(done, count),
+            )  # fmt: skip
+            return (after.params, after.velocity)
+
+        def step_by_step(state: Any, done: int, count: int) -> Any:
+            batches = None if rows is None else rows(done, count)
+            for position in range(count):
+                batch = None if batches is None else batches[:, position]
+                params, memory = state
+                state = self.step(params, memory, Step(done + position + 1, fit, True, batch))
+            return state
+
+        return at_once if has(model, HasDescent) else step_by_step
 
 
 def in_bounds(params: Any) -> Tensor:
@@ -124,43 +168,6 @@ def counted(
         # the last step is lost, whatever rounding makes of it when it is taken again
         more = torch.where(holds, more, held * lost().clamp_max(target - done - 1))
     return count + more
-
-
-def heavy_ball(
-    fit: Fit,
-    rate: float,
-    momentum: float,
-    rows: Callable[[int, int], Tensor] | None = None,
-) -> Take:
-    """v ← μv − η∇L, θ ← θ + v on states (θ, v), all rows or those of `rows(done, count)`,
-    (replicates, count, batch).
-
-    Models with `descend` take many steps at a time; all others go step by step through `gradient`.
-    """
-    model, problem = fit.model, fit.problem
-
-    def at_once(state: Any, done: int, count: int) -> Any:
-        params, velocity = state
-        assert isinstance(model, HasDescent)
-        after = model.descend(
-            fit.prepared, params, problem, rate, count,
-            momentum=momentum,
-            velocity=velocity if momentum else None,
-            batches=None if rows is None else rows(done, count),
-        )  # fmt: skip
-        return (after.params, after.velocity)
-
-    def step_by_step(state: Any, done: int, count: int) -> Any:
-        params, velocity = state
-        batches = None if rows is None else rows(done, count)
-        for step in range(count):
-            batch = None if batches is None else batches[:, step]
-            slope = model.gradient(fit.prepared, params, problem, batch)
-            velocity = tree_map(lambda v, g: momentum * v - rate * g, velocity, slope)
-            params = tree_map(torch.add, params, velocity)
-        return (params, velocity)
-
-    return at_once if has(model, HasDescent) else step_by_step
 
 
 def no_steps(fit: Fit) -> Tensor:

@@ -23,12 +23,12 @@ from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS, Space, inner_misfit
 from testbed.contract.values import Data, Fit, Problem, Spectrum
 from testbed.errors import Mistake, ParameterError, UnsuitableError
+from testbed.numerics.spectra import eigenpairs, empirical_spectrum
 from testbed.numerics.spectral import by_eigensystem
 from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.numerics.activations import ACTIVATIONS
-from testbed_networks.numerics.spectra import eigenpairs, empirical_spectrum
 
 Prepared = dict[str, Any]
 

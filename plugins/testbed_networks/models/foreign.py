@@ -19,9 +19,9 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Data, Problem
 from testbed.errors import UnsuitableError
+from testbed.numerics.jacobians import jacobian_kernel
 from testbed.numerics.trees import as_tensors, index, stack
 from testbed.running.batching import Batched, Single
-from testbed_networks.numerics.empirical_ntk import jacobian_kernel
 
 
 def objection(model: Model) -> str:

@@ -18,10 +18,10 @@ from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
+from testbed.numerics.jacobians import jacobian_kernel
+from testbed.numerics.spectra import eigenpairs, empirical_spectrum
 from testbed.numerics.trees import index, tree_map
 from testbed_networks.numerics.activations import ACTIVATIONS, activation
-from testbed_networks.numerics.empirical_ntk import jacobian_kernel
-from testbed_networks.numerics.spectra import eigenpairs, empirical_spectrum
 
 Params = dict[str, Tensor]
 GROUP_FLOATS = 2**24  # activations of one layer held at a time

@@ -10,6 +10,7 @@ from cells import make_cell, run_cell
 
 from testbed.contract.grids import Grid
 from testbed.contract.seeds import Streams
+from testbed.numerics.jacobians import jacobian_kernel
 from testbed.numerics.trees import as_tensors, tree_map
 from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import Smooth
@@ -20,7 +21,6 @@ from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.targets.linear import Linear
 from testbed_networks.models.deep_linear import DeepLinear
-from testbed_networks.numerics.empirical_ntk import jacobian_kernel
 
 DIM = 5
 DESIGN = Hypercube(dim=DIM, n=12, n_test=2**DIM, noise=0.2)

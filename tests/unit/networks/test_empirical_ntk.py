@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from testbed.numerics.jacobians import jacobian, jacobian_kernel
 from testbed_networks.numerics import empirical_ntk
 from testbed_networks.numerics.activations import activation
 from testbed_networks.numerics.empirical_ntk import (
     conjugate_kernel,
-    jacobian,
-    jacobian_kernel,
     tangent_kernel,
 )
 from testbed_networks.numerics.two_layer import TwoLayer, gradient, predict, step_scale

@@ -14,6 +14,7 @@ from testbed.contract.facts import ModelFacts
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.contract.seeds import Streams
+from testbed.numerics.jacobians import jacobian
 from testbed.numerics.trees import as_tensors
 from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import Kernel, NumericFlow, Points, Smooth, check_component
@@ -27,7 +28,6 @@ from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.numerics.empirical_ntk import jacobian
 from testbed_sequence.models.diagonal import Diagonal
 
 POINTS = Points(n=8, dim=3)

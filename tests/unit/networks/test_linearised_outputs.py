@@ -13,6 +13,7 @@ from testbed.contract.components import Model
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.contract.seeds import Streams
+from testbed.numerics.jacobians import jacobian
 from testbed.numerics.trees import as_tensors
 from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.designs.dataset import Dataset
@@ -27,7 +28,6 @@ from testbed_networks.metrics.networks import LazyGap
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.numerics.empirical_ntk import jacobian
 
 DIGITS = Dataset(data="digits", classes=(0, 1, 2), n=9, n_test=6, unit=True)
 TIMES = (0.0, 0.7, 5.0)

@@ -16,6 +16,8 @@ from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import loss
 from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError, UnsuitableError
+from testbed.numerics.jacobians import jacobian_kernel
+from testbed.numerics.spectra import eigenpairs
 from testbed.numerics.trees import as_tensors, bounded, index, stack
 from testbed.planning.files import read_scenario
 from testbed.running.execute import draw_problem, execute_cell
@@ -29,8 +31,6 @@ from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from testbed_networks.numerics.empirical_ntk import jacobian_kernel
-from testbed_networks.numerics.spectra import eigenpairs
 
 DESCENT = GradientDescent(learning_rate=0.05)
 KINKS = """

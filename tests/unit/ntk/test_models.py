@@ -14,6 +14,7 @@ from testbed.contract.components import Design, Target
 from testbed.contract.grids import Grid
 from testbed.contract.values import Data, Fit, Problem, Sample
 from testbed.errors import UnsuitableError
+from testbed.numerics import weighted_gram
 from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.running.execute import PreparationCache, execute_cell
 from testbed.testing import check_component
@@ -23,7 +24,6 @@ from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_ntk import models
-from testbed_ntk.numerics import operator
 from testbed_ntk.numerics.gram import gram_matrix
 
 EVERY = (
@@ -190,7 +190,7 @@ def test_one_factorisation_serves_a_group_of_cells(monkeypatch):
         made.append(len(found.value))
         return found
 
-    monkeypatch.setattr(operator, "Eigendecomposition", counted)
+    monkeypatch.setattr(weighted_gram, "Eigendecomposition", counted)
     cache, model = PreparationCache(), models.Laplace()
     risks = []
     for optimizer in (GradientFlow(), GradientDescent(learning_rate=0.1), GradientFlow()):

@@ -12,11 +12,11 @@ from sklearn.metrics.pairwise import laplacian_kernel
 from testbed.contract.components import Design
 from testbed.contract.values import Data, Fit, Problem
 from testbed.errors import ScenarioError, UnsuitableError
+from testbed.numerics.weighted_gram import nonnegative
 from testbed.planning.files import read_scenario
 from testbed.runs import checked_plan
 from testbed_ntk import models
 from testbed_ntk.numerics.gram import centre, cross_matrix, gram_matrix
-from testbed_ntk.numerics.operator import nonnegative
 from testbed_ntk.theories.learning_curves import LargeDimension, PolynomialBarrier, Rates
 
 LENGTHS = (0.7, 1.9, 3.0)

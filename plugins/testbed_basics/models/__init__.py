@@ -1,0 +1,1 @@
+"""Estimators of outside libraries, to compare with."""

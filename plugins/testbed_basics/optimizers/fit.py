@@ -1,0 +1,39 @@
+"""Models that are fitted at once, without a training clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from attrs import frozen
+
+from testbed.contract.capabilities import Capability
+from testbed.contract.components import Optimizer
+from testbed.contract.facts import OptimizerFacts
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import parameter
+from testbed.contract.values import Advance, Carry, Fit as Fitted
+from testbed.layers.fit_predict import HasFit
+from testbed.numerics.trees import tree_map
+
+
+@frozen(kw_only=True)
+class Fit(Optimizer):
+    """The fit of an outside library, as it is. It has no clock: its one recorded time, 0, stands
+    for the fitted model, and times of the scenario are not taken."""
+
+    name = "fit"
+    requires: ClassVar[tuple[type[Capability], ...]] = (HasFit,)
+
+    times: Grid | None = parameter(
+        Grid((0.0,)),
+        help="where the fitted model is recorded; more times are for estimators beside it",
+        sweepable=False,
+    )
+
+    def facts(self) -> OptimizerFacts:
+        return OptimizerFacts(clock="own")
+
+    def advance(self, fit: Fitted, carry: Carry, since: float, times: Sequence[float]) -> Advance:
+        return Advance(carry, tree_map(lambda leaf: torch.stack([leaf] * len(times)), carry))
