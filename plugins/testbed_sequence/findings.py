@@ -9,7 +9,13 @@ import numpy as np
 import torch
 
 from testbed.contract.cells import Cell
-from testbed.contract.findings import Finding, over_replicates, risk_path, worst_place
+from testbed.contract.findings import (
+    Finding,
+    over_replicates,
+    relative_rounding,
+    risk_path,
+    worst_place,
+)
 from testbed.planning.plan import Plan
 from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.metrics.invariants import InvariantDrift
@@ -171,6 +177,7 @@ def tolerance(cell: Cell) -> float:
     optimizer: Any = cell.optimizer
     if optimizer.name != "gradient-flow":
         return STEPPED
+    rounded = relative_rounding(cell.compute.dtype)
     if optimizer.route(cell.model) == "numeric":
-        return float(INTEGRATED * optimizer.rtol)
-    return float(max(INTEGRATED * getattr(cell.model, "rtol", 0.0), EXACT))
+        return float(max(INTEGRATED * optimizer.rtol, rounded))
+    return float(max(INTEGRATED * getattr(cell.model, "rtol", 0.0), EXACT, rounded))

@@ -22,6 +22,7 @@ SEVERITIES = ("problem", "warning", "note", "expected")
 RISKS = ("excess_risk", "test_error")
 LOST = (1, 2)  # statuses of replicates that failed or diverged
 VANISHED = 1e-12  # share of its largest value below which a risk is nothing but rounding
+DIGITS_LOST = 1e3  # by the arithmetic of a run, beyond the precision of its numbers
 
 
 def _text(default: str | None = None, empty: bool = True) -> Any:
@@ -80,6 +81,20 @@ def worst_place(badness: xr.DataArray, limit: float) -> Place | None:
 def _cell(values: xr.DataArray, position: Mapping[str, int]) -> str:
     """A point in words: `n=500 depth=1`."""
     return in_words({dim: values[dim].values[one] for dim, one in position.items()})
+
+
+def rounding(tree: xr.DataTree) -> float:
+    """The relative error that a run's arithmetic may leave in a number, by its precision."""
+    return relative_rounding(str(tree.attrs.get("dtype", "float64")))
+
+
+def relative_rounding(dtype: str) -> float:
+    """The same of a precision, "float64" or "float32".
+
+    >>> relative_rounding("float64") < 1e-12 < relative_rounding("float32") < 1e-3
+    True
+    """
+    return DIGITS_LOST * float(np.finfo(dtype).eps)
 
 
 def along_time(dataset: xr.Dataset, name: str) -> bool:

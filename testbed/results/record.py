@@ -66,6 +66,7 @@ def _root_attributes(plan: Plan, made: Made) -> dict[str, str | int]:
         "scenario": scenario.text,
         "scenario_sha256": provenance.digest(scenario.text),
         "seed": scenario.seed,
+        "dtype": scenario.compute.dtype,
     }
     texts: dict[str, list[str]] = {}
     for design in {id(cell.design): cell.design for cell in plan.cells}.values():

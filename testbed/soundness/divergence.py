@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.contract.findings import Finding, along_time, over_replicates, worst_place
+from testbed.contract.findings import Finding, along_time, over_replicates, rounding, worst_place
 from testbed.results.groups import estimators
 
 ROUNDING = 1e-20  # a training loss below it is zero
@@ -19,7 +19,7 @@ def divergence(tree: xr.DataTree) -> Iterator[Finding]:
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         yield from _not_finite(name, dataset)
-        yield from _rising_loss(name, dataset)
+        yield from _rising_loss(name, dataset, rounding(tree) ** 2)
 
 
 def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
@@ -47,15 +47,19 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
     )
 
 
-def _rising_loss(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
-    """Finite, but the loss ends above where it was first recorded."""
+def _rising_loss(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Finding]:
+    """Finite, but the loss ends above where it was first recorded, and above what rounding makes
+    of 0 beside the squares of observations, as the excess risk at its largest shows them."""
     if not along_time(dataset, "training_loss"):
         return
     loss = over_replicates(dataset, "training_loss").dropna("time", how="all")
     if loss.sizes["time"] < 2:  # all diverged
         return
     start, end = loss.isel(time=0, drop=True), loss.isel(time=-1, drop=True)
-    place = worst_place((end / start.where(end > ROUNDING)).where(start.notnull()), CLIMBS)
+    scale = over_replicates(dataset, "excess_risk") if "excess_risk" in dataset else loss
+    scale = np.maximum(loss.max("time"), scale.max("time") if "time" in scale.dims else scale)
+    zero = np.maximum(ROUNDING, rounded * scale)
+    place = worst_place((end / start.where(end > zero)).where(start.notnull()), CLIMBS)
     if place:
         values = float(start.isel(place.position)), float(end.isel(place.position))
         yield Finding(

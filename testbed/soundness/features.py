@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from testbed.contract.findings import Finding, along_time, over_replicates, worst_place
+from testbed.contract.findings import Finding, along_time, over_replicates, rounding, worst_place
 from testbed.results.groups import estimators
 
+MOVING = ("training_loss", "excess_risk", "test_error")  # what any training changes
 DEAD = 0.01  # λ·τ of the largest eigenvalue below which nothing is fitted
 SHRUNK = 1e-3  # share of its start that the largest eigenvalue falls to in a collapse
 HIDDEN = 0.5  # share of the truth in the top-k eigenspaces below which it is misaligned
@@ -18,10 +19,11 @@ RISES = 0.05  # and the rise of that share that counts as one
 
 def collapse(tree: xr.DataTree) -> Iterator[Finding]:
     """All learned eigenvalues are near zero: beside 1/τ, so that nothing has been fitted by then,
-    or beside where they started."""
+    or beside where they started. Without eigenvalues, training that changes nothing."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         if not along_time(dataset, "eigenvalue"):
+            yield from _standstill(name, dataset, rounding(tree))
             continue
         largest = over_replicates(dataset, "eigenvalue").max("mode").dropna("time", how="all")
         time = largest["time"].values
@@ -45,6 +47,36 @@ def collapse(tree: xr.DataTree) -> Iterator[Finding]:
                 advice="start larger or shallower, train longer, or lower the step size or the "
                 "decay that shrinks the features",
             )
+
+
+def _standstill(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Finding]:
+    """The training loss, or else a risk, is the same at every recorded time, and is not 0."""
+    variable = next((v for v in MOVING if along_time(dataset, v)), None)
+    if variable is None:
+        return
+    path = over_replicates(dataset, variable).dropna("time", how="all")
+    time = path["time"].values
+    if len(time) < 2:
+        return
+    least, most = path.min("time"), path.max("time")
+    change = (most - least) / most.where(most > rounded**2)
+    place = worst_place((rounded - change).where(change.notnull()), 0.0)
+    if place is None:
+        return
+    value = float(path.isel(place.position)[0])
+    from_start = time[0] == 0
+    yield Finding(
+        check="collapse",
+        severity="warning" if from_start else "note",
+        estimator=name,
+        variable=variable,
+        **place.named(),
+        seen=f"the {variable.replace('_', ' ')} stays at {value:.3g} from τ = {time[0]:.3g} to "
+        f"τ = {time[-1]:.3g}: training changes nothing",
+        advice="the model does not move: start it larger, or train it longer"
+        if from_start
+        else "record time 0, to tell a model that never moves from one that had converged before",
+    )
 
 
 def misalignment(tree: xr.DataTree) -> Iterator[Finding]:

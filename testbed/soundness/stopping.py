@@ -14,6 +14,7 @@ from testbed.contract.findings import (
     along_time,
     over_replicates,
     risk_path,
+    rounding,
     worst_place,
 )
 from testbed.results.groups import estimators
@@ -28,12 +29,13 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
         path = risk_path(group.to_dataset())
         if path is None or path.values.sizes["time"] < 3:
             continue
-        place = worst_place(_fall_at_end(path), FALLS)
+        vanished = max(VANISHED, rounding(tree) ** 2)
+        place = worst_place(_fall_at_end(path, vanished), FALLS)
         if place is None:
             continue
         late = bool(path.best.isel(place.position) > 0)
         end = path.values.isel(place.position).isel(time=-1 if late else 0)
-        falls = _percent(float(_fall_at_end(path).isel(place.position)))
+        falls = _percent(float(_fall_at_end(path, vanished).isel(place.position)))
         yield Finding(
             check="unbracketed",
             estimator=name,
@@ -47,11 +49,12 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
         )
 
 
-def _fall_at_end(path: Path) -> xr.DataArray:
+def _fall_at_end(path: Path, rounded: float) -> xr.DataArray:
     """Relative fall of the risk per doubling of time towards the end of the grid that is best; 0
-    where the best time lies inside, or at an end beyond which there is nothing (0, ∞)."""
+    where the best time lies inside, or at an end beyond which there is nothing (0, ∞), and where
+    the risk has fallen to a share of its largest that is rounding."""
     values, time = path.values, path.values["time"].values
-    vanished = values.min("time") <= VANISHED * values.max("time")
+    vanished = values.min("time") <= rounded * values.max("time")
     fall = xr.zeros_like(path.best, dtype=float)
     for end, beside in ((0, 1), (-1, -2)):
         if not (time[end] > 0 and time[beside] > 0 and np.isfinite(time[[end, beside]]).all()):

@@ -293,6 +293,31 @@ def test_dead_and_shrunken_eigenvalues_are_collapse():
     assert found("collapse", main=group(eigenvalue=(("time", "mode"), alive))) == []
 
 
+def test_training_that_changes_nothing_is_found_without_eigenvalues():
+    still = [0.7] * 6
+    finding = only("collapse", training_loss=("time", still), excess_risk=("time", INSIDE))
+    assert "the training loss stays at 0.7 from τ = 0 to τ = 16" in finding.seen
+    assert finding.severity == "warning" and finding.variable == "training_loss"
+    late = group(excess_risk=("time", still)).isel(time=slice(2, None))
+    (note,) = found("collapse", main=late)  # which may have converged before
+    assert note.severity == "note" and "record time 0" in note.advice
+    moving = [0.7, 0.7, 0.7, 0.7, 0.7, 0.6999]
+    assert found("collapse", main=group(excess_risk=("time", moving))) == []
+    assert found("collapse", main=group(training_loss=("time", [1e-30] * 6))) == []
+
+
+def test_checks_know_what_rounding_is_in_single_precision():
+    """Losses of 1e-12 beside risks of 1 are digits of double precision, and rounding of single."""
+    loss = [1e-13, 2e-13, 3e-13, 5e-13, 9e-13, 2e-12]
+    dataset = group(training_loss=("time", loss), excess_risk=("time", INSIDE))
+    falling = group(excess_risk=("time", [1.0, 1e-3, 1e-6, 1e-8, 1e-9, 1e-10]))
+    for dtype, count in (("float64", 1), ("float32", 0)):
+        for check, data in (("divergence", dataset), ("unbracketed", falling)):
+            tree = xr.DataTree.from_dict({"main": data})
+            tree.attrs["dtype"] = dtype
+            assert len(list(CHECKS[check](tree))) == count
+
+
 def projection(*paths) -> xr.Dataset:
     """p_k of k = 5 and 10 along time, the same in all of 8 replicates."""
     values = np.repeat(np.array(paths).T[:, None, :], 8, axis=1)  # (time, replicate, k)
