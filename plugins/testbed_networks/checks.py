@@ -26,6 +26,7 @@ def findings(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     return [
         finding
         for (estimator, variable), planned in measured.items()
+        if variable in tree[estimator]  # which it is not where every cell failed
         for finding in _unsettled(tree[estimator].to_dataset(), estimator, variable, planned.times)
     ]
 

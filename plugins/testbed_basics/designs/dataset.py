@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,7 @@ class Dataset(Design):
         role="file",
     )
     n: int = parameter(help="number of training points", ge=1, role="sample_size")
-    n_test: int = parameter(200, help="number of test points", ge=1)
+    n_test: int = parameter(200, help="number of test points; 0 leaves all to training", ge=0)
     classes: tuple[int, ...] | None = parameter(
         None, help="classes kept; all unless given", role="source"
     )
@@ -136,7 +137,7 @@ class Dataset(Design):
             noise=self.noise * noise.standard_normal(label.shape),
             variance=self.noise**2 / self.n,
             test_x=self._inputs(pools, test_pool, test_rows),
-            test_weight=np.full(self.n_test, 1 / self.n_test),
+            test_weight=np.full(self.n_test, 1 / max(self.n_test, 1)),
             test_noise=self.noise * test_noise.standard_normal(test_label.shape),
             label=label,
             test_label=test_label,
@@ -180,7 +181,7 @@ class Dataset(Design):
             axes = tuple(range(1, x.ndim))
             length = np.sqrt((x**2).sum(axes, keepdims=True))
             x = x / np.where(length > 0, length, 1.0)
-        return x.reshape(len(x), -1) if self.flatten else x
+        return x.reshape(len(x), math.prod(x.shape[1:])) if self.flatten else x
 
     def _labels(self, pools: Prepared, pool: Pool, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, classes)."""

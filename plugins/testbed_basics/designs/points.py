@@ -26,7 +26,7 @@ class RandomPoints(Design):
         None, help="number of training points; or give gamma", ge=1, role="sample_size"
     )
     gamma: float | None = parameter(None, help="n = round(dim^gamma), instead of n", gt=0)
-    n_test: int = parameter(1000, help="number of test points", ge=1)
+    n_test: int = parameter(1000, help="number of test points; 0 for none", ge=0)
     noise: float = parameter(0.0, help="noise level σ of an observation", ge=0, role="noise")
 
     def __attrs_post_init__(self) -> None:
@@ -56,7 +56,7 @@ class RandomPoints(Design):
             noise=self.noise * noise.standard_normal(n),
             variance=self.noise**2 / n,
             test_x=self.points(rng("test"), m),
-            test_weight=np.full(m, 1 / m),
+            test_weight=np.full(m, 1 / max(m, 1)),
             test_noise=self.noise * test_noise.standard_normal(m),
         )
 

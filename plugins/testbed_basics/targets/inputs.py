@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def columns(x: np.ndarray, name: str, least: int = 1) -> np.ndarray:
             f"{name}: found indices of a sequence as inputs, expected points; use a target of "
             "sequences, or a design of points"
         )
-    rows = x.reshape(len(x), -1)
+    rows = x.reshape(len(x), math.prod(x.shape[1:]))
     if rows.shape[1] < least:
         raise UnsuitableError(
             f"{name}: found inputs of {rows.shape[1]} numbers, expected at least {least}; raise "

@@ -110,6 +110,8 @@ class BiasVariance(Theory):
     def applies(self, cell: Cell) -> str | None:
         if not cell.model.name.startswith("ntk."):
             return f"it is about kernel regression, not {cell.model.name}"
+        if not cell.design.sizes()["test"]:
+            return "it is that of the test points, of which the design has none"
         if not cell.target.facts().known:
             return f"the target {cell.target.name} knows no true function"
         found = residual(cell)

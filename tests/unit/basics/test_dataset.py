@@ -286,7 +286,7 @@ def test_files_of_other_arrays_are_refused(x, y, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"n_test": 0}, "n_test: found 0, expected a number at least 1"),
+        ({"n_test": -1}, "n_test: found -1, expected a number at least 0"),
         ({"n": 0}, "n: found 0"),
         ({"data": "mnist"}, "data: found 'mnist', expected one of"),
         ({"data": "file"}, "path: found none"),

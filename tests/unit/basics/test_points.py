@@ -95,7 +95,7 @@ def test_n_that_is_given_is_not_derived():
         (lambda: Sphere(dim=3), "found neither n nor gamma; expected exactly one"),
         (lambda: Sphere(dim=3, n=5, gamma=1.0), "found both n and gamma"),
         (lambda: Sphere(dim=1, n=5), "dim: found 1"),
-        (lambda: Torus(dim=3, n=5, n_test=0), "n_test: found 0; expected a number at least 1"),
+        (lambda: Torus(dim=3, n=5, n_test=-1), "n_test: found -1; expected a number at least 0"),
         (lambda: Gaussian(dim=3, n=0), "n: found 0"),
         (lambda: Gaussian(dim=3, n=5, scale=0.0), "scale: found 0"),
         (lambda: Hypercube(dim=3, n=5, noise=-1.0), "noise: found -1"),
