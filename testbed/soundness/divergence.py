@@ -56,9 +56,10 @@ def _rising_loss(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Fin
     if loss.sizes["time"] < 2:  # all diverged
         return
     start, end = loss.isel(time=0, drop=True), loss.isel(time=-1, drop=True)
-    scale = over_replicates(dataset, "excess_risk") if "excess_risk" in dataset else loss
-    scale = np.maximum(loss.max("time"), scale.max("time") if "time" in scale.dims else scale)
-    zero = np.maximum(ROUNDING, rounded * scale)
+    largest = loss.max("time")
+    if along_time(dataset, "excess_risk"):
+        largest = largest + over_replicates(dataset, "excess_risk").max("time")
+    zero = ROUNDING + rounded * largest
     place = worst_place((end / start.where(end > zero)).where(start.notnull()), CLIMBS)
     if place:
         values = float(start.isel(place.position)), float(end.isel(place.position))
