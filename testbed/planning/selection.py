@@ -21,6 +21,7 @@ from testbed.contract.components import (
     Variable,
 )
 from testbed.contract.names import RESERVED_VARIABLES, variable_name
+from testbed.contract.needs import Asked
 from testbed.errors import Mistake
 from testbed.planning.building import Builder, Peers
 from testbed.planning.dimensions import swept_names
@@ -179,6 +180,7 @@ def _metric_verdict(
         return Verdict(candidate, reason=reason, fault=fault_text)
     needs, reason = once(_needs, metric, cell.model, cell.optimizer, *(companion or ()))
     times, untimed = once(_subset, table, cell.times)
+    reason = reason or _untested(metric, needs, cell.design)
     if reason or untimed:
         return Verdict(candidate, reason=reason or untimed)
     names = once(_metric_names, table, metric)
@@ -225,6 +227,15 @@ def _needs(metric: Metric, model: Model, optimizer: Optimizer, *companion: Any) 
     """The needs that an estimator serves, and why it serves none of the alternatives."""
     partner = Estimator(*companion) if companion else None
     return served_needs(metric, Estimator("", model, optimizer), partner)
+
+
+def _untested(metric: Metric, needs: tuple[Asked, ...], design: Design) -> str:
+    """Why a metric has nothing to measure where the design has no test points; empty if it has."""
+    if design.sizes().get("test", 1):
+        return ""
+    predicted = any(asked.need.name == "predictions" for asked in needs)
+    looks = predicted or getattr(metric, "points", "train") == "test"
+    return "the design has no test points (n_test = 0)" if looks else ""
 
 
 def _metric_names(table: MetricTable, metric: Metric) -> dict[str, str]:
