@@ -120,10 +120,10 @@ class Registry:
         implementations = getattr(self.manager.hook, name).get_hookimpls()
         callers = [(one.plugin_name, _alone(self.manager, name, one)) for one in implementations]
 
-        def call(**arguments: Any) -> list[Any]:
-            answers: list[Any] = []
+        def call(**arguments: object) -> list[Any]:
+            answers: list[object] = []
             for plugin, caller in callers:
-                answer: list[Any] = []
+                answer: list[object] = []
                 try:
                     given = {key: _fresh(value) for key, value in arguments.items()}
                     for part in caller(**given):
@@ -207,7 +207,7 @@ def _alone(manager: Any, hook: str, implementation: Any) -> Any:
 
 
 def _classes(
-    plugin: Plugin, hook: str, base: type[Component], offered: Any
+    plugin: Plugin, hook: str, base: type[Component], offered: object
 ) -> Iterator[type[Component]]:
     """What a hook returned, if it is a list of component classes of the right kind."""
     if not isinstance(offered, list | tuple):
@@ -221,7 +221,7 @@ def _classes(
         yield component
 
 
-def _collect(hook: str, answer: Any, into: list[Any]) -> None:
+def _collect(hook: str, answer: object, into: list[object]) -> None:
     """Append the items of an answer one by one: those before an error have been given. What hooks
     without an answer return does not count."""
     if hook not in _ANSWERS:
@@ -235,7 +235,7 @@ def _collect(hook: str, answer: Any, into: list[Any]) -> None:
         into.append(item)
 
 
-def _fresh(value: Any) -> Any:
+def _fresh(value: object) -> Any:
     return value.make() if isinstance(value, Fresh) else value
 
 

@@ -15,7 +15,7 @@ from testbed.console.tables import Table
 from testbed.contract.components import Component, Metric, Optimizer
 from testbed.contract.grids import Grid
 from testbed.contract.needs import alternatives
-from testbed.contract.parameters import Parameter, parameter_of
+from testbed.contract.parameters import Parameter, fields_of, parameter_of
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
 from testbed.planning.plan import Plan
@@ -109,11 +109,11 @@ PARAMETER = ("name", "type", "default", "allowed", "unit", "meaning")
 def _parameters(component: type[Component]) -> list[tuple[attrs.Attribute[Any], Any]]:
     """The parameters of a component with their annotations."""
     hints = typing.get_type_hints(component)
-    fields = attrs.fields(component)  # type: ignore[arg-type]
+    fields = fields_of(component)
     return [(attribute, hints.get(attribute.name, Any)) for attribute in fields]
 
 
-def _parameter_row(attribute: attrs.Attribute[Any], hint: Any) -> tuple[str, ...]:
+def _parameter_row(attribute: attrs.Attribute[Any], hint: object) -> tuple[str, ...]:
     info = parameter_of(attribute)
     default = "required" if attribute.default is attrs.NOTHING else _shown(attribute.default)
     allowed = f"one of {', '.join(info.choices)}" if info.choices else info.bounds()
@@ -122,13 +122,13 @@ def _parameter_row(attribute: attrs.Attribute[Any], hint: Any) -> tuple[str, ...
     return name, _type_text(hint), default, allowed, unit, info.help
 
 
-def _type_text(hint: Any) -> str:
+def _type_text(hint: object) -> str:
     """`Grid | None`, without the modules of the types."""
     text = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
     return re.sub(r"\b(\w+\.)+(?=\w)", "", text)
 
 
-def _shown(default: Any) -> str:
+def _shown(default: object) -> str:
     values = getattr(default, "values", None)
     if isinstance(values, tuple):
         ends = (f"{values[0]:g}", f"{values[-1]:g}")
@@ -167,7 +167,7 @@ def example(component: type[Component]) -> str:
     return "\n".join((header, *pairs))
 
 
-def _sample(attribute: attrs.Attribute[Any], hint: Any) -> str:
+def _sample(attribute: attrs.Attribute[Any], hint: object) -> str:
     """A value that the parameter allows, in TOML."""
     info = parameter_of(attribute)
     if not isinstance(hint, type):

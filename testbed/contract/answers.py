@@ -13,7 +13,7 @@ from testbed.contract.components import Component, Metric, Optimizer, Theory, Va
 from testbed.contract.names import RESERVED_OWN_DIMS, is_identifier
 
 
-def reason_of(component: Component, method: str, answer: Any) -> str | None:
+def reason_of(component: Component, method: str, answer: object) -> str | None:
     """A reason in words, or None."""
     if answer is None or isinstance(answer, str):
         return answer
@@ -25,7 +25,7 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
     """The variables that a component declares, with names, dims and attributes that fit into a
     result file."""
     with calling(owner, "variables"):
-        declared: Any = owner.variables if isinstance(owner, Theory) else owner.declared()
+        declared: object = owner.variables if isinstance(owner, Theory) else owner.declared()
     if not isinstance(declared, Mapping):
         raise ComponentFault(owner, "found variables that are no dictionary of names to Variable")
     for name, variable in declared.items():
@@ -36,13 +36,13 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
     return checked
 
 
-def _misdeclared(name: Any, variable: Any) -> str:
+def _misdeclared(name: object, variable: object) -> str:
     """What is wrong with one declaration; empty if nothing is."""
     if not is_identifier(name):
         return f"found the variable {name!r}, expected letters, digits and '_', a letter first"
     if not isinstance(variable, Variable):
         return f"found {name} declared as {type(variable).__name__}, expected a Variable"
-    dims: Any = variable.dims
+    dims: object = variable.dims
     if not isinstance(dims, tuple):
         return f"found {name} with dims {dims!r}, expected a tuple such as ('mode',)"
     for dim in variable.dims:
@@ -52,7 +52,7 @@ def _misdeclared(name: Any, variable: Any) -> str:
             return f"found {name} along {dim!r}, expected letters, digits and '_', a letter first"
     if len(set(variable.dims)) < len(variable.dims):
         return f"found {name} with dims {variable.dims}, expected each once"
-    texts: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
+    texts: dict[str, object] = {"units": variable.units, "long_name": variable.long_name}
     for key, value in texts.items():
         if not isinstance(value, str):
             return f"found {name} with {key} = {value!r}, expected a text"
@@ -62,7 +62,7 @@ def _misdeclared(name: Any, variable: Any) -> str:
     return ""
 
 
-def _storable(value: Any) -> bool:
+def _storable(value: object) -> bool:
     """Whether netCDF keeps a value as an attribute."""
     if isinstance(value, bool):
         return False
@@ -71,7 +71,7 @@ def _storable(value: Any) -> bool:
     return isinstance(value, list | tuple | np.ndarray) and np.asarray(value).dtype.kind in "fiu"
 
 
-def expect_names(component: Component, method: str, answer: Any, names: Sequence[str]) -> None:
+def expect_names(component: Component, method: str, answer: object, names: Sequence[str]) -> None:
     """ComponentFault unless a method answered with a mapping that has exactly these names."""
     expected = f"expected a dictionary of {', '.join(names)}"
     if not isinstance(answer, Mapping):
@@ -106,7 +106,9 @@ def coordinates_of(
     return vectors
 
 
-def real_array(component: Component, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def real_array(
+    component: Component, name: str, value: object, shape: tuple[int, ...]
+) -> np.ndarray:
     """A NumPy answer of a theory, or of `conclude`, as float64 of the shape expected."""
     try:
         array = np.asarray(value)
@@ -122,7 +124,7 @@ def real_array(component: Component, name: str, value: Any, shape: tuple[int, ..
 
 
 def numbers_by_name(
-    component: Component, method: str, answer: Any, length: int | None = None
+    component: Component, method: str, answer: object, length: int | None = None
 ) -> None:
     """ComponentFault unless an answer gives numbers by name: one each, or `length` each."""
     expected = "numbers" if length is None else f"{length} numbers each"
@@ -136,7 +138,7 @@ def numbers_by_name(
         real_array(component, f"{name} of {method}", value, shape)
 
 
-def texts_by_name(component: Component, method: str, answer: Any) -> None:
+def texts_by_name(component: Component, method: str, answer: object) -> None:
     """ComponentFault unless an answer gives texts by name."""
     pairs: Iterable[Any] = answer.items() if isinstance(answer, Mapping) else [(None, None)]
     if not all(isinstance(name, str) and isinstance(text, str) for name, text in pairs):

@@ -23,7 +23,7 @@ FINITE = "finite numbers, of which the last may be inf"
 RAISE = "thin it, or raise compute.values"
 
 
-def expand(table: Mapping[str, Any], most: int = MOST) -> tuple[Any, ...]:
+def expand(table: Mapping[str, object], most: int = MOST) -> tuple[Any, ...]:
     """The numbers that `values`, `geom` or `linspace` stands for; ParameterError if it is wrong.
 
     A list of more than `most` numbers is refused before it is made.
@@ -83,7 +83,7 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(map(_float, values))
 
 
-def _increasing(_: Any, __: Any, values: tuple[float, ...]) -> None:
+def _increasing(_: object, __: object, values: tuple[float, ...]) -> None:
     if not values:
         raise ParameterError("found an empty grid", "at least one number")
     for value in values[:-1]:
@@ -112,7 +112,7 @@ class Grid:
         return len(self.values)
 
     @classmethod
-    def parse(cls, raw: Any, most: int = MOST) -> Grid:
+    def parse(cls, raw: object, most: int = MOST) -> Grid:
         """A grid from a number, a list, or a table of `expand`'s words with optional `include`.
 
         Raises ParameterError for anything else, and for more than `most` numbers.
@@ -129,21 +129,21 @@ class Grid:
         return cls(numbers)
 
 
-def _written_out(raw: Mapping[str, Any], most: int) -> tuple[Any, ...]:
+def _written_out(raw: Mapping[str, object], most: int) -> tuple[Any, ...]:
     unknown = sorted(set(raw) - set(GRID_WORDS))
     if unknown:
         raise ParameterError(f"found {unknown}", ", ".join(GRID_WORDS))
     return expand({word: value for word, value in raw.items() if word != "include"}, most)
 
 
-def _include(raw: Mapping[str, Any]) -> Any:
+def _include(raw: Mapping[str, object]) -> Any:
     extra = raw.get("include", [])
     if not isinstance(extra, list | tuple):
         raise ParameterError(f"found include = {shown(extra)}", "a list of numbers")
     return extra
 
 
-def _numbers(raw: Any) -> Sequence[float]:
+def _numbers(raw: object) -> Sequence[float]:
     """A list, if it holds nothing but numbers."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
         raise ParameterError(

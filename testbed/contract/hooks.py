@@ -28,47 +28,47 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def testbed_designs() -> list[type[Design]]:  # type: ignore[empty-body]
+def testbed_designs() -> list[type[Design]]:
     """Return the designs that the plugin offers: where inputs come from."""
 
 
 @hookspec
-def testbed_targets() -> list[type[Target]]:  # type: ignore[empty-body]
+def testbed_targets() -> list[type[Target]]:
     """Return the targets that the plugin offers: truths f*."""
 
 
 @hookspec
-def testbed_models() -> list[type[Model]]:  # type: ignore[empty-body]
+def testbed_models() -> list[type[Model]]:
     """Return the models that the plugin offers: what is fitted."""
 
 
 @hookspec
-def testbed_optimizers() -> list[type[Optimizer]]:  # type: ignore[empty-body]
+def testbed_optimizers() -> list[type[Optimizer]]:
     """Return the optimizers that the plugin offers: how a model is fitted over time."""
 
 
 @hookspec
-def testbed_metrics() -> list[type[Metric]]:  # type: ignore[empty-body]
+def testbed_metrics() -> list[type[Metric]]:
     """Return the metrics that the plugin offers: what is measured on a state."""
 
 
 @hookspec
-def testbed_theories() -> list[type[Theory]]:  # type: ignore[empty-body]
+def testbed_theories() -> list[type[Theory]]:
     """Return the theories that the plugin offers: what is predicted from parameters alone."""
 
 
 @hookspec
-def testbed_scenarios() -> list[Path]:  # type: ignore[empty-body]
+def testbed_scenarios() -> list[Path]:
     """Return the scenario files that the plugin ships; `testbed run NAME` finds them by stem."""
 
 
 @hookspec
-def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:  # type: ignore[empty-body]
+def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:
     """Return reasons why a well-typed scenario is unsound; each is shown before anything runs."""
 
 
 @hookspec
-def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:  # type: ignore[empty-body]
+def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     """Return what makes a finished run unsound; findings are printed and stored with it."""
 
 

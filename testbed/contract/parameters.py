@@ -114,7 +114,7 @@ class Parameter:
 
 
 def parameter(
-    default: Any = NOTHING,
+    default: object = NOTHING,
     *,
     help: str,
     unit: str = "1",

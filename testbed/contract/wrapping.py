@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 from testbed.contract.capabilities import Capability, Withheld, lacks
 from testbed.contract.components import Model, Rng
@@ -29,7 +28,7 @@ class ModelWrapper(Model):
     def inside(self) -> Model:
         """The inner model."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         for name in _passed_on(cls):
             setattr(cls, name, _forwarded(name))

@@ -297,7 +297,7 @@ def _neutral(panels: Sequence[Panel]) -> dict[str, str]:
 
 def _name_theories(canvas: Canvas, groups: Sequence[Group], name: str) -> list[str]:
     """Say once, below all panels, which dashes are which theory; their names."""
-    drawn: dict[str, Any] = {}
+    drawn: dict[str, object] = {}
     for group in groups:
         for j, theory in enumerate(predictions(group.dataset, name)):
             drawn.setdefault(long_name(group.dataset, theory), _theory_dash(j))

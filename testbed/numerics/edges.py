@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from testbed.contract.capabilities import HasEigensystem, has
-from testbed.contract.values import Fit
+from testbed.contract.values import Fit, Parameters
 from testbed.errors import UnsuitableError
 from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import alone
@@ -47,7 +46,7 @@ def edge_rates(fit: Fit) -> Tensor:
 def _curvature(fit: Fit) -> Tensor:
     """λ_max of one replicate, its axis kept."""
 
-    def gradient(params: Any) -> Any:
+    def gradient(params: Parameters) -> Parameters:
         return fit.model.gradient(fit.prepared, params, fit.problem)
 
     return sharpness(gradient, fit.start)

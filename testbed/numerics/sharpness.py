@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from testbed.contract.values import Parameters
 from testbed.numerics.trees import rebuild, tensors, tree_map
 
-Product = Callable[[Any], Any]
+Product = Callable[[Parameters], Parameters]
 """v ↦ Av, from trees to trees."""
 
 STEPS = 500
@@ -31,7 +32,7 @@ class Eigenpair(NamedTuple):
     """An eigenvalue with what tells how far to trust it."""
 
     value: Tensor  # () the Ritz value
-    vector: Any  # of norm 1, shaped like the parameters
+    vector: Parameters  # of norm 1, shaped like the parameters
     residual: Tensor  # () ‖Av − value·v‖: of a symmetric A some eigenvalue is as near as this
     scale: Tensor  # () the largest modulus of an eigenvalue that was seen
 
@@ -44,7 +45,7 @@ class _Space(NamedTuple):
     beyond: float  # 0 where the space is invariant
 
 
-def hessian_product(gradient: Callable[[Any], Any], params: Any) -> Product:
+def hessian_product(gradient: Product, params: Parameters) -> Product:
     """v ↦ ∇²L v, the directional derivative of any gradient function, hand-derived or not.
 
     >>> product = hessian_product(lambda own: 3 * own, torch.ones(2))
@@ -52,16 +53,18 @@ def hessian_product(gradient: Callable[[Any], Any], params: Any) -> Product:
     tensor([3., 0.])
     """
 
-    def product(vector: Any) -> Any:
+    def product(vector: Parameters) -> Parameters:
         return torch.func.jvp(gradient, (params,), (vector,))[1]
 
     return product
 
 
-def gauss_newton_product(predict: Callable[[Any], Tensor], params: Any, weight: Tensor) -> Product:
+def gauss_newton_product(
+    predict: Callable[[Parameters], Tensor], params: Parameters, weight: Tensor
+) -> Product:
     """v ↦ Jᵀ diag(weight) J v, with J the Jacobian of predict(params), (n,) or (n, outputs)."""
 
-    def product(vector: Any) -> Any:
+    def product(vector: Parameters) -> Parameters:
         value, change = torch.func.jvp(predict, (params,), (vector,))[:2]
         weights = weight if value.ndim == weight.ndim else weight.unsqueeze(-1)
         return torch.func.vjp(predict, params)[1](weights * change)[0]
@@ -69,7 +72,7 @@ def gauss_newton_product(predict: Callable[[Any], Tensor], params: Any, weight: 
     return product
 
 
-def random_direction(params: Any, rng: np.random.Generator) -> Any:
+def random_direction(params: Parameters, rng: np.random.Generator) -> Parameters:
     """A Gaussian start for the iteration, shaped like the parameters."""
 
     def draw(leaf: Tensor) -> Tensor:
@@ -80,7 +83,7 @@ def random_direction(params: Any, rng: np.random.Generator) -> Any:
 
 
 def largest_eigenvalue(
-    product: Product, start: Any, steps: int = STEPS, tolerance: float = TOLERANCE
+    product: Product, start: Parameters, steps: int = STEPS, tolerance: float = TOLERANCE
 ) -> Eigenpair:
     """The algebraically largest eigenvalue of a map with real eigenvalues, by Arnoldi's method.
 
@@ -124,11 +127,11 @@ def _allowed(pair: Eigenpair, tolerance: float) -> Tensor:
     return torch.maximum(share, rounding * pair.scale)
 
 
-def _flat(tree: Any) -> Tensor:
+def _flat(tree: Parameters) -> Tensor:
     return torch.cat([leaf.flatten() for leaf in tensors(tree)])
 
 
-def _shaped(like: Any, vector: Tensor) -> Any:
+def _shaped(like: Parameters, vector: Tensor) -> Parameters:
     """The inverse of `_flat`."""
     leaves = list(tensors(like))
     parts = vector.split([leaf.numel() for leaf in leaves])
@@ -189,7 +192,7 @@ def _rightmost(matrix: np.ndarray, eps: float) -> tuple[float, np.ndarray, float
     )
 
 
-def sharpness(gradient: Callable[[Any], Any], params: Any) -> Tensor:
+def sharpness(gradient: Product, params: Parameters) -> Tensor:
     """The sharpness () of one replicate's loss at its parameters: to a relative 1e-6 (float32:
     6e-6) where 500 products suffice, and NaN where they do not lead to 1e-4.
 

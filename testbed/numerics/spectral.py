@@ -8,7 +8,6 @@ regression (weight 1/n) this is f_t = k(·, X) U φ_t(s) Uᵀ y/n with s the eig
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from testbed.errors import UnsuitableError
 from testbed.numerics.filters import spectral_filter
 
 
-def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+def filtered(fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:
     """Dual coefficients along a filter's path, (replicates, times, rows[, outputs]).
 
     By the model's own route, `path`, where it has one; else on its `eigensystem`.
@@ -30,7 +29,7 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Ten
     return by_eigensystem(fit, name, times, **options)
 
 
-def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:
     """What `filtered` returns, on the model's `eigensystem`."""
     system = _eigensystem(fit)
     root, residual = _weighted_residual(fit, system)
@@ -63,7 +62,7 @@ def _weighted_residual(fit: Fit, system: Eigensystem) -> tuple[Tensor, Tensor]:
     return root, root.unsqueeze(-1) * residual
 
 
-def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
+def smoother_diagonal(fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:
     """Diagonal of the smoother S_t = U sφ_t(s) Uᵀ, (replicates, times, n); NaN at the points that
     the model does not fit."""
     system = _eigensystem(fit)

@@ -7,21 +7,24 @@ None, a number, a word, an object that a component keeps for itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Nested = TypeVar("Nested")
+"""A tree; what is made of it is nested in the same way."""
+
 
 class Each:
     """A static leaf that differs between replicates (only components run in a loop have them)."""
 
-    def __init__(self, items: Sequence[Any]):
+    def __init__(self, items: Sequence[object]):
         self.items = list(items)
 
 
-def leaf_map(function: Callable[..., Any], *trees: Any) -> Any:
+def leaf_map(function: Callable[..., object], *trees: Any) -> Any:
     """Apply `function` to the leaves of equally nested trees, static leaves included."""
     first = trees[0]
     if isinstance(first, dict):
@@ -32,21 +35,22 @@ def leaf_map(function: Callable[..., Any], *trees: Any) -> Any:
     return function(*trees)
 
 
-def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
+def tree_map(function: Callable[..., object], *trees: Nested) -> Nested:
     """Apply `function` to the tensors of equal trees; other leaves are taken from the first."""
-    return leaf_map(
+    tree: Nested = leaf_map(
         lambda first, *rest: function(first, *rest) if isinstance(first, Tensor) else first, *trees
     )
+    return tree
 
 
-def tensors(tree: Any) -> Iterator[Tensor]:
+def tensors(tree: object) -> Iterator[Tensor]:
     """The tensors of a tree, in order."""
-    leaves: list[Any] = []
+    leaves: list[object] = []
     leaf_map(leaves.append, tree)
     return (leaf for leaf in leaves if isinstance(leaf, Tensor))
 
 
-def rebuild(tree: Any, leaves: Iterator[Tensor]) -> Any:
+def rebuild(tree: Nested, leaves: Iterator[Tensor]) -> Nested:
     """The tree with its tensors replaced, in the order of `tensors`."""
     return tree_map(lambda _: next(leaves), tree)
 
@@ -65,57 +69,60 @@ def bounded(leaf: Tensor) -> Tensor:
     return leaf.abs() < torch.finfo(leaf.dtype).max ** 0.25
 
 
-def floats(tree: Any) -> int:
+def floats(tree: object) -> int:
     """How many numbers a tree holds."""
     return sum(tensor.numel() for tensor in tensors(tree))
 
 
-def index(tree: Any, position: int) -> Any:
+def index(tree: Nested, position: int) -> Nested:
     """One replicate of a stacked tree (views, no copies)."""
 
-    def of_leaf(leaf: Any) -> Any:
+    def of_leaf(leaf: object) -> object:
         if isinstance(leaf, Tensor):
             return leaf[position]
         return leaf.items[position] if isinstance(leaf, Each) else leaf
 
-    return leaf_map(of_leaf, tree)
+    replicate: Nested = leaf_map(of_leaf, tree)
+    return replicate
 
 
-def alone(tree: Any, position: int) -> Any:
+def alone(tree: Nested, position: int) -> Nested:
     """One replicate of a stacked tree, its axis kept (views, no copies).
 
     >>> alone({"x": torch.tensor([1.0, 2.0])}, 1)
     {'x': tensor([2.])}
     """
 
-    def of_leaf(leaf: Any) -> Any:
+    def of_leaf(leaf: object) -> object:
         if isinstance(leaf, Tensor):
             return leaf[position : position + 1]
         return Each([leaf.items[position]]) if isinstance(leaf, Each) else leaf
 
-    return leaf_map(of_leaf, tree)
+    replicate: Nested = leaf_map(of_leaf, tree)
+    return replicate
 
 
-def stack(trees: Sequence[Any]) -> Any:
+def stack(trees: Sequence[Nested]) -> Nested:
     """Stack equal trees along a new leading axis; a single one is not copied.
 
     Static leaves that are equal stay as they are; others become an `Each`.
     """
 
-    def of_leaves(first: Any, *rest: Any) -> Any:
-        leaves = [first, *rest]
+    def of_leaves(*leaves: Any) -> object:
+        first, *rest = leaves
         if isinstance(first, Tensor):
-            return torch.stack(leaves) if rest else first.unsqueeze(0)
+            return torch.stack(list(leaves)) if rest else first.unsqueeze(0)
         plain = isinstance(first, str | int | float | None)
         return first if plain and all(leaf == first for leaf in leaves) else Each(leaves)
 
-    return leaf_map(of_leaves, *trees)
+    stacked: Nested = leaf_map(of_leaves, *trees)
+    return stacked
 
 
-def as_tensors(tree: Any, dtype: torch.dtype, device: torch.device | str) -> Any:
+def as_tensors(tree: Nested, dtype: torch.dtype, device: torch.device | str) -> Nested:
     """Turn the NumPy arrays and floats of what was drawn into tensors; integers stay integers."""
 
-    def of_leaf(leaf: Any) -> Any:
+    def of_leaf(leaf: object) -> object:
         if isinstance(leaf, np.ndarray | np.generic):
             leaf = torch.from_numpy(np.ascontiguousarray(leaf)).reshape(np.shape(leaf))
         if isinstance(leaf, Tensor):
@@ -124,15 +131,16 @@ def as_tensors(tree: Any, dtype: torch.dtype, device: torch.device | str) -> Any
             return torch.tensor(leaf, dtype=dtype, device=device)
         return leaf
 
-    return leaf_map(of_leaf, tree)
+    cast: Nested = leaf_map(of_leaf, tree)
+    return cast
 
 
-def flatten(tree: Any) -> Tensor:
+def flatten(tree: object) -> Tensor:
     """Stacked parameters as one matrix (replicates, size)."""
     return torch.cat([leaf.reshape(leaf.shape[0], -1) for leaf in tensors(tree)], 1)
 
 
-def unflatten(like: Any, flat: Tensor) -> Any:
+def unflatten(like: Nested, flat: Tensor) -> Nested:
     """The inverse of `flatten`; `flat` (replicates, …, size) may have more axes in between."""
     leaves = list(tensors(like))
     parts = flat.split([leaf[0].numel() for leaf in leaves], -1)

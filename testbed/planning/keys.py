@@ -32,13 +32,13 @@ Classes = set[type]
 Writer = Callable[[Any, list[str], Classes], None]
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """A value as text: components by name and parameters, numbers by their repr, files by what they
     hold. Values that differ have different texts, the same in every process."""
     return _described(value)[0]
 
 
-def _described(value: Any) -> tuple[str, frozenset[type]]:
+def _described(value: object) -> tuple[str, frozenset[type]]:
     """The text of a value, and the component classes in it."""
     parts: list[str] = []
     classes: Classes = set()
@@ -46,7 +46,7 @@ def _described(value: Any) -> tuple[str, frozenset[type]]:
     return "".join(parts), frozenset(classes)
 
 
-def _write(value: Any, parts: list[str], classes: Classes) -> None:
+def _write(value: object, parts: list[str], classes: Classes) -> None:
     """Append the text of a value to `parts`, and the classes of its components to `classes`."""
     kind = type(value)
     if kind in _PLAIN:
@@ -88,7 +88,7 @@ def _write_component(component: Component, parts: list[str], classes: Classes) -
     parts += [f"; {contents(place)}" for place in files_of(component)]
 
 
-def _write_fields(value: Any, parts: list[str], classes: Classes) -> None:
+def _write_fields(value: object, parts: list[str], classes: Classes) -> None:
     parts.append(f"{type(value).__qualname__}(")
     for name in _fields(type(value)):
         parts.append(f"{name}=")
@@ -97,7 +97,7 @@ def _write_fields(value: Any, parts: list[str], classes: Classes) -> None:
     parts.append(")")
 
 
-def _write_mapping(value: Mapping[Any, Any], parts: list[str], classes: Classes) -> None:
+def _write_mapping(value: Mapping[object, object], parts: list[str], classes: Classes) -> None:
     parts.append("{")
     for key in sorted(value, key=repr):
         parts.append(f"{key!r}: ")
@@ -106,7 +106,7 @@ def _write_mapping(value: Mapping[Any, Any], parts: list[str], classes: Classes)
     parts.append("}")
 
 
-def _write_items(value: Iterable[Any], parts: list[str], classes: Classes) -> None:
+def _write_items(value: Iterable[object], parts: list[str], classes: Classes) -> None:
     parts.append("[")
     for item in value:
         _write(item, parts, classes)
@@ -195,7 +195,7 @@ def preparation_key(cell: Cell) -> str:
     )
 
 
-def fingerprint(*values: Any) -> str:
+def fingerprint(*values: object) -> str:
     """A hexadecimal digest of values, the same in every process."""
     return _hash(describe(values))
 

@@ -242,7 +242,7 @@ def _metric_names(table: MetricTable, metric: Metric) -> dict[str, str]:
     return metric_names(variables_of(metric), table.name)
 
 
-def metric_names(declared: Mapping[str, Any], name: str) -> dict[str, str]:
+def metric_names(declared: Mapping[str, object], name: str) -> dict[str, str]:
     """A metric's variables in the result: as declared, or after the name that the file gives."""
     base = name.replace("-", "_")
     if not base:

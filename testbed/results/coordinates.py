@@ -47,7 +47,7 @@ def _clock(cells: Sequence[Cell], labels: dict[str, str]) -> dict[str, str]:
 
 
 def _auxiliary(
-    estimator: PlannedEstimator, cells: Sequence[Cell], taken: Mapping[str, Any]
+    estimator: PlannedEstimator, cells: Sequence[Cell], taken: Mapping[str, object]
 ) -> Coordinates:
     """Coordinates that follow from parameters: reached times, steps, derived sample sizes."""
     shape = tuple(len(dim) for dim in estimator.dims)
@@ -73,7 +73,7 @@ def _auxiliary(
     return coordinates
 
 
-def _array(values: tuple[Any, ...]) -> np.ndarray:
+def _array(values: tuple[object, ...]) -> np.ndarray:
     """Coordinate values: numbers as they are, strings as objects (netCDF's variable length)."""
     if any(isinstance(value, str) for value in values):
         return np.array(values, dtype=object)

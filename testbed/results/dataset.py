@@ -199,7 +199,7 @@ class GroupRecord:
 
     def _statuses(self) -> dict[str, xr.Variable]:
         dims = (*self.sweep, "replicate")
-        flags: dict[str, Any] = {
+        flags: dict[str, object] = {
             "long_name": "what became of the replicate",
             "flag_values": np.array(list(STATUS.values()), dtype=np.int8),
             "flag_meanings": " ".join(STATUS),

@@ -23,7 +23,7 @@ def encode(result: CellResult) -> tuple[str, bytes]:
     """A cell's result as a header and the bytes of its arrays."""
     arrays: list[np.ndarray] = []
 
-    def member(name: Any, array: np.ndarray) -> list[Any]:
+    def member(name: object, array: np.ndarray) -> list[Any]:
         plain = np.ascontiguousarray(array)
         plain = plain.astype(str) if plain.dtype.hasobject else plain
         arrays.append(plain)
@@ -87,14 +87,14 @@ class _Arrays:
         self._position += count * kind.itemsize
         return np.empty(shape, kind) if array is None else array.reshape(shape)
 
-    def pairs(self, listed: list[list[Any]]) -> Iterator[tuple[Any, np.ndarray]]:
+    def pairs(self, listed: list[list[object]]) -> Iterator[tuple[Any, np.ndarray]]:
         for member in listed:
             yield member[0], self.take(member)
 
-    def coordinates(self, listed: list[list[Any]]) -> dict[tuple[str, str], np.ndarray]:
+    def coordinates(self, listed: list[list[object]]) -> dict[tuple[str, str], np.ndarray]:
         return {(name, dim): array for (name, dim), array in self.pairs(listed)}
 
-    def members(self, listed: list[list[Any]]) -> dict[str, np.ndarray]:
+    def members(self, listed: list[list[object]]) -> dict[str, np.ndarray]:
         return dict(self.pairs(listed))
 
 

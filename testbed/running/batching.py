@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -43,11 +43,11 @@ def lift(batching: Batching, function: Mapped) -> Mapped:
     return _looped(function) if batching == "loop" else mapped(function)
 
 
-def mapped(function: Callable[..., Any], axis: int = 0) -> Any:
+def mapped(function: Mapped, axis: int = 0) -> Mapped:
     """torch.func.vmap over `axis` of every tensor in the argument trees; static leaves pass by."""
 
-    def call(*trees: Tree) -> object:
-        shape: list[Tree] = []
+    def call(*trees: object) -> object:
+        shape: list[object] = []
 
         def flat(*leaves: Tensor) -> tuple[Tensor, ...]:
             result = function(*rebuild(trees, iter(leaves)))
@@ -59,15 +59,15 @@ def mapped(function: Callable[..., Any], axis: int = 0) -> Any:
         result = rebuild(shape[0], iter(leaves))
         return tree_map(lambda leaf: leaf.movedim(0, axis), result) if axis else result
 
-    return call
+    return cast(Mapped, call)
 
 
-def _looped(function: Callable[..., Any]) -> Any:
-    def call(*trees: Tree) -> object:
+def _looped(function: Mapped) -> Mapped:
+    def call(*trees: object) -> object:
         count = next(tensors(trees)).shape[0]
         return stack([function(*index(trees, position)) for position in range(count)])
 
-    return call
+    return cast(Mapped, call)
 
 
 # --- views of a model -----------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class View(Model):
     def predict(self, prepared: Prepared, params: Parameters, probe: Probe) -> Tensor:
         raise NotImplementedError  # `_view_class` writes all mapped members
 
-    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def lifted(self, function: Mapped) -> Mapped:
         """`function` of trees as the model takes them → of trees as the view takes them."""
         raise NotImplementedError
 
@@ -107,22 +107,22 @@ class View(Model):
 class Batched(View):
     """A model whose methods all take and return a leading replicate axis."""
 
-    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def lifted(self, function: Mapped) -> Mapped:
         return lift(self.model.facts().batching, function)
 
 
 class Single(View):
     """A model in batch form, seen by an optimizer that is written for one replicate."""
 
-    def lifted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def lifted(self, function: Mapped) -> Mapped:
         if self.model.facts().batching != "batch":
             return function
 
-        def call(*trees: Tree) -> object:
+        def call(*trees: object) -> object:
             many = tree_map(lambda leaf: leaf.unsqueeze(0), trees)
             return tree_map(lambda leaf: leaf.squeeze(0), function(*many))
 
-        return call
+        return cast(Mapped, call)
 
 
 @cache
@@ -156,7 +156,7 @@ def _viewed(member: Member) -> Callable[..., object]:
         words = list(member.defaults)[: len(arguments)]
         at = [position for position, word in enumerate(words) if word not in member.static]
 
-        def call(*trees: Tree) -> object:
+        def call(*trees: object) -> object:
             whole = list(arguments)
             for position, tree in zip(at, trees, strict=True):
                 whole[position] = tree
@@ -180,7 +180,7 @@ def _in_order(
     return (*given, *more)
 
 
-def _seen(view: View, argument: Any) -> Any:
+def _seen(view: View, argument: object) -> object:
     """An argument as the model inside takes it: a fit of the model itself, not of the view."""
     return argument._replace(model=view.model) if isinstance(argument, Fit) else argument
 
@@ -248,7 +248,7 @@ def over_times(model: Model, function: Callable[..., Any]) -> Callable[[Paramete
 
 
 def measured(
-    metric: Metric, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
+    metric: Metric, problem: Problem, moving: dict[str, object], still: dict[str, object]
 ) -> dict[str, Tensor]:
     """`metric.measure` over (replicate, time): `moving` needs have both axes, `still` ones one.
 
@@ -259,7 +259,7 @@ def measured(
         return metric.measure(problem, **moving, **still)
     across = _looped if batching == "loop" else mapped
 
-    def call(problem: Problem, moving: dict[str, Any], still: dict[str, Any]) -> Any:
+    def call(problem: Problem, moving: dict[str, object], still: dict[str, object]) -> Any:
         return across(lambda moment: metric.measure(problem, **moment, **still))(moving)
 
     return across(call)(problem, moving, still)

@@ -52,7 +52,7 @@ class Handed:
                 raise ComponentFault(self.metric, _written(changed))
 
 
-def _writes(tree: Any) -> list[int]:
+def _writes(tree: object) -> list[int]:
     """How often the memory of each tensor was written to; views share their count."""
     return [leaf._version for leaf in tensors(tree)]
 
@@ -74,7 +74,7 @@ def private(leaf: Tensor) -> Tensor:
     return kept.clone().expand(leaf.shape)
 
 
-def _same(given: Any, copied: Any) -> bool:
+def _same(given: object, copied: object) -> bool:
     """Whether two trees hold equal numbers, NaN equal to NaN."""
     pairs = zip(tensors(given), tensors(copied), strict=True)
     return all(bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in pairs)
@@ -93,7 +93,11 @@ def read_only(value: Any) -> Any:
 
 
 def measured_array(
-    owner: Metric | Optimizer, name: str, value: Any, leading: tuple[int, ...], own: tuple[int, ...]
+    owner: Metric | Optimizer,
+    name: str,
+    value: object,
+    leading: tuple[int, ...],
+    own: tuple[int, ...],
 ) -> np.ndarray:
     """One variable that was measured, (replicates, times, own…) in double precision."""
     if not isinstance(value, Tensor):

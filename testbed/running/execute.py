@@ -38,7 +38,7 @@ class PreparationCache:
 
     def __init__(self) -> None:
         self._group = ""
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, object] = {}
 
     def clear(self) -> None:
         """Forget what was made: it may have been written into."""
@@ -89,7 +89,7 @@ def draw_problem(cell: Cell, replicate: int) -> Problem:
         return _cast(cell, cell.target.problem(drawn, sample))
 
 
-def _cast(cell: Cell, tree: Any) -> Any:
+def _cast(cell: Cell, tree: object) -> Any:
     return as_tensors(tree, getattr(torch, cell.compute.dtype), cell.compute.device)
 
 
@@ -407,7 +407,7 @@ class _Simulation:
                 self._forsake(companion, str(fault))
         return followed
 
-    def _note(self, record: Mapping[str, Any], shape: tuple[int, int]) -> None:
+    def _note(self, record: Mapping[str, object], shape: tuple[int, int]) -> None:
         """Keep what the optimizer noted, (replicates, times) each."""
         optimizer = self.cell.optimizer
         try:

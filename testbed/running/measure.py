@@ -82,7 +82,7 @@ class MetricSeries:
         expect_names(metric, "measure", values, names)
         return values
 
-    def _keep(self, at: list[int], values: Mapping[str, Any], finite: np.ndarray) -> None:
+    def _keep(self, at: list[int], values: Mapping[str, object], finite: np.ndarray) -> None:
         """Keep the values at these positions of time, NaN where a replicate is not finite."""
         metric = self.planned.metric
         for own, name in self.planned.names.items():

@@ -111,7 +111,7 @@ class States:
 
     def __init__(self, path: Path, params: Parameters, times: Sequence[float]):
         self.path, self.params, self.times = path, params, times
-        self._known: dict[tuple[object, ...], Any] = {}
+        self._known: dict[tuple[object, ...], object] = {}
         self._parts: dict[tuple[int, ...], States] = {}
 
     def at(self, chosen: tuple[int, ...]) -> States:

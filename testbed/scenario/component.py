@@ -101,7 +101,7 @@ class Spec:
         return scalars
 
 
-def _build(value: Any, point: Mapping[str, int], resolve: Callable[[str], Model]) -> Any:
+def _build(value: object, point: Mapping[str, int], resolve: Callable[[str], Model]) -> Any:
     if isinstance(value, Sweep):
         return value.values[point[value.dim]]
     if isinstance(value, Spec):
@@ -113,7 +113,7 @@ def _build(value: Any, point: Mapping[str, int], resolve: Callable[[str], Model]
     return value
 
 
-def _inside(values: Any, kind: type[Kind]) -> Iterator[Kind]:
+def _inside(values: object, kind: type[Kind]) -> Iterator[Kind]:
     """Everything of a kind in the values of a component, in order, nested components included."""
     if isinstance(values, kind):
         yield values

@@ -127,14 +127,14 @@ def _hints(declaration: type) -> dict[str, Any]:
         ) from None
 
 
-def options_of(wanted: Any) -> tuple[Any, ...]:
+def options_of(wanted: object) -> tuple[Any, ...]:
     """The types of a union, or the type alone; None is left out."""
     if typing.get_origin(wanted) in (Union, types.UnionType):
         return tuple(option for option in typing.get_args(wanted) if option is not type(None))
     return (wanted,)
 
 
-def is_table(wanted: Any) -> bool:
+def is_table(wanted: object) -> bool:
     """Whether a type is a declared table."""
     if not (isinstance(wanted, type) and attrs.has(wanted)) or issubclass(wanted, Component):
         return False
@@ -143,12 +143,12 @@ def is_table(wanted: Any) -> bool:
     )
 
 
-def table_in(wanted: Any) -> type | None:
+def table_in(wanted: object) -> type | None:
     """The table that a type takes: itself, or one of a union's; None if there is none."""
     return next((option for option in options_of(wanted) if is_table(option)), None)
 
 
-def listed_table_in(wanted: Any) -> type | None:
+def listed_table_in(wanted: object) -> type | None:
     """The table that a type takes a list of; None if there is none."""
     for option in options_of(wanted):
         if typing.get_origin(option) is tuple and is_table(typing.get_args(option)[0]):
@@ -157,7 +157,7 @@ def listed_table_in(wanted: Any) -> type | None:
     return None
 
 
-def component_in(wanted: Any) -> type[Component] | None:
+def component_in(wanted: object) -> type[Component] | None:
     """The base class of the components that a parameter takes; None if it takes none."""
     for option in options_of(wanted):
         if isinstance(option, type) and issubclass(option, Component):
@@ -165,7 +165,7 @@ def component_in(wanted: Any) -> type[Component] | None:
     return None
 
 
-def entry_type(wanted: Any) -> Any:
+def entry_type(wanted: object) -> Any:
     """What the entries of a table-valued parameter are; None if it takes no table."""
     for option in options_of(wanted):
         if typing.get_origin(option) in (dict, Mapping, typing.Mapping):

@@ -10,7 +10,7 @@ from typing import Any
 from testbed.errors import Mistake, ParameterError, ScenarioError, did_you_mean, shown
 
 
-def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def apply_overrides(document: dict[str, object], overrides: Sequence[str]) -> dict[str, Any]:
     """A copy of the document with every override applied; ScenarioError if one cannot be."""
     changed = copy.deepcopy(document)
     mistakes: list[Mistake] = []
@@ -24,20 +24,20 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
     return changed
 
 
-def _apply(document: dict[str, Any], override: str) -> None:
+def _apply(document: dict[str, object], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals:
         raise ParameterError("found no '='", "PATH=VALUE such as replicates=8")
     set_value(document, path.strip(), _value(text.strip()))
 
 
-def set_value(document: dict[str, Any], path: str, value: Any) -> None:
+def set_value(document: dict[str, object], path: str, value: object) -> None:
     """Put a value at a path such as `estimator.adaptive.model.depth`.
 
     An element of a list is named by its `name`, its `use` or its position.
     """
     *parents, key = path.split(".")
-    place: Any = document
+    place: object = document
     for parent in parents:
         place = _step(place, parent)
     if isinstance(place, list):
@@ -58,7 +58,7 @@ def _value(text: str) -> Any:
         raise ParameterError(f"found the value {shown(text)}", "a TOML value") from None
 
 
-def _step(place: Any, key: str) -> Any:
+def _step(place: object, key: str) -> Any:
     """One step into the document: a key, or an element of a list by its name, use or number."""
     if isinstance(place, list) and all(isinstance(element, dict) for element in place):
         for element in place:

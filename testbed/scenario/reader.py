@@ -53,7 +53,7 @@ class Source:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def read_table(declaration: type, raw: Any, place: str, source: Source) -> Reading:
+def read_table(declaration: type, raw: object, place: str, source: Source) -> Reading:
     """A table as an instance of its declaration."""
     if isinstance(raw, declaration):
         return raw, []
@@ -67,7 +67,7 @@ def read_table(declaration: type, raw: Any, place: str, source: Source) -> Readi
 
 
 def _made(
-    declaration: type, values: dict[str, Any], place: str, mistakes: list[Mistake]
+    declaration: type, values: dict[str, object], place: str, mistakes: list[Mistake]
 ) -> Reading:
     """An instance of a declaration, unless something that it requires could not be read."""
     if any(field.required and field.key not in values for field in fields_of(declaration)):
@@ -81,7 +81,7 @@ def _made(
 
 
 def _variant(
-    declaration: type, raw: Mapping[str, Any], place: str
+    declaration: type, raw: Mapping[str, object], place: str
 ) -> tuple[type | None, list[Mistake]]:
     """The declaration that a table follows: the one that its tag names, if it has a tag."""
     tag = getattr(declaration, "tag", "")
@@ -101,7 +101,7 @@ def _variant(
 
 
 def read_fields(
-    declaration: type, raw: Mapping[str, Any], place: str, source: Source, sweeps: bool = False
+    declaration: type, raw: Mapping[str, object], place: str, source: Source, sweeps: bool = False
 ) -> tuple[dict[str, Any], list[Mistake]]:
     """The values of a table's keys; a key that is wrong is left out."""
     fields = fields_of(declaration)
@@ -109,7 +109,7 @@ def read_fields(
     known = {field.key for field in fields if field is not inline}
     known |= {tag} if (tag := getattr(declaration, "tag", "")) else set()
     mistakes = [] if inline else _unknown_keys(raw, {*known, *_use(declaration)}, place)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for field in fields:
         if field is inline:
             value, wrong = _read_inline(field, raw, known, place, source)
@@ -130,7 +130,7 @@ def _use(declaration: type) -> tuple[str, ...]:
     return ("use",) if issubclass(declaration, Component) else ()
 
 
-def _unknown_keys(raw: Mapping[str, Any], known: Iterable[str], place: str) -> list[Mistake]:
+def _unknown_keys(raw: Mapping[str, object], known: Iterable[str], place: str) -> list[Mistake]:
     """A mistake for every key that nobody reads."""
     known = tuple(known)
     return [
@@ -154,7 +154,9 @@ def _missing(field: Field, declaration: type, place: str) -> Mistake:
     return Mistake(place, f"found no {field.key}", field.info.help, f"add {field.key} = …")
 
 
-def _read_listed(declaration: type, raw: Any, field: Field, place: str, source: Source) -> Reading:
+def _read_listed(
+    declaration: type, raw: object, field: Field, place: str, source: Source
+) -> Reading:
     """The tables of `[[key]]`; those that cannot be made are left out."""
     if not isinstance(raw, list | tuple) or not all(isinstance(t, Mapping | Table) for t in raw):
         text = f"found one [{field.key}]" if isinstance(raw, Mapping) else found(raw)
@@ -194,7 +196,7 @@ def read_field(field: Field, raw: Any, place: str, source: Source, sweeps: bool)
     return _read_plain(field, raw, place, source, sweeps)
 
 
-def _read_plain(field: Field, raw: Any, place: str, source: Source, sweeps: bool) -> Reading:
+def _read_plain(field: Field, raw: object, place: str, source: Source, sweeps: bool) -> Reading:
     """A value without sweeps: its type, then its bounds."""
     plain = [option for option in options_of(field.type) if not is_table(option)]
     try:
@@ -205,7 +207,7 @@ def _read_plain(field: Field, raw: Any, place: str, source: Source, sweeps: bool
     return (None, [_worded(field, mistake).at(place)]) if mistake else (value, [])
 
 
-def _beyond(field: Field, value: Any) -> Mistake | None:
+def _beyond(field: Field, value: object) -> Mistake | None:
     """The mistake of an integer that no signed integer of a result holds; seeds have a bound."""
     values = value if isinstance(value, tuple) else (value,)
     large = [item for item in values if type(item) is int and abs(item) > LARGEST]
@@ -214,7 +216,7 @@ def _beyond(field: Field, value: Any) -> Mistake | None:
     return Mistake("", f"found {large[0]}", f"an integer of at most {LARGEST}")
 
 
-def _convert_first(raw: Any, wanted: Any, most: int) -> Any:
+def _convert_first(raw: object, wanted: object, most: int) -> Any:
     """The value as one of several types, or as the only one."""
     if not isinstance(wanted, list):
         return convert(raw, wanted, most)
@@ -230,7 +232,7 @@ def _worded(field: Field, mistake: Mistake) -> Mistake:
     return Mistake(mistake.where, mistake.found, words, mistake.advice)
 
 
-def _unfit(field: Field, raw: Any, place: str, mistake: Mistake, sweeps: bool) -> Mistake:
+def _unfit(field: Field, raw: object, place: str, mistake: Mistake, sweeps: bool) -> Mistake:
     """A value of the wrong type, with advice where it looks like something else."""
     mistake = _worded(field, mistake).at(place)
     advice = mistake.advice
@@ -242,7 +244,7 @@ def _unfit(field: Field, raw: Any, place: str, mistake: Mistake, sweeps: bool) -
 
 
 def _read_sweep(
-    field: Field, raw: dict[str, Any], place: str, source: Source, allowed: bool
+    field: Field, raw: dict[str, object], place: str, source: Source, allowed: bool
 ) -> Reading:
     if not allowed:
         return None, [Mistake(place, "found a sweep", "a single value", "this cannot be swept")]
@@ -253,7 +255,7 @@ def _read_sweep(
 
 
 def _read_entries(
-    entry: Any, field: Field, raw: Mapping[str, Any], place: str, source: Source, sweeps: bool
+    entry: object, field: Field, raw: Mapping[str, object], place: str, source: Source, sweeps: bool
 ) -> Reading:
     """A table-valued parameter, entry by entry."""
     values, mistakes = {}, []
@@ -268,7 +270,12 @@ def _read_entries(
 
 
 def read_component(
-    kind: str, raw: Any, place: str, source: Source, sweeps: bool = True, known: Iterable[str] = ()
+    kind: str,
+    raw: object,
+    place: str,
+    source: Source,
+    sweeps: bool = True,
+    known: Iterable[str] = (),
 ) -> Reading:
     """A component's table as a Spec; `known` keys belong to the table around it."""
     if isinstance(raw, Component) and raw.kind == kind:
@@ -287,7 +294,7 @@ def read_component(
 
 
 def _read_inline(
-    field: Field, raw: Mapping[str, Any], known: Iterable[str], place: str, source: Source
+    field: Field, raw: Mapping[str, object], known: Iterable[str], place: str, source: Source
 ) -> Reading:
     """The component whose parameters are in the table itself."""
     assert field.component is not None
@@ -297,7 +304,7 @@ def _read_inline(
     return read_component(field.component.kind, raw, place, source, field.component.sweeps, known)
 
 
-def _read_nested(kind: str, raw: Any, place: str, source: Source, sweeps: bool) -> Reading:
+def _read_nested(kind: str, raw: object, place: str, source: Source, sweeps: bool) -> Reading:
     """A component inside another, or a reference to the model of an estimator."""
     if isinstance(raw, str):
         prefix, _, estimator = raw.partition(":")
@@ -310,7 +317,7 @@ def _read_nested(kind: str, raw: Any, place: str, source: Source, sweeps: bool) 
 
 
 def _class_of(
-    kind: str, raw: Mapping[str, Any], place: str, source: Source
+    kind: str, raw: Mapping[str, object], place: str, source: Source
 ) -> tuple[type[Component] | None, list[Mistake]]:
     """The component class that a table names."""
     use, registry = raw.get("use"), source.registry

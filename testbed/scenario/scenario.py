@@ -93,7 +93,7 @@ class Scenario(Table):
 
     @classmethod
     def from_dict(
-        cls, document: Mapping[str, Any], registry: ComponentSource | None = None
+        cls, document: Mapping[str, object], registry: ComponentSource | None = None
     ) -> Scenario:
         """A scenario from a dict as a file would hold it; components may stand in it as objects.
 
@@ -148,7 +148,7 @@ def parse_scenario(
 
 
 def read_document(
-    document: Mapping[str, Any], path: str, registry: ComponentSource | None
+    document: Mapping[str, object], path: str, registry: ComponentSource | None
 ) -> tuple[Scenario, list[Mistake]]:
     """A scenario from a document; what cannot be read is left out, and is among the mistakes."""
     compute, _ = read_table(Compute, document.get("compute", {}), "$.compute", Source({}))  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ def read_figures(text: str) -> tuple[Figure, ...]:
 # --- what tables say about one another ----------------------------------------------------------
 
 
-def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterator[Mistake]:
+def _inconsistencies(scenario: Scenario, document: Mapping[str, object]) -> Iterator[Mistake]:
     """Mistakes that no table has alone."""
     names = _estimator_names(document)
     yield from _repeated(names, "$.estimator", "estimators")
@@ -204,18 +204,18 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, Any]) -> Iterato
                     yield Mistake(place, text, "", did_you_mean(name, names))
 
 
-def _estimator_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+def _estimator_names(document: Mapping[str, object]) -> tuple[str, ...]:
     """The names of all estimators, also of those that could not be read."""
     tables = _listed(document.get("estimator"))
     names = (t.get("name") if isinstance(t, Mapping) else getattr(t, "name", None) for t in tables)
     return tuple(name for name in names if isinstance(name, str))
 
 
-def _listed(raw: Any) -> Sequence[Any]:
+def _listed(raw: object) -> Sequence[Any]:
     return raw if isinstance(raw, list | tuple) else ()
 
 
-def _asked(table: Any) -> Iterator[str]:
+def _asked(table: object) -> Iterator[str]:
     """The estimators that a table names in `of`."""
     of = table.get("of") if isinstance(table, Mapping) else getattr(table, "of", ())
     return (name for name in _listed(of) if isinstance(name, str))

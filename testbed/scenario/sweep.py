@@ -44,7 +44,7 @@ def is_sweep(raw: object) -> bool:
 
 
 def read_sweep(
-    raw: dict[str, Any], field: Field, place: str, most: int, read: Read
+    raw: dict[str, object], field: Field, place: str, most: int, read: Read
 ) -> tuple[Sweep | None, list[Mistake]]:
     """A sweep's table; `read` reads each of its values."""
     mistakes = [
@@ -73,13 +73,13 @@ def read_sweep(
     return Sweep(dim, field.key, values, labels, "along" in raw, info.unit, info.help, place), []
 
 
-def takes_integers_only(wanted: Any) -> bool:
+def takes_integers_only(wanted: object) -> bool:
     """Whether a type takes integers and no other numbers."""
     options = options_of(wanted)
     return int in options and float not in options
 
 
-def _numbers(raw: dict[str, Any], most: int) -> tuple[Any, ...]:
+def _numbers(raw: dict[str, object], most: int) -> tuple[Any, ...]:
     words = {key: value for key, value in raw.items() if key in WORDS}
     numbers = expand(words, most)
     for number in numbers:
@@ -88,7 +88,7 @@ def _numbers(raw: dict[str, Any], most: int) -> tuple[Any, ...]:
     return numbers
 
 
-def _dim(raw: dict[str, Any], name: str, place: str) -> tuple[str, list[Mistake]]:
+def _dim(raw: dict[str, object], name: str, place: str) -> tuple[str, list[Mistake]]:
     """The dimension that a sweep makes, or shares with others."""
     if "along" in raw and "dim" in raw:
         return name, [Mistake(place, "found both dim and along", "one of them")]
@@ -101,7 +101,7 @@ def _dim(raw: dict[str, Any], name: str, place: str) -> tuple[str, list[Mistake]
     return dim, [mistake.at(place)] if mistake else []
 
 
-def _repeated(values: Sequence[Any], place: str, advice: str = "") -> list[Mistake]:
+def _repeated(values: Sequence[object], place: str, advice: str = "") -> list[Mistake]:
     """The mistake of values that occur more than once."""
     counts = Counter(repr(value) for value in values)
     repeated = sorted(text for text, count in counts.items() if count > 1)
@@ -112,7 +112,7 @@ def _repeated(values: Sequence[Any], place: str, advice: str = "") -> list[Mista
 
 
 def _labels(
-    raw: dict[str, Any], numbers: Sequence[Any], values: Sequence[Any], place: str
+    raw: dict[str, object], numbers: Sequence[object], values: Sequence[object], place: str
 ) -> tuple[tuple[str, ...] | None, list[Mistake]]:
     if "labels" not in raw:
         if any(isinstance(value, tuple) for value in values):

@@ -16,7 +16,7 @@ from testbed.scenario.declaration import Table, component
 OF = "names of the estimators that are asked; all that it fits unless given"
 
 
-def name_parameter(default: Any = NOTHING, *, help: str) -> Any:
+def name_parameter(default: object = NOTHING, *, help: str) -> Any:
     """A field that holds a name, which may become that of a folder, a group or a variable."""
     pattern = NAME if default is NOTHING else f"({NAME})?"
     return parameter(default, help=help, pattern=pattern, form=NAME_WORDS, longest=LONGEST_NAME)

@@ -29,7 +29,7 @@ def found(value: object) -> str:
     return f"found {shown(value)} ({kind})"
 
 
-def convert(value: Any, wanted: Any, most: int = MOST) -> Any:
+def convert(value: object, wanted: object, most: int = MOST) -> Any:
     """`value` as `wanted`; ParameterError where it is something else.
 
     Lists of more than `most` numbers are refused. A float without a fraction counts as an integer.
@@ -74,7 +74,7 @@ def type_words(wanted: Any) -> str:
     return _WORDS.get(wanted, getattr(wanted, "__name__", str(wanted)))
 
 
-def _union(value: Any, options: list[Any], most: int) -> Any:
+def _union(value: object, options: list[object], most: int) -> Any:
     """The value as the first option that takes it; its own type goes before conversions."""
     if type(value) in options:
         options = [type(value), *options]
@@ -90,7 +90,7 @@ def _union(value: Any, options: list[Any], most: int) -> Any:
     raise ParameterError(found(value), " or ".join(expected))
 
 
-def _tuple(value: Any, wanted: Any, most: int) -> tuple[Any, ...]:
+def _tuple(value: object, wanted: object, most: int) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ParameterError(found(value), "a list")
     refuse_long(len(value), most)

@@ -14,7 +14,7 @@ from testbed.scenario.declaration import fields_of, is_table
 from testbed.scenario.sweep import Sweep
 
 
-def written(value: Any) -> Any:
+def written(value: object) -> Any:
     """A value of a scenario as TOML has it: tables, components, sweeps, grids and plain values.
 
     Keys at their default are left out; grids and sweeps are written out as values.
@@ -38,7 +38,7 @@ def written(value: Any) -> Any:
     return value
 
 
-def _items(values: Mapping[str, Any]) -> dict[str, Any]:
+def _items(values: Mapping[str, object]) -> dict[str, Any]:
     return {key: written(item) for key, item in values.items() if item is not None}
 
 
@@ -54,12 +54,12 @@ def _table(table: Any) -> dict[str, Any]:
     return document
 
 
-def _same(value: Any, default: Any) -> bool:
+def _same(value: object, default: object) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
 def _sweep(sweep: Sweep) -> dict[str, Any]:
-    table: dict[str, Any] = {"values": written(sweep.values)}
+    table: dict[str, object] = {"values": written(sweep.values)}
     if sweep.labels is not None:
         table["labels"] = list(sweep.labels)
     if sweep.tied:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import attrs
 import numpy as np
@@ -28,7 +27,7 @@ LABELS = {
 
 def with_findings(tree: xr.DataTree, findings: Sequence[Finding]) -> xr.DataTree:
     """The tree with a group `soundness`, one row for each finding; no rows if all is well."""
-    variables: dict[str, Any] = {}
+    variables: dict[str, object] = {}
     for name, label in LABELS.items():
         values = [getattr(finding, name) for finding in findings]
         kind = np.int32 if name in ("points", "judged") else object if values else "U1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from attrs import evolve, frozen
@@ -51,12 +51,12 @@ class Case:
     tolerance: float = 1e-6
     replicates: tuple[int, ...] = (0, 1, 2, 3)
     seed: int = 1
-    dtype: str = "float64"
+    dtype: Literal["float64", "float32"] = "float64"
 
     @property
     def cell(self) -> Cell:
         """The cell that this case is, with the metric under test if it is one."""
-        compute = evolve(Compute(), dtype=self.dtype)  # type: ignore[arg-type]
+        compute = Compute(dtype=self.dtype)
         return Cell(
             "tested", {}, (), self.replicates, self.design, self.target, self.model,
             self.optimizer, self.times, (), (), self.seed, compute, key="tested", group="tested",
@@ -101,7 +101,7 @@ def make_case(
     """
     if isinstance(component, type):
         component = _instance(component)
-    given: dict[str, Any] = {
+    given: dict[str, object] = {
         "design": design, "target": target, "model": model, "optimizer": optimizer,
     }  # fmt: skip
     if component.kind in given:

@@ -47,7 +47,7 @@ def having(*capabilities: type[Capability]) -> Callable[[Case], bool]:
 # --- comparing ------------------------------------------------------------------------------------
 
 
-def close(found: Any, expected: Any, tolerance: float, what: str) -> None:
+def close(found: object, expected: object, tolerance: float, what: str) -> None:
     """|found − expected| ≤ tolerance · max|expected|, everywhere; NaN equals NaN."""
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape, (
@@ -65,7 +65,7 @@ def close(found: Any, expected: Any, tolerance: float, what: str) -> None:
         )
 
 
-def finite(values: Any, what: str) -> None:
+def finite(values: object, what: str) -> None:
     """Every number is finite."""
     array = np.asarray(values)
     if not np.isfinite(array).all():
@@ -73,7 +73,7 @@ def finite(values: Any, what: str) -> None:
         raise AssertionError(f"{what}: found {array[where]} at {where}, expected finite numbers")
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: object) -> Iterator[Any]:
     """The leaves of what was drawn, in order."""
     if isinstance(tree, dict):
         for key in tree:

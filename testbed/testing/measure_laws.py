@@ -54,7 +54,7 @@ def variables_are_declared(case: Case) -> None:
     metric: Any = case.component
     seen: set[str] = set()
 
-    def measure(self: Metric, *problem: Any, **needs: Any) -> Any:
+    def measure(self: Metric, *problem: object, **needs: object) -> Any:
         values = metric.measure(*problem, **needs)
         seen.update(values)
         return values

@@ -52,7 +52,7 @@ def _moment(case: Case) -> tuple[Any, Any, Any, Problem]:
     return Single(case.model), index(fit.prepared, 0), params, index(fit.problem, 0)
 
 
-def _vector(tree: Any) -> torch.Tensor:
+def _vector(tree: object) -> torch.Tensor:
     return torch.cat([leaf.flatten() for leaf in tensors(tree)])
 
 

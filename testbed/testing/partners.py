@@ -91,7 +91,7 @@ class Smooth(Target):
 
     name = "testing.smooth"
 
-    def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
+    def values(self, drawn: object, x: np.ndarray) -> np.ndarray:
         if x.ndim == 1:
             return 1 / x
         return x[:, 0] - 0.5 * x[:, -1] + np.sin(x[:, 0])
@@ -109,7 +109,7 @@ class Kernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     def facts(self) -> ModelFacts:
         return ModelFacts(reads="inputs", coordinates="function")
 
-    def prepare(self, drawn: Any, problem: Problem) -> dict[str, Tensor]:
+    def prepare(self, drawn: object, problem: Problem) -> dict[str, Tensor]:
         data = problem.train
         root = data.weight.sqrt()
         gram = _gaussian(data.x, data.x)
@@ -122,7 +122,7 @@ class Kernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
             "vectors": vectors,
         }
 
-    def start(self, drawn: Any, prepared: dict[str, Tensor], problem: Problem) -> Tensor:
+    def start(self, drawn: object, prepared: dict[str, Tensor], problem: Problem) -> Tensor:
         return torch.zeros_like(prepared["root"])
 
     def probe(self, prepared: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -183,14 +183,14 @@ class SequenceModel(Model, HasFlow, HasExactSpectrum, HasBasis):
     def facts(self) -> ModelFacts:
         return ModelFacts(coordinates="function")
 
-    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
+    def start(self, drawn: object, prepared: object, problem: Problem) -> Tensor:
         return torch.zeros_like(problem.train.x)
 
-    def predict(self, prepared: Any, params: Tensor, probe: Tensor) -> Tensor:
+    def predict(self, prepared: object, params: Tensor, probe: Tensor) -> Tensor:
         return params
 
     def gradient(
-        self, prepared: Any, params: Tensor, problem: Problem, rows: Tensor | None = None
+        self, prepared: object, params: Tensor, problem: Problem, rows: Tensor | None = None
     ) -> Tensor:
         return (params - problem.train.y) / problem.train.x
 
@@ -199,12 +199,12 @@ class SequenceModel(Model, HasFlow, HasExactSpectrum, HasBasis):
         return torch.stack([-torch.expm1(-rate * t) * y for t in times])
 
     def spectrum(
-        self, prepared: Any, params: Tensor, problem: Problem, kernel: str, points: str
+        self, prepared: object, params: Tensor, problem: Problem, kernel: str, points: str
     ) -> Spectrum:
         data, outside = problem.train, torch.zeros_like(problem.noise)
         return Spectrum(1 / data.x, data.truth, params, data.y, outside)
 
-    def basis(self, prepared: Any, params: Tensor) -> Tensor:
+    def basis(self, prepared: object, params: Tensor) -> Tensor:
         return torch.eye(len(params), dtype=params.dtype)
 
 
@@ -214,11 +214,11 @@ class Plane(Model):
 
     name = "testing.plane"
 
-    def start(self, drawn: Any, prepared: Any, problem: Problem) -> Tensor:
+    def start(self, drawn: object, prepared: object, problem: Problem) -> Tensor:
         first = torch.zeros_like(problem.train.x[0])
         return torch.cat([first[:1] + 1, first[1:]])
 
-    def predict(self, prepared: Any, params: Tensor, probe: Tensor) -> Tensor:
+    def predict(self, prepared: object, params: Tensor, probe: Tensor) -> Tensor:
         return probe @ params
 
 
@@ -275,7 +275,7 @@ class ExactFlow(Optimizer):
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+    def advance(self, fit: Fit, carry: object, since: float, times: Many[float]) -> Advance:
         assert isinstance(fit.model, HasFlow)
         params = fit.model.flow(fit, carry, since, times)
         return Advance(tree_map(lambda leaf: leaf[:, -1], params), params)
@@ -291,7 +291,7 @@ class FilterFlow(Optimizer, HasLeverage):
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+    def advance(self, fit: Fit, carry: object, since: float, times: Many[float]) -> Advance:
         return Advance(carry, by_eigensystem(fit, "flow", times))
 
     def leverage(self, fit: Fit, times: Many[float]) -> Tensor:
@@ -308,7 +308,7 @@ class PathFlow(Optimizer):
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")
 
-    def advance(self, fit: Fit, carry: Any, since: float, times: Many[float]) -> Advance:
+    def advance(self, fit: Fit, carry: object, since: float, times: Many[float]) -> Advance:
         assert isinstance(fit.model, HasFilterPath)
         return Advance(carry, fit.model.path(fit, "flow", times))
 
