@@ -37,8 +37,9 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
     except (SystemExit, GeneratorExit) as error:
         how = "os._exit" if isinstance(error, _ProcessEnd) else type(error).__name__
         return failed(cell, f"{how}: a component asked the process to end ({error})")
-    except Exception as error:  # an error whose own text cannot be made
-        return failed(cell, f"{type(error).__name__}: raised while an error was being described")
+    except Exception as error:  # an error whose text cannot be made
+        raised = type(error.__context__ or error).__name__
+        return failed(cell, f"{raised}: a component raised it, and its text cannot be made")
 
 
 @contextmanager

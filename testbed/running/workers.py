@@ -14,16 +14,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from testbed.contract.cells import STATUS, WORKER_DIED, Cell, CellResult
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
-
-if TYPE_CHECKING:
-    from testbed.running.execute import PreparationCache
+from testbed.running.threads import threads_of
 
 TRIES = 2  # a cell whose worker died is tried once more, in a fresh one
 BEGUN = b"begun"
@@ -166,28 +163,37 @@ def work(pipe: Connection, main: bool) -> None:
     die_with_parent(main)
     from testbed.running.execute import PreparationCache
 
+    _warm_up()
     cache = PreparationCache()
     while True:
         try:
             key, replicates, content = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
+        cell = _unpickled(key, replicates, content)
         with suppress(OSError):
             pipe.send_bytes(BEGUN)
-            pipe.send_bytes(pickle.dumps(_executed(key, replicates, content, cache)))
+            result = guarded(cell, cache) if isinstance(cell, Cell) else cell
+            pipe.send_bytes(pickle.dumps(result))
 
 
-def _executed(
-    key: str, replicates: tuple[int, ...], content: bytes, cache: PreparationCache
-) -> CellResult:
-    """Run a pickled cell; one that cannot be unpickled has failed."""
+def _unpickled(key: str, replicates: tuple[int, ...], content: bytes) -> Cell | CellResult:
+    """A pickled cell; if it cannot be unpickled, its failure."""
     try:
         cell: Cell = pickle.loads(content)
+        return cell
     except Exception as error:  # components may raise anything
         reason = f"{type(error).__name__}: {error}"
         status = np.full(len(replicates), STATUS["failed"], dtype=np.int8)
         return CellResult(key, status, error=f"the cell cannot be read by a worker: {reason}")
-    return guarded(cell, cache)
+
+
+def _warm_up() -> None:
+    """Do once what only the first cell of a process waits for, before any limit counts."""
+    import torch
+
+    with threads_of("one"):
+        torch.func.vmap(torch.sin)(torch.zeros(2, 2))
 
 
 def die_with_parent(main: bool) -> None:

@@ -1,0 +1,3 @@
+"""A helper that the faulty model imports."""
+
+FACTOR = 1.0
