@@ -12,11 +12,12 @@ from attrs import evolve, field, frozen
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
 from testbed.loading import Registry, load_registry
-from testbed.planning.files import load_scenario
+from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
 from testbed.results.files import read_tree
 from testbed.results.groups import estimators
+from testbed.results.merge import copy_cells, united_scenario
 from testbed.results.record import record
 from testbed.results.resume import (
     JournaledResults,
@@ -26,6 +27,7 @@ from testbed.results.resume import (
     kept_cells,
     made_by,
 )
+from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
 from testbed.running.executors import EXECUTORS, results_of
 from testbed.scenario.scenario import Scenario
@@ -62,6 +64,7 @@ class Options:
     keep_stale: bool = False  # keep cells whose code has changed since, and mark them
     keep_failed: bool = False  # do not try failed cells again
     fail_fast: bool = False  # stop at the first cell that fails
+    record_only: bool = False  # compute nothing: what is missing stays missing
 
 
 @frozen
@@ -176,7 +179,7 @@ class _Run:
             self.watcher.started(self.plan, reused)
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
-        stopped = self._execute(missing)
+        stopped = False if self.options.record_only else self._execute(missing)
         tree = self._recorded()
         tree = with_findings(tree, examine(self.plan, tree, self.registry))
         self.store.write_results(tree)
@@ -251,7 +254,7 @@ class _Run:
         """What is known so far, as a labelled tree."""
         journal = self.store.journal
         results = JournaledResults(journal, self.plan.cells, self.finished)
-        made = made_by(journal, self.finished.values(), self.stale)
+        made = made_by(self.plan, journal, self.finished.values(), self.stale)
         return record(self.plan, results, made)
 
     def _tell_notes(self) -> None:
@@ -262,6 +265,33 @@ class _Run:
             else:
                 warnings.warn(text, RunWarning, stacklevel=5)
         self.store.notes.clear()
+
+
+def merge_runs(
+    folders: Sequence[Path],
+    output: Path,
+    scenario: Path | None = None,
+    mix_versions: bool = False,
+) -> tuple[Outcome, int]:
+    """Join runs of one scenario that were made apart, and record them; how many cells were joined.
+
+    Nothing is computed: cells that none of the folders holds are `not_run` in the result.
+    """
+    texts: dict[str, str] = {}
+    for folder in folders:
+        journal = open_journal(folder)
+        texts[str(folder)] = journal.fact("text")
+        journal.close()
+    if scenario is None:
+        united = read_scenario(united_scenario(texts), str(folders[0]))
+    else:
+        united = load_scenario(scenario)
+    added = 0
+    with RunFolder(output, united.name) as store:
+        for folder in folders:
+            added += copy_cells(store.journal, folder)
+    options = Options(mix_versions=mix_versions, record_only=True, keep_failed=True)
+    return execute_run(united, output, options), added
 
 
 def statuses(tree: xr.DataTree) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from testbed import __version__
-from testbed.console.commands import catalogue, reports, results, scenarios
+from testbed.console.commands import catalogue, folders, reports, results, scenarios
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,6 +22,12 @@ COMMANDS: tuple[click.Command, ...] = (
     results.plot,
     reports.report,
     reports.compare,
+    folders.status,
+    folders.verify,
+    folders.replay,
+    folders.merge,
+    folders.prune,
+    folders.export,
     catalogue.list_components,
     catalogue.describe,
     catalogue.plugins,

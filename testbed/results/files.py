@@ -121,6 +121,6 @@ def damaged(file: Path) -> ResultError:
     return ResultError(
         f"{file}: found a file that does not agree with its checksum, expected it as testbed wrote "
         "it: it is damaged, or another program has changed it. Run the scenario again: finished "
-        f"cells are in the journal; or remove the attribute {checksum.ATTRIBUTE!r} of a file that "
-        "you changed on purpose"
+        "cells are in the journal; if you changed it on purpose, open it with xarray, drop the "
+        f"attribute {checksum.ATTRIBUTE!r} and save it anew"
     )

@@ -59,6 +59,7 @@ def _root_attributes(plan: Plan, made: Made) -> dict[str, str | int]:
         "history": provenance.history(scenario.name),
         "source": made.source(),
         "machine": provenance.machine(),
+        "code": made.code_text(),
         "stale": made.stale_text(),
         "references": ", ".join(scenario.references),
         "component_references": _component_references(plan),

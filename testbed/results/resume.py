@@ -12,7 +12,7 @@ from testbed.planning.keys import origin_of_cell, request_of
 from testbed.planning.origin import Origin
 from testbed.planning.plan import Plan
 from testbed.results.journal import Journal
-from testbed.results.provenance import Made
+from testbed.results.provenance import Made, files_read
 
 UNRECORDED = "nobody recorded which code made them"
 
@@ -141,9 +141,12 @@ class JournaledResults:
                     yield stored.result if same else evolve(stored.result, key=cell.key)
 
 
-def made_by(journal: Journal, finished: Collection[str], stale: Mapping[str, str]) -> Made:
+def made_by(
+    plan: Plan, journal: Journal, finished: Collection[str], stale: Mapping[str, str]
+) -> Made:
     """What made the finished cells of a plan; `finished` are keys of the journal."""
     digests = journal.origins_of_cells()
     used = dict.fromkeys(digests.get(key, "") for key in finished)
     origins = journal.origins()
-    return Made(tuple(origins[digest] for digest in used if digest in origins), stale)
+    known = tuple(origins[digest] for digest in used if digest in origins)
+    return Made(known, files_read(plan.cells), stale)

@@ -20,7 +20,6 @@ import numpy as np
 from testbed.contract.cells import STATUS, WORKER_DIED, Cell, CellResult
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
-from testbed.running.threads import threads_of
 
 TRIES = 2  # a cell whose worker died is tried once more, in a fresh one
 BEGUN = b"begun"
@@ -163,14 +162,17 @@ def work(pipe: Connection, main: bool) -> None:
     die_with_parent(main)
     from testbed.running.execute import PreparationCache
 
-    _warm_up()
     cache = PreparationCache()
+    cold = True
     while True:
         try:
             key, replicates, content = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
         cell = _unpickled(key, replicates, content)
+        if cold and isinstance(cell, Cell) and cell.compute.time_limit is not None:
+            _warm_up()
+            cold = False
         with suppress(OSError):
             pipe.send_bytes(BEGUN)
             result = guarded(cell, cache) if isinstance(cell, Cell) else cell
@@ -189,11 +191,10 @@ def _unpickled(key: str, replicates: tuple[int, ...], content: bytes) -> Cell | 
 
 
 def _warm_up() -> None:
-    """Do once what only the first cell of a process waits for, before any limit counts."""
+    """Load what the first gradient of a process loads, seconds long, before a time limit counts."""
     import torch
 
-    with threads_of("one"):
-        torch.func.vmap(torch.sin)(torch.zeros(2, 2))
+    torch.func.grad(torch.sin)(torch.zeros(()))
 
 
 def die_with_parent(main: bool) -> None:

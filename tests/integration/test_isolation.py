@@ -209,7 +209,7 @@ def test_workers_end_with_their_parent_in_the_middle_of_a_cell(tmp_path):
     wait_for(lambda: not any(map(running, workers)), 15)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_in_two_lines_and_leaves_no_process(tmp_path, number):
     workers = ("--workers", "2") if number == signal.SIGINT else ()
     process = command(tmp_path, "sleep", *workers)

@@ -1,0 +1,117 @@
+"""Joining runs of one scenario that were made apart: more replicates, more points of a sweep."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from testbed.errors import ResultError
+from testbed.results.journal import Journal
+
+LABELS = ("title", "description", "references", "figure")  # what no number depends on
+
+
+def united_scenario(texts: Mapping[str, str]) -> str:
+    """One scenario that holds the cells of several, by the folders they come from.
+
+    They may differ in `replicates`, of which the largest counts, and in lists of swept values,
+    which are joined. ResultError with every other place where they differ.
+    """
+    folders = list(texts)
+    first = tomllib.loads(texts[folders[0]])
+    united: dict[str, Any] = first
+    for folder in folders[1:]:
+        document = tomllib.loads(texts[folder])
+        document |= {key: first[key] for key in LABELS if key in first}
+        for key in LABELS:
+            if key not in first:
+                document.pop(key, None)
+        misfits: list[str] = []
+        united = _united(united, document, "$", misfits)
+        if misfits:
+            raise ResultError(
+                f"{folder}: found a scenario that does not fit that of {folders[0]}: it differs at "
+                f"{', '.join(misfits)}; expected the same but for replicates and swept values. "
+                "Name a scenario that holds both with --scenario"
+            )
+    return texts[folders[0]] if united == first else tomli_w.dumps(united)
+
+
+def _united(one: Any, two: Any, path: str, misfits: list[str]) -> Any:
+    if one == two:
+        return one
+    if path == "$.replicates" and type(one) is int and type(two) is int:
+        return max(one, two)
+    if isinstance(one, dict) and isinstance(two, dict):
+        if _is_sweep(one) and _is_sweep(two):
+            return {**one, "values": _joined(one["values"], two["values"])}
+        return {key: _member(one, two, key, path, misfits) for key in dict.fromkeys([*one, *two])}
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        pairs = enumerate(zip(one, two, strict=True))
+        return [_united(a, b, f"{path}[{at}]", misfits) for at, (a, b) in pairs]
+    misfits.append(path)
+    return one
+
+
+def _member(
+    one: Mapping[str, Any], two: Mapping[str, Any], key: str, path: str, misfits: list[str]
+) -> Any:
+    if key in one and key in two:
+        return _united(one[key], two[key], f"{path}.{key}", misfits)
+    misfits.append(f"{path}.{key}")
+    return one.get(key, two.get(key))
+
+
+def _is_sweep(table: Mapping[str, Any]) -> bool:
+    return isinstance(table.get("values"), list) and "labels" not in table
+
+
+def _joined(one: list[Any], two: list[Any]) -> list[Any]:
+    """Values of both, in order where they have one."""
+    values = [*one, *(value for value in two if value not in one)]
+    ordered = all(isinstance(value, int | float) for value in values)
+    return sorted(values) if ordered else values
+
+
+def copy_cells(target: Journal, source: Path) -> int:
+    """Copy the finished cells of a folder's journal; how many were new.
+
+    A cell that both hold must be the same: ResultError if the numbers differ.
+    """
+    journal = Journal(source)
+    try:
+        origins, digests = journal.origins(), journal.origins_of_cells()
+        added = 0
+        for stored in journal.stored(sorted(digests)):
+            if stored.result.error:
+                continue
+            key = stored.result.key
+            present = next(iter(target.stored([key])), None)
+            if present is None or present.result.error:
+                target.add(stored.result, origins.get(digests[key]))
+                added += 1
+            elif not _same(present.result.variables, stored.result.variables):
+                raise ResultError(
+                    f"{source}: found other numbers than in {target.path.parent} for one cell "
+                    f"({key}), expected the same. Look with `testbed replay` which of them this "
+                    "machine confirms, and merge without the other"
+                )
+        return added
+    finally:
+        journal.close()
+
+
+def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Whether two machines agree, to rounding: their last bits may differ."""
+    if one.keys() != two.keys():
+        return False
+    return all(
+        one[name].shape == two[name].shape
+        and np.allclose(one[name], two[name], rtol=1e-6, atol=1e-12, equal_nan=True)
+        for name in one
+    )

@@ -1,0 +1,301 @@
+"""Run folders and result files: damage, status, replay, merging, pruning, tables."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from testbed.console.cli import main
+from testbed.errors import ResultError
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.results.files import read_tree, write_tree
+from testbed.results.journal import Journal
+from testbed.results.merge import united_scenario
+from testbed.results.store import RunFolder
+from testbed.runs import Options, RunWarning, execute_run
+
+SCENARIO = """
+format = 1
+name = "folders"
+title = "Folders"
+seed = 4
+replicates = 4
+[design]
+use = "sequence.gaussian"
+n = { values = [50, 100] }
+modes = 20
+[target]
+use = "sequence.power"
+p = 1.0
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow", times = [1.0, 2.0] }
+[[metric]]
+use = "excess-risk"
+[[metric]]
+use = "eigenvalues"
+replicates = "mean"
+[[theory]]
+use = "sequence.expected-risk"
+[compute]
+block = 2
+"""
+
+
+def scenario(text=SCENARIO, path="folders.toml"):
+    return read_scenario(text, path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    execute_run(scenario(), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of a finished run."""
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+# --- damage -------------------------------------------------------------------------------------
+
+
+def test_a_flipped_bit_anywhere_in_a_result_is_seen(folder):
+    file = folder / "results.nc"
+    content, reference = file.read_bytes(), read_tree(file)
+    places = random.Random(0).sample(range(len(content) * 8), 200)
+    seen = 0
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        try:
+            tree = read_tree(file)
+        except ResultError as error:
+            seen += 1
+            assert "\n" not in str(error)
+        else:  # the flip hit the mark that says where the checksum stands
+            xr.testing.assert_identical(tree, reference)
+    assert seen >= 198
+
+
+def test_a_result_that_was_cut_anywhere_is_refused(folder):
+    file = folder / "results.nc"
+    content = file.read_bytes()
+    for length in random.Random(1).sample(range(len(content)), 40):
+        file.write_bytes(content[:length])
+        with pytest.raises(ResultError):
+            read_tree(file)
+
+
+def test_a_flipped_bit_anywhere_in_a_journal_gives_no_other_number(folder):
+    plan = make_plan(scenario())
+    keys = [cell.key for cell in plan.cells]
+    journal = Journal(folder)
+    reference = {stored.result.key: stored.result for stored in journal.stored(keys)}
+    journal.close()
+    assert len(reference) == len(keys)
+    content = (folder / "journal.sqlite").read_bytes()
+    places = random.Random(2).sample(range(len(content) * 8), 200)
+    kept = 0
+    for number, place in enumerate(places):
+        other = folder / str(number)
+        other.mkdir()
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        (other / "journal.sqlite").write_bytes(damaged)
+        kept += _compare(other, keys, reference)
+    assert kept > 0.9 * 200 * len(keys)
+
+
+def _compare(folder, keys, reference):
+    """How many cells of a damaged journal are left; every one as it was."""
+    try:
+        journal = Journal(folder, "folders")
+    except ResultError as error:  # the name of the scenario itself is damaged
+        assert "another scenario" in str(error)
+        return len(keys)
+    results = [stored.result for stored in journal.stored(keys)]
+    assert len(results) + len(journal.notes) >= len(keys) or journal.notes or len(results) < 6
+    assert all("\n" not in note for note in journal.notes)
+    journal.close()
+    for result in results:
+        expected = reference[result.key]
+        assert (result.error, result.omitted) == (expected.error, expected.omitted)
+        assert result.variables.keys() == expected.variables.keys()
+        for name, array in result.variables.items():
+            np.testing.assert_array_equal(array, expected.variables[name])
+    return len(results)
+
+
+def test_a_damaged_header_is_set_aside_in_one_line_and_computed_again(folder):
+    before = read_tree(folder)
+    journal = Journal(folder)
+    statement = "UPDATE cells SET header = replace(header, 'excess_risk', 'excess_pisk')"
+    journal._database.execute(f"{statement} WHERE rowid = 2")
+    journal._database.commit()
+    journal.close()
+    with pytest.warns(RunWarning, match="damaged row .*computed again"):
+        outcome = execute_run(scenario(), folder)
+    assert outcome.reused == 5
+    xr.testing.assert_equal(
+        outcome.tree["fixed"].to_dataset().drop_vars("duration"),
+        before["fixed"].to_dataset().drop_vars("duration"),
+    )
+
+
+def test_leftovers_of_a_killed_writer_are_removed_and_links_not_followed(folder):
+    target = folder / "precious"
+    target.write_text("mine")
+    (folder / ".results.nc.4711").symlink_to(target)
+    (folder / ".writing-abc").mkdir()
+    (folder / ".writing-abc" / "results.nc").write_text("half")
+    RunFolder(folder, "folders").close()
+    assert target.read_text() == "mine"
+    assert not [place.name for place in folder.glob(".writing*")]
+    assert not (folder / ".results.nc.4711").is_symlink()
+
+
+def test_another_program_may_change_a_file_that_it_unmarks(folder):
+    import netCDF4
+
+    file = folder / "results.nc"
+    with netCDF4.Dataset(file, "a") as dataset:
+        dataset.setncattr("note", "changed")
+    with pytest.raises(ResultError, match="another program has changed it"):
+        read_tree(file)
+    with xr.open_datatree(file) as lazy:
+        tree = lazy.load()
+    del tree.attrs["checksum"]
+    tree.to_netcdf(folder / "mine.nc")
+    assert read_tree(folder / "mine.nc").attrs["note"] == "changed"
+
+
+# --- two scenarios, one folder ------------------------------------------------------------------
+
+
+def test_another_scenario_of_the_same_name_is_refused(folder):
+    other = SCENARIO.replace("[50, 100]", "[70]").replace("excess-risk", "excess-risk")
+    with pytest.raises(ResultError, match="another scenario of the name 'folders'"):
+        execute_run(scenario(other, "other.toml"), folder)
+    assert execute_run(scenario(other, "folders.toml"), folder).reused == 0  # an edit of its own
+
+
+def test_what_an_earlier_text_left_is_moved_away(folder):
+    (folder / "figures").mkdir()
+    (folder / "figures" / "old.png").write_text("drawn")
+    (folder / "figures" / "mine.txt").write_text("kept")
+    execute_run(scenario(SCENARIO.replace('"Folders"', '"Renamed"')), folder)
+    assert not (folder / "figures").exists()
+    assert (folder / "earlier" / "figures" / "mine.txt").read_text() == "kept"
+    assert read_tree(folder / "earlier").attrs["title"] == "Folders"
+    assert read_tree(folder).attrs["title"] == "Renamed"
+
+
+# --- status, verify, replay ---------------------------------------------------------------------
+
+
+def test_status_says_what_is_finished_and_what_is_missing(folder):
+    assert "finished  6" in invoke("status", folder).output
+    more = SCENARIO.replace("replicates = 4", "replicates = 6")
+    execute_run(scenario(more), folder, Options(record_only=True))
+    text = invoke("status", folder).output
+    assert "finished  6" in text and "missing   2" in text
+    assert "fixed(n=100), replicates 4 to 5" in text
+    assert invoke("status", folder.parent).exit_code == 2
+
+
+def test_verify_finds_a_whole_result_right_and_says_what_is_not(folder):
+    result = invoke("verify", folder)
+    assert result.exit_code == 0, result.output
+    assert "8 replicates, all ok" in result.output and "installed here" in result.output
+    tree = read_tree(folder)
+    tree.attrs["scenario_sha256"] = "0"
+    tree.attrs["code"] = str(tree.attrs["code"]).replace("testbed.numerics.trees ", "&0")
+    tree["fixed"]["status"][0, 0] = 3
+    write_tree(tree, folder / "results.nc")
+    result = invoke("verify", folder)
+    assert result.exit_code == 1
+    assert "problem  fixed: 1 of 8 replicates are not_run" in result.output
+    assert "problem  scenario: its text does not agree" in result.output
+
+
+def test_replay_confirms_a_point_and_finds_a_changed_number(folder):
+    result = invoke("replay", folder, "--cell", "fixed, n=100")
+    assert result.exit_code == 0 and "identical to the bit" in result.output, result.output
+    tree = read_tree(folder)
+    tree["fixed"]["excess_risk"][1, 3, 1] += 1e-9
+    tree.attrs["source"] = str(tree.attrs["source"]).replace("numpy ", "numpy 1.")
+    write_tree(tree, folder / "results.nc")
+    result = invoke("replay", folder, "--cell", "fixed, n=100, replicate=3")
+    assert result.exit_code == 1
+    assert "excess_risk: 1 numbers differ, by 1e-09" in result.output
+    assert "not as it was: numpy was 1." in result.output
+    assert invoke("replay", folder, "--cell", "fixed, n=100, replicate=1").exit_code == 0
+    for asked in ("fixed", "fixed, m=1", "fixd, n=100", "fixed, n"):
+        assert invoke("replay", folder, "--cell", asked).exit_code == 2, asked
+
+
+# --- merge, prune, export -----------------------------------------------------------------------
+
+
+def test_runs_made_apart_merge_to_the_run_of_the_whole(finished, tmp_path):
+    few = SCENARIO.replace("replicates = 4", "replicates = 2").replace("[50, 100]", "[50]")
+    execute_run(scenario(few), tmp_path / "a")
+    execute_run(scenario(SCENARIO.replace("[50, 100]", "[100]")), tmp_path / "b")
+    result = invoke("merge", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "5 cells joined; 5 of the scenario's 6" in result.output
+    whole, merged = read_tree(finished)["fixed"], read_tree(tmp_path / "out")["fixed"]
+    assert (merged["status"] == 3).sum() == 2  # replicates 2 and 3 at n = 50 nobody has run
+    xr.testing.assert_equal(merged["excess_risk"].sel(n=100), whole["excess_risk"].sel(n=100))
+    outcome = execute_run(scenario(), tmp_path / "out")
+    assert outcome.reused == 5
+    xr.testing.assert_equal(
+        outcome.tree["fixed"].to_dataset().drop_vars("duration"),
+        whole.to_dataset().drop_vars("duration"),
+    )
+
+
+def test_scenarios_that_do_not_fit_are_not_merged():
+    other = SCENARIO.replace("gamma = 1.5", "gamma = 1.6").replace("seed = 4", "seed = 5")
+    with pytest.raises(ResultError, match=r"\$\.seed.*\$\.estimator\[0\]\.model\.gamma"):
+        united_scenario({"a": SCENARIO, "b": other})
+    assert united_scenario({"a": SCENARIO, "b": SCENARIO.replace("Folders", "F")}) == SCENARIO
+
+
+def test_a_pruned_journal_is_smaller_and_holds_the_same(folder):
+    execute_run(scenario(SCENARIO.replace("[50, 100]", "[50, 75]")), folder)
+    before = (folder / "journal.sqlite").stat().st_size
+    result = invoke("prune", folder)
+    assert "3 cells dropped" in result.output, result.output
+    assert (folder / "journal.sqlite").stat().st_size < before
+    assert execute_run(scenario(SCENARIO.replace("[50, 100]", "[50, 75]")), folder).reused == 6
+    assert execute_run(scenario(), folder).reused == 3
+
+
+def test_exported_tables_hold_the_results(folder, tmp_path):
+    result = invoke("export", folder, "-o", tmp_path / "tables")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "tables" / "fixed-n-replicate-time.csv")
+    assert len(table) == 2 * 4 * 2
+    tree = read_tree(folder)["fixed"]
+    row = table[(table.n == 100) & (table.replicate == 3) & (table.time == 2.0)]
+    assert float(row.excess_risk.iloc[0]) == float(
+        tree["excess_risk"].sel(n=100, replicate=3, time=2.0)
+    )
