@@ -238,7 +238,9 @@ def test_exit_codes_tell_failed_cells_from_wrong_requests_and_faults(tmp_path, m
     run = ["run", str(file), "-o", str(tmp_path / "run"), "--no-figures"]
     failing = [*run, "--set", 'estimator.f.model.fault="raise"']
     assert CliRunner().invoke(main, run).exit_code == 0
-    assert CliRunner().invoke(main, failing).exit_code == 1
+    result = CliRunner().invoke(main, failing)
+    assert result.exit_code == 1 and "replicates: 3 ok, 1 failed" in result.output
+    assert "f(rate=0.5) on sequence.gaussian" in result.output and "boom" in result.output
     assert CliRunner().invoke(main, [*run, "--set", "replicates=0"]).exit_code == 2
 
     def broken(*arguments):

@@ -77,20 +77,6 @@ def test_a_wrong_request_exits_with_2_and_no_traceback(place):
     assert "did you mean 'sequence.diagonal'?" in invoke("describe", "sequence.diagnal").output
 
 
-def test_a_failed_cell_exits_with_1_and_the_others_finish(place):
-    result = invoke("run", "small.toml", "--set", "target.nonzeros=3", "--set", "design.modes=60")
-    assert result.exit_code == 0
-    text = SCENARIO.replace(
-        '[target]\nuse = "sequence.sparse-power"\np = 1.0\nq = 2.0',
-        '[target]\nuse = "sequence.block"\nstart = { values = [1, 200] }\ncount = 5',
-    )
-    (place / "half.toml").write_text(text.replace('"small"', '"half"'))
-    result = invoke("run", "half.toml")
-    assert result.exit_code == 1
-    assert "raise `modes`" in result.output and "9 ok, 9 failed" in result.output
-    assert "start=200) on sequence.gaussian, replicates 0 to " in result.output
-
-
 def test_a_damaged_result_is_explained(place):
     assert invoke("run", "small.toml").exit_code == 0
     path = place / "runs/small/results.nc"
