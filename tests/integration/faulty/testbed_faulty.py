@@ -12,7 +12,7 @@ import testbed_faulty_helper
 from attrs import frozen
 
 import testbed
-from testbed import Model, parameter
+from testbed import Model, ModelFacts, parameter
 
 
 class WordlessError(Exception):
@@ -49,11 +49,13 @@ class Faulty(Model):
     """The mean of n observations, unless its rate is the one at which it fails."""
 
     name = "faulty.model"
-    batching = "loop"
     rate: float = parameter(0.5, help="decay", gt=0)
     fault: str = parameter("", help="what happens")
     at: float = parameter(0.5, help="the rate at which it happens; 0 for any")
     pause: float = parameter(0.0, help="seconds that a cell takes")
+
+    def facts(self):
+        return ModelFacts(batching="loop")
 
     def strikes(self, *faults: str) -> bool:
         return self.at in (0, self.rate) and (not faults or self.fault in faults)
