@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.running.execute import PreparationCache
 
 
-class _ProcessEnd(SystemExit):
+class ProcessExit(SystemExit):
     """Raised where a component called `os._exit`."""
 
 
@@ -35,8 +35,8 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
             raise
         return failed(cell, "KeyboardInterrupt: a component raised it")
     except (SystemExit, GeneratorExit) as error:
-        how = "os._exit" if isinstance(error, _ProcessEnd) else type(error).__name__
-        return failed(cell, f"{how}: a component asked the process to end ({error})")
+        kind = type(error).__name__
+        return failed(cell, f"{kind}: a component asked the process to end ({error})")
     except Exception as error:  # an error whose text cannot be made
         raised = type(error.__context__ or error).__name__
         return failed(cell, f"{raised}: a component raised it, and its text cannot be made")
@@ -49,7 +49,7 @@ def _without_exit() -> Iterator[None]:
 
     def stop(status: int) -> NoReturn:
         if os.getpid() == process:
-            raise _ProcessEnd(status)
+            raise ProcessExit(f"os._exit({status})")
         leave(status)
 
     os._exit = stop
