@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
-from testbed.analysis.replicates import bare
+from testbed.analysis.intervals import Labels, interval, labelled, name_of
+from testbed.analysis.jackknife import jackknife
+from testbed.analysis.limits import Floats
+from testbed.analysis.replicates import bare, path_presence
 
 
 def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.DataArray:
@@ -21,3 +25,34 @@ def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.D
     share = xr.where(high > low, (threshold - low) / (high - low), 1.0)
     time = (early + share * (late - early)).where(above.any("time"))
     return time.rename("crossing_time").assign_attrs(labels)
+
+
+def crossing(
+    values: xr.DataArray, threshold: float, level: float = 0.95, *, survivors: bool = False
+) -> xr.Dataset:
+    """First time at which the mean over replicates reaches the threshold from below, with its
+    interval. NaN where it never does, with or without some replicate."""
+    there = path_presence(values)
+    kept = bare(values if survivors else values.where(~there.lost))
+    time = np.asarray(values["time"].values, dtype=float)
+
+    def statistic(means: Floats) -> Floats:
+        return first_crossing(time, means, threshold)
+
+    table = interval(jackknife(kept, statistic, ["time"]), "student", level, there)
+    units = str(values["time"].attrs.get("units", "1"))
+    label = Labels(f"time at which the {name_of(values)} reaches {threshold:g}", units)
+    return labelled(table, label, level)
+
+
+def first_crossing(time: Floats, values: Floats, threshold: float) -> Floats:
+    """First time at which values along the last axis reach a threshold, interpolated linearly."""
+    above = values >= threshold
+    position = above.argmax(-1)
+    before = np.maximum(position - 1, 0)
+    high = np.take_along_axis(values, position[..., None], -1)[..., 0]
+    low = np.take_along_axis(values, before[..., None], -1)[..., 0]
+    with np.errstate(all="ignore"):
+        share = np.where(high > low, (threshold - low) / (high - low), 1.0)
+    found = time[before] + share * (time[position] - time[before])
+    return np.where(above.any(-1), found, np.nan)

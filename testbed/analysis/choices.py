@@ -1,0 +1,80 @@
+"""Times and parameters that are chosen: given, by an estimated risk, or the best of a sweep."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from testbed.analysis.intervals import Labels, interval, labelled, mean_interval, name_of
+from testbed.analysis.jackknife import jackknife
+from testbed.analysis.replicates import REPLICATE, bare, presence
+from testbed.analysis.stopping import least, log_least
+
+
+def at_time(
+    values: xr.DataArray, time: float, level: float = 0.95, *, survivors: bool = False
+) -> xr.Dataset:
+    """Mean and interval at the time nearest to the one given."""
+    return mean_interval(values.sel(time=time, method="nearest"), level, survivors=survivors)
+
+
+def leave_one_out(
+    values: xr.DataArray, estimated: xr.DataArray, level: float = 0.95, *, survivors: bool = False
+) -> xr.Dataset:
+    """Mean of the values, each replicate at the time that its own estimate of the risk chooses.
+
+    `estimated` is that estimate along time, such as the leave-one-out error: no replicate sees its
+    risk when its time is chosen.
+    """
+    position = estimated.fillna(np.inf).argmin("time")
+    chosen = values.isel(time=position).drop_vars("time", errors="ignore")
+    chosen = chosen.where(estimated.notnull().any("time"))
+    table = mean_interval(chosen.assign_attrs(values.attrs), level, survivors=survivors)
+    time = values["time"].isel(time=position).drop_vars("time", errors="ignore")
+    table["time"] = bare(time).assign_attrs(long_name="time chosen", units="1")
+    table["estimate"].attrs["long_name"] += " at the time that leaving one out chooses"
+    return table
+
+
+def best_parameter(
+    values: xr.DataArray, along: str, level: float = 0.95, *, survivors: bool = False
+) -> xr.Dataset:
+    """The value of a swept parameter with the least mean, and the mean there with its interval.
+
+    `parameter` holds it, `at_end` whether it is the first or the last of its sweep. With a
+    dimension `time`, every parameter is judged at its own best time; intervals account for both
+    choices.
+    """
+    there = presence(values)
+    lost = there.lost.any([along, *({"time"} & set(values.dims))])
+    kept = bare(values if survivors else values.where(~lost))
+    core = [along, "time"] if "time" in values.dims else [along]
+    mean = kept.mean(REPLICATE)
+    mean = mean.min("time") if "time" in mean.dims else mean
+    position = mean.fillna(np.inf).argmin(along)
+    known = mean.notnull().any(along)
+    parameter = values[along].isel({along: position}).drop_vars(along, errors="ignore")
+    positive = bool((values > 0).where(values.notnull(), True).all())
+    choice = log_least if positive else least
+    statistic = jackknife(
+        kept, lambda means: choice(means.reshape(*means.shape[: means.ndim - len(core)], -1)), core
+    )
+    rest = [dim for dim in there.left.dims if dim in (along, "time")]
+    left = there.left.where(there.asked > 0).min(rest).fillna(0).astype(int)
+    counts = there._replace(left=left, asked=there.asked.max(rest), lost=lost)
+    table = interval(statistic, "positive" if positive else "skewed", level, counts)
+    units = str(values.attrs.get("units", "1"))
+    table = labelled(table, Labels(f"{name_of(values)} at the best {along}", units), level)
+    table["parameter"] = parameter.where(known).assign_attrs(values[along].attrs)
+    at_end = known & ((position == 0) | (position == values.sizes[along] - 1))
+    table["at_end"] = at_end.assign_attrs(long_name="whether it is an end of the sweep")
+    return table
+
+
+def quantiles(
+    values: xr.DataArray, share: float | list[float] = 0.5, dim: str = REPLICATE
+) -> xr.DataArray:
+    """Quantiles over replicates; NaN where replicates are lost."""
+    there = presence(values, dim)
+    found = bare(values.where(~there.lost)).quantile(share, dim)
+    return found.assign_attrs(values.attrs, long_name=f"quantile of {name_of(values)}")

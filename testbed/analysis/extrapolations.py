@@ -1,0 +1,83 @@
+"""The value that means approach as a size grows."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from testbed.analysis.intervals import Labels, interval, labelled, name_of
+from testbed.analysis.jackknife import Statistic, jackknife
+from testbed.analysis.limits import Floats
+from testbed.analysis.replicates import Presence, bare, path_presence
+from testbed.analysis.stopping import least
+
+RATES = np.linspace(0.1, 3.0, 117)  # of approach, among which the best is chosen
+
+
+def extrapolation(
+    values: xr.DataArray,
+    along: str,
+    level: float = 0.95,
+    *,
+    rate: float | None = None,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """The limit L of mean = L + c·size^{−rate} as the size grows, with its interval.
+
+    Without `rate` the best of 0.1 … 3 by least squares is taken, for each replicate left out anew;
+    `rate` and its limits are in the result. Relative errors are taken to be equal at all points.
+    With a dimension `time`, means are those at best times. Needs three points, or four if the rate
+    is free.
+    """
+    there = path_presence(values)
+    lost = there.lost.any(along)
+    with_time = "time" in values.dims
+    core = [along, "time"] if with_time else [along]
+    kept = bare(values if survivors else values.where(~there.lost))
+    size = np.asarray(values[along].values, dtype=float)
+    rates = RATES if rate is None else np.array([rate])
+    left = there.left.where(there.asked > 0).min(along).fillna(0).astype(int)
+    present = Presence(left, there.asked.max(along), lost)
+
+    def approach(part: int) -> Statistic:
+        return lambda means: fitted(size, least(means) if with_time else means, rates)[part]
+
+    tables = []
+    for part, text in enumerate(("limit of the {}", "rate of approach of the {}")):
+        statistic = jackknife(kept, approach(part), core)
+        table = interval(statistic, "student", level, present)
+        if not survivors:
+            for name in ("estimate", "lower", "upper"):
+                table[name] = table[name].where(~lost)
+        units = str(values.attrs.get("units", "1")) if part == 0 else "1"
+        name = text.format(name_of(values))
+        tables.append(labelled(table, Labels(f"{name} as {along} grows", units), level))
+    limit, approach_rate = tables
+    names = {"estimate": "rate", "lower": "rate_lower", "upper": "rate_upper"}
+    return limit.assign({new: approach_rate[old] for old, new in names.items()})
+
+
+def fitted(size: Floats, means: Floats, rates: Floats) -> tuple[Floats, Floats]:
+    """Limit and rate of the best L + c·size^{−rate} by weighted least squares, (…, size) → (…)."""
+    needed = 3 if len(rates) == 1 else 4
+    here = np.isfinite(means) & (means != 0)
+    weight = np.where(here, 1 / np.where(here, means, 1.0) ** 2, 0.0)
+    filled = np.where(here, means, 0.0)
+    best = np.full(means.shape[:-1], np.inf)
+    limit, rate = np.full_like(best, np.nan), np.full_like(best, np.nan)
+    for candidate in rates:
+        power = (size / size.min()) ** -candidate
+        total, first, second = (
+            (weight * part).sum(-1) for part in (np.ones_like(power), power, power**2)
+        )
+        plain, cross = (weight * filled).sum(-1), (weight * filled * power).sum(-1)
+        scale = total * second - first**2
+        with np.errstate(all="ignore"):
+            level = (second * plain - first * cross) / scale
+            slope = (total * cross - first * plain) / scale
+        rest = (weight * (filled - level[..., None] - slope[..., None] * power) ** 2).sum(-1)
+        better = rest < best
+        best = np.where(better, rest, best)
+        limit, rate = np.where(better, level, limit), np.where(better, candidate, rate)
+    enough = here.sum(-1) >= needed
+    return np.where(enough, limit, np.nan), np.where(enough, rate, np.nan)
