@@ -19,8 +19,10 @@ SPECTRAL = ("spectrum", "exact_spectrum", "basis")
 def objections(plan: Plan) -> list[Mistake]:
     """Reasons against a plan, each once."""
     cells = [cell for cell in plan.cells if cell.replicates]
-    found = [one for cell in cells for one in (*_oversized(plan, cell), *_beyond(plan, cell))]
-    return list(dict.fromkeys([*_unavailable(plan, cells), *found]))
+    mistakes = [
+        mistake for cell in cells for mistake in (*_oversized(plan, cell), *_beyond(plan, cell))
+    ]
+    return list(dict.fromkeys([*_unavailable(plan, cells), *mistakes]))
 
 
 def _unavailable(plan: Plan, cells: list[Cell]) -> Iterator[Mistake]:
@@ -52,7 +54,7 @@ def _oversized(plan: Plan, cell: Cell) -> Iterator[Mistake]:
 def _beyond(plan: Plan, cell: Cell) -> Iterator[Mistake]:
     """Grids of modes or ranks beyond the spectrum, where its length is known."""
     for planned in cell.metrics:
-        if not any(asked.need.name in SPECTRAL for asked in planned.needs):
+        if not any(request.need.name in SPECTRAL for request in planned.needs):
             continue
         if not isinstance(cell.model, HasSpectrum):
             continue

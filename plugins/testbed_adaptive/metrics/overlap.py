@@ -62,13 +62,13 @@ def first_crossing(times: np.ndarray, values: np.ndarray, threshold: float) -> n
 
 
 def _crossing(times: np.ndarray, row: np.ndarray, threshold: float) -> float:
-    known = np.isfinite(row)
-    clock, height = times[known], row[known]
+    finite = np.isfinite(row)
+    clock, height = times[finite], row[finite]
     above = np.flatnonzero(height >= threshold)
     if not len(above):
         return float("nan")
-    at = above[0]
-    if at == 0:
+    position = above[0]
+    if position == 0:
         return float(clock[0])
-    share = (threshold - height[at - 1]) / (height[at] - height[at - 1])
-    return float(clock[at - 1] + share * (clock[at] - clock[at - 1]))
+    share = (threshold - height[position - 1]) / (height[position] - height[position - 1])
+    return float(clock[position - 1] + share * (clock[position] - clock[position - 1]))

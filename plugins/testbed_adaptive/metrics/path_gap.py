@@ -55,16 +55,16 @@ class PathGap(Metric):
         return Estimator(f"{estimator.name}: twin", twin, estimator.optimizer)
 
     def measure(self, problem: Problem, **needs: Any) -> dict[str, Tensor]:
-        own: Spectrum = needs["spectrum"]
+        spectrum: Spectrum = needs["spectrum"]
         twin: Spectrum = needs["companion_spectrum"]
         if "predictions" in needs:
             weight = problem.test.weight
-            apart = needs["predictions"] - needs["companion_predictions"]
+            gap = needs["predictions"] - needs["companion_predictions"]
         else:
-            weight, apart = own.eigenvalue.new_ones(()), own.estimate - twin.estimate
-        moved = (own.eigenvalue - twin.eigenvalue).square().sum(-1)
+            weight, gap = spectrum.eigenvalue.new_ones(()), spectrum.estimate - twin.estimate
+        moved = (spectrum.eigenvalue - twin.eigenvalue).square().sum(-1)
         return {
-            "path_gap": (weight * apart.square()).sum(-1).sqrt(),
+            "path_gap": (weight * gap.square()).sum(-1).sqrt(),
             "spectrum_gap": (moved / twin.eigenvalue.square().sum(-1)).sqrt(),
         }
 
@@ -87,8 +87,8 @@ def twin_of(model: DiagonalKernel, sequence: Model) -> SequenceTwin:
             ("fixed", "sequence.fixed") if model.fixed else ("learned", "one that learns")
         )
         raise ValueError(f"found {sequence.name} beside a kernel that is {kind}, expected {wanted}")
-    own = {name: getattr(model, name) for name in ("gamma", "depth", "b0") if name in has}
+    parameters = {name: getattr(model, name) for name in ("gamma", "depth", "b0") if name in has}
     shared: dict[str, Any] = {
         str(field.alias): getattr(model, field.name) for field in fields(BasisModel)
     }
-    return SequenceTwin(of=evolve(template, **own), **shared)
+    return SequenceTwin(of=evolve(template, **parameters), **shared)

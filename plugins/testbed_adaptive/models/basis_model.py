@@ -85,9 +85,9 @@ class BasisModel(Model, HasExactSpectrum):
                     f"expected at most {dim}"
                 )
             return Given(dim, self.modes or dim)
-        own = {"scale": self.scale} if self.basis_name == "hermite" else {}
-        found: Basis = BASES[self.basis_name](dim, self.modes or MODES, **own)
-        return found
+        scale = {"scale": self.scale} if self.basis_name == "hermite" else {}
+        basis: Basis = BASES[self.basis_name](dim, self.modes or MODES, **scale)
+        return basis
 
     def indices(self, basis: Basis, like: Tensor) -> Tensor:
         """What λ = index^{−γ} decays in, (J,)."""
@@ -100,11 +100,11 @@ class BasisModel(Model, HasExactSpectrum):
         """The truth's coefficients (R, J), and its energy outside of these functions (R,)."""
         if self.truth == "sample":
             data = problem.test
-            found = project(basis.values(data.x), data.weight * data.truth)
+            coefficients = project(basis.values(data.x), data.weight * data.truth)
             energy = (data.weight * data.truth.square()).sum(-1)
         else:
             try:
-                found = basis.coefficients(problem)
+                coefficients = basis.coefficients(problem)
                 energy = problem.expansion["energy"].sum(-1)
             except KeyError:
                 raise UnsuitableError(
@@ -112,7 +112,7 @@ class BasisModel(Model, HasExactSpectrum):
                     f"{self.basis_name!r} are not known, expected ones that are; give truth = "
                     '"sample" to estimate them from the test points'
                 ) from None
-        return found, (energy - found.square().sum(-1)).clamp_min(0.0)
+        return coefficients, (energy - coefficients.square().sum(-1)).clamp_min(0.0)
 
     def withheld(self) -> Withheld:
         if self.truth == "exact":
@@ -138,15 +138,15 @@ def pull(values: Tensor, coefficients: Tensor, y: Tensor, weight: Tensor) -> Ten
     that a step of training waits for; batched products of matrix and vector are slower still.
     """
     rows = max(1, CACHED // values.shape[-1])
-    found = []
-    for own, theta, seen, share in zip(values, coefficients, y, weight, strict=True):
+    pulls = []
+    for table, theta, labels, share in zip(values, coefficients, y, weight, strict=True):
         parts = [
-            (share[at : at + rows] * (own[at : at + rows] @ theta - seen[at : at + rows]))
-            @ own[at : at + rows]
-            for at in range(0, len(own), rows)
+            (share[top : top + rows] * (table[top : top + rows] @ theta - labels[top : top + rows]))
+            @ table[top : top + rows]
+            for top in range(0, len(table), rows)
         ]
-        found.append(torch.stack(parts).sum(0))
-    return torch.stack(found)
+        pulls.append(torch.stack(parts).sum(0))
+    return torch.stack(pulls)
 
 
 def effective_noise(problem: Problem) -> Tensor:

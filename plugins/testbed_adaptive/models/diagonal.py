@@ -139,12 +139,12 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram):
         if rows is not None:
             values = torch.gather(values, 1, rows[..., None].expand(*rows.shape, values.shape[-1]))
         feature, beta = self._feature(params), params["beta"]
-        rest = pull(values, feature * beta, data.y, data.weight)
-        slope = {"a": beta * rest, "beta": feature * rest}
+        residual = pull(values, feature * beta, data.y, data.weight)
+        slope = {"a": beta * residual, "beta": feature * residual}
         if self.depth:
             a, b = params["a"], params["b"]
-            slope["a"] = b**self.depth * beta * rest
-            slope["b"] = self.depth * a * b ** (self.depth - 1) * beta * rest
+            slope["a"] = b**self.depth * beta * residual
+            slope["b"] = self.depth * a * b ** (self.depth - 1) * beta * residual
         return slope
 
     def _dual_gradient(
@@ -168,8 +168,8 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram):
     def _eigenvalue(self, prepared: Prepared, params: Any, kernel: str) -> Tensor:
         """(a b^D)² of the features' kernel; of the tangent kernel Σ (∂θ/∂(a, b, β))², (R, J)."""
         if self.fixed:
-            found: Tensor = prepared["eigenvalue"]
-            return found
+            eigenvalue: Tensor = prepared["eigenvalue"]
+            return eigenvalue
         feature = self._feature(params).square()
         if kernel == "features":
             return feature

@@ -132,9 +132,9 @@ class Directional(Model, HasExactSpectrum, HasGram):
         return torch.cat([coefficients[:, None], slopes], 1)
 
     def predict(self, prepared: Params, params: Params, probe: Tensor) -> Tensor:
-        found = self._features(prepared, orthonormal(params["frame"]), probe)
+        features = self._features(prepared, orthonormal(params["frame"]), probe)
         coefficients = prepared["root"] * params["beta"]
-        return (coefficients.unsqueeze(-2) @ found).squeeze(-2)
+        return (coefficients.unsqueeze(-2) @ features).squeeze(-2)
 
     def gradient(
         self, prepared: Params, params: Params, problem: Problem, rows: Tensor | None = None
@@ -142,12 +142,12 @@ class Directional(Model, HasExactSpectrum, HasGram):
         """∂β_m = λ^{1/2} Σ e h_m, ∂V = P(Xᵀ(e ∘ ∇_z f)/σ_x) R, e = weight·(f − y)."""
         data, frame = batch_of(problem.train, rows), orthonormal(params["frame"])
         inner = frame.mT @ params["frame"]  # the R of V = WR (R, q, q)
-        found = self._features(prepared, frame, data.x)  # (R, modes, n)
-        outputs = self._slopes(prepared["root"] * params["beta"], frame.shape[-1]) @ found
-        rest = data.weight * (outputs[:, 0] - data.y)  # (R, n)
-        pull = rest[:, None] * outputs[:, 1:]  # (R, q, n)
+        features = self._features(prepared, frame, data.x)  # (R, modes, n)
+        outputs = self._slopes(prepared["root"] * params["beta"], frame.shape[-1]) @ features
+        residual = data.weight * (outputs[:, 0] - data.y)  # (R, n)
+        pull = residual[:, None] * outputs[:, 1:]  # (R, q, n)
         toward = (pull @ data.x).mT / prepared["scale"]  # (R, d, q)
-        readout = prepared["root"] * (found @ rest[:, :, None]).squeeze(-1)
+        readout = prepared["root"] * (features @ residual[:, :, None]).squeeze(-1)
         return {"frame": tangent(frame, toward) @ inner, "beta": readout}
 
     # --- the learned kernel -----------------------------------------------------------------------
@@ -162,8 +162,8 @@ class Directional(Model, HasExactSpectrum, HasGram):
             )
         frame, data = orthonormal(params["frame"]), problem.train
         truth = self._truth(frame, problem)
-        found = self._features(prepared, frame, data.x)
-        observed = (found @ (data.weight * data.y).unsqueeze(-1)).squeeze(-1)
+        features = self._features(prepared, frame, data.x)
+        observed = (features @ (data.weight * data.y).unsqueeze(-1)).squeeze(-1)
         outside = _energy(problem) - truth.square().sum(-1)
         estimate = prepared["root"] * params["beta"]
         return Spectrum(
@@ -172,12 +172,14 @@ class Directional(Model, HasExactSpectrum, HasGram):
 
     def _truth(self, frame: Tensor, problem: Problem) -> Tensor:
         """The truth's coefficients on the features, (R, modes)."""
-        known = problem.expansion["hermite"]  # (R, degrees)
-        missing = self.degree + 1 - known.shape[-1]
+        coefficients = problem.expansion["hermite"]  # (R, degrees)
+        missing = self.degree + 1 - coefficients.shape[-1]
         if missing > 0:
-            known = torch.cat([known, known.new_zeros(known.shape[0], missing)], -1)
+            coefficients = torch.cat(
+                [coefficients, coefficients.new_zeros(coefficients.shape[0], missing)], -1
+            )
         overlaps = frame.mT @ problem.expansion["directions"].mT  # (R, q, q*)
-        return index_coefficients(overlaps, known[:, : self.degree + 1])
+        return index_coefficients(overlaps, coefficients[:, : self.degree + 1])
 
     def gram(self, prepared: Params, params: Params, x: Tensor, kernel: str) -> Tensor:
         """Σ λ h_m h_m', and for "tangent" the frame's part ⟨P(∇_W f), P(∇_W f')⟩ beside it.
@@ -185,12 +187,12 @@ class Directional(Model, HasExactSpectrum, HasGram):
         ∇_W f(x) = x ∇_z fᵀ/σ_x; its part off the manifold is W sym(z ∇_z fᵀ), z = Wᵀx/σ_x.
         """
         frame = orthonormal(params["frame"])
-        found = self._features(prepared, frame, x)
-        scaled = prepared["root"].unsqueeze(-1) * found
+        features = self._features(prepared, frame, x)
+        scaled = prepared["root"].unsqueeze(-1) * features
         result = scaled.mT @ scaled
         if kernel == "features":
             return result
-        slopes = self._slopes(prepared["root"] * params["beta"], frame.shape[-1])[:, 1:] @ found
+        slopes = self._slopes(prepared["root"] * params["beta"], frame.shape[-1])[:, 1:] @ features
         z = frame.mT @ x.mT / prepared["scale"]  # (R, q, n)
         outer = z.unsqueeze(-2) * slopes.unsqueeze(-3)  # (R, q, q, n)
         off = ((outer + outer.transpose(-2, -3)) / 2).flatten(-3, -2)  # (R, q², n)
@@ -200,5 +202,5 @@ class Directional(Model, HasExactSpectrum, HasGram):
 
 def _energy(problem: Problem) -> Tensor:
     """‖f*‖² = Σ_{r ≥ 1} g_r² + q* g_0², (R,)."""
-    known, count = problem.expansion["hermite"], problem.expansion["directions"].shape[-2]
-    return known[:, 1:].square().sum(-1) + count * known[:, 0].square()
+    coefficients, count = problem.expansion["hermite"], problem.expansion["directions"].shape[-2]
+    return coefficients[:, 1:].square().sum(-1) + count * coefficients[:, 0].square()

@@ -55,7 +55,7 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         """η from the training data, inputs scaled."""
         raise NotImplementedError
 
-    def kernel(self, state: State, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def kernel(self, state: State, x: Tensor, second: Tensor | None = None) -> Tensor:
         """k_η(x, other) on scaled inputs, (n, n'); k_η(x, x) if `other` is None."""
         raise NotImplementedError
 
@@ -106,11 +106,11 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
 
     def probe(self, prepared: Prepared, x: Tensor) -> Tensor:
         """k_η(x, X), (m, rows)."""
-        x, own = self.scaled(x), prepared["x"]
-        if x.shape == own.shape and torch.equal(x, own):
+        x, train_x = self.scaled(x), prepared["x"]
+        if x.shape == train_x.shape and torch.equal(x, train_x):
             gram: Tensor = prepared["gram"]
             return gram
-        return self.kernel(prepared["state"], x, own)
+        return self.kernel(prepared["state"], x, train_x)
 
     def predict(self, prepared: Prepared, params: Tensor, probe: Tensor) -> Tensor:
         return probe @ params
@@ -120,8 +120,8 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     ) -> Tensor:
         """W(Kα − y), minus the velocity of the dual coefficients. A batch of training rows acts
         through those of them that the readout is fitted on."""
-        rest = prepared["gram"] @ params - _fitted_rows(problem.train.y, prepared)
-        slope = _columnwise(prepared["root"], rest).square() * rest
+        residual = prepared["gram"] @ params - _fitted_rows(problem.train.y, prepared)
+        slope = _columnwise(prepared["root"], residual).square() * residual
         if rows is None:
             return slope
         taken = torch.zeros_like(problem.train.weight)
@@ -155,9 +155,9 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         def seen(values: Tensor) -> Tensor:
             return vectors.mT @ (_columnwise(root, values) * values)
 
-        found, size = seen(truth), _columnwise(root, truth) * truth
-        outside = (size.square().sum() - found.square().sum()).clamp_min(0)
-        return Spectrum(value, found, seen(fitted), seen(y), outside, resolution(value))
+        coefficients, size = seen(truth), _columnwise(root, truth) * truth
+        outside = (size.square().sum() - coefficients.square().sum()).clamp_min(0)
+        return Spectrum(value, coefficients, seen(fitted), seen(y), outside, resolution(value))
 
     def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
         vectors: Tensor = prepared["vectors"]

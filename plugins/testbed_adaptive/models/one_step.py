@@ -30,8 +30,8 @@ def first_step(sigma: Centred, first: Tensor, second: Tensor, x: Tensor, y: Tens
     """
     count, width = len(x), len(first)
     pre = x @ first.mT  # (n, m)
-    rest = (y - sigma.value(pre) @ second / math.sqrt(width)) / count
-    slope = sigma.derivative(pre).mT @ (rest[:, None] * x)  # (m, d)
+    residual = (y - sigma.value(pre) @ second / math.sqrt(width)) / count
+    slope = sigma.derivative(pre).mT @ (residual[:, None] * x)  # (m, d)
     return second[:, None] * slope / math.sqrt(width)
 
 
@@ -94,9 +94,9 @@ class OneStep(LearnedKernel):
         step = first_step(sigma, drawn["first"], drawn["second"], data.x[:half], data.y[:half])
         return {"first": drawn["first"] + self.eta * self.width**0.5 * step}
 
-    def kernel(self, state: State, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def kernel(self, state: State, x: Tensor, second: Tensor | None = None) -> Tensor:
         left = self._features(state, x)
-        right = left if other is None else self._features(state, other)
+        right = left if second is None else self._features(state, second)
         return left @ right.mT
 
     def pairs(self, state: State, x: Tensor, gram: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:

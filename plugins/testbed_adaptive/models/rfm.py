@@ -77,5 +77,5 @@ class RecursiveFeatureMachine(LearnedKernel):
         )
         return {"metric": metric}
 
-    def kernel(self, state: State, x: Tensor, other: Tensor | None = None) -> Tensor:
-        return kernel_matrix(self.radial, state["metric"], x, other)
+    def kernel(self, state: State, x: Tensor, second: Tensor | None = None) -> Tensor:
+        return kernel_matrix(self.radial, state["metric"], x, second)

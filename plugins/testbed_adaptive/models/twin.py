@@ -99,15 +99,15 @@ class SequenceTwin(BasisModel, HasFlow):
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         sequence = self._sequence(problem, None)
         with self._fits():
-            own = Batched(self.of).prepare(drawn, sequence)
-        return {"sequence": sequence, "own": own}
+            inner = Batched(self.of).prepare(drawn, sequence)
+        return {"sequence": sequence, "own": inner}
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Any:
         return Batched(self.of).start(drawn, prepared["own"], prepared["sequence"])
 
     def probe(self, prepared: Prepared, x: Tensor) -> dict[str, Any]:
-        own = Batched(self.of).probe(prepared["own"], prepared["sequence"].train.x)
-        return {"values": self.basis_of(x).values(x), "own": own}
+        inner = Batched(self.of).probe(prepared["own"], prepared["sequence"].train.x)
+        return {"values": self.basis_of(x).values(x), "own": inner}
 
     def predict(self, prepared: Prepared, params: Any, probe: dict[str, Any]) -> Tensor:
         fitted = Batched(self.of).predict(prepared["own"], params, probe["own"])
@@ -123,8 +123,8 @@ class SequenceTwin(BasisModel, HasFlow):
     def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
         prepared, of = fit.prepared, Batched(self.of)
         assert isinstance(of, HasFlow)
-        own = Fit(of, prepared["own"], fit.start, prepared["sequence"], fit.draws)
-        return of.flow(own, last, since, times)
+        inner = Fit(of, prepared["own"], fit.start, prepared["sequence"], fit.draws)
+        return of.flow(inner, last, since, times)
 
     def spectrum(
         self, prepared: Prepared, params: Any, problem: Problem, kernel: str, points: str
@@ -132,5 +132,5 @@ class SequenceTwin(BasisModel, HasFlow):
         sequence = prepared["sequence"]
         of = Batched(self.of)
         assert isinstance(of, HasSpectrum)
-        own = of.spectrum(prepared["own"], params, sequence, kernel, points)
-        return own._replace(outside=own.outside + sequence.expansion["outside"])
+        inner = of.spectrum(prepared["own"], params, sequence, kernel, points)
+        return inner._replace(outside=inner.outside + sequence.expansion["outside"])

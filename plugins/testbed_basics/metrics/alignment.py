@@ -61,10 +61,10 @@ class TargetAlignment(SpectrumMetric):
             values = data.truth if self.against == "truth" else data.y
             return {"target_alignment": _centred(gram, values)}
         assert spectrum is not None
-        seen, outside = spectrum.observed, torch.zeros_like(spectrum.outside)
+        coefficients, outside = spectrum.observed, torch.zeros_like(spectrum.outside)
         if self.against == "truth":
-            seen, outside = spectrum.truth, spectrum.outside
-        energy = _energy(seen)
+            coefficients, outside = spectrum.truth, spectrum.outside
+        energy = _energy(coefficients)
         shared = (spectrum.eigenvalue * energy).sum()
         return {
             "target_alignment": shared / (spectrum.eigenvalue.norm() * (energy.sum() + outside))
@@ -140,12 +140,12 @@ class SourceCondition(SpectrumMetric):
         energy = ranked_energy(spectrum, _energy(spectrum.truth))
         last = min(self.last or len(value) // 4, len(value))
         if parameters is None:
-            found = _dyadic_slope(value, energy, self.first - 1, last)
+            slope = _dyadic_slope(value, energy, self.first - 1, last)
         else:
             weight = (problem.train if self.points == "train" else problem.test).weight
             count = float(weight.sum() ** 2 / weight.square().sum())
-            found = empirical_decay(value[:last], energy[:last], self.first - 1, count)
-        return {f"source_smoothness{end}": part for end, part in zip(ENDS, found, strict=True)}
+            slope = empirical_decay(value[:last], energy[:last], self.first - 1, count)
+        return {f"source_smoothness{end}": part for end, part in zip(ENDS, slope, strict=True)}
 
 
 def _dyadic_slope(value: Tensor, energy: Tensor, first: int, last: int) -> Decay:
@@ -163,9 +163,9 @@ def _dyadic_slope(value: Tensor, energy: Tensor, first: int, last: int) -> Decay
     y = torch.stack([energy[block].sum().log() for block in blocks])
     weight = torch.tensor([(b.stop - b.start) / 2 for b in blocks]).to(x)  # 1/var of log χ²
     x = x - (weight * x).sum() / weight.sum()
-    rest = y - (weight * y).sum() / weight.sum()
+    centred = y - (weight * y).sum() / weight.sum()
     spread = (weight * x.square()).sum()
-    slope = (weight * x * rest).sum() / spread
-    scatter = (weight * (rest - slope * x).square()).sum() / (len(blocks) - 2)
+    slope = (weight * x * centred).sum() / spread
+    scatter = (weight * (centred - slope * x).square()).sum() / (len(blocks) - 2)
     error = (scatter.clamp_min(1) / spread).sqrt()
     return Decay(slope, error, torch.full_like(slope, last - first))

@@ -38,9 +38,9 @@ def leaked(value: Tensor, energy: Tensor, first: int, count: float) -> Tensor:
     >>> leaked(torch.tensor([1.0, 0.5, 0.1]), torch.tensor([9.0, 9.0, 0.0]), 2, 1.0)
     tensor([0.6736])
     """
-    own = value[first:, None]
-    above = value > FAR * own
-    share = torch.where(above, own / torch.where(above, value - own, 1.0), 0.0).square()
+    diagonal = value[first:, None]
+    above = value > FAR * diagonal
+    share = torch.where(above, diagonal / torch.where(above, value - diagonal, 1.0), 0.0).square()
     return share @ energy / count
 
 
@@ -61,12 +61,12 @@ def empirical_decay(value: Tensor, energy: Tensor, first: int, count: float) -> 
     if len(floor) < FEWEST or not energy[first:kept].sum() > 0:
         return Decay(nothing, nothing, torch.zeros_like(nothing))
     x, energy = value[first:kept].log(), energy[first:kept]
-    found = _likeliest(x, energy, floor, first)
-    if found.modes < FEWEST:
+    decay = _likeliest(x, energy, floor, first)
+    if decay.modes < FEWEST:
         bound = _likeliest(x, energy, torch.zeros_like(floor), first)
-        return Decay(bound.slope, nothing, found.modes)
-    other = _likeliest(x, energy, floor / UNSURE, first)
-    return found._replace(error=torch.hypot(found.error, found.slope - other.slope))
+        return Decay(bound.slope, nothing, decay.modes)
+    shifted = _likeliest(x, energy, floor / UNSURE, first)
+    return decay._replace(error=torch.hypot(decay.error, decay.slope - shifted.slope))
 
 
 def _likeliest(x: Tensor, energy: Tensor, floor: Tensor, first: int) -> Decay:
@@ -75,9 +75,9 @@ def _likeliest(x: Tensor, energy: Tensor, floor: Tensor, first: int) -> Decay:
     slope = torch.ones_like(x[0])
     level = x - x.mean() - rank.log() + (energy * rank).mean().log()
     for _ in range(ITERATIONS):
-        share, rest, centred, spread = _scores(x, level, energy, floor)
-        lift = (share * rest).sum() / share.square().sum()
-        rise = ((share * rest * centred).sum() / spread).clamp(-1, 1)
+        share, remainder, centred, spread = _scores(x, level, energy, floor)
+        lift = (share * remainder).sum() / share.square().sum()
+        rise = ((share * remainder * centred).sum() / spread).clamp(-1, 1)
         step, now = 1.0, _likelihood(level, energy, floor)
         move = lift.clamp(-1, 1) + rise * centred
         while step > SMALL and not _likelihood(level + step * move, energy, floor) >= now:
@@ -85,9 +85,9 @@ def _likeliest(x: Tensor, energy: Tensor, floor: Tensor, first: int) -> Decay:
         level, slope = level + step * move, slope + step * rise
         if step * (abs(rise) + abs(lift)) < SMALL:
             break
-    share, rest, _, spread = _scores(x, level, energy, floor)
+    share, remainder, _, spread = _scores(x, level, energy, floor)
     weight = share.square()
-    scatter = (weight * rest.square()).sum() / weight.sum() / 2  # 1 for χ²₁
+    scatter = (weight * remainder.square()).sum() / weight.sum() / 2  # 1 for χ²₁
     error = (2 * scatter.clamp_min(1) / spread).sqrt()
     return Decay(slope, error, (share > 0.5).sum().to(x))
 

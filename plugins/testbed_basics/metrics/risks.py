@@ -88,16 +88,18 @@ class Gap(Metric):
     def companion(self, estimator: Estimator, estimators: Mapping[str, Estimator]) -> Estimator:
         if self.to == estimator.name:
             raise ValueError(f"{self.to!r} is this estimator; its gap to itself is 0")
-        other = estimators[self.to]
+        partner = estimators[self.to]
         own_clocks = [
-            one.optimizer.name for one in (estimator, other) if one.optimizer.facts().clock == "own"
+            member.optimizer.name
+            for member in (estimator, partner)
+            if member.optimizer.facts().clock == "own"
         ]
         if len(own_clocks) == 1:
             raise ValueError(
                 f"the time of {own_clocks[0]} is not the flow's, so that {estimator.name!r} and "
-                f"{other.name!r} have no equal time; compare them at the best time of each"
+                f"{partner.name!r} have no equal time; compare them at the best time of each"
             )
-        return other
+        return partner
 
     def measure(self, problem: Problem, **needs: Any) -> dict[str, Tensor]:
         if "predictions" in needs:

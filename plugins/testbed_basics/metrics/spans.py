@@ -130,6 +130,6 @@ class ProjectionError(SpectrumMetric):
             ranks = chosen(self.k, errors.shape[-1] - 1, "ranks k")
             return {"projection_error": errors[torch.from_numpy(ranks).to(errors.device)]}
         rank = span_dimension(ordered_tails(spectrum), problem.noise)
-        at = torch.nan_to_num(rank).to(torch.int64)
-        error = torch.gather(errors, -1, at.unsqueeze(-1)).squeeze(-1)
+        position = torch.nan_to_num(rank).to(torch.int64)
+        error = torch.gather(errors, -1, position.unsqueeze(-1)).squeeze(-1)
         return {"projection_error": torch.where(torch.isnan(rank), torch.nan, error)}

@@ -64,9 +64,12 @@ class Eigenvalues(SpectrumMetric):
         return {"mode": chosen(self.modes, sizes["modes"], "modes")}
 
     def measure(self, problem: Problem, spectrum: Spectrum) -> dict[str, Tensor]:
-        at = torch.from_numpy(chosen(self.modes, spectrum.eigenvalue.shape[-1], "modes") - 1)
-        at = at.to(spectrum.eigenvalue.device)
-        return {"eigenvalue": spectrum.eigenvalue[at], "truth_coefficient": _truth(spectrum)[at]}
+        positions = torch.from_numpy(chosen(self.modes, spectrum.eigenvalue.shape[-1], "modes") - 1)
+        positions = positions.to(spectrum.eigenvalue.device)
+        return {
+            "eigenvalue": spectrum.eigenvalue[positions],
+            "truth_coefficient": _truth(spectrum)[positions],
+        }
 
 
 def _truth(spectrum: Spectrum) -> Tensor:

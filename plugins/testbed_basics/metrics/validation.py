@@ -97,8 +97,8 @@ class LeaveOneOutRisk(Metric):
         free = 1 - leverage
         lost = free < torch.finfo(free.dtype).eps ** 0.5
         free = torch.where(lost, torch.nan, free)
-        rest = data.y - train_predictions
-        left_out = rest / (free if rest.ndim == 1 else free[:, None])
+        residual = data.y - train_predictions
+        left_out = residual / (free if residual.ndim == 1 else free[:, None])
         return {"loo_risk": weighted_squares(data, left_out)}
 
 

@@ -64,8 +64,8 @@ class GradientDescent(HeavyBall, HasLeverage):
 
     def declared(self) -> Mapping[str, Variable]:
         """What training notes; with a step size for each replicate, that too."""
-        each = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
-        return {**self.variables, **each}
+        noted = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
+        return {**self.variables, **noted}
 
     @property
     def edge(self) -> float | None:
@@ -97,7 +97,7 @@ class GradientDescent(HeavyBall, HasLeverage):
         return tuple(times) if self.edge is not None else super().reached(times)
 
     def reached_by(self, carry: Any, times: Sequence[float]) -> Tensor:
-        return torch.tensor([own.reached(times) for own, _ in carry], dtype=torch.float64)
+        return torch.tensor([descent.reached(times) for descent, _ in carry], dtype=torch.float64)
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
         return {} if self.edge is not None else super().auxiliary(times)
@@ -106,8 +106,10 @@ class GradientDescent(HeavyBall, HasLeverage):
         if self.edge is None:
             return super().start(fit)
         rates = (self.edge * edge_rates(fit)).tolist()
-        own = [evolve(self, learning_rate=rate) for rate in rates]
-        return [(one, one.start(replicate(fit, row))) for row, one in enumerate(own)]
+        descents = [evolve(self, learning_rate=rate) for rate in rates]
+        return [
+            (descent, descent.start(replicate(fit, row))) for row, descent in enumerate(descents)
+        ]
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         if self.edge is not None:
@@ -122,9 +124,9 @@ class GradientDescent(HeavyBall, HasLeverage):
         state, count = carry
         record = []
         (done,) = self.steps([since])
-        for at, target in enumerate(self.steps(times)):
+        for position, target in enumerate(self.steps(times)):
             lost = functools.partial(self._bisected, fit, done, target)
-            count = counted(count, done, target, params[:, at], lost)
+            count = counted(count, done, target, params[:, position], lost)
             record.append(count)
             done = target
         return Advance((state, count), params, {"finite_steps": torch.stack(record, 1)})
@@ -132,7 +134,7 @@ class GradientDescent(HeavyBall, HasLeverage):
     def _bisected(self, fit: Fit, done: int, target: int) -> Tensor:
         """Of the steps in (done, target] those that led to numbers in bounds, (replicates,), where
         the last did not: by bisection, as what diverges in closed form grows from step to step."""
-        found = []
+        carries = []
         for row in range(len(fit.problem.train.weight)):
             good, bad = done, target
             while bad - good > 1:
@@ -140,17 +142,17 @@ class GradientDescent(HeavyBall, HasLeverage):
                 time = middle * self.step_time
                 params = self._filter(replicate(fit, row), [time], filtered)[:, 0]
                 good, bad = (middle, bad) if bool(in_bounds(params)) else (good, middle)
-            found.append(good - done)
-        return fit.problem.train.weight.new_tensor(found, dtype=torch.float64)
+            carries.append(good - done)
+        return fit.problem.train.weight.new_tensor(carries, dtype=torch.float64)
 
     def _one_by_one(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         """Every replicate with its own step size."""
         carries, parts, records = [], [], []
-        for row, (own, before) in enumerate(carry):
-            step = own.advance(replicate(fit, row), before, since, times)
-            carries.append((own, step.carry))
+        for row, (descent, before) in enumerate(carry):
+            step = descent.advance(replicate(fit, row), before, since, times)
+            carries.append((descent, step.carry))
             parts.append(step.parameters)
-            records.append(own._own_record(step.record, times, fit.problem.train.weight))
+            records.append(descent._own_record(step.record, times, fit.problem.train.weight))
         params = tree_map(lambda *leaves: torch.cat(leaves), *parts)
         record = tree_map(lambda *leaves: torch.cat(leaves), *records)
         return Advance(carries, params, record)

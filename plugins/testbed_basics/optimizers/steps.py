@@ -163,11 +163,11 @@ def counted(
     """
     held = count == done
     holds = held & in_bounds(params)
-    more = (target - done) * holds.double()
+    extra = (target - done) * holds.double()
     if bool((held & ~holds).any()):
         # the last step is lost, whatever rounding makes of it when it is taken again
-        more = torch.where(holds, more, held * lost().clamp_max(target - done - 1))
-    return count + more
+        extra = torch.where(holds, extra, held * lost().clamp_max(target - done - 1))
+    return count + extra
 
 
 def no_steps(fit: Fit) -> Tensor:

@@ -48,38 +48,41 @@ class CompanionFlow(Optimizer):
 
     def start(self, fit: Fit) -> Any:
         return [
-            (self._rate(own), begin(flatten(own.start)) if _smooth(own) else (own.start,) * 2)
-            for own in _replicates(fit)
+            (
+                self._rate(single),
+                begin(flatten(single.start)) if _smooth(single) else (single.start,) * 2,
+            )
+            for single in _replicates(fit)
         ]
 
-    def _rate(self, own: Fit) -> float:
+    def _rate(self, fit: Fit) -> float:
         """η of one replicate."""
         if self.edge is not None:
-            return self.edge * float(edge_rates(own))
+            return self.edge * float(edge_rates(fit))
         assert self.step is not None  # one of the two is given
         return self.step
 
     def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         carries, parts = [], []
-        for own, (rate, before) in zip(_replicates(fit), carry, strict=True):
-            after, params = self._one(own, rate, before, since, times)
+        for single, (rate, before) in zip(_replicates(fit), carry, strict=True):
+            after, params = self._one(single, rate, before, since, times)
             carries.append((rate, after))
             parts.append(params)
         return Advance(carries, tree_map(lambda *leaves: torch.cat(leaves), *parts))
 
     def _one(
-        self, own: Fit, rate: float, before: Any, since: float, times: Sequence[float]
+        self, fit: Fit, rate: float, before: Any, since: float, times: Sequence[float]
     ) -> tuple[Any, Any]:
         """One replicate, its axis kept: what it goes on from, and parameters (1, times, …)."""
         length = rate / (1 - self.momentum)
-        if has(own.model, HasEigensystem):
-            return before, filtered(own, "flow", times)
-        if _smooth(own):
-            return self._integrate(own, before, since, times)
-        return self._extrapolate(own, length, before, since, times)
+        if has(fit.model, HasEigensystem):
+            return before, filtered(fit, "flow", times)
+        if _smooth(fit):
+            return self._integrate(fit, before, since, times)
+        return self._extrapolate(fit, length, before, since, times)
 
     def _extrapolate(
-        self, own: Fit, length: float, before: Any, since: float, times: Sequence[float]
+        self, fit: Fit, length: float, before: Any, since: float, times: Sequence[float]
     ) -> tuple[Any, Any]:
         """2θ_{h/2} − θ_h of descents with steps h = length/refine and h/2."""
         recorded = []
@@ -87,21 +90,21 @@ class CompanionFlow(Optimizer):
         for time in times:
             count = math.ceil(self.refine * (time - since) / length - 1e-9)
             step = (time - since) / max(count, 1)
-            coarse = _descend(own, coarse, step, count)
-            fine = _descend(own, fine, step / 2, 2 * count)
-            recorded.append(tree_map(lambda half, whole: 2 * half - whole, fine, coarse))
+            coarse = _descend(fit, coarse, step, count)
+            fine = _descend(fit, fine, step / 2, 2 * count)
+            recorded.append(tree_map(lambda half, full: 2 * half - full, fine, coarse))
             since = time
         return (coarse, fine), tree_map(lambda *leaves: torch.stack(leaves, 1), *recorded)
 
     def _integrate(
-        self, own: Fit, before: Any, since: float, times: Sequence[float]
+        self, fit: Fit, before: Any, since: float, times: Sequence[float]
     ) -> tuple[Any, Any]:
         def field(flat: torch.Tensor) -> torch.Tensor:
-            params = unflatten(own.start, flat)
-            return -flatten(own.model.gradient(own.prepared, params, own.problem))
+            params = unflatten(fit.start, flat)
+            return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
 
         path = integrate(field, before, since, times, rtol=self.rtol, atol=1e-3 * self.rtol)
-        return path.state, unflatten(own.start, path.states)
+        return path.state, unflatten(fit.start, path.states)
 
 
 def _replicates(fit: Fit) -> list[Fit]:
@@ -114,11 +117,11 @@ def _smooth(fit: Fit) -> bool:
     return not has(fit.model, HasEigensystem) and fit.model.facts().smooth
 
 
-def _descend(own: Fit, params: Any, rate: float, count: int) -> Any:
+def _descend(fit: Fit, params: Any, rate: float, count: int) -> Any:
     """Steps of descent, in the model's own loop where it has one."""
-    if count and has(own.model, HasDescent):
-        return own.model.descend(own.prepared, params, own.problem, rate, count).params
+    if count and has(fit.model, HasDescent):
+        return fit.model.descend(fit.prepared, params, fit.problem, rate, count).params
     for _ in range(count):
-        slope = own.model.gradient(own.prepared, params, own.problem)
+        slope = fit.model.gradient(fit.prepared, params, fit.problem)
         params = tree_map(lambda p, g: p - rate * g, params, slope)
     return params

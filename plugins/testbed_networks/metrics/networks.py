@@ -167,9 +167,9 @@ def _norm(tree: Any) -> Tensor:
 # --- distances to idealised training --------------------------------------------------------------
 
 
-def distance(data: Data, one: Tensor, other: Tensor) -> Tensor:
+def distance(data: Data, first: Tensor, second: Tensor) -> Tensor:
     """(Σ weight·(f − g)²)^½ over points and outputs, ()."""
-    squares = (one - other).square()
+    squares = (first - second).square()
     return (data.weight * (squares if squares.ndim == 1 else squares.sum(-1))).sum().sqrt()
 
 

@@ -70,11 +70,15 @@ class Mlp(ActivatedNetwork):
         layers = [hidden.standard_normal((count, self.width)) for count in rows[1:]]
         if layers:
             scale = self.width**-0.5 if self.parameterization == "mean-field" else 1.0
-            stacked = [self._last_twinned(own, at) for at, own in enumerate(layers, 2)]
+            stacked = [
+                self._last_twinned(matrices, layer) for layer, matrices in enumerate(layers, 2)
+            ]
             drawn["hidden"] = scale * np.stack(stacked)
         if self.bias:
             biases = [bias.standard_normal(count) for count in rows]
-            drawn["bias"] = np.stack([self._last_twinned(b, at) for at, b in enumerate(biases, 1)])
+            drawn["bias"] = np.stack(
+                [self._last_twinned(b, layer) for layer, b in enumerate(biases, 1)]
+            )
         return drawn
 
     def function(self, params: Params, x: Tensor) -> Tensor:
@@ -85,10 +89,10 @@ class Mlp(ActivatedNetwork):
         slope = layered.gradient(network, params, x, y, weight)
         return tree_map(lambda leaf: network.step * leaf, slope)
 
-    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+    def kernel(self, params: Params, x: Tensor, second: Tensor | None, kernel: str) -> Tensor:
         features = kernel == "features"
         of = layered.conjugate_kernel if features else layered.tangent_kernel
-        return of(self.network, params, x, other)
+        return of(self.network, params, x, second)
 
     def _last_twinned(self, drawn: np.ndarray, layer: int) -> np.ndarray:
         return self.twinned(drawn) if layer == self.depth else drawn

@@ -70,10 +70,10 @@ class DeepLinear(Network, HasExactSpectrum):
     def slope(self, params: Params, x: Tensor, y: Tensor, weight: Tensor) -> Params:
         return linear.gradient(params, x, y, weight)
 
-    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
-        right = x if other is None else other
+    def kernel(self, params: Params, x: Tensor, second: Tensor | None, kernel: str) -> Tensor:
+        right = x if second is None else second
         gram = x @ linear.metric(params, kernel) @ right.mT
-        return 0.5 * (gram + gram.mT) if other is None else gram
+        return 0.5 * (gram + gram.mT) if second is None else gram
 
     def spectrum(
         self, prepared: Params, params: Params, problem: Problem, kernel: str, points: str

@@ -85,8 +85,8 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
         if self.bias:
             drawn["bias"] = self.bias_scale * bias.standard_normal(self.distinct)
         return {
-            leaf: self.twinned(own, -1.0 if leaf == "second" else 1.0)
-            for leaf, own in drawn.items()
+            leaf: self.twinned(values, -1.0 if leaf == "second" else 1.0)
+            for leaf, values in drawn.items()
         }
 
     def function(self, params: Params, x: Tensor) -> Tensor:
@@ -97,9 +97,9 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
         slope = two_layer.gradient(self.network, params, x, y, weight)
         return tree_map(lambda leaf: scale * leaf, slope)
 
-    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+    def kernel(self, params: Params, x: Tensor, second: Tensor | None, kernel: str) -> Tensor:
         of = conjugate_kernel if kernel == "features" else tangent_kernel
-        return of(self.network, params, x, other)
+        return of(self.network, params, x, second)
 
     def descend(
         self,
