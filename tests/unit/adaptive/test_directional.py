@@ -9,7 +9,7 @@ from numpy.polynomial.hermite_e import hermeval
 
 from testbed.contract.components import Estimator
 from testbed.contract.seeds import Streams
-from testbed.errors import UnsuitableError
+from testbed.errors import TestbedError, UnsuitableError
 from testbed.numerics.trees import as_tensors, stack, tree_map
 from testbed.running.batching import Batched
 from testbed.running.execute import draw_problem
@@ -93,9 +93,9 @@ def test_more_or_fewer_directions_than_the_target_has():
 
 
 def test_refuses_what_it_cannot_see():
-    with pytest.raises(UnsuitableError, match=r"expected single-index or multi-index on gaussian"):
+    with pytest.raises(TestbedError, match=r"expected single-index or multi-index on gaussian"):
         path(design=Sphere(dim=7, n=20))
-    with pytest.raises(UnsuitableError, match="found 4 directions beside the target's 4"):
+    with pytest.raises(TestbedError, match="found 4 directions beside the target's 4"):
         path(target=MultiIndex(coefficients=(0.0, 1.0), directions=4))
     with pytest.raises(ValueError, match="expected numbers of at least 0 with"):
         Directional(eigenvalues=(1.0,))

@@ -300,9 +300,9 @@ def test_feature_metrics_read_networks(metric):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"width": 0}, "width: found 0, expected a number at least 1"),
-        ({"width": 7, "symmetric": True}, "width: found 7, expected an even number"),
-        ({"width": 4, "activation": "relo"}, "activation: found 'relo', expected one of 'erf'"),
+        ({"width": 0}, "width: found 0; expected a number at least 1"),
+        ({"width": 7, "symmetric": True}, "width: found 7; expected an even number"),
+        ({"width": 4, "activation": "relo"}, "activation: found 'relo'; expected one of 'erf'"),
         ({"width": 4, "parameterization": "mfp"}, "parameterization: found 'mfp'"),
         ({"width": 4, "train": "none"}, "train: found 'none'"),
     ],
