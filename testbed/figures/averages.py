@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from attrs import frozen
@@ -18,12 +20,22 @@ NORMAL = 1.96  # standard errors in half of a 95% interval
 
 @frozen
 class Band:
-    """Means with their limits, and at how many points replicates are missing."""
+    """Means with their limits, and where replicates are missing."""
 
     mean: xr.DataArray
     lower: xr.DataArray
     upper: xr.DataArray
-    lost: int = 0
+    gaps: xr.DataArray
+
+    @property
+    def lost(self) -> int:
+        """At how many points replicates are missing."""
+        return int(self.gaps.sum())
+
+    def sel(self, point: Mapping[str, object]) -> Band:
+        """The band at a point of the sweep."""
+        parts = (self.mean, self.lower, self.upper, self.gaps)
+        return Band(*(part.sel(_of(part, point)) for part in parts))
 
     def positive_lower(self) -> xr.DataArray:
         """The lower limit on a logarithmic axis, as far below the mean as the upper one is above
@@ -37,6 +49,16 @@ class AtTime:
 
     band: Band
     time: xr.DataArray | None  # the best time; None where there is nothing to choose
+
+    def sel(self, point: Mapping[str, object]) -> AtTime:
+        """The values at a point of the sweep."""
+        time = None if self.time is None else self.time.sel(_of(self.time, point))
+        return AtTime(self.band.sel(point), time)
+
+
+def _of(values: xr.DataArray, point: Mapping[str, object]) -> dict[str, object]:
+    """The part of a point that an array has dimensions for."""
+    return {dim: value for dim, value in point.items() if dim in values.dims}
 
 
 def asked(dataset: xr.Dataset) -> xr.DataArray:
@@ -57,7 +79,7 @@ def mean_of(dataset: xr.Dataset, name: str) -> Band:
     finite = values.where(np.isfinite(values)).assign_coords({ASKED: asked(dataset)})
     interval = mean_interval(finite)
     lost = interval.estimate.isnull() & (interval.replicates > 0)
-    return Band(interval.estimate, interval.lower, interval.upper, int(lost.sum()))
+    return Band(interval.estimate, interval.lower, interval.upper, lost)
 
 
 def _stored_mean(dataset: xr.Dataset, name: str) -> Band:
@@ -69,7 +91,7 @@ def _stored_mean(dataset: xr.Dataset, name: str) -> Band:
         whole &= (dataset[f"{name}__ok_count"] == expected_count) | (expected_count == 0)
     kept = values.where(whole)
     empty = xr.full_like(kept, np.nan, dtype=float)
-    return Band(kept, empty, empty, int((values.notnull() & ~whole).sum()))
+    return Band(kept, empty, empty, values.notnull() & ~whole)
 
 
 def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
@@ -80,11 +102,11 @@ def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
     if "replicate" not in values.dims:
         best = oracle(mean_of(dataset, name).mean)
         empty = xr.full_like(best.value, np.nan)
-        return AtTime(Band(best.value, empty, empty), best.time)
+        return AtTime(Band(best.value, empty, empty, xr.zeros_like(best.value, bool)), best.time)
     whole = simulated(dataset, name)
     best = oracle(whole.where(np.isfinite(whole)))
     measured = values.notnull().any(("replicate", "time")) & (asked(dataset) > 0)
-    lost = int((measured & best.estimate.isnull()).sum())
+    lost = measured & best.estimate.isnull()
     return AtTime(Band(best.estimate, best.lower, best.upper, lost), best.time)
 
 
@@ -112,17 +134,21 @@ class PowerLaw:
     intercept: float
 
 
-def power_law(dataset: xr.Dataset, name: str, along: str) -> PowerLaw | None:
-    """The power law through the best means of one curve; None where the means do not lie on one,
-    or where replicates are lost."""
+def power_laws(dataset: xr.Dataset, name: str, along: str) -> xr.Dataset | None:
+    """Slopes of the best means at all points of the other sweeps; None where there are none."""
     coordinate = np.asarray(dataset[along].values, dtype=float)
     if "replicate" not in dataset[name].dims or len(coordinate) < 3 or (coordinate <= 0).any():
         return None
-    fit = slope(simulated(dataset, name), along)
+    return slope(simulated(dataset, name), along)
+
+
+def power_law(fit: xr.Dataset, band: Band, along: str) -> PowerLaw | None:
+    """The power law of one curve; None where its means do not lie on one or replicates are lost."""
     law = PowerLaw(*(float(fit[part]) for part in ("estimate", "lower", "upper", "intercept")))
     if not np.isfinite([law.slope, law.intercept]).all():
         return None
-    return law if _straight(at_time(dataset, name).band, coordinate, law) else None
+    coordinate = np.asarray(band.mean[along].values, dtype=float)
+    return law if _straight(band, coordinate, law) else None
 
 
 def _straight(band: Band, coordinate: np.ndarray, law: PowerLaw) -> bool:

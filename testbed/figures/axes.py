@@ -231,10 +231,10 @@ def lines_in_view(axes: Axes) -> None:
 
 def log_ticks(axes: Axes) -> None:
     """Tick labels of logarithmic axes: powers of ten, or plain numbers at 1, 2 and 5 on a vertical
-    axis of little more than a decade."""
+    axis of less than two decades."""
     bottom, top = axes.get_ylim()
     if axes.get_yscale() == "log":
-        few = bottom > 0 and top < 30 * bottom
+        few = bottom > 0 and top < 100 * bottom
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v) if few else power(v)))
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -11,7 +11,14 @@ from attrs import evolve, field, frozen
 from matplotlib.axes import Axes
 
 from testbed.contract.figures import AXES, ORACLE
-from testbed.figures.averages import AtTime, PowerLaw, at_time, expected_at_time, power_law
+from testbed.figures.averages import (
+    AtTime,
+    PowerLaw,
+    at_time,
+    expected_at_time,
+    power_law,
+    power_laws,
+)
 from testbed.figures.axes import TimeAxis, number
 from testbed.figures.canvas import plain
 from testbed.figures.groups import Group, long_name, predictions, sweep_points
@@ -75,15 +82,17 @@ def _curves(group: Group, of: str, x: str, when: object) -> Iterator[Curve]:
     dataset, values = group.dataset, group.dataset[of]
     sweep = [dim for dim in group.sweep_of(of) if dim != x]
     there = x in values.dims
+    everywhere, expected = at_time(dataset, of, when), expected_at_time(dataset, of, when)
+    fits = power_laws(dataset, of, x) if there and when == ORACLE else None
     for point in sweep_points(values, sweep):
-        here = dataset.sel(point)
-        theories = expected_at_time(here, of, when)
+        here = everywhere.sel(point)
+        theories = {theory: part.sel(point) for theory, part in expected.items()}
         theories = {t: part for t, part in theories.items() if part.band.mean.ndim == int(there)}
-        law = power_law(here, of, x) if there and when == ORACLE else None
+        law = None if fits is None else power_law(fits.sel(point), here.band, x)
         coordinate = values[x].values.astype(float) if there else None
         words = {theory: long_name(dataset, theory) for theory in theories}
         key: Key = {ESTIMATOR: group.name, **point}
-        yield Curve(key, coordinate, at_time(here, of, when), theories, law, names=words)
+        yield Curve(key, coordinate, here, theories, law, names=words)
 
 
 # --- drawing ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from testbed.contract.figures import RISKS, names
-from testbed.figures.averages import Band, at_time, expected, mean_of
+from testbed.figures.averages import Band, expected, mean_of
 from testbed.figures.axes import TimeAxis, axis_label, lines_in_view, log_axis
 from testbed.figures.canvas import PANELS, Canvas, panel_title, plain
 from testbed.figures.drawn import (
@@ -45,6 +45,7 @@ class Line:
     key: Key
     dataset: xr.Dataset
     look: Look
+    band: Band
 
 
 @frozen
@@ -98,7 +99,7 @@ def _panels(groups: Sequence[Group], name: str, options: Options) -> list[Panel]
     panels = []
     base = looks([{ESTIMATOR: group.name} for group in groups])
     for group, look in zip(groups, base, strict=True):
-        sweep = group.sweep_of(name)
+        sweep, band = group.sweep_of(name), mean_of(group.dataset, name)
         along = str(options.get("colour", ""))
         if along not in sweep:
             along = max(sweep, key=lambda d: group.dataset.sizes[d]) if sweep else ""
@@ -106,16 +107,19 @@ def _panels(groups: Sequence[Group], name: str, options: Options) -> list[Panel]
             dataset = group.dataset.sel(point)
             if _has_line(dataset[name]):
                 panels.append(
-                    Panel(panel_title(group.name, point), _lines(group, dataset, name, along, look))
+                    Panel(
+                        panel_title(group.name, point),
+                        _lines(group, dataset, band.sel(point), along, look),
+                    )
                 )
     return panels
 
 
-def _lines(group: Group, dataset: xr.Dataset, name: str, along: str, look: Look) -> list[Line]:
+def _lines(group: Group, dataset: xr.Dataset, band: Band, along: str, look: Look) -> list[Line]:
     """Lines along a sweep: shades for numbers, colours and dashes for words."""
     if not along:
-        return [Line(group, {}, dataset, look)]
-    values = dataset[name][along].values
+        return [Line(group, {}, dataset, look, band)]
+    values = dataset[along].values
     every = max(1, math.ceil(len(values) / LINES))
     keys: list[Key] = [{along: value} for value in values[::-1][::every][::-1]]
     if values.dtype.kind in "fiu":
@@ -124,7 +128,8 @@ def _lines(group: Group, dataset: xr.Dataset, name: str, along: str, look: Look)
     else:
         own = looks(keys)
     return [
-        Line(group, key, dataset.sel(dict(key)), one) for key, one in zip(keys, own, strict=True)
+        Line(group, key, dataset.sel(dict(key)), one, band.sel(key))
+        for key, one in zip(keys, own, strict=True)
     ]
 
 
@@ -133,6 +138,7 @@ def _by(groups: Sequence[Group], name: str, options: Options) -> list[Panel]:
     by = str(options["by"])
     several = [group for group in groups if by in group.dataset[name].dims]
     values = dict.fromkeys(v for group in several for v in group.dataset[by].values.tolist())
+    bands = {group.name: mean_of(group.dataset, name) for group in groups}
     keyed = [(group, point) for group in groups for point in _points(group, name, by)]
     keys: list[Key] = [{ESTIMATOR: group.name, **point} for group, point in keyed]
     panels = []
@@ -146,7 +152,7 @@ def _by(groups: Sequence[Group], name: str, options: Options) -> list[Panel]:
                 continue
             dataset = group.dataset.sel(here)
             if _has_line(dataset[name]):
-                lines.append(Line(group, key, dataset, look))
+                lines.append(Line(group, key, dataset, look, bands[group.name].sel(here)))
         if lines:
             panels.append(Panel(panel_title("", {by: value}), lines))
     return panels
@@ -230,7 +236,7 @@ def _is_risk(name: str) -> bool:
 
 def _draw(axes: Axes, lines: Sequence[Line], name: str, times: TimeAxis) -> int:
     """A panel's lines, their bands and what theories expect; at how many times some were lost."""
-    bands = [mean_of(line.dataset, name) for line in lines]
+    bands = [line.band for line in lines]
     for line, band in zip(lines, bands, strict=True):
         _line(axes, line, band, name, times)
     for line in lines:
@@ -253,13 +259,10 @@ def _line(axes: Axes, line: Line, band: Band, name: str, times: TimeAxis) -> Non
         axes.plot([], [], label=f"{text} (no values)", **style)
         return
     times.plot(axes, band.mean["time"].values, band.mean.values, label=text, **style)
-    if _is_risk(name):
-        best = at_time(line.dataset, name)
-        if best.time is not None:
-            place = times.place(np.atleast_1d(best.time.values))
-            axes.plot(
-                place, np.atleast_1d(best.band.mean.values), "o", ms=4.5, color=style["color"]
-            )
+    if _is_risk(name) and not band.lost:
+        place = int(np.argmin(band.mean.fillna(np.inf).values))
+        time, value = band.mean["time"].values[[place]], band.mean.values[[place]]
+        axes.plot(times.place(time), value, "o", ms=4.5, color=style["color"])
 
 
 def _shade(axes: Axes, line: Line, band: Band, times: TimeAxis) -> None:
