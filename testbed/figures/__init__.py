@@ -8,7 +8,7 @@ Matplotlib is imported when something is drawn.
 """
 
 from testbed.figures.drawing import Table, fill, one_line, table_problems, tables_of
-from testbed.figures.files import FigureFiles, draw_figures, remove_stale_figures
+from testbed.figures.files import FigureFiles, draw_figures, remove_stale_figures, stored_figures
 
 __all__ = [
     "FigureFiles",
@@ -17,6 +17,7 @@ __all__ = [
     "fill",
     "one_line",
     "remove_stale_figures",
+    "stored_figures",
     "table_problems",
     "tables_of",
 ]

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 ROUNDING, EXPLODED = 1e-10, 1e6  # beside the median of what a logarithmic axis shows
+MINOR = 1e4  # the ratio of the ends of an axis from which it has no small ticks
 LOG_FROM = 30.0  # the ratio of the last time to the first from which times are logarithmic
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 CHARACTER = 0.62  # width of a character beside the font's size
@@ -231,7 +232,7 @@ def lines_in_view(axes: Axes) -> None:
 
 def log_ticks(axes: Axes) -> None:
     """Tick labels of logarithmic axes: powers of ten, or plain numbers at 1, 2 and 5 on a vertical
-    axis of less than two decades."""
+    axis of less than two decades; small ticks where there are at most four decades."""
     bottom, top = axes.get_ylim()
     if axes.get_yscale() == "log":
         few = bottom > 0 and top < 100 * bottom
@@ -241,6 +242,10 @@ def log_ticks(axes: Axes) -> None:
     if axes.get_xscale() == "log" and not isinstance(axes.xaxis.get_major_locator(), FixedLocator):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
+    for axis, (first, last) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        long = axis.get_scale() == "log" and first > 0 and last > MINOR * first
+        if long or axis.get_scale() == "symlog":
+            axis.set_minor_locator(NullLocator())
 
 
 def power(value: float) -> str:

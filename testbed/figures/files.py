@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from attrs import asdict, frozen
 
-from testbed.figures.drawing import Table, fill, one_line, table_problems, tables_of
+from testbed.figures.drawing import FilledFigure, Table, fill, one_line, table_problems, tables_of
 from testbed.results.groups import estimators
 
 if TYPE_CHECKING:
@@ -72,6 +72,26 @@ def draw_figures(
     return FigureFiles(
         [folder / file for e in entries for file in e.files if file.endswith(".png")], problems
     )
+
+
+def stored_figures(tree: xr.DataTree, folder: str | Path, table: Table) -> list[FilledFigure]:
+    """The figures of a table as a folder holds them, if they are of these results; else none."""
+    folder = Path(folder)
+    digest = _table_digest(table, _data_digest(tree))
+    entries = [entry for entry in _read_index(folder) if entry.digest == digest and entry.files]
+    try:
+        return [
+            FilledFigure(
+                entry.name,
+                "",
+                entry.caption,
+                entry.code,
+                {Path(f).suffix[1:]: (folder / f).read_bytes() for f in entry.files},
+            )
+            for entry in entries
+        ]
+    except OSError:
+        return []
 
 
 def remove_stale_figures(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader
 
-from testbed.figures import fill, one_line, table_problems, tables_of
+from testbed.figures import Table, fill, one_line, stored_figures, table_problems, tables_of
 from testbed.report import tables
 from testbed.report.citations import arxiv_links, citations
 from testbed.report.settings import document_of, settings
@@ -36,7 +36,6 @@ class FigurePart:
     """A figure of the page; `image` is an SVG as a data address, empty if it could not be drawn."""
 
     image: str
-    title: str
     caption: str
     code: str
 
@@ -142,7 +141,7 @@ def _part(path: Path, position: int, folder: Path, drawn: bool) -> ResultPart:
     link = os.path.relpath(path, folder)
     beside = path.parent / "report.html"
     page = quote(os.path.relpath(beside, folder)) if not drawn and beside.is_file() else ""
-    figures = list(_figures(tree)) if drawn else []
+    figures = list(_figures(tree, path.parent / "figures")) if drawn else []
     return ResultPart(f"result-{position}", _title(tree), tree, quote(link), page, figures)
 
 
@@ -151,19 +150,25 @@ def _title(tree: xr.DataTree) -> str:
     return str(tree.attrs.get("title") or name)
 
 
-def _figures(tree: xr.DataTree) -> Iterator[FigurePart]:
-    """The figures that the scenario asks for; one that cannot be drawn is a line."""
+def _figures(tree: xr.DataTree, folder: Path) -> Iterator[FigurePart]:
+    """The figures that the scenario asks for, as the run drew them or drawn now; one that cannot
+    be drawn is a line."""
     for table in tables_of(read_figures(str(tree.attrs.get("scenario", "")))):
         problems = table_problems(tree, table)
         try:
-            for figure in [] if problems else fill(tree, table, ["svg"]):
-                image = base64.b64encode(figure.contents["svg"]).decode("ascii")
-                address = f"data:image/svg+xml;base64,{image}"
-                yield FigurePart(address, figure.title, figure.caption, figure.code)
+            yield from [] if problems else _contents(tree, folder, table)
         except Exception as error:  # a figure that fails costs itself, not the report
             problems = [f"{table.named()} could not be drawn: {one_line(error)}"]
         for problem in problems:
-            yield FigurePart("", "", problem, "")
+            yield FigurePart("", problem, "")
+
+
+def _contents(tree: xr.DataTree, folder: Path, table: Table) -> Iterator[FigurePart]:
+    """The figures of one table."""
+    for figure in stored_figures(tree, folder, table) or fill(tree, table, ["svg"]):
+        image = base64.b64encode(figure.contents["svg"]).decode("ascii")
+        address = f"data:image/svg+xml;base64,{image}"
+        yield FigurePart(address, figure.caption, figure.code)
 
 
 def versions(source: object) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import testbed.figures.kinds as kinds
-from testbed.figures import draw_figures, remove_stale_figures, tables_of
+from testbed.figures import draw_figures, remove_stale_figures, stored_figures, tables_of
 from testbed.scenario.figure import FigureSpec
 from tests.unit.figures.results import WIDTHS, group, tree
 
@@ -130,6 +130,16 @@ def test_kinds_without_data_are_not_tried_again(result, tmp_path, monkeypatch):
     monkeypatch.setattr(kinds, "DRAWINGS", {})
     paths, problems = draw_figures(result, tmp_path)
     assert len(paths) == 2 and not problems
+
+
+def test_stored_figures_are_those_of_these_results_alone(result, tmp_path):
+    (path,), _ = draw_figures(result, tmp_path, [PATHS])
+    (table,) = tables_of([PATHS])
+    (figure,) = stored_figures(result, tmp_path, table)
+    assert figure.contents["png"] == path.read_bytes() and figure.caption and figure.code
+    assert not stored_figures(tree(network=group({"width": [10, 20]})), tmp_path, table)
+    path.unlink()
+    assert not stored_figures(result, tmp_path, table)
 
 
 def test_an_index_holds_captions_and_the_lines_that_select_the_data(result, tmp_path):
