@@ -9,8 +9,9 @@ from rows import Row, at_least, at_most, between
 
 from testbed.analysis import mean_interval, oracle, paired_difference
 
-GHO, BA, RFM = "arXiv:1904.12191", "arXiv:2205.01445", "arXiv:2212.13881"
-EIG, BN = "arXiv:2110.03922", "arXiv:2412.18756"
+GHO, BA = "ours, after arXiv:1904.12191", "ours, after arXiv:2205.01445"
+RFM, EIG = "ours, after arXiv:2212.13881", "ours, after arXiv:2110.03922"
+BN = "ours, after arXiv:2412.18756"
 SEEN = "single-index"
 ADAPTIVE = {  # estimator: its name in words, source, and the fixed kernel on the same points
     "one-step": ("one step of η = √m", BA, "random-features"),

@@ -8,8 +8,9 @@ from rows import Row, at_least, at_most, between, near
 
 from testbed.analysis import mean_interval, oracle, paired_difference, slope
 
-SEQ, BN = "arXiv:2409.00894, Figure 5", "arXiv:2412.18756, open question 1"
-MAP = "arXiv:2412.18756, open question 3"
+SEQ = "arXiv:2409.00894, Figure 5; noise and eigenvalues ours"
+BN = "ours, after arXiv:2412.18756, open question 1"
+MAP = "ours, after arXiv:2412.18756, open question 3"
 
 
 def adaptive_kernel(tree: xr.DataTree) -> list[Row]:

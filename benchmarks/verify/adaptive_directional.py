@@ -8,7 +8,7 @@ from rows import Row, at_least, at_most, between, near
 
 from testbed.analysis import mean_interval, paired_difference, slope
 
-AFP, ODE = "arXiv:2511.09425, §3", "population flow"
+AFP, ODE = "ours, after arXiv:2511.09425, §3", "population flow"
 EXPONENTS = {1: "exponent-1", 2: "exponent-2", 3: "exponent-3"}
 LEAST = 40  # n/d^r from which training is compared with the population flow
 ENOUGH = 15  # n/d^r from which a dimension counts for the law in d

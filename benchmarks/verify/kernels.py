@@ -9,9 +9,10 @@ from rows import Row, at_least, at_most, between, exact, near
 from testbed.analysis import oracle, paired_difference, slope
 from testbed.results.groups import estimators
 
-EIG, BARRIER, PLATEAU = "arXiv:2110.03922", "arXiv:1904.12191", "arXiv:2401.01270"
-NTK, GOLUB, BOOK = "arXiv:1806.07572", "Golub, Heath, Wahba 1979", "arXiv:2412.18756, §2"
-FEATURES, DESCENT = "arXiv:2311.14646; sizes ours", "arXiv:1812.11118; setting ours"
+EIG, BARRIER = "ours, after arXiv:2110.03922", "ours, after arXiv:1904.12191"
+PLATEAU, NTK = "ours, after arXiv:2401.01270", "ours, after arXiv:1806.07572"
+GOLUB, BOOK = "ours, after Golub, Heath, Wahba 1979", "ours, after arXiv:2412.18756, §2"
+FEATURES, DESCENT = "ours, after arXiv:2311.14646", "ours, after arXiv:1812.11118"
 EQUIVALENT = "excess_risk__deterministic_equivalent"
 TOLERANCE = 0.02  # what the deterministic equivalent is allowed beside the Monte Carlo interval
 

@@ -8,7 +8,8 @@ from rows import Row, at_least, at_most, between, near
 
 from testbed.analysis import crossing_time, oracle, paired_difference, slope
 
-NTK, MEAN, EDGE = "arXiv:1806.07572", "arXiv:1804.06561", "arXiv:2103.00065"
+NTK, MEAN = "ours, after arXiv:1806.07572", "ours, after arXiv:1804.06561"
+EDGE = "ours, after arXiv:2103.00065"
 ESD = "arXiv:2509.20294, Figure 5"
 
 

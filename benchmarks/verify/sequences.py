@@ -11,7 +11,9 @@ from testbed.contract.findings import Finding
 from testbed.results.groups import estimators
 from testbed.soundness import read_findings
 
-SEQ, ESD, BN = "arXiv:2409.00894", "arXiv:2509.20294", "arXiv:2412.18756"
+SEQ, ESD = "arXiv:2409.00894, Figure 1", "arXiv:2509.20294"
+LEARNED = "ours, after arXiv:2412.18756, §4.3.3"
+PROPOSITION, BN = "arXiv:2409.00894, Prop. 3.4; n ours", "ours, after arXiv:2412.18756"
 FIT = {  # log10 risk = slope·log10 n + level, as printed in Figure 1
     ("fixed", 1.5): (-0.374, 0.29),
     ("fixed", 3.0): (-0.341, 0.21),
@@ -71,7 +73,7 @@ def eigenvalue_learning(tree: xr.DataTree) -> list[Row]:
     feature = np.sqrt(data["eigenvalue"])
     truth = np.abs(data["truth_coefficient"])
     signal, start = truth > 0, feature.isel(time=0)
-    source, size = f"{SEQ}, Prop. 3.4", float(data["n"])
+    source, size = PROPOSITION, float(data["n"])
     least_step = float((feature.diff("time") / start).min())
     rows = [at_least("smallest relative step of a b^D along time", source, least_step, -1e-12)]
     for depth in data["depth"].values:
@@ -105,19 +107,20 @@ def feature_alignment(tree: xr.DataTree) -> list[Row]:
         last = learned["excess_risk"].sel(at).isel(time=-1)
         late = paired_difference(last, best.value)
         rows += [
-            at_least(f"misaligned, n = {n}: p₁₀ at the end, from 0 (lower limit)", BN,
-                     float(share.lower), 0.3, interval=f"mean {float(share.estimate):.3f}"),
-            at_most(f"misaligned, n = {n}: risk at the best time − at the start (upper limit)", BN,
-                    float(fall.upper), 0.0, interval=f"mean {float(fall.estimate):.3f}"),
-            at_least(f"misaligned, n = {n}: risk at the end − at the best time (lower limit)", BN,
-                     float(late.lower), 0.0, interval=f"mean {float(late.estimate):.3f}"),
+            at_least(f"misaligned, n = {n}: p₁₀ at the end, from 0 (lower limit)",
+                     LEARNED, float(share.lower), 0.3,
+                     interval=f"mean {float(share.estimate):.3f}"),
+            at_most(f"misaligned, n = {n}: risk at the best time − at the start (upper limit)",
+                    LEARNED, float(fall.upper), 0.0, interval=f"mean {float(fall.estimate):.3f}"),
+            at_least(f"misaligned, n = {n}: risk at the end − at the best time (lower limit)",
+                     LEARNED, float(late.lower), 0.0, interval=f"mean {float(late.estimate):.3f}"),
         ]  # fmt: skip
     at = {"n": 1000, "target": "misaligned"}
     best = [oracle(model["excess_risk"].sel(at)).value for model in (learned, fixed)]
     gain = paired_difference(*best)
     rows.append(
-        at_most("misaligned, n = 1000: best risk, learned − fixed (upper limit)", BN,
-                float(gain.upper), 0.0, interval=f"mean {float(gain.estimate):.4f}")
+        at_most("misaligned, n = 1000: best risk, learned − fixed (upper limit)",
+                LEARNED, float(gain.upper), 0.0, interval=f"mean {float(gain.estimate):.4f}")
     )  # fmt: skip
     gap = float(np.abs(learned["excess_risk"] - matrix["excess_risk"]).max())
     return [
@@ -139,16 +142,25 @@ def span_profile(tree: xr.DataTree) -> list[Row]:
     low, high = (span - 1) * noise, 2 * span * noise
     inside = bool(((risk >= low * (1 - 1e-12)) & (risk <= high * (1 + 1e-12))).all())
     rows = [
-        exact("d†(1e−4) at t = 0 for q = 1, 1.5, 2, 3", ESD,
+        exact("d†(1e−4) at t = 0 for q = 1, 1.5, 2, 3", f"{ESD}, Figure 1",
               start.isel(replicate=0).values.astype(int), [15, 46, 121, 512]),
-        exact("the same in every replicate", ESD, spread, 0),
-        exact("oracle projection risk in [(d† − 1)ε², 2d†ε²] everywhere", ESD, inside, True),
+        exact("the same in every replicate", f"{ESD}, Figure 1", spread, 0),
+        exact("oracle projection risk in [(d† − 1)ε², 2d†ε²] everywhere", f"{ESD}, Figure 1",
+              inside, True),
     ]  # fmt: skip
     for q in data["q"].values[1:]:
         mean = span.sel(q=q).mean("replicate")
         shown = " → ".join(f"{value:.1f}" for value in mean.values)
         falls = bool((mean.diff("time") <= 0).all())
-        rows.append(Row(f"q = {q:g}: mean d† along t = 0, 20, …, 80", ESD, "falls", shown, falls))
+        rows.append(
+            Row(
+                f"q = {q:g}: mean d† along t = 0, 20, …, 80",
+                f"{ESD}, Figure 1",
+                "falls",
+                shown,
+                falls,
+            )
+        )
     return rows
 
 
@@ -165,13 +177,21 @@ def span_depth(tree: xr.DataTree) -> list[Row]:
     end = mean_interval(data["span_dimension"].isel(time=-1))
     shown = ", ".join(f"{value:.1f}" for value in end.estimate.values)
     falls = bool((end.estimate.diff("depth") < 0).all())
-    rows.append(Row("mean d† at t = 1e4 for D = 0, 1, 3", ESD, "falls with depth", shown, falls))
+    rows.append(
+        Row(
+            "mean d† at t = 1e4 for D = 0, 1, 3",
+            f"{ESD}, Figure 2",
+            "falls with depth",
+            shown,
+            falls,
+        )
+    )
     best = {int(d): oracle(data["projection_error"].sel(depth=d)).value for d in data["depth"]}
     for depth in (1, 3):
         gain = paired_difference(best[depth], best[0])
         claim = f"projection error at its best time, D = {depth} − D = 0 (upper limit)"
         shown = f"mean {float(gain.estimate):.2e}"
-        rows.append(at_most(claim, ESD, float(gain.upper), 0.0, interval=shown))
+        rows.append(at_most(claim, f"{ESD}, Figure 2", float(gain.upper), 0.0, interval=shown))
     return rows
 
 
@@ -200,9 +220,9 @@ def span_alignment(tree: xr.DataTree) -> list[Row]:
     low, high = float((risk / ((span - 1) * noise)).min()), float((risk / (span * noise)).max())
     follows = float(xr.corr(risk, span, "alignment"))
     return [
-        at_least("correlation of the least risk with d† over α", ESD, follows, 0.95),
-        at_least("least risk / ((d† − 1)σ²/n), smallest", ESD, low, 1.0),
-        at_most("least risk / (d†σ²/n), largest", ESD, high, 2.0),
+        at_least("correlation of the least risk with d† over α", f"{ESD}, Figure 3", follows, 0.95),
+        at_least("least risk / ((d† − 1)σ²/n), smallest", f"{ESD}, Figure 3", low, 1.0),
+        at_most("least risk / (d†σ²/n), largest", f"{ESD}, Figure 3", high, 2.0),
     ]
 
 

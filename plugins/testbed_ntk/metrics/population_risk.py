@@ -60,7 +60,7 @@ def _truth_objection(cell: Cell) -> str | None:
     """Why the target's coefficients are unknown; None if they are known."""
     needed, known = PARTS[cell.design.name]
     try:
-        found = drawn_expansion(cell, 0)
+        found = drawn_expansion(cell.target, cell.design, cell.seed, 0)
     except UnsuitableError as error:
         return str(error)
     if all(part in found for part in needed):

@@ -16,6 +16,7 @@ from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing import Smooth
 from testbed_basics.designs.points import Hypercube
 from testbed_basics.metrics.risks import ExcessRisk
+from testbed_basics.metrics.spans import SpanDimension
 from testbed_basics.metrics.spectra import Eigenvalues, TopProjection
 from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
@@ -87,3 +88,26 @@ def test_features_turn_to_the_truth():
 def test_a_truth_that_is_not_linear_is_refused():
     result = execute_cell(make_cell(DESIGN, Smooth(), MODEL, STEPS, TIMES, [ExcessRisk()]))
     assert "found isotropic = true with a truth that is not linear" in str(result.faults)
+
+
+def test_the_published_start_is_the_identity_for_the_readout_too():
+    """e₁ plus 0.01·N for one output, as arXiv:2509.20294 starts it, and near f = 0 without it: from
+    f(x) = x₁ the span of the truth falls less and the risk never rises, on the same draws."""
+    design = Hypercube(dim=60, n=120, n_test=2, noise=0.1)
+    start = DeepLinear(depth=4, scale=0.01, readout_identity=1.0, isotropic=True)
+    problem = draw_problem(make_cell(design, TARGET, start, Adam(learning_rate=1e-3), TIMES, ()), 0)
+    readout = start.draw(Streams(7, 0), problem)["second"]
+    zero = evolve(start, readout_identity=0.0).draw(Streams(7, 0), problem)["second"]
+    np.testing.assert_allclose(readout - zero, np.eye(1, 60)[0], atol=1e-15)
+    assert np.abs(zero).max() < 0.05
+    found = {}
+    for identity in (1.0, 0.0):
+        model = evolve(start, readout_identity=identity)
+        found[identity] = run_cell(
+            design, TARGET, model, Adam(learning_rate=1e-3), (0.0, 0.02, 0.1),
+            [ExcessRisk(), SpanDimension()],
+        )  # fmt: skip
+    risk, other = (found[identity]["excess_risk"].mean(0) for identity in (1.0, 0.0))
+    assert (np.diff(risk) < 0).all() and other[1] > 0.9 * other[0]
+    spans = [found[identity]["span_dimension"].mean(0)[-1] for identity in (1.0, 0.0)]
+    assert spans[1] <= spans[0]

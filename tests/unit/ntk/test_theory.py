@@ -212,7 +212,9 @@ def test_random_energies_count_by_their_mean():
     design, times, replicates = Sphere(dim=4, n=60, noise=0.1, n_test=500), (10.0, 300.0), 40
     target = KernelFunction(kernel=NTK, centres=3, norm=1.0)
     own = cell(design, target)
-    drawn = [subject._drawn_energies(own, r) for r in range(subject.DRAWS)]
+    drawn = [
+        subject._drawn_energies(own.target, own.design, own.seed, r) for r in range(subject.DRAWS)
+    ]
     totals = np.array([sum(energy.values()) for energy in drawn])
     assert totals.std() > 0.2 * totals.mean()
     mean = subject.energies(own)
