@@ -79,7 +79,7 @@ def test_what_components_raise_in_a_serial_run_costs_their_cells(tmp_path):
         "exit": "SystemExit",
         "os_exit": "os._exit(0)",
         "generator_exit": "GeneratorExit",
-        "wordless": "Wordless",
+        "wordless": "no words",
         "raise": "RuntimeError: boom",
     }
     outcome = execute_run(all_at_once(*told), tmp_path)
