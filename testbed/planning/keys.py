@@ -59,6 +59,7 @@ def _write(value: object, parts: list[str], classes: Classes) -> None:
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _WRITERS: dict[type, Writer] = {}
 _FIELDS: dict[type, tuple[str, ...]] = {}
+_FILE_FIELDS: dict[type, tuple[str, ...]] = {}
 
 
 def _writer(kind: type) -> Writer:
@@ -133,7 +134,10 @@ def _array(value: np.ndarray) -> str:
 
 def files_of(component: Component) -> list[Path]:
     """The files and folders whose content a component's numbers depend on."""
-    named = [getattr(component, name) for name in names_with(component, "file")]
+    kind = type(component)
+    if kind not in _FILE_FIELDS:
+        _FILE_FIELDS[kind] = tuple(names_with(component, "file"))
+    named = [getattr(component, name) for name in _FILE_FIELDS[kind]]
     places = [Path(place) for place in named if isinstance(place, str)]
     return [*places, *component.files()]
 

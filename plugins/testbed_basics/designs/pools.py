@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from attrs import frozen
@@ -115,9 +117,10 @@ def _installed(data: str) -> Pool:
 def _file(path: Path) -> Pool:
     """The arrays x and y of a .npz file, none of them pickled."""
     try:
+        _expect_as_long_as_it_says(path)
         with np.load(path, allow_pickle=False) as arrays:
             x, y = arrays["x"], arrays["y"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UnsuitableError(
             f"found {str(error) or type(error).__name__} in {path}, expected a .npz file of the "
             "arrays x and y, as numpy.savez writes it"
@@ -130,6 +133,21 @@ def _file(path: Path) -> Pool:
             "height, width) and y (count,)"
         )
     return Pool(x, y.astype(np.float64 if y.dtype.kind == "f" else np.int64))
+
+
+def _expect_as_long_as_it_says(path: Path) -> None:
+    """ValueError if an array's header claims more numbers than the archive holds bytes for: room
+    for them would be taken before the first is read."""
+    with ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0
+                if version != (1, 0):
+                    read = np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            if dtype.itemsize * math.prod(shape) > member.file_size:
+                raise ValueError(f"the header of {member.filename} claims the shape {shape}")
 
 
 def _expect_finite(pool: Pool, data: str, place: Path | None) -> None:

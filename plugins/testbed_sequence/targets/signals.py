@@ -97,6 +97,9 @@ class Block(SequenceTarget):
         return truth
 
 
+MOST = 10**7  # coefficients that are read from a file
+
+
 @frozen(kw_only=True)
 class Coefficients(SequenceTarget):
     """Given coefficients, from the scenario or from a file; zero beyond them.
@@ -133,9 +136,19 @@ class Coefficients(SequenceTarget):
         if self.coefficients is not None:
             return np.asarray(self.coefficients, dtype=np.float64)
         path = Path(self.path or "")
+        if not path.is_file():  # a device would be read for ever
+            raise UnsuitableError(
+                f"sequence.coefficients: found no file {path}, expected a .csv or .nc file"
+            )
         if path.suffix == ".nc":
             import netCDF4
 
             with netCDF4.Dataset(path) as file:
                 return np.asarray(file[self.variable][:], dtype=np.float64)
-        return np.atleast_1d(np.loadtxt(path, delimiter=","))
+        try:
+            return np.atleast_1d(np.loadtxt(path, delimiter=",", max_rows=MOST))
+        except ValueError:  # its text would quote a line of the file
+            raise UnsuitableError(
+                f"sequence.coefficients: found something other than numbers in {path}, expected a "
+                "file of one number a line"
+            ) from None
