@@ -14,6 +14,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
+from operator import methodcaller
 from typing import Any, ClassVar, Union
 
 import attrs
@@ -54,6 +55,16 @@ class ComponentField:
     sweeps: bool
 
 
+FACTORY: type = type(attrs.Factory(list))
+"""The type of defaults that are computed; attrs' own annotations call it a function."""
+
+
+def variants_of(declaration: type) -> Mapping[str, type]:
+    """The declarations that a tagged table may follow, by the word of its tag."""
+    variants: Mapping[str, type] = methodcaller("variants")(declaration)
+    return variants
+
+
 def component(kind: str, *, help: str, inline: bool = False, sweeps: bool = True) -> Any:
     """A field of a table that holds a component, which may hold sweeps unless `sweeps=False`."""
     return attrs.field(
@@ -82,10 +93,9 @@ class Field:
 
     def default_in(self, table: object) -> Any:
         """The default, which another field of the table may decide."""
-        if isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]
-            return (
-                self.default.factory(table) if self.default.takes_self else self.default.factory()
-            )
+        if isinstance(self.default, FACTORY):
+            computed: Any = self.default
+            return computed.factory(table) if computed.takes_self else computed.factory()
         return self.default
 
 

@@ -25,6 +25,7 @@ from testbed.scenario.declaration import (
     listed_table_in,
     options_of,
     table_in,
+    variants_of,
 )
 from testbed.scenario.sweep import is_sweep, read_sweep, sweep_advice
 from testbed.scenario.value import LARGEST, convert, found, type_words
@@ -40,6 +41,16 @@ class ComponentSource(Protocol):
     def get(self, kind: str, name: str) -> type[Component] | None: ...
 
     def names(self, kind: str) -> list[str]: ...
+
+
+class NoComponents:
+    """A registry for tables that name no components."""
+
+    def get(self, kind: str, name: str) -> type[Component] | None:
+        return None
+
+    def names(self, kind: str) -> list[str]:
+        return []
 
 
 @frozen
@@ -87,7 +98,7 @@ def _variant(
     tag = getattr(declaration, "tag", "")
     if not tag:
         return declaration, []
-    variants: Mapping[str, type] = declaration.variants()  # type: ignore[attr-defined]
+    variants = variants_of(declaration)
     word = raw.get(tag)
     if isinstance(word, str) and word in variants:
         return variants[word], []

@@ -5,11 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-import attrs
-
 from testbed.contract.cells import Compute
 from testbed.contract.names import RESERVED_VARIABLES
-from testbed.scenario.declaration import Field, fields_of, listed_table_in, table_in
+from testbed.scenario.declaration import FACTORY, Field, fields_of, listed_table_in, table_in
 from testbed.scenario.figure import FIGURES
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import (
@@ -205,7 +203,7 @@ def _values(field: Field) -> str:
 def _default(field: Field) -> str:
     if field.required:
         return "required"
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+    if isinstance(field.default, FACTORY):
         return "decided by others"
     value = written(field.default)
     if value in (None, "", [], {}):

@@ -21,7 +21,7 @@ from testbed.scenario.document import parse_document
 from testbed.scenario.figure import Figure, FigureSpec as FigureSpec
 from testbed.scenario.mathtext import formula_mistake
 from testbed.scenario.overrides import apply_overrides
-from testbed.scenario.reader import ComponentSource, Source, read_fields, read_table
+from testbed.scenario.reader import ComponentSource, NoComponents, Source, read_fields, read_table
 from testbed.scenario.tables import (
     DesignTable,
     EstimatorTable,
@@ -151,7 +151,8 @@ def read_document(
     document: Mapping[str, object], path: str, registry: ComponentSource | None
 ) -> tuple[Scenario, list[Mistake]]:
     """A scenario from a document; what cannot be read is left out, and is among the mistakes."""
-    compute, _ = read_table(Compute, document.get("compute", {}), "$.compute", Source({}))  # type: ignore[arg-type]
+    alone = Source(NoComponents())
+    compute, _ = read_table(Compute, document.get("compute", {}), "$.compute", alone)
     source = Source(registry or load_registry(), compute.values if compute else MOST)
     values, mistakes = read_fields(Scenario, document, "$", source)
     for key, stand_in in _STAND_INS.items():
@@ -172,7 +173,7 @@ def read_figures(text: str) -> tuple[Figure, ...]:
         tables = parse_document(text, "scenario").get("figure", [])
     except ScenarioError:
         return ()
-    source = Source({})  # type: ignore[arg-type]
+    source = Source(NoComponents())
     figures = [read_table(Figure, table, "$.figure", source)[0] for table in tables]
     return tuple(figure for figure in figures if figure is not None)
 

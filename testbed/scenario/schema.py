@@ -16,11 +16,13 @@ from testbed.contract.components import Component
 from testbed.contract.grids import GRID_WORDS, WORDS, Grid
 from testbed.contract.parameters import Parameter
 from testbed.scenario.declaration import (
+    FACTORY,
     Field,
     component_in,
     fields_of,
     is_table,
     options_of,
+    variants_of,
 )
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.sweep import takes_integers_only
@@ -71,7 +73,7 @@ class _Schema:
     def of_table(self, declaration: type) -> Schema:
         """A table with the keys of its declaration, or one schema for each of its variants."""
         if getattr(declaration, "tag", "") and not getattr(declaration, "word", ""):
-            variants = declaration.variants().values()  # type: ignore[attr-defined]
+            variants = variants_of(declaration).values()
             return {"oneOf": [self.of_table(variant) for variant in variants]}
         fields = fields_of(declaration)
         inline = next((f for f in fields if f.component and f.component.inline), None)
@@ -114,8 +116,8 @@ class _Schema:
         """The values that a key may have, with its meaning and its default."""
         if field.component:
             schema = self._nested(field.component.kind, references=False)
-        elif component_in(field.type):
-            schema = self._nested(component_in(field.type).kind, references=True)  # type: ignore[union-attr]
+        elif part := component_in(field.type):
+            schema = self._nested(part.kind, references=True)
         else:
             schema = self._any_of(self._options(field))
             if sweeps and field.info.sweepable and Grid not in options_of(field.type):
@@ -227,7 +229,7 @@ def _mentions(schema: Schema, types: tuple[str, ...]) -> bool:
 
 def _default(field: Field) -> Schema:
     """The default, where it is one value for all tables."""
-    computed = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
+    computed = isinstance(field.default, FACTORY)
     if field.required or computed or field.default is None or is_table(type(field.default)):
         return {}
     return {"default": written(field.default)}

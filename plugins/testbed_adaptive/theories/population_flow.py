@@ -123,13 +123,20 @@ def population_path(setting: Population, times: Sequence[float]) -> np.ndarray:
     return np.asarray(found.y.T)
 
 
+class _Escape(NamedTuple):
+    """The event |ρ| = ½, at which an integration ends."""
+
+    setting: Population
+    terminal: bool = True
+
+    def __call__(self, _: float, state: np.ndarray) -> float:
+        return _overlap(self.setting, state) - ESCAPED
+
+
 def escape_time(setting: Population) -> float:
     """When the population flow first has |ρ| = ½; NaN if it does not."""
 
-    def escaped(_: float, state: np.ndarray) -> float:
-        return _overlap(setting, state) - ESCAPED
-
-    escaped.terminal = True  # type: ignore[attr-defined]
+    escaped = _Escape(setting)
     state = _start(setting)
     if escaped(0.0, state) >= 0:
         return 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from attrs import frozen
@@ -63,7 +63,8 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
     def network(self) -> two_layer.TwoLayer:
         """What does not change over training."""
         kappa = two_layer.KAPPA[self.parameterization]
-        return two_layer.TwoLayer(activation(self.activation), kappa, self.train)  # type: ignore[arg-type]
+        train = cast(two_layer.Train, self.train)
+        return two_layer.TwoLayer(activation(self.activation), kappa, train)
 
     @property
     def step(self) -> float:
