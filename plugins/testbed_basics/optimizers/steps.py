@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -28,16 +28,26 @@ Rows = Callable[[int, int], Tensor]
 FINITE_STEPS = Variable("steps taken so far that led to numbers in bounds; all unless it diverged")
 
 
-class Edge(dict[str, float]):
-    """A step size as a share of 2/λ_max at each replicate's own start: `{ edge = 0.9 }`."""
+class Edge(Mapping[str, float]):
+    """A step size as a share of 2/λ_max at each replicate's start: the table `{ edge = 0.9 }`."""
 
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
+    def __init__(self, edge: float):
+        self.share = edge
 
-    @property
-    def share(self) -> float:
-        """The share itself."""
-        return self["edge"]
+    def __getitem__(self, key: str) -> float:
+        return {"edge": self.share}[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("edge",))
+
+    def __len__(self) -> int:
+        return 1
+
+    def __hash__(self) -> int:
+        return hash(self.share)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def step_size(raw: Any) -> Any:
@@ -56,7 +66,7 @@ def step_size(raw: Any) -> Any:
         raise ParameterError(
             f"found edge = {raw['edge']!r}", "a number above 0", parameter="learning_rate"
         )
-    return Edge(raw)
+    return Edge(raw["edge"])
 
 
 @frozen(kw_only=True)

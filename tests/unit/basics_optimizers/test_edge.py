@@ -260,9 +260,8 @@ def test_a_companion_that_misses_a_replicates_times_fails_it():
     coarse = {"flow": Estimator("flow", Kernel(), GradientDescent(learning_rate=2.0))}
     optimizer = GradientDescent(learning_rate={"edge": 0.1})
     cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, (1.0,), [GAP], estimators=coarse)
-    result = execute_cell(cell)
-    assert "main: at the time " in result.error
-    assert "whole steps of 'flow' stop at" in result.error
+    (fault,) = execute_cell(cell).faults.values()
+    assert "at the time " in fault and "whole steps of 'flow' stop at" in fault
 
 
 # --- starts without an edge -----------------------------------------------------------------------
