@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 import xarray as xr
 
@@ -72,7 +71,7 @@ class ArrayAccessor:
         function = _method(name)
 
         @wraps(function)
-        def method(*arguments: Any, **settings: Any) -> Result:
+        def method(*arguments: object, **settings: object) -> Result:
             return function(self._values, *arguments, **settings)
 
         return method
@@ -96,7 +95,7 @@ class DatasetAccessor:
         function = _method(name)
 
         @wraps(function)
-        def method(variable: str, *arguments: Any, **settings: Any) -> Result:
+        def method(variable: str, *arguments: object, **settings: object) -> Result:
             return function(self.simulated(variable), *arguments, **settings)
 
         return method
@@ -116,7 +115,7 @@ class TreeAccessor:
         function = _method(name)
 
         @wraps(function)
-        def method(variable: str, *arguments: Any, **settings: Any) -> xr.DataTree:
+        def method(variable: str, *arguments: object, **settings: object) -> xr.DataTree:
             results = {}
             for group, node in self._tree.children.items():
                 if variable in node.data_vars:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ class NumpyDraws(TorchDispatchMode):
         self._generator = generator
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Any, types: object, args: tuple[object, ...] = (), kwargs: Any = None
     ) -> Any:
         options = dict(kwargs or {})
         if not is_random(func):
@@ -52,7 +52,7 @@ class NoDraws(TorchDispatchMode):
     """Inside `with NoDraws():` torch's random operations raise UnsuitableError."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Any, types: object, args: tuple[object, ...] = (), kwargs: Any = None
     ) -> Any:
         if is_random(func):
             raise UnsuitableError(f"found the random operation {func}, expected none")
@@ -71,52 +71,54 @@ def _filled(tensor: Tensor, values: np.ndarray) -> Tensor:
     return tensor.copy_(torch.from_numpy(np.asarray(values)))
 
 
-def _uniform_(g: np.random.Generator, tensor: Tensor, *bounds: float, **options: Any) -> Tensor:
+def _uniform_(g: np.random.Generator, tensor: Tensor, *bounds: float, **options: object) -> Tensor:
     low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
     return _filled(tensor, g.uniform(low, high, tuple(tensor.shape)))
 
 
-def _normal_(g: np.random.Generator, tensor: Tensor, *moments: float, **options: Any) -> Tensor:
+def _normal_(g: np.random.Generator, tensor: Tensor, *moments: float, **options: object) -> Tensor:
     mean, std = (*moments, *(0.0, 1.0)[len(moments) :])
     return _filled(tensor, mean + std * g.standard_normal(tuple(tensor.shape)))
 
 
-def _bernoulli_(g: np.random.Generator, tensor: Tensor, p: Any = 0.5, **options: Any) -> Tensor:
+def _bernoulli_(
+    g: np.random.Generator, tensor: Tensor, p: Tensor | float = 0.5, **options: object
+) -> Tensor:
     share = p.double().numpy() if isinstance(p, Tensor) else p
     return _filled(tensor, g.random(tuple(tensor.shape)) < share)
 
 
-def _new(size: Any, options: Mapping[str, Any]) -> Tensor:
+def _new(size: Sequence[int], options: Mapping[str, Any]) -> Tensor:
     kept = {key: options[key] for key in ("dtype", "device") if options.get(key) is not None}
     return torch.empty(*size, **kept)
 
 
-def _rand(g: np.random.Generator, size: Any, **options: Any) -> Tensor:
+def _rand(g: np.random.Generator, size: Sequence[int], **options: object) -> Tensor:
     return _uniform_(g, _new(size, options))
 
 
-def _randn(g: np.random.Generator, size: Any, **options: Any) -> Tensor:
+def _randn(g: np.random.Generator, size: Sequence[int], **options: object) -> Tensor:
     return _normal_(g, _new(size, options))
 
 
-def _rand_like(g: np.random.Generator, like: Tensor, **options: Any) -> Tensor:
+def _rand_like(g: np.random.Generator, like: Tensor, **options: object) -> Tensor:
     return _uniform_(g, torch.empty_like(like))
 
 
-def _randn_like(g: np.random.Generator, like: Tensor, **options: Any) -> Tensor:
+def _randn_like(g: np.random.Generator, like: Tensor, **options: object) -> Tensor:
     return _normal_(g, torch.empty_like(like))
 
 
-def _randperm(g: np.random.Generator, count: int, *rest: Any, **options: Any) -> Tensor:
+def _randperm(g: np.random.Generator, count: int, *rest: object, **options: object) -> Tensor:
     return torch.from_numpy(g.permutation(count))
 
 
-def _randint(g: np.random.Generator, *bounds: Any, **options: Any) -> Tensor:
+def _randint(g: np.random.Generator, *bounds: Any, **options: object) -> Tensor:
     low, high, size = bounds if len(bounds) == 3 else (0, *bounds)
     return torch.from_numpy(g.integers(int(low), int(high), size=tuple(size)))
 
 
-_DRAWS: dict[Any, Draw] = {
+_DRAWS: dict[object, Draw] = {
     aten.uniform_: _uniform_,
     aten.normal_: _normal_,
     aten.bernoulli_: _bernoulli_,

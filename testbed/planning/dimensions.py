@@ -162,7 +162,7 @@ def _clash(
     return None
 
 
-def _dimension(dim: str, sweeps: Sequence[Sweep], taken: Mapping[str, Any]) -> Dimension:
+def _dimension(dim: str, sweeps: Sequence[Sweep], taken: Mapping[str, object]) -> Dimension:
     """The dimension of one sweep, or of several that are tied.
 
     Its coordinate is the sweep that has its name; without one, the position of the values.

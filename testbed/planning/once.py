@@ -18,7 +18,7 @@ class Once:
     def __init__(self) -> None:
         self._answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
-    def __call__(self, function: Callable[..., Answer], *objects: Any) -> Answer:
+    def __call__(self, function: Callable[..., Answer], *objects: object) -> Answer:
         key = (function, *(part if isinstance(part, str) else id(part) for part in objects))
         if key not in self._answers:
             self._answers[key] = objects, function(*objects)

@@ -42,7 +42,7 @@ def united_scenario(texts: Mapping[str, str]) -> str:
     return texts[folders[0]] if united == first else tomli_w.dumps(united)
 
 
-def _united(one: Any, two: Any, path: str, misfits: list[str]) -> Any:
+def _united(one: object, two: object, path: str, misfits: list[str]) -> Any:
     if one == two:
         return one
     if path == "$.replicates" and type(one) is int and type(two) is int:
@@ -59,7 +59,7 @@ def _united(one: Any, two: Any, path: str, misfits: list[str]) -> Any:
 
 
 def _member(
-    one: Mapping[str, Any], two: Mapping[str, Any], key: str, path: str, misfits: list[str]
+    one: Mapping[str, object], two: Mapping[str, object], key: str, path: str, misfits: list[str]
 ) -> Any:
     if key in one and key in two:
         return _united(one[key], two[key], f"{path}.{key}", misfits)
@@ -67,7 +67,7 @@ def _member(
     return one.get(key, two.get(key))
 
 
-def _is_sweep(table: Mapping[str, Any]) -> bool:
+def _is_sweep(table: Mapping[str, object]) -> bool:
     return isinstance(table.get("values"), list) and "labels" not in table
 
 
