@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 
 import numpy as np
@@ -298,4 +299,27 @@ def test_exported_tables_hold_the_results(folder, tmp_path):
     row = table[(table.n == 100) & (table.replicate == 3) & (table.time == 2.0)]
     assert float(row.excess_risk.iloc[0]) == float(
         tree["excess_risk"].sel(n=100, replicate=3, time=2.0)
+    )
+
+
+# --- full disks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [4_000, 13_000, 25_000, 40_000])
+def test_a_disk_that_fills_at_any_write_costs_one_line_and_no_finished_cell(
+    finished, tmp_path, limit
+):
+    """A limit on the size of files stands for the full disk; where it strikes depends on it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(ResultError) as caught:
+            execute_run(scenario(), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "results.nc").exists() and not list(tmp_path.glob(".writing*"))
+    xr.testing.assert_equal(
+        execute_run(scenario(), tmp_path).tree["fixed"].to_dataset().drop_vars("duration"),
+        read_tree(finished)["fixed"].to_dataset().drop_vars("duration"),
     )
