@@ -103,6 +103,11 @@ class ParameterError(TestbedError, ValueError):
         return str(self.mistake)
 
 
+def printable_lines(text: str) -> str:
+    """The text with every line of it printable."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def shown(value: object, longest: int = 160) -> str:
     """A value as messages show it: its repr, cut in the middle where that is long.
 

@@ -16,6 +16,7 @@ from testbed.contract.components import Component, Metric, Optimizer
 from testbed.contract.grids import Grid
 from testbed.contract.needs import alternatives
 from testbed.contract.parameters import Parameter, fields_of, parameter_of
+from testbed.errors import printable
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
 from testbed.planning.plan import Plan
@@ -72,7 +73,7 @@ def _counted(plugin: Plugin) -> str:
 def broken_text(registry: Registry) -> str:
     """A line for each plugin that could not be loaded; empty if there is none."""
     broken = [row for row in registry.plugins if row.error]
-    return "\n".join(f"note: {row} could not be loaded: {row.error}" for row in broken)
+    return "\n".join(printable(f"note: {row} could not be loaded: {row.error}") for row in broken)
 
 
 # --- one component ------------------------------------------------------------------------------
@@ -227,6 +228,6 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
         lines += [f"  note:      {words}" for words in foreign_kernels(cells)]
         for omission in plan.omissions:
             if omission.estimator == estimator.name:
-                lines.append(f"  without {omission.what}: {omission.reason}")
+                lines.append(printable(f"  without {omission.what}: {omission.reason}"))
     lines += [f"\nwarning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from testbed.contract.components import name_with_source
+from testbed.errors import printable
 
 if TYPE_CHECKING:
     from testbed.contract.cells import Cell, CellResult
@@ -53,7 +54,7 @@ class ProgressWatcher:
         """A cell is done."""
         self._done += 1
         if result.error:
-            text = f"failed: {_named(cell)}: {result.error}"
+            text = printable(f"failed: {_named(cell)}: {result.error}")
             self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
             self._bar.update(self._task, completed=self._done)

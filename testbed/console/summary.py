@@ -9,6 +9,7 @@ import xarray as xr
 
 from testbed.analysis import oracle, simulated, slope
 from testbed.contract.names import in_words
+from testbed.errors import printable, printable_lines
 from testbed.results.groups import estimators
 from testbed.soundness.table import findings_text
 
@@ -19,11 +20,11 @@ Point = Mapping[Hashable, object]
 def summary(tree: xr.DataTree) -> str:
     """A printed summary of a result: dims, statuses, metrics at the best stopping time, slopes,
     and what the soundness checks found."""
-    lines = [str(tree.attrs.get("title", ""))]
+    lines = [printable(str(tree.attrs.get("title", "")))]
     for name, group in estimators(tree).items():
         lines += ["", *_group(name, group.to_dataset())]
     lines += ["", findings_text(tree)]
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 from attrs import field, frozen
 
+from testbed.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def _rows(rows: Iterable[Sequence[object]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(str(cell) for cell in row) for row in rows)
+    return tuple(tuple(printable(str(cell)) for cell in row) for row in rows)
 
 
 @frozen

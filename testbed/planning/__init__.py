@@ -1,6 +1,7 @@
-"""From a scenario to cells: points of its sweeps, what is measured where, keys and sizes.
+"""From a scenario to cells, in stages: expand, build, select, divide, judge.
 
-Others use `planning.files` (`load_scenario`), `planning.plan` (`make_plan`, `Plan`),
-`planning.fitting` (what fits what) and `planning.places` (where in the file a part of a cell
-stands).
+Each stage returns `(value, mistakes)`; `plan.py` lists them in order, and a scenario passes through
+each once. Others use `planning.files` (`load_scenario`), `planning.plan` (`make_plan`, `Plan`),
+`planning.fitting` (what fits what), `planning.keys`, and `planning.places` (where in the file a
+part of a cell stands).
 """

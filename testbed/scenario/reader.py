@@ -66,8 +66,6 @@ class Source:
 
 def read_table(declaration: type, raw: object, place: str, source: Source) -> Reading:
     """A table as an instance of its declaration."""
-    if isinstance(raw, declaration):
-        return raw, []
     if not isinstance(raw, Mapping):
         return None, [Mistake(place, found(raw), "a table")]
     variant, mistakes = _variant(declaration, raw, place)
@@ -169,7 +167,7 @@ def _read_listed(
     declaration: type, raw: object, field: Field, place: str, source: Source
 ) -> Reading:
     """The tables of `[[key]]`; those that cannot be made are left out."""
-    if not isinstance(raw, list | tuple) or not all(isinstance(t, Mapping | Table) for t in raw):
+    if not isinstance(raw, list | tuple) or not all(isinstance(item, Mapping) for item in raw):
         text = f"found one [{field.key}]" if isinstance(raw, Mapping) else found(raw)
         return None, [Mistake(place, text, "a list of tables", f"use [[{field.key}]]")]
     if field.required and not raw:
@@ -191,7 +189,7 @@ def read_field(field: Field, raw: Any, place: str, source: Source, sweeps: bool)
     if field.component:
         return read_component(field.component.kind, raw, place, source, field.component.sweeps)
     alone = options_of(field.type) == (table,)
-    if table and (alone or isinstance(raw, Mapping) or is_table(type(raw))):
+    if table and (alone or isinstance(raw, Mapping)):
         return read_table(table, raw, place, source)
     if listed:
         return _read_listed(listed, raw, field, place, source)
@@ -289,10 +287,6 @@ def read_component(
     known: Iterable[str] = (),
 ) -> Reading:
     """A component's table as a Spec; `known` keys belong to the table around it."""
-    if isinstance(raw, Component) and raw.kind == kind:
-        return Spec.of(raw, place), []
-    if isinstance(raw, Spec):
-        return raw, []
     if not isinstance(raw, Mapping):
         return None, [Mistake(place, found(raw), "a table with use = …")]
     component, mistakes = _class_of(kind, raw, place, source)
@@ -309,9 +303,6 @@ def _read_inline(
 ) -> Reading:
     """The component whose parameters are in the table itself."""
     assert field.component is not None
-    given = raw.get(field.key)  # a component made in Python
-    if isinstance(given, Component | Spec):
-        return read_component(field.component.kind, given, place, source)
     return read_component(field.component.kind, raw, place, source, field.component.sweeps, known)
 
 
@@ -322,8 +313,6 @@ def _read_nested(kind: str, raw: object, place: str, source: Source, sweeps: boo
         if prefix == "estimator" and estimator:
             return Reference(estimator), []
         return None, [Mistake(place, found(raw), 'a table with use, or "estimator:NAME"')]
-    if isinstance(raw, Reference):
-        return raw, []
     return read_component(kind, raw, place, source, sweeps)
 
 

@@ -99,7 +99,7 @@ class Scenario(Table):
 
         Raises ScenarioError with every mistake.
         """
-        return _sound(read_document({"format": FORMAT, **document}, "scenario", registry))
+        return _sound(read_document(written({"format": FORMAT, **document}), "scenario", registry))
 
     @classmethod
     def from_text(

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.contract.findings import Finding
+from testbed.errors import printable
 
 GROUP = "soundness"
 LABELS = {
@@ -64,5 +65,5 @@ def _lines(finding: Finding) -> Iterator[str]:
         where += f", {finding.points} of {finding.judged} points"
     at = f"at {finding.cell}: " if finding.cell else ""
     place = f"  {where}" if where else ""  # what was expected of all and found nowhere has none
-    yield f"  {finding.severity:<8} {finding.check}{place}: {at}{finding.seen}"
-    yield f"           → {finding.because or finding.advice}"
+    yield printable(f"  {finding.severity:<8} {finding.check}{place}: {at}{finding.seen}")
+    yield printable(f"           → {finding.because or finding.advice}")

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from testbed.errors import TestbedError
+from testbed.errors import TestbedError, printable_lines
 from testbed.running.interrupts import Interrupted, interrupts
 
 CELLS_FAILED, WRONG_REQUEST, FAULT = 1, 2, 3
@@ -35,7 +35,7 @@ def explained(command: Callable[Arguments, Result]) -> Callable[Arguments, Resul
             with interrupts():
                 return command(*args, **kwargs)
         except TestbedError as error:
-            click.echo(str(error), err=True)
+            click.echo(printable_lines(str(error)), err=True)
             _mention_broken_plugins()
             sys.exit(WRONG_REQUEST)
         except KeyboardInterrupt as error:
