@@ -85,13 +85,13 @@ def mean_of(dataset: xr.Dataset, name: str) -> Band:
 def _stored_mean(dataset: xr.Dataset, name: str) -> Band:
     """A mean that was stored without its replicates, where it is one of all that were asked for."""
     values = _bare(dataset[name])
-    whole = values.notnull()
+    complete = values.notnull()
     if f"{name}__ok_count" in dataset:
         expected_count = asked(dataset)
-        whole &= (dataset[f"{name}__ok_count"] == expected_count) | (expected_count == 0)
-    kept = values.where(whole)
+        complete &= (dataset[f"{name}__ok_count"] == expected_count) | (expected_count == 0)
+    kept = values.where(complete)
     empty = xr.full_like(kept, np.nan, dtype=float)
-    return Band(kept, empty, empty, values.notnull() & ~whole)
+    return Band(kept, empty, empty, values.notnull() & ~complete)
 
 
 def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
@@ -103,8 +103,8 @@ def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
         best = oracle(mean_of(dataset, name).mean)
         empty = xr.full_like(best.value, np.nan)
         return AtTime(Band(best.value, empty, empty, xr.zeros_like(best.value, bool)), best.time)
-    whole = simulated(dataset, name)
-    best = oracle(whole.where(np.isfinite(whole)))
+    complete = simulated(dataset, name)
+    best = oracle(complete.where(np.isfinite(complete)))
     measured = values.notnull().any(("replicate", "time")) & (asked(dataset) > 0)
     lost = measured & best.estimate.isnull()
     return AtTime(Band(best.estimate, best.lower, best.upper, lost), best.time)
@@ -153,10 +153,10 @@ def power_law(fit: xr.Dataset, band: Band, along: str) -> PowerLaw | None:
 
 def _straight(band: Band, coordinate: np.ndarray, law: PowerLaw) -> bool:
     """Whether every mean lies on the line, within its error."""
-    known = np.isfinite(band.mean.values) & (band.mean.values > 0)
-    means, x = band.mean.values[known], coordinate[known]
+    present = np.isfinite(band.mean.values) & (band.mean.values > 0)
+    means, x = band.mean.values[present], coordinate[present]
     deviation = np.abs(np.log(means) - law.intercept - law.slope * np.log(x))
-    above = np.nan_to_num(np.log(band.upper.values[known] / means))
+    above = np.nan_to_num(np.log(band.upper.values[present] / means))
     return bool((deviation <= np.hypot(LIMIT * above / NORMAL, STRAIGHT)).all())
 
 

@@ -32,8 +32,10 @@ class TimeAxis:
     @classmethod
     def of(cls, times: Sequence[float] | Floats) -> TimeAxis:
         """The axis that shows these times."""
-        known = [float(t) for t in np.unique(np.asarray(times, dtype=float)) if not math.isnan(t)]
-        return cls(tuple(t for t in known if math.isfinite(t)), math.inf in known)
+        distinct = [
+            float(t) for t in np.unique(np.asarray(times, dtype=float)) if not math.isnan(t)
+        ]
+        return cls(tuple(t for t in distinct if math.isfinite(t)), math.inf in distinct)
 
     @property
     def logarithmic(self) -> bool:
@@ -63,8 +65,8 @@ class TimeAxis:
         axes.plot(times[finite], values[finite], **style)
         at_limit = values[np.isposinf(times)]
         if at_limit.size and np.isfinite(at_limit).all():
-            apart = {k: v for k, v in style.items() if k not in ("label", "ls", "marker")}
-            axes.plot([self.infinity], at_limit, ">", **apart)
+            marker_style = {k: v for k, v in style.items() if k not in ("label", "ls", "marker")}
+            axes.plot([self.infinity], at_limit, ">", **marker_style)
 
     def apply(self, axes: Axes, which: str = "x", label: str = "training time τ") -> None:
         """Scale, limits, ticks and label of an axis, "x" or "y"."""
@@ -193,17 +195,19 @@ def spaced(
 def sweep_axis(axes: Axes, values: Sequence[float] | Floats, label: str) -> None:
     """An axis over a sweep with ticks at its values only; logarithmic unless they are spaced evenly
     (exponents, smoothness)."""
-    known = np.unique(np.asarray(values, dtype=float))
-    steps = np.diff(known)
+    distinct = np.unique(np.asarray(values, dtype=float))
+    steps = np.diff(distinct)
     even = len(steps) > 1 and np.ptp(steps) <= 1e-6 * np.abs(steps).max()
-    logarithmic = known.min() > 0 and known.max() > 2 * known.min() and not even
+    logarithmic = distinct.min() > 0 and distinct.max() > 2 * distinct.min() and not even
     if logarithmic:
         axes.set_xscale("log")
-    places = fractions(np.log(known) if logarithmic else known)
-    set_ticks(axes, "x", list(known), [number(v) for v in known], places)
-    if len(known) > 1:
-        margin = 0.04 * (np.log(known[-1] / known[0]) if logarithmic else known[-1] - known[0])
-        ends, margins = known[[0, -1]], np.array([-margin, margin])
+    places = fractions(np.log(distinct) if logarithmic else distinct)
+    set_ticks(axes, "x", list(distinct), [number(v) for v in distinct], places)
+    if len(distinct) > 1:
+        margin = 0.04 * (
+            np.log(distinct[-1] / distinct[0]) if logarithmic else distinct[-1] - distinct[0]
+        )
+        ends, margins = distinct[[0, -1]], np.array([-margin, margin])
         axes.set_xlim(*(ends * np.exp(margins) if logarithmic else ends + margins))
     axes.set_xlabel(label)
 
@@ -235,9 +239,9 @@ def log_ticks(axes: Axes) -> None:
     axis of less than two decades; small ticks where there are at most four decades."""
     bottom, top = axes.get_ylim()
     if axes.get_yscale() == "log":
-        few = bottom > 0 and top < 100 * bottom
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v) if few else power(v)))
+        short = bottom > 0 and top < 100 * bottom
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v) if short else power(v)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     if axes.get_xscale() == "log" and not isinstance(axes.xaxis.get_major_locator(), FixedLocator):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
@@ -319,9 +323,9 @@ def scaled(panels: Sequence[Axes], scale: object) -> None:
         for ax in panels:
             if getattr(ax, f"get_{axis}scale")() != word:
                 getattr(ax, f"set_{axis}scale")(word)
-                own = ax.xaxis if axis == "x" else ax.yaxis
+                axis_object = ax.xaxis if axis == "x" else ax.yaxis
                 if word == "log":
-                    own.set_minor_formatter(NullFormatter())
+                    axis_object.set_minor_formatter(NullFormatter())
 
 
 def axis_label(values: xr.DataArray) -> str:

@@ -84,9 +84,9 @@ class Canvas:
         each; labels in `neutral` get that colour in a legend that panels share."""
         handles = [axis.get_legend_handles_labels() for axis in self.panels]
         labels = [tuple(names) for _, names in handles if names]
-        said = max((len("\n".join(names).splitlines()) for names in labels), default=0)
-        alike = len(set(labels)) == 1
-        if alike and (len(self.panels) > 1 or said > LEGEND_INSIDE):
+        longest = max((len("\n".join(names).splitlines()) for names in labels), default=0)
+        same_labels = len(set(labels)) == 1
+        if same_labels and (len(self.panels) > 1 or longest > LEGEND_INSIDE):
             artists, names = next(pair for pair in handles if pair[1])
             pairs = zip(artists, names, strict=True)
             self.legend_beside([_recoloured(a, name, neutral) for a, name in pairs], names)
@@ -174,5 +174,5 @@ def plain(text: str) -> str:
 def panel_title(name: str, point: Mapping[str, object], width: int = 42) -> str:
     """A panel's heading in as many lines as its width asks for, none of which ends at a `=`."""
     kept = [words({dim: value}).replace(" ", NO_BREAK) for dim, value in point.items()]
-    whole = f"{name}: {', '.join(kept)}" if kept and name else name or ", ".join(kept)
-    return plain(textwrap.fill(whole, width).replace(NO_BREAK, " "))
+    heading = f"{name}: {', '.join(kept)}" if kept and name else name or ", ".join(kept)
+    return plain(textwrap.fill(heading, width).replace(NO_BREAK, " "))

@@ -56,11 +56,11 @@ class FilledFigure:
 
 def tables_of(specs: Iterable[Figure | FigureSpec]) -> list[Table]:
     """The scenario's tables; without any, each kind that asks for nothing."""
-    asked = [
+    requested = [
         Table(spec.kind, dict(spec.options), position)
         for position, spec in enumerate(specs, start=1)
     ]
-    return asked or [Table(name, {}) for name, kind in KINDS.items() if not kind.required]
+    return requested or [Table(name, {}) for name, kind in KINDS.items() if not kind.required]
 
 
 def table_problems(tree: xr.DataTree, table: Table) -> list[str]:

@@ -38,8 +38,14 @@ def sentences(*parts: str) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Names as a list in a sentence: `a, b and c`."""
-    each = list(dict.fromkeys(names))
-    return each[0] if len(each) == 1 else ", ".join(each[:-1]) + " and " + each[-1] if each else ""
+    distinct = list(dict.fromkeys(names))
+    return (
+        distinct[0]
+        if len(distinct) == 1
+        else ", ".join(distinct[:-1]) + " and " + distinct[-1]
+        if distinct
+        else ""
+    )
 
 
 def averaged(groups: Sequence[Group], name: str, shown: str = "bars") -> str:
@@ -48,10 +54,10 @@ def averaged(groups: Sequence[Group], name: str, shown: str = "bars") -> str:
     if not counts:
         return ""
     least, most = min(counts), max(counts)
-    many = f"{least}" if least == most else f"{least} to {most}"
+    count_text = f"{least}" if least == most else f"{least} to {most}"
     if most == 1:
         return "each value is of one replicate"
-    return f"means over {many} replicates, {shown} are 95% intervals"
+    return f"means over {count_text} replicates, {shown} are 95% intervals"
 
 
 def _replicated(group: Group, name: str) -> bool:
@@ -65,9 +71,9 @@ def gaps(lost: int, what: str = "points") -> str:
     return f"{lost} {what} are left out: some of the replicates asked for diverged or failed there"
 
 
-def held(at: Mapping[str, object]) -> str:
+def held(held_values: Mapping[str, object]) -> str:
     """The sentence that says what `at` holds."""
-    fixed = {dim: value for dim, value in at.items() if value != ORACLE}
+    fixed = {dim: value for dim, value in held_values.items() if value != ORACLE}
     return f"held: {words(fixed)}" if fixed else ""
 
 
@@ -82,5 +88,5 @@ def selection(group: Group, name: str, more: str = "") -> str:
 
 def at_of(options: Options) -> Mapping[str, object]:
     """The dimensions that a figure's table holds at a value."""
-    at = options.get("at", {})
-    return at if isinstance(at, Mapping) else {}
+    held_values = options.get("at", {})
+    return held_values if isinstance(held_values, Mapping) else {}

@@ -49,16 +49,16 @@ class Facet:
 def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     """A variable at the best stopping time, or at the one that is held, against the sweep `x`, a
     panel for each value of the sweep `by`; what theories say as black dashes."""
-    at = at_of(options)
+    held_values = at_of(options)
     x, by = str(options["x"]), str(options["by"])
-    groups = groups_of(tree, at)
-    known = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
-    for of in names(options.get("of")) or known[:1]:
+    groups = groups_of(tree, held_values)
+    available = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
+    for of in names(options.get("of")) or available[:1]:
         shown = [group for group in groups if of in group.dataset]
         values = [g.dataset[by].values.tolist() for g in shown if by in g.dataset[of].dims]
         panels = [
-            Facet(value, curves_of(_at(shown, by, value), of, x, at.get("time", ORACLE)))
-            for value in dict.fromkeys(v for one in values for v in one)
+            Facet(value, curves_of(_at(shown, by, value), of, x, held_values.get("time", ORACLE)))
+            for value in dict.fromkeys(v for coordinates in values for v in coordinates)
         ]
         panels = _looked(panels, str(options.get("colour", "")))
         if panels:
@@ -99,13 +99,13 @@ def _figure(
     panels: Sequence[Facet],
     options: Options,
 ) -> Drawn:
-    at = at_of(options)
+    held_values = at_of(options)
     canvas = Canvas.of(len(panels), options)
     if canvas.on_screen:
         canvas.figure.set_figwidth(canvas.figure.get_figwidth() + 2)  # for the legend
     everything = [curve for panel in panels for curve in panel.curves]
     timed = any(curve.values.time is not None for curve in everything)
-    word = long_name(groups[0].dataset, of) + time_words(at.get("time", ORACLE), timed)
+    word = long_name(groups[0].dataset, of) + time_words(held_values.get("time", ORACLE), timed)
     for axes, panel in zip(canvas.panels, panels, strict=False):
         set_value_axis(axes, panel.curves)
         for curve in panel.curves:
@@ -119,15 +119,15 @@ def _figure(
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
             artists.setdefault(text, handle)
     canvas.legend_beside(list(artists.values()), list(artists))
-    fixed = {dim: value for dim, value in at.items() if value != ORACLE}
+    fixed = {dim: value for dim, value in held_values.items() if value != ORACLE}
     below = f" ({words(fixed)})" if fixed else ""
     figure = canvas.finish(str(tree.attrs.get("title", "")) + below)
-    caption = _caption(groups, word, x, by, everything, at)
+    caption = _caption(groups, word, x, by, everything, held_values)
     code = "\n".join(_code(group, of, timed) for group in groups)
     return Drawn(f"{of}-by-{by}", figure, caption, code)
 
 
-def _theories(axes: Axes, curves: Sequence[Curve], known: Sequence[str]) -> None:
+def _theories(axes: Axes, curves: Sequence[Curve], available: Sequence[str]) -> None:
     """Each theory's curve once, however many estimators it predicts, in its own dashes."""
     drawn: list[tuple[str, bytes]] = []
     for curve in curves:
@@ -137,7 +137,7 @@ def _theories(axes: Axes, curves: Sequence[Curve], known: Sequence[str]) -> None
             if mark in drawn or not np.isfinite(heights).any():
                 continue
             drawn.append(mark)
-            dash: Any = DASHES[1 + known.index(mark[0]) % (len(DASHES) - 1)]
+            dash: Any = DASHES[1 + available.index(mark[0]) % (len(DASHES) - 1)]
             style: dict[str, Any] = {"color": "black", "lw": 1, "ls": dash, "label": plain(mark[0])}
             if curve.x is None:
                 axes.axhline(float(heights), **style)
@@ -153,7 +153,12 @@ def _code(group: Group, of: str, timed: bool) -> str:
 
 
 def _caption(
-    groups: Sequence[Group], word: str, x: str, by: str, curves: Sequence[Curve], at: Options
+    groups: Sequence[Group],
+    word: str,
+    x: str,
+    by: str,
+    curves: Sequence[Curve],
+    held_values: Options,
 ) -> str:
     theories = theory_names(curves)
     return sentences(
@@ -162,7 +167,7 @@ def _caption(
         f"horizontal lines: estimators without {x}" if any(c.x is None for c in curves) else "",
         f"black dashes: {listed(theories)} (theory)" if theories else "",
         gaps(lost_points(curves)),
-        held(at),
+        held(held_values),
     )
 
 

@@ -25,8 +25,8 @@ class Group:
     def sweep_of(self, name: str) -> list[str]:
         """The swept dimensions of a variable, those with one value included."""
         swept = set(self.dataset["status"].dims) if "status" in self.dataset else set()
-        own = set(self.dataset[name].dims) - {"time", "replicate"}
-        return [str(d) for d in self.dataset[name].dims if d in (swept & own or own)]
+        remaining = set(self.dataset[name].dims) - {"time", "replicate"}
+        return [str(d) for d in self.dataset[name].dims if d in (swept & remaining or remaining)]
 
 
 def shapes_of(tree: xr.DataTree) -> dict[str, GroupShape]:
@@ -50,15 +50,17 @@ def is_number(values: xr.DataArray) -> bool:
     return values.dtype.kind in "fiu"
 
 
-def groups_of(tree: xr.DataTree, at: Mapping[str, object]) -> list[Group]:
+def groups_of(tree: xr.DataTree, held_values: Mapping[str, object]) -> list[Group]:
     """All groups that have the values which `at` holds; dimensions they lack do not matter."""
-    chosen = (_group(name, node.to_dataset(), at) for name, node in estimators(tree).items())
+    chosen = (
+        _group(name, node.to_dataset(), held_values) for name, node in estimators(tree).items()
+    )
     return [group for group in chosen if group is not None]
 
 
-def _group(name: str, dataset: xr.Dataset, at: Mapping[str, object]) -> Group | None:
+def _group(name: str, dataset: xr.Dataset, held_values: Mapping[str, object]) -> Group | None:
     held: dict[str, object] = {}
-    for dim, wanted in at.items():
+    for dim, wanted in held_values.items():
         if dim not in dataset.dims or wanted == ORACLE:
             continue
         place = holds(dim, dataset[dim].values.tolist(), wanted)

@@ -42,13 +42,15 @@ def learning_curves(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     """Value and time at the best stopping time against the sweep `x` (n, unless there is none),
     and what theories expect there; of variables without a time, or at a time that is held, their
     value alone. Estimators without the sweep are horizontal references."""
-    at = at_of(options)
-    groups = groups_of(tree, at)
-    known = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
-    for of in names(options.get("of")) or known[:1]:
+    held_values = at_of(options)
+    groups = groups_of(tree, held_values)
+    available = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
+    for of in names(options.get("of")) or available[:1]:
         shown = [group for group in groups if of in group.dataset]
         x = str(options.get("x", "")) or default_axis(shown, of, "of" in options)
-        curves = curves_of(shown, of, x, at.get("time", ORACLE), str(options.get("colour", "")))
+        curves = curves_of(
+            shown, of, x, held_values.get("time", ORACLE), str(options.get("colour", ""))
+        )
         if x and any(curve.x is not None and len(curve.x) > 1 for curve in curves):
             yield _figure(tree, shown, of, x, curves, options)
 
@@ -61,7 +63,7 @@ def _figure(
     curves: Sequence[Curve],
     options: Options,
 ) -> Drawn:
-    at = at_of(options)
+    held_values = at_of(options)
     timed = any(curve.values.time is not None for curve in curves)
     canvas = Canvas.of(2 if timed else 1, options)
     if canvas.on_screen:
@@ -76,12 +78,12 @@ def _figure(
     for axes in canvas.panels:
         sweep_axis(axes, sweep_values(curves), x)
     word = long_name(groups[0].dataset, of)
-    value.set_ylabel(plain(word + time_words(at.get("time", ORACLE), timed)))
+    value.set_ylabel(plain(word + time_words(held_values.get("time", ORACLE), timed)))
     if expected:
         value.plot([], [], label="expected by theory", **THEORY, color="black")
     canvas.legend_beside(*value.get_legend_handles_labels())
     figure = canvas.finish(str(tree.attrs.get("title", "")), share="x")
-    caption = _caption(groups, of, x, curves, timed, at)
+    caption = _caption(groups, of, x, curves, timed, held_values)
     return Drawn(f"{of}-against-{x}", figure, caption, _code(groups, of, timed))
 
 
@@ -119,10 +121,15 @@ def _code(groups: Sequence[Group], of: str, timed: bool) -> str:
 
 
 def _caption(
-    groups: Sequence[Group], of: str, x: str, curves: Sequence[Curve], timed: bool, at: Options
+    groups: Sequence[Group],
+    of: str,
+    x: str,
+    curves: Sequence[Curve],
+    timed: bool,
+    held_values: Options,
 ) -> str:
     word = long_name(groups[0].dataset, of)
-    subject = f"{word}{time_words(at.get('time', ORACLE), timed)} against {x}"
+    subject = f"{word}{time_words(held_values.get('time', ORACLE), timed)} against {x}"
     if timed:
         subject = f"left, {subject}; right, that time"
     references = [curve for curve in curves if curve.x is None]
@@ -134,5 +141,5 @@ def _caption(
         f"horizontal lines: estimators without {x}" if references else "",
         f"dotted: {listed(theories)} (theory)" if theories else "",
         gaps(lost_points(curves)),
-        held(at),
+        held(held_values),
     )

@@ -68,7 +68,7 @@ def shades(colour: str, count: int) -> list[str]:
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     strengths = [1.0] if count == 1 else [0.35 + 0.65 * i / (count - 1) for i in range(count)]
     mixed = [[round(255 + (c - 255) * strength) for c in channels] for strength in strengths]
-    return ["#" + "".join(f"{channel:02X}" for channel in one) for one in mixed]
+    return ["#" + "".join(f"{channel:02X}" for channel in channels) for channels in mixed]
 
 
 def label(key: Key) -> str:

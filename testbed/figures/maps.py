@@ -27,14 +27,14 @@ def maps(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
 
     Marks stand where both were simulated: below, above, or a paired 95% interval that holds 0.
     """
-    at, of = at_of(options), names(options["of"])
+    held_values, of = at_of(options), names(options["of"])
     x, y = str(options["x"]), str(options["y"])
-    groups = {group.name: group for group in groups_of(tree, at)}
+    groups = {group.name: group for group in groups_of(tree, held_values)}
     if not set(of) <= set(groups):
         return
     pair = [groups[name] for name in of]
     risk = next(name for name in RISKS if all(name in group.dataset for group in pair))
-    ratio, verdict = comparison(pair[0].dataset, pair[1].dataset, risk, at)
+    ratio, verdict = comparison(pair[0].dataset, pair[1].dataset, risk, held_values)
     points = list(sweep_points(ratio, [str(dim) for dim in ratio.dims if dim not in (x, y)]))
     canvas = Canvas.of(len(points), options)
     bound = float(np.nanmax(np.abs(ratio))) or 1.0
@@ -48,21 +48,24 @@ def maps(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     canvas.figure.legend(
         handles, labels, loc="outside lower center", ncols=3, title="simulated, 95% interval"
     )
-    best = "best risk" if at.get("time", ORACLE) == ORACLE else "risk"
+    best = "best risk" if held_values.get("time", ORACLE) == ORACLE else "risk"
     label = plain(f"log₂ of the {best}: {of[0]} over {of[1]}")
     canvas.figure.colorbar(image, ax=list(canvas.panels), label=label)
     figure = canvas.finish(str(tree.attrs.get("title", "")), share="")
-    caption = _caption(of, best, x, y, at)
+    caption = _caption(of, best, x, y, held_values)
     code = "\n".join(selection(group, risk) for group in pair)
     yield Drawn(f"{of[0]}-over-{of[1]}", figure, caption, code)
 
 
 def comparison(
-    first: xr.Dataset, second: xr.Dataset, risk: str, at: Mapping[str, object] | None = None
+    first: xr.Dataset,
+    second: xr.Dataset,
+    risk: str,
+    held_values: Mapping[str, object] | None = None,
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """log₂ of the ratio of best expected risks, and the sign of the paired difference of the risks
     measured there: −1, 1, 0 where the data cannot tell, NaN where they were not simulated."""
-    when = (at or {}).get("time", ORACLE)
+    when = (held_values or {}).get("time", ORACLE)
     best = [_expected(dataset, risk, when) for dataset in (first, second)]
     ratio: xr.DataArray = xr.apply_ufunc(np.log2, best[0] / best[1])
     measured = [_measured(dataset, risk, when) for dataset in (first, second)]
@@ -116,11 +119,11 @@ def _panel(axes: Axes, ratio: xr.DataArray, verdict: xr.DataArray, bound: float)
     return image
 
 
-def _caption(of: Sequence[str], best: str, x: str, y: str, at: Options) -> str:
+def _caption(of: Sequence[str], best: str, x: str, y: str, held_values: Options) -> str:
     return sentences(
         f"log₂ of the {best} of {of[0]} over that of {of[1]}, as theory expects it or else as "
         f"measured, against {x} and {y}",
         f"marks stand where both were simulated: {of[0]} is lower, higher, or the paired 95% "
         "interval holds zero",
-        held(at),
+        held(held_values),
     )

@@ -75,14 +75,14 @@ def _recorded(group: Group, name: str) -> bool:
 def _variables(groups: Sequence[Group]) -> list[str]:
     """Variables with a time and no dimension of their own, in the order in which groups hold
     them."""
-    known: dict[str, None] = {}
+    names_in_order: dict[str, None] = {}
     for group in groups:
         swept = {*group.dataset["status"].dims, "time"}
         for name, values in group.dataset.data_vars.items():
             suits = "time" in values.dims and set(values.dims) <= swept and is_number(values)
             if suits and not _left_out(str(name), group.dataset):
-                known[str(name)] = None
-    return list(known)
+                names_in_order[str(name)] = None
+    return list(names_in_order)
 
 
 def _left_out(name: str, dataset: xr.Dataset) -> bool:
@@ -124,12 +124,12 @@ def _lines(group: Group, dataset: xr.Dataset, band: Band, along: str, look: Look
     keys: list[Key] = [{along: value} for value in values[::-1][::every][::-1]]
     if values.dtype.kind in "fiu":
         shaded = shades(look.colour, len(keys))
-        own = [Look(colour, look.mark, "-") for colour in shaded]
+        line_looks = [Look(colour, look.mark, "-") for colour in shaded]
     else:
-        own = looks(keys)
+        line_looks = looks(keys)
     return [
-        Line(group, key, dataset.sel(dict(key)), one, band.sel(key))
-        for key, one in zip(keys, own, strict=True)
+        Line(group, key, dataset.sel(dict(key)), line_look, band.sel(key))
+        for key, line_look in zip(keys, line_looks, strict=True)
     ]
 
 
@@ -164,9 +164,9 @@ def _points(group: Group, name: str, by: str) -> Iterator[dict[str, object]]:
 
 def _has_line(values: xr.DataArray) -> bool:
     """Whether there is a line to draw: numbers at two times at least."""
-    others = [dim for dim in values.dims if dim != "time"]
+    remaining = [dim for dim in values.dims if dim != "time"]
     finite = values.where(np.isfinite(values)).notnull()
-    return int(finite.any(others).sum()) > 1
+    return int(finite.any(remaining).sum()) > 1
 
 
 # --- drawing ---------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def _caption(
     times: TimeAxis,
     options: Options,
 ) -> str:
-    at = at_of(options)
+    held_values = at_of(options)
     return sentences(
         f"{long_name(groups[0].dataset, name)} against training time for "
         f"{listed(group.name for group in groups)}",
@@ -225,7 +225,7 @@ def _caption(
         f"thin black lines: {listed(theories)} (theory)" if theories else "",
         "the arrowheads at ∞ are the limit of infinite training time" if times.limit else "",
         gaps(lost, "recorded times"),
-        held(at),
+        held(held_values),
         f"{panels - PANELS} more panels have no room" if panels > PANELS else "",
     )
 

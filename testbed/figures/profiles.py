@@ -45,34 +45,43 @@ def profiles(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     """Span profiles against their threshold at several times; projections against time by rank;
     `x` says otherwise, and a time that is held leaves their own dimension."""
     groups = groups_of(tree, at_of(options))
-    asked = names(options.get("of"))
-    for name, own in _variables(groups, asked).items():
+    requested = names(options.get("of"))
+    for name, dimension in _variables(groups, requested).items():
         shown = [group for group in groups if name in group.dataset]
-        panels = [panel for group in shown for panel in _panels(group, name, own, bool(asked))]
+        panels = [
+            panel for group in shown for panel in _panels(group, name, dimension, bool(requested))
+        ]
         if panels:
-            yield _figure(tree, shown, name, own, panels, options)
+            yield _figure(tree, shown, name, dimension, panels, options)
 
 
-def _variables(groups: Sequence[Group], asked: Sequence[str]) -> dict[str, str]:
+def _variables(groups: Sequence[Group], requested: Sequence[str]) -> dict[str, str]:
     """Variables with one dimension of their own, and that dimension."""
-    found: dict[str, str] = {}
+    dimensions: dict[str, str] = {}
     for group in groups:
         swept = {*group.dataset["status"].dims, "time", "replicate"}
         for name, values in group.dataset.data_vars.items():
-            own = [str(d) for d in values.dims if d not in swept]
+            dimension = [str(d) for d in values.dims if d not in swept]
             wanted = (
-                name in asked if asked else bool(set(own) & set(RANKS)) and "__" not in str(name)
+                name in requested
+                if requested
+                else bool(set(dimension) & set(RANKS)) and "__" not in str(name)
             )
-            if wanted and len(own) == 1 and is_number(values) and is_number(group.dataset[own[0]]):
-                found[str(name)] = own[0]
-    return found
+            if (
+                wanted
+                and len(dimension) == 1
+                and is_number(values)
+                and is_number(group.dataset[dimension[0]])
+            ):
+                dimensions[str(name)] = dimension[0]
+    return dimensions
 
 
-def _panels(group: Group, name: str, own: str, asked: bool) -> Iterator[Panel]:
+def _panels(group: Group, name: str, dimension: str, requested: bool) -> Iterator[Panel]:
     """A panel for each point of the sweep that has values."""
     values = group.dataset[name]
-    sweep = [str(d) for d in values.dims if d not in ("time", "replicate", own)]
-    if not asked and "time" in values.dims and values.sizes["time"] < 2:
+    sweep = [str(d) for d in values.dims if d not in ("time", "replicate", dimension)]
+    if not requested and "time" in values.dims and values.sizes["time"] < 2:
         return  # `sweeps` shows what was measured at one time
     for point in sweep_points(values, sweep):
         if np.isfinite(values.sel(point)).any():
@@ -84,23 +93,23 @@ def _figure(
     tree: xr.DataTree,
     groups: Sequence[Group],
     name: str,
-    own: str,
+    dimension: str,
     panels: Sequence[Panel],
     options: Options,
 ) -> Drawn:
     timed = all(
         "time" in panel.band.mean.dims and panel.band.mean.sizes["time"] > 1 for panel in panels
     )
-    default = "time" if own in AGAINST_TIME and timed else own
-    x = str(options.get("x", default)) if timed else own
+    default = "time" if dimension in AGAINST_TIME and timed else dimension
+    x = str(options.get("x", default)) if timed else dimension
     canvas = Canvas.of(len(panels), options)
     recorded = [np.ravel(panel.band.mean["time"].values) for panel in panels if timed]
     times = TimeAxis.of(np.concatenate(recorded)) if timed else TimeAxis((), False)
     for axes, panel in zip(canvas.panels, panels, strict=False):
         if x == "time":
-            _against_time(axes, panel.band.mean, own, times)
+            _against_time(axes, panel.band.mean, dimension, times)
         else:
-            _against_own(axes, panel.band.mean, own)
+            _against_own(axes, panel.band.mean, dimension)
         axes.set_title(panel.title)
         axes.set_ylabel(plain(axis_label(groups[0].dataset[name])))
     canvas.legends()
@@ -112,7 +121,7 @@ def _figure(
     ]
     caption = sentences(
         f"{long_name(groups[0].dataset, name)} against "
-        f"{'training time' if x == 'time' else WORDS.get(own, own)}, for "
+        f"{'training time' if x == 'time' else WORDS.get(dimension, dimension)}, for "
         f"{listed(group.name for group in groups)}",
         averaged(groups, name).split(",")[0],
         gaps(sum(panel.band.lost for panel in panels), "values"),
@@ -121,27 +130,27 @@ def _figure(
     return Drawn(name.replace("_", "-"), figure, caption, "\n".join(lines))
 
 
-def _against_own(axes: Axes, values: xr.DataArray, own: str) -> None:
+def _against_own(axes: Axes, values: xr.DataArray, dimension: str) -> None:
     """A line for each of a few times."""
     if "time" not in values.dims:
-        axes.plot(values[own], values, "o-", ms=3.5)
+        axes.plot(values[dimension], values, "o-", ms=3.5)
     else:
         times = values["time"].values
         chosen = some(times, LINES)
         for colour, dash, place in zip(gradient(len(chosen)), DASHES, chosen, strict=False):
             text = f"τ = {time_word(times[place])}"
-            axes.plot(values[own], values.isel(time=place), color=colour, ls=dash, label=text)
-    log_axis(axes, "x", values[own].values, 10)
+            axes.plot(values[dimension], values.isel(time=place), color=colour, ls=dash, label=text)
+    log_axis(axes, "x", values[dimension].values, 10)
     log_axis(axes, "y", values.values, 10)
-    axes.set_xlabel(WORDS.get(own, own))
+    axes.set_xlabel(WORDS.get(dimension, dimension))
 
 
-def _against_time(axes: Axes, values: xr.DataArray, own: str, times: TimeAxis) -> None:
+def _against_time(axes: Axes, values: xr.DataArray, dimension: str, times: TimeAxis) -> None:
     """A line for each of a few ranks."""
-    ranks = values[own].values[some(values[own].values, LINES)]
+    ranks = values[dimension].values[some(values[dimension].values, LINES)]
     for colour, dash, rank in zip(gradient(len(ranks)), DASHES, ranks, strict=False):
-        line = values.sel({own: rank})
-        text = f"{own} = {number(float(rank))}"
+        line = values.sel({dimension: rank})
+        text = f"{dimension} = {number(float(rank))}"
         times.plot(axes, line["time"].values, line.values, color=colour, ls=dash, label=text)
     times.apply(axes)
     log_axis(axes, "y", values.values, 30)

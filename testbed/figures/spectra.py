@@ -58,9 +58,9 @@ def _panels(group: Group) -> Iterator[Panel]:
     if "n" in dataset[VARIABLE].dims:
         dataset = dataset.isel(n=-1)
         shown = {"n": dataset["n"].values.item()}
-    own = ("time", "mode", "replicate")
+    other_dims = ("time", "mode", "replicate")
     for point in sweep_points(
-        dataset[VARIABLE], [str(d) for d in dataset[VARIABLE].dims if d not in own]
+        dataset[VARIABLE], [str(d) for d in dataset[VARIABLE].dims if d not in other_dims]
     ):
         here = dataset.sel(point)
         if np.isfinite(here[VARIABLE]).any():

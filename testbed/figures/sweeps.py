@@ -44,8 +44,8 @@ def sweeps(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
 
     Of a variable with ranks `k` the least mean over k is shown: the best choice of the rank.
     """
-    at = at_of(options)
-    groups = [_at_one_time(group) for group in groups_of(tree, at)]
+    held_values = at_of(options)
+    groups = [_at_one_time(group) for group in groups_of(tree, held_values)]
     kept = [group for group in groups if group is not None]
     chosen = names(options.get("of")) or _variables(kept)
     sheets = [_sheet(kept, name, options) for name in chosen]
@@ -67,12 +67,12 @@ def _at_one_time(group: Group) -> Group | None:
 
 def _variables(groups: Sequence[Group]) -> list[str]:
     """What was measured, without records of the run, counts and what theories say."""
-    known: dict[str, None] = {}
+    names_in_order: dict[str, None] = {}
     for group in groups:
         for name, values in group.dataset.data_vars.items():
             if is_number(values) and "__" not in str(name) and name not in RECORDS:
-                known[str(name)] = None
-    return list(known)
+                names_in_order[str(name)] = None
+    return list(names_in_order)
 
 
 def _sheet(groups: Sequence[Group], name: str, options: Options) -> Sheet | None:

@@ -34,7 +34,7 @@ def _listed(text: str, between: str) -> list[str]:
 def _entry(reference: str) -> tuple[str, str]:
     """A reference as an entry: arXiv and DOI by their identifiers, anything else as it is."""
     arxiv, doi = _ARXIV.search(reference), _DOI.search(reference)
-    rest = reference
+    remainder = reference
     fields = {}
     if arxiv:
         number = arxiv.group(1)
@@ -43,14 +43,14 @@ def _entry(reference: str) -> tuple[str, str]:
             "archivePrefix": "arXiv",
             "url": f"https://arxiv.org/abs/{number}",
         }
-        key, rest = f"arxiv-{number}", reference.replace(arxiv.group(0), "")
+        key, remainder = f"arxiv-{number}", reference.replace(arxiv.group(0), "")
     elif doi:
         number = doi.group(1).rstrip(".,;)")
         fields = {"doi": number}
-        key, rest = f"doi-{number}", reference.replace(doi.group(0), "")
+        key, remainder = f"doi-{number}", reference.replace(doi.group(0), "")
     else:
         key = "ref-" + re.sub(r"[^A-Za-z0-9]+", "-", reference).strip("-").lower()[:40]
-    note = rest.strip(" ,;:()")
+    note = remainder.strip(" ,;:()")
     return key, _bibtex("misc", key, fields | ({"note": note} if note else {}))
 
 

@@ -99,13 +99,13 @@ def _variable(
         points(relative), key=lambda point: np.nan_to_num(float(relative.sel(point)), nan=-1)
     )
     row = gap.sel(place)
-    apart = int(((gap.lower > 0) | (gap.upper < 0)).sum())
+    separated = int(((gap.lower > 0) | (gap.upper < 0)).sum())
     how = "paired, " if paired else ""
     yield (
         f"{group}/{name}: largest difference {float(row.estimate):+.3g} ({how}95% interval "
         f"{float(row.lower):+.3g} to {float(row.upper):+.3g}, {float(relative.sel(place)):.2%})"
-        f"{' at ' + in_words(place) if place else ''}; interval without zero at {apart} of "
-        f"{relative.size} points"
+        f"{' at ' + in_words(place) if place else ''}; the interval excludes "
+        f"zero at {separated} of {relative.size} points"
     )
 
 

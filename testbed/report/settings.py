@@ -48,13 +48,13 @@ def _rows(key: str, table: Mapping[str, object]) -> Iterator[Row]:
     name = str(table.get(PLACES.get(key, ""), "")) if key not in ("metric", "theory") else ""
     part = f"{key} {name}".strip()
     if key == "estimator":
-        rest = {k: v for k, v in table.items() if k not in ("name", "model", "optimizer")}
+        remainder = {k: v for k, v in table.items() if k not in ("name", "model", "optimizer")}
         for inner in ("model", "optimizer"):
             component = table.get(inner)
             if isinstance(component, Mapping):
                 yield Row(f"{part}: {inner}", *_component(component))
-        if rest:
-            yield Row(part, "", _parameters(rest))
+        if remainder:
+            yield Row(part, "", _parameters(remainder))
         return
     yield Row(part, *_component({k: v for k, v in table.items() if k != "name" or key == "metric"}))
 
