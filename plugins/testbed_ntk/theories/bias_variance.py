@@ -123,15 +123,18 @@ class BiasVariance(Theory):
         found = residual(cell)
         assert problem is not None and callable(found)  # as `applies` found
         parts = _parts(cell.model, problem)
-        rows = []
-        for time in times:
-            if np.isinf(time):
-                rows.append(_expectations(parts, *_limit(parts.eigenvalue)))
-                continue
-            left = found(parts.eigenvalue, time)
-            limit = 0.0 if algorithm(cell) == "cutoff" else time
-            rows.append(_expectations(parts, left, _filter(parts.eigenvalue, left, time, limit)))
+        with np.errstate(over="ignore", invalid="ignore"):  # too large a step leaves the numbers
+            rows = [_at_time(cell, found, parts, time) for time in times]
         return {name: np.array([row[name] for row in rows]) for name in self.variables}
+
+
+def _at_time(cell: Cell, residual: Residual, parts: Parts, time: float) -> dict[str, float]:
+    """The theory's variables at one time."""
+    if np.isinf(time):
+        return _expectations(parts, *_limit(parts.eigenvalue))
+    left = residual(parts.eigenvalue, time)
+    limit = 0.0 if algorithm(cell) == "cutoff" else time
+    return _expectations(parts, left, _filter(parts.eigenvalue, left, time, limit))
 
 
 def _parts(model: Any, problem: Problem) -> Parts:

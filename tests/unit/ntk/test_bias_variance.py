@@ -9,6 +9,8 @@ from attrs import evolve
 from cells import make_cell, run_cell
 
 from testbed.contract.cells import PlannedTheory
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
 from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.designs.points import Sphere
 from testbed_basics.metrics.labels import TestError
@@ -106,3 +108,29 @@ def test_it_says_where_it_does_not_apply():
     assert all(reason(optimizer) is None for optimizer in OPTIMIZERS)
     assert "not sgd" in reason(Sgd(learning_rate=0.1, batch_size=5))
     assert "differs from replicate" in reason(GradientDescent(learning_rate={"edge": 0.9}))
+
+
+def test_nothing_is_expected_beside_a_replicate_that_has_diverged():
+    """Descent with too large a step: the expectation grows without bound, and ends with what it is
+    the expectation of."""
+    text = """
+format = 1
+name = "diverging"
+times = [100.0, 1000.0, 50000.0]
+design = { use = "sphere", dim = 3, n = 12, n_test = 5, noise = 0.1 }
+target = { use = "linear" }
+metric = [{ use = "excess-risk" }]
+theory = [{ use = "ntk.bias-variance" }]
+[[estimator]]
+name = "descent"
+model = { use = "ntk.laplace" }
+optimizer = { use = "gradient-descent", learning_rate = 50.0 }
+"""
+    (cell,) = (cell for cell in make_plan(read_scenario(text)).cells if cell.replicates)
+    result = execute_cell(cell)
+    names = [name for name in result.variables if "bias_variance" in name or "bias" in name]
+    assert names
+    gone = np.array(cell.times) >= result.diverged_at[0]
+    assert gone.tolist() == [False, False, True]
+    for name in names:
+        assert np.isnan(result.variables[name][0]).tolist() == gone.tolist()
