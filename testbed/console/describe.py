@@ -20,6 +20,7 @@ from testbed.errors import printable
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
 from testbed.planning.plan import Plan
+from testbed.scenario.declaration import options_of
 
 if TYPE_CHECKING:
     from testbed.running.costs import Cost
@@ -171,8 +172,7 @@ def example(component: type[Component]) -> str:
 def _sample(attribute: attrs.Attribute[Any], hint: object) -> str:
     """A value that the parameter allows, in TOML."""
     info = parameter_of(attribute)
-    if not isinstance(hint, type):
-        hint = next((part for part in typing.get_args(hint) if part is not type(None)), hint)
+    hint = options_of(hint)[0]
     origin = typing.get_origin(hint) or hint
     if origin is tuple:
         return f"[{_sample(attribute, typing.get_args(hint)[0])}]"
