@@ -82,8 +82,8 @@ def _objections(component: type[Component]) -> Iterator[str]:
         near = get_close_matches(word, members, n=1, cutoff=NEAR)
         if near and near[0] not in written and _is_method(component, word):
             yield (
-                f"found the method {word!r} in {name}; did you mean {near[0]!r}? Expected a name "
-                "of the contract, or one further away from it"
+                f"found the method {word!r} in {name}; expected {near[0]!r}, "
+                "which is the contract's, or a name further away from it"
             )
     for missing in sorted(getattr(component, "__abstractmethods__", ())):
         home = next(base for base in component.__mro__ if missing in vars(base))

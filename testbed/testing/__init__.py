@@ -8,6 +8,8 @@
 `check_component` chooses small data and partners that fit, tries every law of the component's kind
 and raises ConformanceError with all that are broken. A law that cannot hold is named with its
 reason, `expected={"times_stack": "the schedule knows the last time"}`, and must then be broken.
+`thorough=True` also trains under changed data: other labels and orders of rows, autograd against
+`gradient`, Gram matrices against the training, the clock, theory against simulation.
 `laws_of(make_case(component))` lists the laws one by one, for parametrized tests.
 """
 

@@ -52,6 +52,8 @@ class Case:
     replicates: tuple[int, ...] = (0, 1, 2, 3)
     seed: int = 1
     dtype: Literal["float64", "float32"] = "float64"
+    change: Callable[[Problem], Problem] | None = None
+    """Done to every drawn problem: rows in another order, say."""
 
     @property
     def cell(self) -> Cell:
@@ -64,7 +66,8 @@ class Case:
 
     def problems(self) -> list[Problem]:
         """The regression problem of every replicate, in tensors."""
-        return [draw_problem(self.cell, replicate) for replicate in self.replicates]
+        problems = [draw_problem(self.cell, replicate) for replicate in self.replicates]
+        return problems if self.change is None else [self.change(one) for one in problems]
 
     def path(self) -> Path:
         """The estimator at time 0, as core would train it."""

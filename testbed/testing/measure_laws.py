@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from attrs import evolve
 
 from testbed.contract.cells import CellResult, PlannedTheory
 from testbed.contract.components import Metric, Theory, Variable
+from testbed.contract.facts import MetricFacts
 from testbed.contract.names import RESERVED_VARIABLES
-from testbed.contract.needs import alternatives
+from testbed.contract.needs import NEEDS, alternatives
+from testbed.errors import did_you_mean
+from testbed.loading import load_registry
+from testbed.numerics.trees import tensors
 from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing.cases import Case, one_by_one, planned, recast
 from testbed.testing.laws import ROUNDING, Law, close, finite
@@ -106,7 +111,32 @@ def measures_one_by_one(case: Case) -> None:
         close(apart[name], values, ROUNDING, f"{name} one by one")
 
 
+def inputs_stay_as_they_are(case: Case) -> None:
+    """`measure` changes nothing that it is given."""
+    one, _ = planned(case)
+    before: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+
+    def spied(self: Any, *problem: Any, **needs: Any) -> Any:
+        given = {"problem": problem, **needs}
+        kept = [(name, leaf) for name, tree in given.items() for leaf in tensors(tree)]
+        copies = [leaf.clone() for _, leaf in kept]
+        try:
+            return type(case.component).measure(self, *problem, **needs)  # type: ignore[attr-defined]
+        finally:
+            pairs = zip(kept, copies, strict=True)
+            before.extend((name, leaf, copy) for (name, leaf), copy in pairs)
+
+    metric = recast(_metric(case), facts=lambda self: MetricFacts(batching="loop"), measure=spied)
+    execute_cell(evolve(case.cell, metrics=(evolve(one, metric=metric),)))
+    for name, leaf, copy in before:
+        assert torch.equal(torch.nan_to_num(leaf), torch.nan_to_num(copy)), (
+            f"found {name} changed by measure, expected it untouched: write `x = x - x.mean()`, "
+            "not `x -= x.mean()`"
+        )
+
+
 METRIC_LAWS = (
+    Law(inputs_stay_as_they_are, lambda case: _metric(case).facts().batching != "batch"),
     Law(needs_are_known),
     Law(variables_are_declared),
     Law(coordinates_increase),
@@ -171,7 +201,57 @@ def theory_runs_in_a_cell(case: Case) -> None:
     assert set(result.variables) >= set(names), "found predictions missing from the result"
 
 
+def predicts_a_known_variable(case: Case) -> None:
+    """`predicts` names a variable that some metric measures."""
+    known = {name for metric in _metrics(Metric) for name in getattr(metric, "variables", {})}
+    known |= {name for offer in load_registry().offers.values() for name in _measured(offer)}
+    for name, variable in _theory(case).variables.items():
+        told = variable.predicts
+        assert told is None or told in known, (
+            f"found Variable(predicts={told!r}) of {name}, expected the variable of a metric; "
+            f"{did_you_mean(str(told), known)}"
+        )
+
+
+def _metrics(base: type) -> Iterator[type]:
+    metric: type
+    for metric in base.__subclasses__():
+        yield metric
+        yield from _metrics(metric)
+
+
+def _measured(offer: Any) -> Iterator[str]:
+    if offer.component.kind == "metric":
+        yield from getattr(offer.component, "variables", {})
+
+
+def theory_is_near_the_simulation(case: Case) -> None:
+    """The predicted excess risk is within a quarter, and six standard errors, of the mean over 64
+    simulated replicates."""
+    predicted = _predicted(case)["excess_risk"]
+    many = evolve(case, replicates=tuple(range(64)))
+    states = many.walk()[0]
+    data = states.path.fit.problem.test
+    rest = states.need(NEEDS["predictions"]).detach() - data.truth[:, None]
+    risks = (data.weight[:, None] * rest**2).sum(-1).double().numpy()  # (replicates, times)
+    mean, error = risks.mean(0), risks.std(0, ddof=1) / 8
+    gap = np.abs(predicted - mean)
+    worst = int((gap - 0.25 * mean - 6 * error).argmax())
+    assert (gap <= 0.25 * mean + 6 * error).all(), (
+        f"found the prediction {predicted[worst]:.4g} at time {case.times[worst]:g}, expected "
+        f"{mean[worst]:.4g} ± {6 * error[worst]:.2g}, the mean excess risk of 64 replicates; an "
+        "asymptotic theory or a bound names this law in `expected`, with the reason"
+    )
+
+
+def _predicts_risks(case: Case) -> bool:
+    variable = _theory(case).variables.get("excess_risk")
+    return variable is not None and variable.time and not variable.dims
+
+
+SIMULATION_LAWS = (Law(theory_is_near_the_simulation, _predicts_risks),)
 THEORY_LAWS = (
+    Law(predicts_a_known_variable),
     Law(predictions_are_declared),
     Law(predictions_are_finite),
     Law(predicted_times_stack),

@@ -247,6 +247,9 @@ class NumericFlow(Optimizer):
 
     rtol: float = parameter(1e-9, help="relative tolerance", gt=0)
     atol: float = parameter(1e-12, help="absolute tolerance", gt=0)
+    max_evaluations: int = parameter(
+        20_000, help="right-hand sides after which it gives up, so that every law ends", ge=10
+    )
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")
@@ -260,7 +263,14 @@ class NumericFlow(Optimizer):
             return -flatten(fit.model.gradient(fit.prepared, params, fit.problem))
 
         path = integrate(
-            field, carry, since, times, method=eighth_order(), rtol=self.rtol, atol=self.atol
+            field,
+            carry,
+            since,
+            times,
+            method=eighth_order(),
+            rtol=self.rtol,
+            atol=self.atol,
+            max_evaluations=self.max_evaluations,
         )
         return Advance(path.state, unflatten(fit.start, path.states))
 

@@ -1,0 +1,239 @@
+"""Laws of a fit as a whole: what it may depend on, and which parts of a model belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve
+
+from testbed.contract.capabilities import (
+    HasEigensystem,
+    HasExactSpectrum,
+    HasGradient,
+    HasGram,
+    HasPredictions,
+    HasSpectrum,
+    has,
+)
+from testbed.contract.losses import loss
+from testbed.contract.needs import NEEDS
+from testbed.contract.values import Data, Problem
+from testbed.errors import UnsuitableError
+from testbed.numerics.trees import index
+from testbed.running.batching import Single
+from testbed.testing.cases import Case
+from testbed.testing.laws import Law, close, having, walked
+from testbed.testing.partners import NumericFlow
+
+# --- what a fit may depend on ---------------------------------------------------------------------
+
+
+def predictions(case: Case) -> np.ndarray:
+    """The fitted function at the test points, (replicates, times, points)."""
+    values: torch.Tensor = walked(case)[0].need(NEEDS["predictions"])
+    return values.detach().double().numpy()
+
+
+def reversed_rows(problem: Problem) -> Problem:
+    """The problem with its training rows in the opposite order."""
+    return problem._replace(train=Data(*(part.flip(0) for part in problem.train)))
+
+
+def other_truth(problem: Problem) -> Problem:
+    """The problem with another truth behind the same observations, and other test labels."""
+
+    def changed(part: torch.Tensor) -> torch.Tensor:
+        return 3 - 2 * part
+
+    train, test = problem.train, problem.test
+    return problem._replace(
+        train=train._replace(truth=changed(train.truth)),
+        test=test._replace(truth=changed(test.truth), y=changed(test.y)),
+    )
+
+
+def _is_regression(case: Case) -> bool:
+    """Points whose order means nothing: of a sequence it is the index."""
+    return has(case.model, HasPredictions) and case.problems()[0].train.x.ndim > 1
+
+
+def fit_ignores_the_order_of_rows(case: Case) -> None:
+    """Training rows in another order give the same fitted function."""
+    apart = predictions(evolve(case, change=reversed_rows))
+    close(apart, predictions(case), 10 * case.tolerance, "predictions, training rows reversed")
+
+
+def fit_reads_no_truth(case: Case) -> None:
+    """Another truth behind the same observations, and other test labels, change no prediction."""
+    blind = predictions(evolve(case, change=other_truth))
+    close(blind, predictions(case), 10 * case.tolerance, "predictions, other truth and test labels")
+
+
+# --- parts of a model that belong together --------------------------------------------------------
+
+
+def moment(case: Case) -> tuple[Any, Any, Any, Problem]:
+    """Model, preparation, parameters and problem of one replicate at the middle of its times."""
+    states = walked(case)[0]
+    fit = states.path.fit
+    params = index(index(states.params, 0), len(case.times) // 2)
+    return Single(case.model), index(fit.prepared, 0), params, index(fit.problem, 0)
+
+
+def along(function: Callable[[Any], torch.Tensor], params: Any, step: Any) -> torch.Tensor:
+    """The derivative of a function of parameters along −step."""
+    down = torch.utils._pytree.tree_map(lambda leaf: -leaf, step)
+    return torch.func.jvp(function, (params,), (down,))[1]
+
+
+def gradient_is_that_of_the_loss(case: Case) -> None:
+    """`gradient` is ∇ ½ Σ weight·(y − f)² in the parameters, as autograd gives it."""
+    model, prepared, params, problem = moment(case)
+    probe = model.probe(prepared, problem.train.x)
+
+    def height(own: Any) -> torch.Tensor:
+        return loss(problem.train, model.predict(prepared, own, probe))
+
+    expected = torch.utils._pytree.tree_leaves(torch.func.grad(height)(params))
+    found = torch.utils._pytree.tree_leaves(model.gradient(prepared, params, problem))
+    for ours, theirs in zip(found, expected, strict=True):
+        close(
+            ours.detach(),
+            theirs.detach(),
+            1e-6,
+            "model.gradient(prepared, params, problem) against autograd of the loss",
+        )
+
+
+def _in_weights(case: Case) -> bool:
+    """Parameters that are those trained, whose gradient is not rescaled by declaration."""
+    facts = case.model.facts()
+    written = type(case.model).gradient is not HasGradient.gradient
+    return (
+        written
+        and facts.coordinates == "weights"
+        and having(HasPredictions, HasGradient)(case)
+        and facts.batching != "loop"
+    )
+
+
+def gram_is_what_trains(case: Case) -> None:
+    """Along −gradient the fitted function moves by −K·weight∘(f − y), K the tangent Gram matrix."""
+    model, prepared, params, problem = moment(case)
+    data, probe = problem.train, model.probe(prepared, problem.train.x)
+    try:
+        gram = model.gram(prepared, params, data.x, "tangent")
+    except UnsuitableError:
+        return  # it has a kernel of its features only, and says so
+    fitted = model.predict(prepared, params, probe)
+    if fitted.ndim > 1:
+        return  # of several outputs the kernel is a mean
+    step = model.gradient(prepared, params, problem)
+    found = along(lambda own: model.predict(prepared, own, probe), params, step)
+    expected = -gram @ (data.weight * (fitted - data.y))
+    close(
+        found.detach(), expected.detach(), 1e-6, "∂f along −gradient against −gram @ weight∘(f − y)"
+    )
+
+
+def spectrum_belongs_to_gram(case: Case) -> None:
+    """Eigenvalues of the spectrum are those of the weighted Gram matrix of the same kernel."""
+    model, prepared, params, problem = moment(case)
+    root = problem.train.weight.sqrt()
+    gram = model.gram(prepared, params, problem.train.x, "features")
+    value = torch.linalg.eigvalsh(root[:, None] * gram * root).detach().flip(0)
+    spectrum = model.spectrum(prepared, params, problem, "features", "train")
+    found = spectrum.eigenvalue.detach().sort(descending=True).values
+    count = min(len(found), len(value))
+    close(found[:count], value[:count].clamp_min(0), 1e-6, "eigenvalues of spectrum against gram")
+
+
+def eigensystem_belongs_to_gram(case: Case) -> None:
+    """U diag(s) Uᵀ of the eigensystem is the weighted Gram matrix."""
+    model, prepared, params, problem = moment(case)
+    system = model.eigensystem(prepared)
+    if system.rows is not None or len(system.vectors) != len(problem.train.weight):
+        return
+    root = problem.train.weight.sqrt()
+    gram = model.gram(prepared, params, problem.train.x, "features")
+    found = (system.vectors * system.eigenvalue) @ system.vectors.mT
+    close(found, root[:, None] * gram * root, 1e-6, "U diag(s) Uᵀ against √w gram √w")
+
+
+def _sampled(case: Case) -> bool:
+    return having(HasGram, HasSpectrum)(case) and not has(case.model, HasExactSpectrum)
+
+
+FIT_LAWS = (
+    Law(fit_ignores_the_order_of_rows, _is_regression),
+    Law(fit_reads_no_truth, having(HasPredictions)),
+    Law(gradient_is_that_of_the_loss, _in_weights),
+    Law(gram_is_what_trains, having(HasGram, HasGradient, HasPredictions)),
+    Law(spectrum_belongs_to_gram, _sampled),
+    Law(eigensystem_belongs_to_gram, having(HasGram, HasEigensystem)),
+)
+
+# --- optimizers -----------------------------------------------------------------------------------
+
+
+def _losses(case: Case) -> np.ndarray:
+    """The training loss of every replicate at every time, (replicates, times)."""
+    states = walked(case)[0]
+    fitted = states.need(NEEDS["train_predictions"]).detach()
+    data = states.path.fit.problem.train
+    return (0.5 * data.weight[:, None] * (fitted - data.y[:, None]) ** 2).sum(-1).numpy()
+
+
+def optimizer_moves(case: Case) -> None:
+    """Parameters at the last time differ from those at the start."""
+    states = walked(case)[0]
+    start = torch.utils._pytree.tree_leaves(states.path.fit.start)
+    last = torch.utils._pytree.tree_leaves(states.params)
+    moved = any(not torch.equal(end[:, -1], begin) for begin, end in zip(start, last, strict=True))
+    assert moved, (
+        f"found the parameters of the start at time {case.times[-1]:g}, expected others: "
+        "advance(fit, carry, since, times) returns the states at `times`"
+    )
+
+
+def optimizer_descends(case: Case) -> None:
+    """Over the recorded times the mean training loss falls."""
+    losses = _losses(case).mean(0)
+    assert losses[-1] < losses[0], (
+        f"found the training loss {losses[-1]:.4g} at time {case.times[-1]:g} after "
+        f"{losses[0]:.4g} at {case.times[0]:g}, expected a smaller one: steps go along −gradient"
+    )
+
+
+def optimizer_keeps_the_clock(case: Case) -> None:
+    """At a time t the fit is nearer to gradient flow at t than to the flow at t/4 or 4t."""
+    time = case.times[len(case.times) // 2]
+    own = predictions(evolve(case, times=(time,)))
+    flows = evolve(case, optimizer=NumericFlow(), times=(time / 4, time, 4 * time))
+    early, same, late = np.moveaxis(predictions(flows), 1, 0)
+    gaps = [float(np.abs(own[:, 0] - flow).mean()) for flow in (early, same, late)]
+    assert gaps[1] <= min(gaps[0], gaps[2]), (
+        f"found predictions at time {time:g} that are {gaps[1]:.3g} from gradient flow at that "
+        f"time, {gaps[0]:.3g} from it at t/4 and {gaps[2]:.3g} at 4t, expected the first to be the "
+        'smallest: time is learning rate × steps, or say OptimizerFacts(clock="own")'
+    )
+
+
+def _trains(case: Case) -> bool:
+    """Whether predictions of a model with a gradient are trained."""
+    return having(HasPredictions, HasGradient)(case)
+
+
+FITTING_LAWS = (
+    Law(optimizer_moves, _trains),
+    Law(optimizer_descends, _trains),
+    Law(optimizer_keeps_the_clock, lambda case: _trains(case) and _flows(case)),
+)
+
+
+def _flows(case: Case) -> bool:
+    facts = case.optimizer.facts()
+    return facts.clock == "flow" and not facts.times_per_replicate
