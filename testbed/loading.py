@@ -23,7 +23,7 @@ from attrs import evolve, field, frozen
 
 from testbed.contract import hooks
 from testbed.contract.border import GROUP
-from testbed.contract.components import KINDS, Component
+from testbed.contract.components import KINDS, Component, Theory
 from testbed.contract.findings import Finding
 from testbed.contract.shape import shape_objection
 from testbed.errors import Mistake, PluginError, did_you_mean
@@ -265,6 +265,8 @@ def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Compone
             f"found the parameter {clash[0]!r} in {name}, which every component has "
             "already; rename it, scenarios can still say it with parameter(alias=…)"
         )
+    if issubclass(component, Theory) and hasattr(component, "applies"):
+        return f"found {name} with applies, expected that predict raises DoesNotApply instead"
     if not _NAME.fullmatch(name):
         return f"found the name {name!r}, expected words of letters, digits, '-', '_' with dots"
     if "." not in name and (plugin.distribution, plugin.name) != BARE:

@@ -370,10 +370,6 @@ class Theory(Component):
         """What core must know of the theory, with these parameter values."""
         return TheoryFacts()
 
-    def applies(self, cell: Cell) -> str | None:
-        """None if the theory speaks about this cell, else the reason why not."""
-        return None
-
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Coordinates of the own dims, as for metrics."""
         return {}
@@ -382,7 +378,12 @@ class Theory(Component):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        """The variables, each of shape (len(times), own…), or (own…) where `time=False`."""
+        """The variables, each of shape (len(times), own…), or (own…) where `time=False`.
+
+        Raises DoesNotApply with the reason where an assumption does not hold. The plan finds out by
+        asking for no times at all, and conditional theories without a problem: what is certain from
+        the cell alone is best raised first.
+        """
 
 
 KINDS: dict[str, type[Component]] = {

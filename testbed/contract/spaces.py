@@ -42,6 +42,7 @@ class Space:
     dim: int | None = None
     law: str = ""
     scale: float = 1.0  # standard deviation of one coordinate, where the law is gaussian
+    variances: tuple[float, ...] | None = None  # of the coordinates, where they differ
     labels: bool = False  # whether the design has observations of its own
     design: Design | None = None  # filled in by core: the design itself
 

@@ -27,6 +27,7 @@ from testbed.contract.components import Design, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS
+from testbed.contract.subjects import HasKernelMatrix
 from testbed.contract.values import Drawn, Eigensystem, Fit, Parameters, Problem, Spectrum
 from testbed.errors import UnsuitableError
 from testbed.numerics.spans import resolution
@@ -50,7 +51,16 @@ class InitialFunction(Protocol):
 
 
 @frozen(kw_only=True)
-class DualModel(Model, HasFlow, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis, HasGram):
+class DualModel(
+    Model,
+    HasFlow,
+    HasEigensystem,
+    HasFilterPath,
+    HasSpectrum,
+    HasBasis,
+    HasGram,
+    HasKernelMatrix,
+):
     """f_t = f₀ + k(·, X) α_t: α̇ = W(y − f₀ − Kα), W the loss weights, 1/n for regression.
 
     With A = W^{1/2} K W^{1/2} = U diag(s) Uᵀ (A = K/n for regression) every filter is
@@ -79,6 +89,9 @@ class DualModel(Model, HasFlow, HasEigensystem, HasFilterPath, HasSpectrum, HasB
     @abstractmethod
     def cross(self, prepared: Prepared, x: Tensor) -> Tensor:
         """k(x, X), (m, n), X the training points."""
+
+    def kernel_matrix(self, prepared: Prepared, x: Tensor) -> Tensor:
+        return self.cross(prepared, x)
 
     # --- training ---------------------------------------------------------------------------------
 

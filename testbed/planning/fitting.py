@@ -8,12 +8,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from testbed.contract.answers import reason_of, variables_of
-from testbed.contract.border import calling
+from testbed.contract.border import ComponentFault, calling
 from testbed.contract.capabilities import lack
 from testbed.contract.components import Estimator, Metric, Model, Optimizer, Target, Theory
 from testbed.contract.grids import Grid
 from testbed.contract.needs import Asked, Need, alternatives
 from testbed.contract.parameters import fields_of, names_with, value_with
+from testbed.errors import DoesNotApply
 from testbed.planning.inspection import expect_reached
 
 if TYPE_CHECKING:
@@ -88,16 +89,29 @@ def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
 
 
 def theory_objection(theory: Theory, cell: Cell) -> str | None:
-    """Why a theory says nothing about a cell; None if it does."""
-    with calling(theory, "applies"):
-        reason = reason_of(theory, "applies", theory.applies(cell))
+    """Why a theory says nothing about a cell, as far as the cell alone tells; None if it does.
+
+    The theory is asked for no times. What else it raises then proves nothing: a run will tell.
+    """
+    try:
+        with calling(theory, "predict"):
+            theory.predict(cell, (), None)
+    except DoesNotApply as reason:
+        return str(reason)
+    except ComponentFault:
+        pass
+    return clock_objection(theory, cell)
+
+
+def clock_objection(theory: Theory, cell: Cell) -> str | None:
+    """Why the times of a cell are not known to a theory that depends on them; None if they are."""
     timed = any(variable.time for variable in variables_of(theory).values())
-    if reason is None and timed and cell.optimizer.facts().times_per_replicate:
+    if timed and cell.optimizer.facts().times_per_replicate:
         return (
             f"under {cell.optimizer.name} with steps of their own replicates stop at times of "
             "their own, which the cell's parameters do not tell; give a number as the step size"
         )
-    return reason
+    return None
 
 
 def foreign_kernel(target: Target, model: Model) -> str | None:

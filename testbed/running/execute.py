@@ -25,7 +25,7 @@ from testbed.contract.seeds import Streams
 from testbed.contract.values import Problem
 from testbed.errors import DoesNotApply, TestbedError
 from testbed.numerics.trees import as_tensors, bounded, floats, stack, tensors, tree_map
-from testbed.planning.fitting import companion_objection, theory_objection
+from testbed.planning.fitting import clock_objection, companion_objection
 from testbed.running.border import WriteFault, measured_array, private
 from testbed.running.measure import MetricSeries
 from testbed.running.paths import Keep, Path, States
@@ -149,7 +149,7 @@ def predicted(
 ) -> Mapping[str, Any]:
     """What a theory predicts of a cell, by the names it declares; it may write into none of its
     arguments but copies."""
-    reason = theory_objection(theory, cell)
+    reason = clock_objection(theory, cell)
     if reason:
         raise DoesNotApply(reason)
     with calling(theory, "predict"):

@@ -28,7 +28,7 @@ from testbed.contract.seeds import Streams
 from testbed.contract.values import Drawn, Problem
 from testbed.errors import TestbedError
 from testbed.numerics.trees import as_tensors, stack, tree_map
-from testbed.planning.fitting import served_needs
+from testbed.planning.fitting import served_needs, theory_objection
 from testbed.running.batching import Single
 from testbed.running.execute import draw_problem
 from testbed.running.paths import Path, States
@@ -160,7 +160,7 @@ def _misfit(case: Case) -> str | None:
         reason = case.component.applies(case.cell) or planned(case)[1]
     if reason is None and case.component.kind == "theory":
         theory: Any = case.component
-        reason = theory.applies(case.cell)
+        reason = theory_objection(theory, case.cell)
     if reason is None and case.component.kind in ("target", "model"):
         reason = _unsuitable(case)
     return reason or None

@@ -26,7 +26,7 @@ from testbed.contract.components import (
 from testbed.contract.facts import ModelFacts, TheoryFacts
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
-from testbed.errors import ParameterError, ScenarioError
+from testbed.errors import DoesNotApply, ParameterError, ScenarioError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import Plan, make_plan
 from testbed.scenario.scenario import Scenario
@@ -214,14 +214,15 @@ class Leverage(Metric):
     variables: ClassVar = {"leverage": Variable("leverage")}
 
 
-@never_run
 @frozen(kw_only=True)
 class Law(Theory):
     name = "tiny.sharp-law"
     variables: ClassVar = {"value": Variable("risk", predicts="risk"), "own": Variable("own")}
 
-    def applies(self, cell):
-        return None if getattr(cell.design, "gamma", 0) < 3 else "the law needs gamma below 3"
+    def predict(self, cell, times, problem=None):
+        if getattr(cell.design, "gamma", 0) >= 3:
+            raise DoesNotApply("the law needs gamma below 3")
+        raise NotImplementedError
 
 
 @never_run

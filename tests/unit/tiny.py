@@ -7,6 +7,7 @@ from attrs import frozen
 
 from testbed.contract.components import Theory, Variable
 from testbed.contract.parameters import parameter
+from testbed.errors import DoesNotApply
 from testbed.loading import Plugin, Registry, make_registry
 
 
@@ -29,10 +30,9 @@ class Half(Theory):
     name = "tiny.half"
     variables = {"risk": Variable("half", predicts="risk")}  # noqa: RUF012
 
-    def applies(self, cell):
-        return "it is not about kernels" if cell.model.name == "tiny.ntk" else None
-
     def predict(self, cell, times, problem=None):
+        if cell.model.name == "tiny.ntk":
+            raise DoesNotApply("it does not cover kernels")
         return {"risk": [0.5 * t for t in times]}
 
 

@@ -13,7 +13,7 @@ from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS, Space, narrow_misfit
 from testbed.contract.values import Problem
-from testbed.errors import Mistake, UnsuitableError
+from testbed.errors import DoesNotApply, Mistake, UnsuitableError
 from testbed_adaptive.numerics.bases import BASES, Basis, Given
 
 MODES = 512  # functions of a basis that is endless
@@ -69,6 +69,15 @@ class BasisModel(Model, HasExactSpectrum):
         """The misfit of more modes than a given basis has."""
         count = (self.modes or 0) if self.basis_name == "given" else 0
         return narrow_misfit(space, count, f"{count} modes of the given basis", "modes")
+
+    def index_power(self, gamma: float, space: Space) -> float:
+        """The decay in the index j of eigenvalues level^{−γ}, or index^{−γ}; DoesNotApply if they
+        are not a power of it."""
+        if self.order == "index" or self.basis_name == "given":
+            return gamma
+        if self.basis_name == "torus":
+            return gamma * 2 / (space.dim or 1)
+        raise DoesNotApply('it needs eigenvalues that decay in the index; give order = "index"')
 
     def basis_of(self, x: Tensor) -> Basis:
         """The basis for inputs (R, n, d)."""

@@ -13,6 +13,8 @@ from testbed.contract.components import Eigensystem
 from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
+from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import UnsuitableError
 from testbed_adaptive.models.basis_model import (
@@ -28,7 +30,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class DiagonalKernel(BasisModel, HasEigensystem, HasGram):
+class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
     """f(x) = Σ_j a_j b_j^D β_j e_j(x), all trained on (1/2n) Σ(y_i − f(x_i))² (arXiv:2501.08679;
     arXiv:2409.00894, §5): with ρ_j = (1/n) Σ_i e_j(x_i) r_i,
 
@@ -67,6 +69,10 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram):
     def withheld(self) -> Withheld:
         moves: Withheld = {HasEigensystem: 'its kernel moves; learn = "none" keeps it fixed'}
         return {**super().withheld(), **({} if self.fixed else moves)}
+
+    def power_eigenvalues(self, space: Space) -> PowerEigenvalues:
+        gamma = self.index_power(self.gamma, space)
+        return PowerEigenvalues(gamma, not self.fixed, self.depth, self.b0)
 
     # --- the start --------------------------------------------------------------------------------
 

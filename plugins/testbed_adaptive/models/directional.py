@@ -13,6 +13,7 @@ from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import Space, narrow_misfit
+from testbed.contract.subjects import DirectionalFeatures, HasDirectionalFeatures
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed_adaptive.numerics.hermite_features import (
@@ -27,7 +28,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class Directional(Model, HasExactSpectrum, HasGram):
+class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
     """f(x) = Σ_m λ_{|m|}^{1/2} β_m h_m(Wᵀx/σ_x), the frame W ∈ R^{d×q}, WᵀW = I, and β trained.
 
     h_m are products of normalised Hermite polynomials with |m| ≤ R; with one direction
@@ -109,6 +110,11 @@ class Directional(Model, HasExactSpectrum, HasGram):
         count = self.directions or 1
         words = f"{count} directions"
         return self.kind_misfit(space) or narrow_misfit(space, count, words, "directions")
+
+    def directional_features(self) -> DirectionalFeatures:
+        return DirectionalFeatures(
+            self.eigenvalues, self.directions, self.initial_overlap, self.random_start
+        )
 
     def prepare(self, drawn: Tensor, problem: Problem) -> Params:
         scale = problem.expansion["deviation"][:, None, None]  # σ_x

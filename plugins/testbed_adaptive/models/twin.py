@@ -25,6 +25,7 @@ from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import Space, inner_misfit
+from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues, declared
 from testbed.contract.values import Data, Fit, Problem, Spectrum
 from testbed.errors import Mistake, UnsuitableError
 from testbed.numerics.trees import index, stack
@@ -41,7 +42,7 @@ PASSED = (HasPredictions, HasGradient, HasFlow, HasSpectrum, HasExactSpectrum)
 
 
 @frozen(kw_only=True)
-class SequenceTwin(BasisModel, HasFlow):
+class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
     """The sequence model that sees of a regression problem only z_j = (1/n) Σ_i y_i e_j(x_i),
     j = 1 … J, and fits f(x) = Σ θ_j e_j(x) by ½‖z − θ‖².
 
@@ -82,6 +83,10 @@ class SequenceTwin(BasisModel, HasFlow):
                 f"{self.name}: found {self.of.name}, which cannot fit the observed coefficients "
                 f"({error}), expected a sequence model that can"
             ) from error
+
+    def power_eigenvalues(self, space: Space) -> PowerEigenvalues:
+        inner = declared(self.of, HasPowerEigenvalues).power_eigenvalues(Space("sequence"))
+        return inner._replace(gamma=self.index_power(inner.gamma, space))
 
     def misfit(self, space: Space) -> Mistake | None:
         return super().misfit(space) or inner_misfit(self.of, Space("sequence", self.modes), "of")

@@ -9,7 +9,7 @@ M = WᵀW* (q, q*) alone: with T_m(M) = ⟨f*, h_m(Wᵀ·)⟩ and c_m = √λ_{|
 the Riemannian gradient flow Ẇ = −(G − W sym(WᵀG)) with G = W* L_Mᵀ, seen from W*. For one
 direction M = ρ and ρ̇ = (1 − ρ²) Σ_r r √λ_r β_r g_r ρ^{r−1} (arXiv:2511.09425, §3).
 
-Nothing here imports the model it predicts: components are told apart by name.
+Nothing here imports the model it predicts: declarations of components are read.
 """
 
 from __future__ import annotations
@@ -17,15 +17,26 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
 from scipy.integrate import solve_ivp
 
 from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable
+from testbed.contract.components import Theory, Variable, sample_size
+from testbed.contract.parameters import value_with
+from testbed.contract.subjects import (
+    DirectionalFeatures,
+    HasDirectionalFeatures,
+    HasIndexForm,
+    IndexForm,
+    IsSpectral,
+    declared,
+    space_of,
+)
 from testbed.contract.values import Problem
+from testbed.errors import DoesNotApply
 
 ESCAPED = 0.5  # the overlap that ends the escape
 RTOL, ATOL = 1e-9, 1e-12
@@ -173,32 +184,39 @@ def escape_law(exponent: int, eigenvalue: float, coefficient: float, overlap: fl
 # --- theories -----------------------------------------------------------------------------------
 
 
-def information_exponent(cell: Cell) -> int | None:
-    """min{r ≥ 1 : g_r ≠ 0} of the cell's target; None if there is none."""
-    coefficients = getattr(cell.target, "coefficients", ())
-    return next((r for r, g in enumerate(coefficients) if r and g), None)
+class Setting(NamedTuple):
+    """What a cell of a directional model under gradient flow is, in the words of the theories."""
+
+    model: DirectionalFeatures
+    truth: IndexForm
+    overlap: float  # ρ(0)
+    directions: int
+    noise: float  # σ
+    n: int
 
 
-def start_overlap(cell: Cell) -> float:
-    """ρ(0) as the model has it: d^{−1/2} unless given."""
-    model: Any = cell.model
-    design: Any = cell.design
+def setting_of(cell: Cell) -> Setting:
+    """The cell as a directional model on Gaussian inputs; DoesNotApply if it is none."""
+    model = declared(cell.model, HasDirectionalFeatures).directional_features()
+    space = space_of(cell.design)
+    if space.law != "gaussian" or space.dim is None:
+        raise DoesNotApply(f"it covers Gaussian inputs of equal variances, not {cell.design.name}")
+    truth = declared(cell.target, HasIndexForm).index_form()
+    name = declared(cell.optimizer, IsSpectral).algorithm().name
+    if name != "flow":
+        raise DoesNotApply(f"it covers gradient flow, not {name}")
+    if model.random_start:
+        raise DoesNotApply("it needs a start at a known overlap; the model starts at random")
     given = model.initial_overlap
-    return float(design.dim**-0.5 if given is None else given)
+    overlap = float(space.dim**-0.5 if given is None else given)
+    directions = model.directions or truth.directions
+    noise, n = value_with(cell.design, "noise", 0.0), sample_size(cell.design)
+    return Setting(model, truth, overlap, directions, noise, n)
 
 
-def _objection(cell: Cell) -> str | None:
-    if cell.model.name != "adaptive.directional":
-        return f"it is about adaptive.directional, not {cell.model.name}"
-    if cell.design.name != "gaussian":
-        return f"it is about gaussian inputs, not {cell.design.name}"
-    if cell.target.name not in ("single-index", "multi-index"):
-        return f"it is about single-index and multi-index targets, not {cell.target.name}"
-    if cell.optimizer.name != "gradient-flow":
-        return f"it is about gradient flow, not {cell.optimizer.name}"
-    if getattr(cell.model, "random_start", False):
-        return "it needs a start at a known overlap; the model starts at random"
-    return None
+def information_exponent(truth: IndexForm) -> int | None:
+    """min{r ≥ 1 : g_r ≠ 0}; None if there is none."""
+    return next((r for r, g in enumerate(truth.coefficients) if r and g), None)
 
 
 @frozen(kw_only=True)
@@ -236,34 +254,31 @@ class PopulationFlow(Theory):
         ),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        return _objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        model: Any = cell.model
-        target: Any = cell.target
-        design: Any = cell.design
-        true_directions = target.directions
+        subject = setting_of(cell)
+        true_directions = subject.truth.directions
         setting = population(
-            model.eigenvalues,
-            target.coefficients,
-            start_overlap(cell),
-            model.directions or true_directions,
+            subject.model.eigenvalues,
+            subject.truth.coefficients,
+            subject.overlap,
+            subject.directions,
             true_directions,
         )
+        if not len(times):
+            return {name: np.zeros(0) for name in self.variables}
         path = population_path(setting, times)
         seen = [truth_on_features(setting, _parts(setting, state)[0])[0] for state in path]
         fitted = [setting.root * _parts(setting, state)[1] for state in path]
         missed = np.array([setting.energy - (truth**2).sum() for truth in seen])  # rounding: < 0
         error = np.array([((c - t) ** 2).sum() for c, t in zip(fitted, seen, strict=True)])
         risk = np.maximum(error + missed, RESOLVED * setting.energy)
-        noise = design.noise**2 / design.size
+        noise = subject.noise**2 / subject.n
         return {
             "overlap": np.array([_overlap(setting, state) for state in path]),
             "excess_risk": risk,
-            "training_loss": (risk + design.noise**2) / 2,
+            "training_loss": (risk + subject.noise**2) / 2,
             "feature_error": np.array([feature_error(setting, truth, noise) for truth in seen]),
             "escape_time": np.array(escape_time(setting)),
         }
@@ -303,34 +318,23 @@ class EscapeTime(Theory):
         ),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        reason = _objection(cell)
-        if reason:
-            return reason
-        model: Any = cell.model
-        target: Any = cell.target
-        if target.directions != 1 or (model.directions or 1) != 1:
-            return "it is about one direction"
-        exponent = information_exponent(cell)
-        if exponent is None:
-            return "the target is constant: no degree of at least 1 has a coefficient"
-        if exponent >= len(model.eigenvalues) or not model.eigenvalues[exponent]:
-            return f"the model has no features of degree {exponent}, the information exponent"
-        if not 0 < start_overlap(cell) < ESCAPED:
-            return f"it needs a start between 0 and ½, not at overlap {start_overlap(cell):g}"
-        return None
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        model: Any = cell.model
-        target: Any = cell.target
-        exponent = information_exponent(cell)
-        assert exponent is not None  # `applies` has looked
+        seen = setting_of(cell)
+        if seen.truth.directions != 1 or seen.directions != 1:
+            raise DoesNotApply("it covers one direction")
+        exponent = information_exponent(seen.truth)
+        if exponent is None:
+            raise DoesNotApply("the target is constant: no degree of at least 1 has a coefficient")
+        values = seen.model.eigenvalues
+        if exponent >= len(values) or not values[exponent]:
+            raise DoesNotApply(
+                f"the model has no features of degree {exponent}, the information exponent"
+            )
+        if not 0 < seen.overlap < ESCAPED:
+            raise DoesNotApply(f"it needs a start between 0 and ½, not at overlap {seen.overlap:g}")
         law = escape_law(
-            exponent,
-            model.eigenvalues[exponent],
-            target.coefficients[exponent],
-            start_overlap(cell),
+            exponent, values[exponent], seen.truth.coefficients[exponent], seen.overlap
         )
         return {"escape_time": np.array(law), "information_exponent": np.array(float(exponent))}

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from attrs import frozen
 
 from testbed.contract.cells import Cell
 from testbed.contract.components import Theory, Variable
-from testbed.contract.parameters import parameter
+from testbed.contract.parameters import parameter, value_with
+from testbed.contract.spaces import Space
+from testbed.contract.subjects import (
+    HasPowerEigenvalues,
+    HasWaves,
+    IsSpectral,
+    PowerDecay,
+    PowerEigenvalues,
+    declared,
+    space_of,
+)
 from testbed.contract.values import Problem
-
-MODELS = ("adaptive.diagonal", "adaptive.sequence-twin")
-
-
-class Signal(NamedTuple):
-    """Sorted coefficients of size j^{−(p+1)/2}, the j-th at index j^q of the basis."""
-
-    p: float
-    q: float
-
-
-class Kernel(NamedTuple):
-    """Eigenvalues of size index^{−gamma}, and what is learned of them."""
-
-    gamma: float
-    depth: int
-    fixed: bool
+from testbed.errors import DoesNotApply
 
 
 @frozen(kw_only=True)
@@ -55,70 +49,56 @@ class Rates(Theory):
     p: float | None = parameter(None, help="decay p of the sorted signal; known if not given", gt=0)
     q: float | None = parameter(None, help="misalignment q of the signal; known if not given", ge=1)
 
-    def applies(self, cell: Cell) -> str | None:
-        model: Any = cell.model
-        if model.name not in MODELS:
-            return f"it is about {' and '.join(MODELS)}, not {model.name}"
-        if model.name == MODELS[1] and model.of.name not in ("sequence.fixed", "sequence.diagonal"):
-            return f"it is about fixed and diagonal sequence models, not {model.of.name}"
-        if cell.optimizer.name != "gradient-flow":
-            return f"it is about gradient flow, not {cell.optimizer.name}"
-        signal = self._signal(cell)
-        if isinstance(signal, str):
-            return signal
-        kernel = _kernel(cell)
-        if isinstance(kernel, str):
-            return kernel
-        if not kernel.fixed and (
-            kernel.gamma <= 1 or kernel.gamma < (signal.p + 1) / (kernel.depth + 2)
-        ):
-            return (
-                f"it needs eigenvalues index^(−γ), γ > 1 and γ ≥ (p+1)/(D+2); found "
-                f"γ = {kernel.gamma:g}, p = {signal.p:g}, D = {kernel.depth}"
-            )
-        return None
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        signal, kernel = self._signal(cell), _kernel(cell)
-        assert isinstance(signal, Signal) and isinstance(kernel, Kernel)  # it applies
-        p, q = signal
-        if kernel.fixed:
-            risk, time = -p / (p + q), q * kernel.gamma / (p + q)
+        space = space_of(cell.design)
+        if space.kind == "sequence":
+            raise DoesNotApply("it covers regressions on points, not sequences")
+        law = declared(cell.model, HasPowerEigenvalues).power_eigenvalues(space)
+        name = declared(cell.optimizer, IsSpectral).algorithm().name
+        if name != "flow":
+            raise DoesNotApply(f"it covers gradient flow, not {name}")
+        if not value_with(cell.design, "noise", 0.0):
+            raise DoesNotApply("it needs noise above 0")
+        p, q = self._signal(cell, space)
+        if not law.learned:
+            risk, time = -p / (p + q), q * law.gamma / (p + q)
         else:
-            risk, time = -p / (p + 1), (kernel.depth + 1) / (kernel.depth + 2)
+            _expect_learnable(law, p)
+            risk, time = -p / (p + 1), (law.depth + 1) / (law.depth + 2)
         return {"risk_exponent": np.array(risk), "time_exponent": np.array(time)}
 
-    def _signal(self, cell: Cell) -> Signal | str:
-        """The signal's p and q, or why they are not known."""
+    def _signal(self, cell: Cell, space: Space) -> PowerDecay:
+        """The signal's p and q; DoesNotApply if they are not known."""
         if self.p is not None and self.q is not None:
-            return Signal(self.p, self.q)
-        target: Any = cell.target
-        model: Any = cell.model
-        if target.name != "trigonometric" or model.basis_name != "torus":
-            return "it needs p and q, which are known of trigonometric truths on the torus alone"
-        waves = [[part for part in wave if part] for wave in target.frequencies]
-        if any(len(wave) != 1 or wave[0] == round(wave[0]) for wave in waves):
-            return "it needs waves along one axis, of frequencies that are no whole numbers"
-        if target.cosine is not None and any(target.cosine):
-            return "it needs sines: cosines of such frequencies are continuous and fall faster"
-        return Signal(1.0, float(_dim(cell)))
+            return PowerDecay(self.p, self.q)
+        if not isinstance(cell.target, HasWaves) or space.kind != "torus":
+            raise DoesNotApply(
+                "it needs p and q, which are known of trigonometric truths on the torus alone"
+            )
+        waves = cell.target.waves()
+        axes = [[part for part in row if part] for row in waves.frequencies.tolist()]
+        if any(len(axis) != 1 or axis[0] == round(axis[0]) for axis in axes):
+            raise DoesNotApply(
+                "it needs waves along one axis, of frequencies that are no whole numbers"
+            )
+        if waves.cosine.any():
+            raise DoesNotApply(
+                "it needs sines: cosines of such frequencies are continuous and fall faster"
+            )
+        return PowerDecay(1.0, float(space.dim or 1))
 
 
-def _kernel(cell: Cell) -> Kernel | str:
-    """The decay in the index, or why it is not known."""
-    model: Any = cell.model
-    of = getattr(model, "of", model)
-    gamma = float(of.gamma)
-    if model.order == "level":
-        if model.basis_name in ("sphere", "hermite"):
-            return 'it needs eigenvalues that decay in the index; give order = "index"'
-        if model.basis_name == "torus":
-            gamma *= 2 / _dim(cell)
-    fixed = of.name == "sequence.fixed" or getattr(of, "learn", "eigenvalues") == "none"
-    return Kernel(gamma, int(getattr(of, "depth", 0)), fixed)
-
-
-def _dim(cell: Cell) -> int:
-    return int(getattr(cell.design, "dim", 1))
+def _expect_learnable(law: PowerEigenvalues, p: float) -> None:
+    """DoesNotApply where γ is too small, or the start of the extra layers does not follow ε."""
+    if law.gamma <= 1 or law.gamma < (p + 1) / (law.depth + 2):
+        raise DoesNotApply(
+            f"it needs eigenvalues index^(−γ), γ > 1 and γ ≥ (p+1)/(D+2); found "
+            f"γ = {law.gamma:g}, p = {p:g}, D = {law.depth}"
+        )
+    if law.depth and law.start is not None:
+        raise DoesNotApply(
+            f"it needs a start b₀ = ε^{{1/(D+2)}} of the extra layers, which shrinks as n grows; "
+            f"found b₀ = {law.start:g}; leave b0 out"
+        )

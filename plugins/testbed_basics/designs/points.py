@@ -111,7 +111,8 @@ class AnisotropicGaussian(RandomPoints):
         return variances
 
     def space(self) -> Space:
-        return Space("euclidean", self.dim, "anisotropic gaussian", self.scale)
+        variances = tuple(self.variances.tolist())
+        return Space("euclidean", self.dim, "anisotropic gaussian", self.scale, variances)
 
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return generator.standard_normal((count, self.dim)) * np.sqrt(self.variances)

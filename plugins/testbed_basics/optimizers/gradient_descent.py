@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Advance, Model, Variable
 from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.subjects import Algorithm, IsSpectral
 from testbed.contract.values import Fit
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
@@ -38,7 +40,7 @@ OWN_TIME = Variable("training time reached in whole steps of the replicate's own
 
 
 @frozen(kw_only=True)
-class GradientDescent(HeavyBall, HasLeverage):
+class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
     """θ ← θ − η ∇L, on the clock τ = η·steps/(1 − momentum).
 
     Models with an eigensystem take the closed form of the same steps; others are stepped. Asked
@@ -66,6 +68,11 @@ class GradientDescent(HeavyBall, HasLeverage):
         """What training notes; with a step size for each replicate, that too."""
         noted = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
         return {**self.variables, **noted}
+
+    def algorithm(self) -> Algorithm:
+        given = self.learning_rate
+        rate = None if isinstance(given, dict) else float(given)
+        return Algorithm("descent", math.inf, rate, self.momentum)
 
     @property
     def edge(self) -> float | None:

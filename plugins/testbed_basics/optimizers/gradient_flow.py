@@ -21,6 +21,7 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Advance, Model, Optimizer, Variable
 from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.subjects import Algorithm, IsSpectral
 from testbed.contract.values import Fit
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered, smoother_diagonal
@@ -34,7 +35,7 @@ _JUMPS = (
 
 
 @frozen(kw_only=True)
-class GradientFlow(Optimizer, HasLeverage):
+class GradientFlow(Optimizer, HasLeverage, IsSpectral):
     """Gradient flow of ½ Σ weight·(y − f)², recorded at times τ.
 
     Where the model has an eigensystem the last time may be inf: the least-squares fit of least
@@ -59,6 +60,9 @@ class GradientFlow(Optimizer, HasLeverage):
     max_evaluations: int = parameter(
         1_000_000, help="right-hand sides after which the numeric route gives up", ge=10
     )
+
+    def algorithm(self) -> Algorithm:
+        return Algorithm("flow", math.inf)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")

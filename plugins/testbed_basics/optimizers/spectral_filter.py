@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from testbed.contract.capabilities import (
 from testbed.contract.components import Advance, Model, Optimizer
 from testbed.contract.facts import OptimizerFacts
 from testbed.contract.parameters import parameter
+from testbed.contract.subjects import Algorithm, IsSpectral
 from testbed.contract.values import Fit
 from testbed.errors import ParameterError
 from testbed.numerics.filters import NAMES
@@ -32,7 +34,7 @@ OPTIONS = {
 
 
 @frozen(kw_only=True)
-class SpectralFilter(Optimizer, HasLeverage):
+class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
     """f_t = f₀ + k(·, X) U φ_t(s) Uᵀ (y − f₀)/n, s the eigenvalues of K/n, on the clock φ_t(0) = t.
 
     "flow" (1 − e^{−ts})/s; "ridge" 1/(s + 1/t), ridge parameter 1/t for K/n or n/t for K; "descent"
@@ -66,6 +68,13 @@ class SpectralFilter(Optimizer, HasLeverage):
                 raise ParameterError(
                     "found none", f"a number for {self.filter!r}", parameter=option
                 )
+
+    def algorithm(self) -> Algorithm:
+        name: Any = self.filter
+        order = self.qualification if name == "iterated-ridge" else None
+        order = 1.0 if name == "ridge" else order or math.inf
+        rate = self.learning_rate if name in STEPPED else None
+        return Algorithm(name, order, rate, (self.momentum or 0.0) if name == "heavy-ball" else 0.0)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch")

@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS, Space, narrow_misfit
+from testbed.contract.subjects import HasIndexForm, IndexForm
 from testbed.contract.values import Sample
 from testbed.errors import Mistake, ParameterError
 from testbed_basics.targets.directions import WHERE, frame
@@ -33,7 +34,7 @@ def hermite_sum(coefficients: tuple[float, ...], z: np.ndarray) -> np.ndarray:
 
 
 @frozen(kw_only=True)
-class MultiIndex(Target):
+class MultiIndex(Target, HasIndexForm):
     """f*(x) = q^{−1/2} Σ_i Σ_r g_r h_r(z_i), z_i = ⟨w_i, x⟩/σ_x, over q orthonormal directions w_i.
 
     h_r are the normalised probabilists' Hermite polynomials and σ_x the standard deviation of one
@@ -61,6 +62,9 @@ class MultiIndex(Target):
             )
 
     defined_on = POINTS
+
+    def index_form(self) -> IndexForm:
+        return IndexForm(self.coefficients, self.directions)
 
     def misfit(self, space: Space) -> Mistake | None:
         words = f"{self.directions} orthonormal directions"

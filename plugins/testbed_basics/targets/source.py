@@ -12,6 +12,7 @@ from testbed.contract.capabilities import HasPopulationSpectrum, has
 from testbed.contract.components import Design, Model, PopulationSpectrum, Rng, Target
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import Space, inner_misfit
+from testbed.contract.subjects import HasSourceCondition, SourceCondition
 from testbed.contract.values import Sample
 from testbed.errors import Mistake, UnsuitableError
 from testbed_basics.targets.directions import unit_vectors
@@ -57,7 +58,7 @@ def _levels(kernel: Model, design: Design, smoothness: float) -> tuple[Levels, P
 
 
 @frozen(kw_only=True)
-class Source(Target):
+class Source(Target, HasSourceCondition):
     """A random f* in [H]^s of a kernel, H its reproducing kernel Hilbert space, with fixed energy
     in each of its eigenspaces: E_k = ‖P_k f*‖² ∝ λ_k^s N_k/J_k and Σ E_k = `energy`.
 
@@ -82,6 +83,9 @@ class Source(Target):
     )
 
     defined_on = ("sphere", "torus")
+
+    def source_condition(self) -> SourceCondition:
+        return SourceCondition(self.kernel, self.smoothness)
 
     def misfit(self, space: Space) -> Mistake | None:
         mistake = self.kind_misfit(space) or inner_misfit(self.kernel, space, "kernel")

@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS, Space, narrow_misfit
+from testbed.contract.subjects import HasWaves, Waves
 from testbed.contract.values import Sample
 from testbed.errors import Mistake, ParameterError
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
@@ -19,7 +20,7 @@ BUDGET = 20_000  # Fourier coefficients of one term that are listed
 
 
 @frozen(kw_only=True)
-class Trigonometric(Target):
+class Trigonometric(Target, HasWaves):
     """f*(x) = Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩), by default sin(7.5πx₁).
 
     On the torus [−1, 1)^d the energy by |m|² is exact, and the expansion holds a_i, s_i and c_i. A
@@ -56,8 +57,7 @@ class Trigonometric(Target):
         words = f"a frequency along {longest} coordinates"
         return self.kind_misfit(space) or narrow_misfit(space, longest, words, "frequencies")
 
-    def _waves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frequencies (terms, p), sine and cosine coefficients (terms,)."""
+    def waves(self) -> Waves:
         count, longest = len(self.frequencies), max(map(len, self.frequencies))
         table = np.zeros((count, longest))
         for row, given in zip(table, self.frequencies, strict=True):
@@ -65,10 +65,10 @@ class Trigonometric(Target):
         plain = 1.0 if self.cosine is None else 0.0
         sine = np.full(count, plain) if self.sine is None else np.array(self.sine)
         cosine = np.zeros(count) if self.cosine is None else np.array(self.cosine)
-        return table, sine, cosine
+        return Waves(table, sine, cosine)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
-        table, sine, cosine = self._waves()
+        table, sine, cosine = self.waves()
         rows = columns(x, self.name, table.shape[1])
         phase = np.pi * rows[:, : table.shape[1]] @ table.T  # (n, terms)
         return np.sin(phase) @ sine + np.cos(phase) @ cosine
@@ -76,7 +76,7 @@ class Trigonometric(Target):
     def expansion(self, drawn: Any, sample: Sample) -> Expansion:
         if law(sample) != "torus":
             return {}
-        table, sine, cosine = self._waves()
+        table, sine, cosine = self.waves()
         spreading = int((table != np.round(table)).sum(1).max())
         reach = int(BUDGET ** (1 / spreading) / 2) if spreading else 0
         energies: dict[float, float] = {}

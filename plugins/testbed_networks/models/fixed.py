@@ -21,6 +21,7 @@ from testbed.contract.components import Eigensystem, Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import POINTS, Space, inner_misfit
+from testbed.contract.subjects import HasRandomFeatures, RandomFeatures as Form
 from testbed.contract.values import Data, Fit, Problem, Spectrum
 from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed.numerics.spectra import eigenpairs, empirical_spectrum
@@ -232,7 +233,7 @@ class Linearised(FixedFeatures):
 
 
 @frozen(kw_only=True)
-class RandomFeatures(FixedFeatures):
+class RandomFeatures(FixedFeatures, HasRandomFeatures):
     """f(x) = m^{−1/2} Σ_k a_k σ(⟨w_k, x⟩ + b_k) with w_k ~ N(0, I) and b_k ~ N(0, 1) frozen and a
     trained from 0: the second layer of a two-layer network alone, on the same draws.
 
@@ -247,6 +248,9 @@ class RandomFeatures(FixedFeatures):
         "relu", help="activation σ of the features", choices=sorted(ACTIVATIONS)
     )
     bias: bool = parameter(False, help="biases of the features, b ~ N(0, 1)")
+
+    def random_features(self) -> Form:
+        return Form(self.width, self.activation, self.bias)
 
     @property
     def features(self) -> Network:

@@ -11,8 +11,8 @@ from torch import Tensor
 from testbed.contract.cells import Cell
 from testbed.contract.components import Metric, Variable
 from testbed.contract.values import Problem, Risk
-from testbed.errors import UnsuitableError
-from testbed_ntk.theories.subject import drawn_expansion, spectrum_objection
+from testbed.errors import DoesNotApply, UnsuitableError
+from testbed_ntk.theories.subject import drawn_expansion, spectrum_of
 
 PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),
@@ -47,7 +47,11 @@ class PopulationRisk(Metric):
     def applies(self, cell: Cell) -> str | None:
         if cell.design.name not in PARTS:
             return f"it is about sphere and torus, not {cell.design.name}"
-        return spectrum_objection(cell) or _truth_objection(cell)
+        try:
+            spectrum_of(cell.model, cell)
+        except DoesNotApply as reason:
+            return str(reason)
+        return _truth_objection(cell)
 
     def measure(self, problem: Problem, population_risk: Risk) -> dict[str, Tensor]:
         return {

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from testbed.contract.capabilities import HasPopulationRisk, HasPopulationSpectrum, HasProfile
 from testbed.contract.components import Design
+from testbed.contract.spaces import Space
 from testbed.contract.values import PopulationSpectrum, Problem, Risk
-from testbed.errors import UnsuitableError
+from testbed.errors import DoesNotApply, UnsuitableError
 from testbed.layers.dual import DualModel
 from testbed.numerics.weighted_gram import WeightedGram
 from testbed_ntk.numerics.exact_risk import TorusForms, ZonalForms
@@ -27,6 +28,22 @@ Prepared = Mapping[str, Any]
 """What a DualModel prepares; `kernel`; and `forms`, which give the risk under the design's law."""
 
 RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
+
+
+def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
+    """β of λ_j ≍ j^{−β} on S^{d−1}, for a kernel that is like (1 − t)^ν near t = 1, ν its order.
+
+    It has μ_k ≍ k^{−(d−1+2ν)}, each with ≍ k^{d−2} modes, hence β = (d − 1 + 2ν)/(d − 1).
+    """
+    if space.kind != "sphere" or space.dim is None:
+        raise DoesNotApply(f"the eigenvalues of {model.name} on {space} are not known")
+    try:
+        known = model.profile(space.dim) is not None
+    except UnsuitableError:
+        known = True  # it has one, whose spectrum alone is out of reach
+    if not known:
+        raise DoesNotApply(f"{model.name} with these parameters is no function of the cosine")
+    return (space.dim - 1 + 2 * order) / (space.dim - 1)
 
 
 @frozen(kw_only=True)

@@ -6,8 +6,9 @@ from attrs import frozen
 
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import Space
+from testbed.contract.subjects import HasEigenvalueDecay
 from testbed.errors import Mistake, ParameterError, UnsuitableError
-from testbed_ntk.models.base import KernelModel
+from testbed_ntk.models.base import KernelModel, decay_on_sphere
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
@@ -70,7 +71,7 @@ class Stationary(KernelModel):
 
 
 @frozen(kw_only=True)
-class Laplace(Stationary):
+class Laplace(Stationary, HasEigenvalueDecay):
     """σ² exp(−‖x − x'‖/ℓ), or σ² exp(−Σ_i |x_i − x'_i|/ℓ) with norm = "l1".
 
     With a list of lengths the coordinates are divided by theirs before the norm is taken.
@@ -79,6 +80,9 @@ class Laplace(Stationary):
     name = "ntk.laplace"
 
     norm: str = parameter("l2", help="norm of the difference x − x'", choices=("l1", "l2"))
+
+    def eigenvalue_decay(self, space: Space) -> float:
+        return decay_on_sphere(self, 0.5, space)
 
     def correlation(self) -> Kernel:
         if self.norm == "l1":
@@ -109,13 +113,16 @@ class Rbf(Stationary):
 
 
 @frozen(kw_only=True)
-class Matern(Stationary):
+class Matern(Stationary, HasEigenvalueDecay):
     """Matérn kernel of smoothness ν, σ² 2^{1−ν}/Γ(ν) u^ν K_ν(u) with u = √(2ν)‖x − x'‖/ℓ: σ²e^{−u}
     times 1, 1 + u or 1 + u + u²/3 for ν = 0.5, 1.5, 2.5. Half-integers are the fast ones."""
 
     name = "ntk.matern"
 
     nu: float = parameter(1.5, help="smoothness ν; ntk.rbf is its limit", gt=0, le=20)
+
+    def eigenvalue_decay(self, space: Space) -> float:
+        return decay_on_sphere(self, self.nu, space)
 
     def correlation(self) -> Kernel:
         return kernels.matern(self.nu, self.bandwidth)

@@ -11,7 +11,8 @@ from torch import Tensor
 from testbed.contract.components import Design, PopulationSpectrum
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import Space
-from testbed.errors import Mistake, UnsuitableError
+from testbed.contract.subjects import HasEigenvalueDecay
+from testbed.errors import DoesNotApply, Mistake, UnsuitableError
 from testbed_ntk.models.base import KernelModel, design_dim
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
@@ -21,7 +22,7 @@ FEATURES = 200_000  # beyond which they fill the memory
 
 
 @frozen(kw_only=True)
-class Torus(KernelModel):
+class Torus(KernelModel, HasEigenvalueDecay):
     """Σ_m (1 + |m|²)^{−r} e_m(x) e_m(x') on [−1, 1)^d over frequencies |m_i| ≤ M, with
     e_m = 1, √2cos(π⟨m, x⟩), √2sin(π⟨m, x⟩), m over one of each pair ±m."""
 
@@ -32,6 +33,11 @@ class Torus(KernelModel):
     frequencies: int = parameter(32, help="largest frequency M of a coordinate", ge=1)
 
     defined_on = ("torus",)
+
+    def eigenvalue_decay(self, space: Space) -> float:
+        if space.kind != "torus" or space.dim is None:
+            raise DoesNotApply(f"the eigenvalues of {self.name} on {space} are not known")
+        return 2 * self.smoothness / space.dim
 
     def misfit(self, space: Space) -> Mistake | None:
         count = (2 * self.frequencies + 1) ** (space.dim or 1)

@@ -12,8 +12,11 @@ from torch import Tensor
 from testbed.contract.capabilities import HasPopulationRisk, HasRandomStart, Withheld
 from testbed.contract.components import Rng
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
+from testbed.contract.subjects import HasEigenvalueDecay
 from testbed.contract.values import Problem
-from testbed_ntk.models.base import KernelModel
+from testbed.errors import DoesNotApply
+from testbed_ntk.models.base import KernelModel, decay_on_sphere
 from testbed_ntk.numerics import network_kernels, profiles
 from testbed_ntk.numerics.gram import gram_matrix
 from testbed_ntk.numerics.kernels import Kernel
@@ -23,7 +26,7 @@ from testbed_ntk.numerics.random_start import RandomStart, standard_normals
 
 
 @frozen(kw_only=True)
-class WideNetwork(KernelModel, HasRandomStart):
+class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
     """Base of the kernels of infinitely wide fully connected networks; not offered itself.
 
     Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}, where E and Ė
@@ -76,6 +79,13 @@ class WideNetwork(KernelModel, HasRandomStart):
     def kernel(self, dim: int) -> Kernel:
         name: str = getattr(self, "activation", "relu")
         return network_kernels.network(self.layers(dim), name, self.tangent)
+
+    def eigenvalue_decay(self, space: Space) -> float:
+        """Of the kernels of ReLU: ν = ½ of the tangent kernel of any depth, 3/2 of Σ^L."""
+        name: str = getattr(self, "activation", "relu")
+        if name != "relu":
+            raise DoesNotApply(f"the eigenvalues of {name} networks do not decay like a power")
+        return decay_on_sphere(self, 0.5 if self.tangent else 1.5, space)
 
     def profile(self, dim: int) -> Profile:
         name: str = getattr(self, "activation", "relu")

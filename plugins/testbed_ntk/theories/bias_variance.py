@@ -12,16 +12,18 @@ on; kernel values alone come from the model.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasRandomStart, has
+from testbed.contract.capabilities import HasGram, HasRandomStart, has
 from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable
+from testbed.contract.components import Model, Theory, Variable
 from testbed.contract.facts import TheoryFacts
+from testbed.contract.subjects import HasKernelMatrix, declared
 from testbed.contract.values import Data, Problem
+from testbed.errors import DoesNotApply
 from testbed_ntk.theories.subject import algorithm
 
 Residual = Callable[[np.ndarray, float], np.ndarray]
@@ -48,12 +50,10 @@ class Parts(NamedTuple):
     start: Start | None  # of a random f₀
 
 
-def residual(cell: Cell) -> Residual | str:
-    """ψ_t(s) of the cell's optimizer, or why there is none."""
-    optimizer: Any = cell.optimizer
-    name, rate = algorithm(cell), getattr(optimizer, "learning_rate", None)
-    plain = optimizer.name == "spectral-filter" and name == "descent"  # which reads no momentum
-    momentum = 0.0 if plain else float(getattr(optimizer, "momentum", None) or 0.0)
+def residual(cell: Cell) -> Residual:
+    """ψ_t(s) of the cell's optimizer; DoesNotApply if it is no spectral algorithm."""
+    kind = algorithm(cell)
+    name, rate, momentum = kind.name, kind.learning_rate, kind.momentum
     if name == "flow":
         return lambda s, t: np.exp(-t * s)
     if name == "ridge":
@@ -61,13 +61,10 @@ def residual(cell: Cell) -> Residual | str:
     if name == "cutoff":
         return lambda s, t: (t * s < 1).astype(float)
     if name == "iterated-ridge":
-        order = float(optimizer.qualification)
-        return lambda s, t: (1 + t * s / order) ** -order
-    if name in ("descent", "heavy-ball"):
-        if not isinstance(rate, int | float):
-            return "the learning rate differs from replicate to replicate"
-        return lambda s, t: _heavy_ball(s, float(rate), momentum, t)
-    return f"it is about spectral algorithms, not {name}"
+        return lambda s, t: (1 + t * s / kind.qualification) ** -kind.qualification
+    if rate is None:
+        raise DoesNotApply("the learning rate differs from replicate to replicate")
+    return lambda s, t: _heavy_ball(s, rate, momentum, t)
 
 
 def _heavy_ball(s: np.ndarray, rate: float, momentum: float, time: float) -> np.ndarray:
@@ -107,21 +104,17 @@ class BiasVariance(Theory):
     def facts(self) -> TheoryFacts:
         return TheoryFacts(conditional=True)
 
-    def applies(self, cell: Cell) -> str | None:
-        if not cell.model.name.startswith("ntk."):
-            return f"it is about kernel regression, not {cell.model.name}"
-        if not cell.design.sizes()["test"]:
-            return "it is that of the test points, of which the design has none"
-        if not cell.target.facts().known:
-            return f"the target {cell.target.name} knows no true function"
-        found = residual(cell)
-        return found if isinstance(found, str) else None
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
+        declared(cell.model, HasKernelMatrix)
+        if not cell.design.sizes()["test"]:
+            raise DoesNotApply("it predicts at test points, of which the design has none")
+        if not cell.target.facts().known:
+            raise DoesNotApply(f"the target {cell.target.name} knows no true function")
         found = residual(cell)
-        assert problem is not None and callable(found)  # as `applies` found
+        if problem is None:  # the plan asks without one
+            return {}
         parts = _parts(cell.model, problem)
         with np.errstate(over="ignore", invalid="ignore"):  # too large a step leaves the numbers
             rows = [_at_time(cell, found, parts, time) for time in times]
@@ -133,17 +126,22 @@ def _at_time(cell: Cell, residual: Residual, parts: Parts, time: float) -> dict[
     if np.isinf(time):
         return _expectations(parts, *_limit(parts.eigenvalue))
     left = residual(parts.eigenvalue, time)
-    limit = 0.0 if algorithm(cell) == "cutoff" else time
+    limit = 0.0 if algorithm(cell).name == "cutoff" else time
     return _expectations(parts, left, _filter(parts.eigenvalue, left, time, limit))
 
 
-def _parts(model: Any, problem: Problem) -> Parts:
+def _parts(model: Model, problem: Problem) -> Parts:
     train, test = problem.train, problem.test
+    kernel = declared(model, HasKernelMatrix)
     prepared = model.prepare(None, Problem(Data(train.x, None, None, train.weight), test, None, {}))
     count = len(train.weight)
-    gram = model.gram(prepared, None, train.x, "features").cpu().double().numpy()
-    value, vectors = np.linalg.eigh(gram / count)
-    cross = model.probe(prepared, test.x).cpu().double().numpy()
+    gram = (
+        model.gram(prepared, None, train.x, "features")
+        if has(model, HasGram)
+        else kernel.kernel_matrix(prepared, train.x)
+    )
+    value, vectors = np.linalg.eigh(gram.cpu().double().numpy() / count)
+    cross = kernel.kernel_matrix(prepared, test.x).cpu().double().numpy()
     return Parts(
         np.maximum(value, 0.0),
         vectors.T @ train.truth.cpu().double().numpy().reshape(count, -1),

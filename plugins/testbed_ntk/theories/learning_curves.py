@@ -1,6 +1,6 @@
 """What theory says about kernel regression, from a cell's parameters alone.
 
-Nothing here imports the kernels it predicts: components are told apart by name and asked for their
+Nothing here imports the kernels it predicts: they are asked for what they declare, among it their
 population spectrum, which has its own second route in the tests.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasPopulationSpectrum, has, lack
+from testbed.contract.capabilities import HasPopulationSpectrum
 from testbed.contract.cells import Cell
 from testbed.contract.components import Model, PopulationSpectrum, Theory, Variable
-from testbed.contract.parameters import parameter, value_with
+from testbed.contract.parameters import parameter
+from testbed.contract.subjects import HasSourceCondition, declared
 from testbed.contract.values import Problem
-from testbed.errors import UnsuitableError
+from testbed.errors import DoesNotApply
 from testbed_ntk.theories.deterministic_equivalent import Levels, resolved, ridge_errors
 from testbed_ntk.theories.exponents import (
     best_in_dimension,
@@ -28,22 +29,23 @@ from testbed_ntk.theories.exponents import (
 from testbed_ntk.theories.subject import (
     Energies,
     algorithm,
-    cosine_objection,
     decay_exponent,
     energies,
-    energy_objection,
-    never_learned,
-    qualification,
-    source_kernel,
+    expect_cosine_kernel,
+    expect_learnable,
+    expect_noise,
+    expect_ridge,
+    expect_zero_start,
+    noise_of,
     source_smoothness,
-    spectrum_objection,
-    start_objection,
-    stated_smoothness,
+    spectrum_of,
+    sphere_dim,
 )
 
 ACCURACY = 0.02  # of the deterministic equivalent where it was compared with simulations
 VANISHING = 0.1  # what o(1) of the barrier stands for
 LEAST_QUALIFICATION = 0.5  # of the exponents in high dimension
+LEAST_DIM, LEAST_SAMPLES = 5, 3  # below which statements for growing d are not given
 
 
 def levels_of(spectrum: PopulationSpectrum, trace: float, known: Energies) -> Levels:
@@ -78,18 +80,15 @@ class DeterministicEquivalent(Theory):
         ),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        if algorithm(cell) != "ridge":
-            return f"it is about ridge regression, not {algorithm(cell)}"
-        return start_objection(cell) or spectrum_objection(cell) or energy_objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        assert isinstance(cell.model, HasPopulationSpectrum)  # as `applies` found
-        spectrum = cell.model.population_spectrum(cell.design)
-        levels = levels_of(spectrum, cell.model.trace(cell.design), energies(cell) or {})
-        n, noise = cell.design.sizes()["train"], value_with(cell.design, "noise", 0.0)
+        expect_ridge(cell)
+        expect_zero_start(cell)
+        spectrum = spectrum_of(cell.model, cell)
+        trace = declared(cell.model, HasPopulationSpectrum).trace(cell.design)
+        levels = levels_of(spectrum, trace, energies(cell))
+        n, noise = cell.design.sizes()["train"], noise_of(cell)
         ridges = [n / time if time else math.inf for time in times]
         found = [ridge_errors(levels, n, ridge, noise) for ridge in ridges]
         known = [resolved(levels, n, errors.kappa) for errors in found]
@@ -114,54 +113,48 @@ class Rates(Theory):
         "time_exponent": Variable("exponent of the best training time in n", time=False),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        order, source = qualification(cell), source_smoothness(cell)
-        if isinstance(order, str):
-            return order
-        if isinstance(source, str):
-            return source
-        if not getattr(cell.design, "noise", 0.0):
-            return "it needs noise above 0"
-        return start_objection(cell) or never_learned(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        order, source = qualification(cell), source_smoothness(cell)
-        decay = decay_exponent(cell.model, cell.design)
-        assert not isinstance(order, str)  # as `applies` found
-        assert not isinstance(source, str) and not isinstance(decay, str)
-        risk, time = best_regularisation(source, decay, order)
+        order, source = algorithm(cell).qualification, source_smoothness(cell)
+        expect_noise(cell)
+        expect_zero_start(cell)
+        expect_learnable(cell)
+        risk, time = best_regularisation(source, decay_exponent(cell.model, cell), order)
         return {"risk_exponent": np.array(risk), "time_exponent": np.array(time)}
 
 
 def growth(cell: Cell) -> float:
     """γ of n = d^γ."""
-    design: Any = cell.design
-    return math.log(design.sizes()["train"]) / math.log(design.dim)
+    return math.log(cell.design.sizes()["train"]) / math.log(sphere_dim(cell))
 
 
-def _inner_product_objection(cell: Cell) -> str | None:
-    if cell.design.name != "sphere":
-        return f"it is about the sphere, not {cell.design.name}"
-    design: Any = cell.design
-    return cosine_objection(cell.model, design.dim) or start_objection(cell)
+def expect_large_dimension(cell: Cell) -> int:
+    """d; DoesNotApply unless points lie on a sphere, the kernel depends on their cosine alone, and
+    d and n are no smaller than a statement for growing d and n needs."""
+    dim = sphere_dim(cell)
+    expect_cosine_kernel(cell.model, dim)
+    expect_zero_start(cell)
+    n = cell.design.sizes()["train"]
+    if dim < LEAST_DIM or n < LEAST_SAMPLES:
+        raise DoesNotApply(
+            f"it holds as n and d grow; found d = {dim}, n = {n}, expected at least "
+            f"d = {LEAST_DIM} and n = {LEAST_SAMPLES}"
+        )
+    return dim
 
 
-def _low_degrees_objection(kernel: Model, cell: Cell) -> str | None:
-    """Why a kernel has not μ_k ≍ d^{−k} for the degrees up to the first that is not learned."""
+def _expect_low_degrees(kernel: Model, cell: Cell) -> None:
+    """DoesNotApply unless a kernel has μ_k ≍ d^{−k} for the degrees up to the first that is not
+    learned."""
     gamma = growth(cell)
-    if not has(kernel, HasPopulationSpectrum):
-        return lack(kernel, HasPopulationSpectrum)
-    try:
-        first = kernel.population_spectrum(cell.design).eigenvalue[: math.ceil(gamma) + 2]
-    except UnsuitableError as error:
-        return str(error)
+    first = spectrum_of(kernel, cell).eigenvalue[: math.ceil(gamma) + 2]
     if (first <= 0).any():
-        return f"{kernel.name} has degrees up to γ whose eigenvalues vanish"
+        raise DoesNotApply(f"{kernel.name} has degrees up to γ whose eigenvalues vanish")
     if len(first) <= gamma + 1:
-        return f"the eigenvalues of {kernel.name} are known below degree {len(first)} only"
-    return None
+        raise DoesNotApply(
+            f"the eigenvalues of {kernel.name} are known below degree {len(first)} only"
+        )
 
 
 @frozen(kw_only=True)
@@ -184,33 +177,26 @@ class LargeDimension(Theory):
         "minimax_exponent": Variable("exponent of the minimax risk in d", time=False),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        order, kernel = qualification(cell), source_kernel(cell)
-        if isinstance(order, str):
-            return order
-        if order < LEAST_QUALIFICATION:
-            return f"it is about qualifications of at least {LEAST_QUALIFICATION}, not {order:g}"
-        if kernel is None:
-            return f"it is about targets in [H]^s (source), not {cell.target.name}"
-        if not getattr(cell.design, "noise", 0.0):
-            return "it needs noise above 0"
-        reason = _inner_product_objection(cell)
-        if reason:
-            return reason
-        design: Any = cell.design
-        reason = cosine_objection(kernel, design.dim)
-        if reason:
-            return f"of the target's kernel: {reason}"
-        return _low_degrees_objection(cell.model, cell) or _low_degrees_objection(kernel, cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        source, gamma, order = stated_smoothness(cell), growth(cell), qualification(cell)
-        assert not isinstance(order, str)  # as `applies` found
-        own = best_in_dimension(source, gamma, order)
+        order = algorithm(cell).qualification
+        if order < LEAST_QUALIFICATION:
+            raise DoesNotApply(
+                f"it covers qualifications of at least {LEAST_QUALIFICATION}, not {order:g}"
+            )
+        kernel, source = declared(cell.target, HasSourceCondition).source_condition()
+        expect_noise(cell)
+        dim, gamma = expect_large_dimension(cell), growth(cell)
+        try:
+            expect_cosine_kernel(kernel, dim)
+        except DoesNotApply as reason:
+            raise DoesNotApply(f"of the target's kernel: {reason}") from reason
+        _expect_low_degrees(cell.model, cell)
+        _expect_low_degrees(kernel, cell)
+        best = best_in_dimension(source, gamma, order)
         minimax = minimax_in_dimension(source, gamma)
-        return {"dimension_exponent": np.array(-own), "minimax_exponent": np.array(-minimax)}
+        return {"dimension_exponent": np.array(-best), "minimax_exponent": np.array(-minimax)}
 
 
 @frozen(kw_only=True)
@@ -234,19 +220,14 @@ class PolynomialBarrier(Theory):
         0.1, help="least distance δ of γ, n = d^γ, from a whole number", gt=0, lt=0.5
     )
 
-    def applies(self, cell: Cell) -> str | None:
-        reason = _inner_product_objection(cell)
-        if reason:
-            return reason
-        gamma = growth(cell)
-        if min(gamma % 1, -gamma % 1) < self.delta:
-            return f"γ = {gamma:.3g} is within {self.delta:g} of a whole number"
-        return energy_objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        learned = math.floor(growth(cell))
-        known = energies(cell) or {}
+        expect_large_dimension(cell)
+        gamma = growth(cell)
+        if min(gamma % 1, -gamma % 1) < self.delta:
+            raise DoesNotApply(f"γ = {gamma:.3g} is within {self.delta:g} of a whole number")
+        learned, known = math.floor(gamma), energies(cell)
+        expect_learnable(cell, learned)
         beyond = sum(energy for degree, energy in known.items() if degree > learned)
         return {"barrier": np.array(beyond)}

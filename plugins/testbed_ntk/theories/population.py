@@ -8,13 +8,12 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasPopulationSpectrum
 from testbed.contract.cells import Cell
 from testbed.contract.components import PopulationSpectrum, Theory, Variable
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Problem
-from testbed_ntk.theories.subject import spectrum_objection
+from testbed_ntk.theories.subject import spectrum_of
 
 
 @frozen(kw_only=True)
@@ -41,17 +40,13 @@ class PopulationEigenvalues(Theory):
         help="modes predicted, as the metric eigenvalues has them", sweepable=False
     )
 
-    def applies(self, cell: Cell) -> str | None:
-        return spectrum_objection(cell)
-
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         return {"mode": self._numbers()}
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        assert isinstance(cell.model, HasPopulationSpectrum)  # as `applies` found
-        spectrum = cell.model.population_spectrum(cell.design)
+        spectrum = spectrum_of(cell.model, cell)
         return {"population_eigenvalue": ranked(spectrum, self._numbers())}
 
     def _numbers(self) -> np.ndarray:

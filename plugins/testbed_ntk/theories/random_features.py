@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
@@ -28,9 +28,11 @@ from scipy.optimize import brentq
 
 from testbed.contract.cells import Cell
 from testbed.contract.components import Theory, Variable
+from testbed.contract.subjects import HasRandomFeatures, RandomFeatures, declared, space_of
 from testbed.contract.values import Problem
+from testbed.errors import DoesNotApply
 from testbed_ntk.theories.deterministic_equivalent import Levels
-from testbed_ntk.theories.subject import Energies, algorithm, energies, energy_objection
+from testbed_ntk.theories.subject import Energies, energies, expect_ridge, noise_of
 
 ACCURACY = 0.15  # of features that are not Gaussian, where they were compared with simulations
 UNRESOLVED = 0.01  # share of min(n, k) that unlisted modes may take up, or may not
@@ -225,50 +227,41 @@ class RandomFeatureEquivalent(Theory):
         ),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        if cell.model.name != "networks.random-features":
-            return f"it covers random features, not {cell.model.name}"
-        if algorithm(cell) != "ridge":
-            return f"it covers ridge regression, not {algorithm(cell)}"
-        return _design_objection(cell) or energy_objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        model: Any = cell.model
-        levels = _levels(cell)
-        n, noise = cell.design.sizes()["train"], float(getattr(cell.design, "noise", 0.0))
+        form = declared(cell.model, HasRandomFeatures).random_features()
+        expect_ridge(cell)
+        levels = _levels(cell, form)
+        n, noise = cell.design.sizes()["train"], noise_of(cell)
         ridges = [n / time if time else math.inf for time in times]
-        found = [feature_errors(levels, n, model.width, ridge, noise) for ridge in ridges]
-        fewest = min(n, model.width)
+        found = [feature_errors(levels, n, form.width, ridge, noise) for ridge in ridges]
+        fewest = min(n, form.width)
         test = np.array(
             [one.test if resolved(levels, fewest, one.gamma) else math.nan for one in found]
         )
         return {"excess_risk": test - noise**2, "test_error": test}
 
 
-def _design_objection(cell: Cell) -> str | None:
-    """Why the spectrum of the features' covariance is not known; None if it is."""
-    model: Any = cell.model
-    if cell.design.name == "sphere":
-        return None
-    if cell.design.name not in ("gaussian", "anisotropic-gaussian"):
-        return f"it covers the sphere and Gaussian points, not {cell.design.name}"
-    if model.activation != "linear" or model.bias:
-        return "on Gaussian points it covers linear features without bias, no other activations"
-    return None
-
-
-def _levels(cell: Cell) -> Levels:
-    model: Any = cell.model
-    design: Any = cell.design
-    known = energies(cell) or {}
-    if design.name == "sphere":
-        return sphere_levels(model.activation, model.bias, design.dim, known)
-    if design.name == "gaussian":
-        value, count, degree = np.array([design.scale**2]), np.array([float(design.dim)]), [1.0]
+def _levels(cell: Cell, form: RandomFeatures) -> Levels:
+    """Spectrum of the features' covariance; DoesNotApply where it is not known."""
+    space = space_of(cell.design)
+    gaussian = space.law == "gaussian" or space.variances is not None
+    if space.dim is None or not (gaussian or space.kind == "sphere"):
+        raise DoesNotApply(f"it covers the sphere and Gaussian points, not {cell.design.name}")
+    if gaussian and (form.activation != "linear" or form.bias):
+        raise DoesNotApply(
+            "on Gaussian points it covers linear features without bias, no other activations"
+        )
+    if form.activation not in ACTIVATIONS:
+        raise DoesNotApply(f"it does not know the activation {form.activation}")
+    known = energies(cell)
+    if space.kind == "sphere":
+        return sphere_levels(form.activation, form.bias, space.dim, known)
+    if space.variances is None:
+        value, count, degree = np.array([space.scale**2]), np.array([float(space.dim)]), [1.0]
     else:
-        value, count = design.variances, np.ones(design.dim)
-        degree = np.arange(1.0, design.dim + 1).tolist()
+        value, count = np.array(space.variances), np.ones(space.dim)
+        degree = np.arange(1.0, space.dim + 1).tolist()
     energy = np.array([known.get(k, 0.0) for k in degree])
     return Levels(value, count, energy, 0.0, max(sum(known.values()) - float(energy.sum()), 0.0))

@@ -1,14 +1,13 @@
-"""What a cell of kernel regression is about: its algorithm, the truth's energies, the kernels'
+"""What a cell of kernel regression is: its algorithm, the truth's energies, the kernels'
 spectra and their decay.
 
-Nothing here imports the kernels: components are told apart by name and asked for their population
+Nothing here imports the kernels: they are asked for what they declare, among it their population
 spectrum, which has its own second route in the tests.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,14 +19,21 @@ from testbed.contract.capabilities import (
     HasProfile,
     HasRandomStart,
     has,
-    lack,
 )
 from testbed.contract.cells import Cell
 from testbed.contract.components import Design, Model, Target
 from testbed.contract.parameters import value_with
 from testbed.contract.seeds import Streams
-from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed.contract.subjects import (
+    Algorithm,
+    HasEigenvalueDecay,
+    HasSourceCondition,
+    IsSpectral,
+    declared,
+    space_of,
+)
+from testbed.contract.values import PopulationSpectrum, Sample
+from testbed.errors import DoesNotApply, UnsuitableError
 
 Energies = dict[float, float]  # degree → ‖P_k f*‖²
 DRAWS = 64  # of a target whose energies are random
@@ -35,41 +41,39 @@ DRAWS = 64  # of a target whose energies are random
 # --- algorithm and energies -----------------------------------------------------------------------
 
 
-def algorithm(cell: Cell) -> str:
-    """The spectral filter of the cell's optimizer; the optimizer's name if it is none."""
-    name = cell.optimizer.name
-    if name == "spectral-filter":
-        return value_with(cell.optimizer, "filter", name)
-    return {"gradient-flow": "flow", "gradient-descent": "descent"}.get(name, name)
+def algorithm(cell: Cell) -> Algorithm:
+    """The spectral algorithm that the cell trains by; DoesNotApply if it is none."""
+    return declared(cell.optimizer, IsSpectral).algorithm()
 
 
-QUALIFICATION = {
-    "ridge": 1.0,
-    "flow": math.inf,
-    "descent": math.inf,
-    "heavy-ball": math.inf,
-    "cutoff": math.inf,
-}
+def expect_ridge(cell: Cell) -> None:
+    """DoesNotApply unless the cell trains by ridge regression."""
+    name = algorithm(cell).name
+    if name != "ridge":
+        raise DoesNotApply(f"it covers ridge regression, not {name}")
 
 
-def qualification(cell: Cell) -> float | str:
-    """q of the cell's spectral algorithm: 1 for ridge, its order for iterated ridge, else infinite;
-    or why it has none."""
-    name = algorithm(cell)
-    if name == "iterated-ridge":
-        return float(getattr(cell.optimizer, "qualification", 1.0))
-    return QUALIFICATION.get(name, f"it is about spectral algorithms, not {name}")
+def expect_noise(cell: Cell) -> float:
+    """The noise level σ; DoesNotApply if it is 0."""
+    noise = noise_of(cell)
+    if not noise:
+        raise DoesNotApply("it needs noise above 0")
+    return noise
 
 
-def start_objection(cell: Cell) -> str | None:
-    """Why a random start is beyond a theory of kernel regression from f₀ = 0; None without one."""
+def noise_of(cell: Cell) -> float:
+    """The noise level σ of an observation."""
+    return value_with(cell.design, "noise", 0.0)
+
+
+def expect_zero_start(cell: Cell) -> None:
+    """DoesNotApply where training starts at a random function."""
     if has(cell.model, HasRandomStart):
-        return "it is about paths that start at 0, not at a random function"
-    return None
+        raise DoesNotApply("it covers paths that start at 0, not at a random function")
 
 
-def energies(cell: Cell) -> Energies | None:
-    """E ‖P_k f*‖² by degree k, where the target knows it.
+def energies(cell: Cell) -> Energies:
+    """E ‖P_k f*‖² by degree k; DoesNotApply where the target does not know it.
 
     Most random targets have it fixed. Where two draws differ it is the mean over the targets of the
     replicates 0 to 63, however many the scenario has: risks given the inputs are linear in it.
@@ -80,8 +84,13 @@ def energies(cell: Cell) -> Energies | None:
     same = {"n": 1, "gamma": None, "n_test": 1, "noise": 0.0}
     if {"dim", *same} <= set(fields):
         design = attrs.evolve(design, **same)
-    found = _energies(cell.target, design, cell.seed)
-    return None if found is None else dict(found)
+    try:
+        found = _energies(cell.target, design, cell.seed)
+    except UnsuitableError as error:
+        raise DoesNotApply(str(error)) from error
+    if found is None:
+        raise DoesNotApply(f"the target {cell.target.name} does not know its energy by degree")
+    return dict(found)
 
 
 @functools.lru_cache(maxsize=64)
@@ -98,7 +107,7 @@ def _energies(target: Target, design: Design, seed: int) -> Energies | None:
 
 def drawn_expansion(target: Target, design: Design, seed: int, replicate: int) -> Mapping[str, Any]:
     """What the target of a replicate knows of itself, on no points at all."""
-    nothing = np.zeros((1, int(getattr(design, "dim", 1))))
+    nothing = np.zeros((1, _dim(design)))
     one, zero = np.ones(1), np.zeros(1)
     sample = Sample(nothing, one, zero, 0.0, nothing, one, zero, design=design)
     return target.expansion(target.draw(Streams(seed, replicate), sample), sample)
@@ -121,120 +130,76 @@ def _equal(one: Energies, other: Energies) -> bool:
     return all(abs(one.get(k, 0.0) - other.get(k, 0.0)) <= allowed for k in {*one, *other})
 
 
-def energy_objection(cell: Cell) -> str | None:
-    """Why the target's energies are unknown; None if they are known."""
+def _dim(design: Design) -> int:
+    """The number of coordinates of a point, 1 where the design does not say."""
+    space = design.space()
+    return 1 if space is None or space.dim is None else space.dim
+
+
+def spectrum_of(model: Model, cell: Cell) -> PopulationSpectrum:
+    """A kernel's population spectrum under the cell's design; DoesNotApply if it is not known."""
     try:
-        known = energies(cell)
+        return declared(model, HasPopulationSpectrum).population_spectrum(cell.design)
     except UnsuitableError as error:
-        return str(error)
-    if known is None:
-        return f"the target {cell.target.name} does not know its energy by degree"
-    return None
+        raise DoesNotApply(str(error)) from error
 
 
-def spectrum_objection(cell: Cell) -> str | None:
-    """Why the population spectrum of the cell's kernel is unknown; None if it is known."""
-    if not has(cell.model, HasPopulationSpectrum):
-        return lack(cell.model, HasPopulationSpectrum)
+def expect_cosine_kernel(model: Model, dim: int) -> None:
+    """DoesNotApply unless a kernel of unit inputs depends on their cosine alone."""
     try:
-        cell.model.population_spectrum(cell.design)
-    except UnsuitableError as error:
-        return str(error)
-    return None
-
-
-def decay_exponent(model: Model, design: Design) -> float | str:
-    """β of λ_j ≍ j^{−β}, or why there is none.
-
-    On S^{d−1} a kernel that behaves like (1 − t)^ν near t = 1 has μ_k ≍ k^{−(d−1+2ν)}, each with
-    ≍ k^{d−2} modes, hence β = (d − 1 + 2ν)/(d − 1): ν = ½ for the NTK of any depth and the Laplace
-    kernel, 3/2 for the NNGP kernel of ReLU, its own for Matérn. On the torus β = 2r/d.
-    """
-    own: Any = model
-    dim = int(getattr(design, "dim", 0))
-    if own.name == "ntk.torus":
-        return 2 * own.smoothness / dim if design.name == "torus" else _wrong_design(own, design)
-    activation = getattr(own, "activation", "relu")
-    if activation != "relu":
-        return (
-            f"it is about kernels whose eigenvalues decay like a power, not {activation} networks"
-        )
-    orders = {"ntk.relu": 0.5, "ntk.network": 0.5, "ntk.laplace": 0.5, "ntk.nngp": 1.5}
-    order = getattr(own, "nu", None) if own.name == "ntk.matern" else orders.get(own.name)
-    if order is None:
-        return f"it is about kernels whose eigenvalues decay like a power, not {own.name}"
-    if design.name != "sphere":
-        return _wrong_design(own, design)
-    return cosine_objection(own, dim) or (dim - 1 + 2 * order) / (dim - 1)
-
-
-def cosine_objection(model: Model, dim: int) -> str | None:
-    """Why a model is no kernel of this plugin that depends on unit inputs by their cosine alone."""
-    try:
-        known = has(model, HasProfile) and model.profile(dim) is not None
+        known = declared(model, HasProfile).profile(dim) is not None
     except UnsuitableError:
-        return None  # it is one, whose spectrum alone is out of reach
-    return None if known else f"it is about inner-product kernels, not {_called(model)}"
+        known = True  # it is one, whose spectrum alone is out of reach
+    if not known:
+        raise DoesNotApply(
+            f"it covers kernels that depend on the cosine alone; {model.name} with these "
+            "parameters does not"
+        )
 
 
-def _called(model: Model) -> str:
-    """The name, and what keeps its kernel from being a function of the cosine."""
-    if isinstance(getattr(model, "bandwidth", None), tuple):
-        return f"{model.name} with a length for each coordinate"
-    norm = getattr(model, "norm", None)
-    return f"{model.name} with the norm {norm}" if norm else model.name
-
-
-def _wrong_design(model: Model, design: Design) -> str:
-    return f"the eigenvalues of {model.name} on {design.name} are not known"
+def sphere_dim(cell: Cell) -> int:
+    """d of the sphere S^{d−1} that the points lie on; DoesNotApply if they do not."""
+    space = space_of(cell.design)
+    if space.kind != "sphere" or space.dim is None:
+        raise DoesNotApply(f"it covers points of the sphere, not {cell.design.name}")
+    return space.dim
 
 
 # --- what a target in [H]^s is to the model -------------------------------------------------------
 
 
-def source_kernel(cell: Cell) -> Model | None:
-    """H's kernel of a target in [H]^s; None of other targets."""
-    kernel: object = value_with(cell.target, "truth_kernel", None)
-    return kernel if cell.target.name == "source" and isinstance(kernel, Model) else None
-
-
-def stated_smoothness(cell: Cell) -> float:
-    """s of a target in [H]^s, H that of the target's own kernel."""
-    target: Any = cell.target
-    return float(target.smoothness)
-
-
-def source_smoothness(cell: Cell) -> float | str:
-    """s' of a target's [H]^s in the space of the model's kernel; or why it is not known.
+def source_smoothness(cell: Cell) -> float:
+    """s' of a target's [H]^s in the space of the model's kernel; DoesNotApply if it is not known.
 
     With λ_j ≍ j^{−β} of its own kernel the target has f_j² ≍ λ_j^s/j, and Σ f_j² μ_j^{−s'} of the
     model's μ_j ≍ j^{−β'}, on the same eigenfunctions, is finite for s' < sβ/β'.
     """
-    kernel = source_kernel(cell)
-    if kernel is None:
-        return f"it is about targets in [H]^s (source), not {cell.target.name}"
-    own, decay = decay_exponent(cell.model, cell.design), decay_exponent(kernel, cell.design)
-    if isinstance(own, str):
-        return own
-    if isinstance(decay, str):
-        return f"of the target's kernel: {decay}"
-    return stated_smoothness(cell) * decay / own
+    source = declared(cell.target, HasSourceCondition).source_condition()
+    decay = decay_exponent(cell.model, cell)
+    try:
+        decay_of_truth = decay_exponent(source.kernel, cell)
+    except DoesNotApply as reason:
+        raise DoesNotApply(f"of the target's kernel: {reason}") from reason
+    return source.smoothness * decay_of_truth / decay
 
 
-def never_learned(cell: Cell) -> str | None:
-    """Why the risk stays above 0: the target has energy where the kernel has no eigenvalue."""
-    reason = spectrum_objection(cell) or energy_objection(cell)
-    if reason:
-        return reason
-    assert isinstance(cell.model, HasPopulationSpectrum)
-    spectrum = cell.model.population_spectrum(cell.design)
+def decay_exponent(model: Model, cell: Cell) -> float:
+    """β of λ_j ≍ j^{−β} under the cell's design; DoesNotApply if it is not known."""
+    return declared(model, HasEigenvalueDecay).eigenvalue_decay(space_of(cell.design))
+
+
+def expect_learnable(cell: Cell, last: int | None = None) -> None:
+    """DoesNotApply where the risk stays above 0, for the target has energy where the kernel has no
+    eigenvalue: at all degrees, or at those up to the last that is asked for."""
+    spectrum, known = spectrum_of(cell.model, cell), energies(cell)
     listed = dict(zip(spectrum.degree.tolist(), spectrum.eigenvalue.tolist(), strict=True))
-    beyond = 0.0 if cell.design.name == "torus" else 1.0  # the torus lists all that there are
+    beyond = 0.0 if space_of(cell.design).kind == "torus" else 1.0  # the torus lists all there are
     missed = sum(
         energy
-        for degree, energy in (energies(cell) or {}).items()
-        if listed.get(degree, beyond) <= 0
+        for degree, energy in known.items()
+        if (last is None or degree <= last) and listed.get(degree, beyond) <= 0
     )
-    if not missed:
-        return None
-    return f"{cell.model.name} never learns {missed:.3g} of ‖f*‖², where its eigenvalues vanish"
+    if missed:
+        raise DoesNotApply(
+            f"{cell.model.name} never learns {missed:.3g} of ‖f*‖², where its eigenvalues vanish"
+        )

@@ -13,9 +13,10 @@ from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES
+from testbed.contract.spaces import SEQUENCES, Space
+from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues
 from testbed.contract.values import Fit, Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import DoesNotApply, UnsuitableError
 from testbed_sequence.models.fixed import power_spectrum
 from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 
@@ -23,7 +24,7 @@ Params = dict[str, Tensor]
 
 
 @frozen(kw_only=True)
-class Diagonal(Model, HasFlow, HasExactSpectrum):
+class Diagonal(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
     """θ_j = a_j b_j^D β_j, all trained: ȧ = b^D β r, ḃ = D a b^{D−1} β r, β̇ = a b^D r, r = z − θ,
     from a = λ^{1/2}, b = b₀, β = 0 (arXiv:2409.00894, equations 7, 8, 13, 14).
 
@@ -42,6 +43,11 @@ class Diagonal(Model, HasFlow, HasExactSpectrum):
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch")
+
+    def power_eigenvalues(self, space: Space) -> PowerEigenvalues:
+        if space.kind != "sequence":
+            raise DoesNotApply(f"{self.name} is a model of sequences")
+        return PowerEigenvalues(self.gamma, True, self.depth, self.b0)
 
     def prepare(self, drawn: Any, problem: Problem) -> Params:
         prepared = {"eigenvalue": power_spectrum(problem.train.x, self.gamma)}

@@ -13,9 +13,10 @@ from testbed.contract.capabilities import HasExactSpectrum, HasFlow
 from testbed.contract.components import Design, Model
 from testbed.contract.facts import ModelFacts
 from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES
+from testbed.contract.spaces import SEQUENCES, Space
+from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues
 from testbed.contract.values import Fit, Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed.errors import DoesNotApply, UnsuitableError
 
 
 def power_spectrum(x: Tensor, gamma: float) -> Tensor:
@@ -38,7 +39,7 @@ def design_spectrum(x: Tensor) -> Tensor:
 
 
 @frozen(kw_only=True)
-class Fixed(Model, HasFlow, HasExactSpectrum):
+class Fixed(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
     """θ_j = λ_j^{1/2} β_j with λ_j = j^{−γ}, or with the design's own eigenvalues:
     θ_j(t) = (1 − e^{−λ_j t}) z_j exactly."""
 
@@ -57,6 +58,13 @@ class Fixed(Model, HasFlow, HasExactSpectrum):
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch", coordinates="function")
+
+    def power_eigenvalues(self, space: Space) -> PowerEigenvalues:
+        if space.kind != "sequence":
+            raise DoesNotApply(f"{self.name} is a model of sequences")
+        if self.spectrum_from == "design":
+            raise DoesNotApply(f"{self.name} takes its eigenvalues from the design, no power law")
+        return PowerEigenvalues(self.gamma, learned=False)
 
     def prepare(self, drawn: Any, problem: Problem) -> Tensor:
         if self.spectrum_from == "design":

@@ -11,8 +11,9 @@ from attrs import frozen
 from testbed.contract.components import Target
 from testbed.contract.parameters import parameter
 from testbed.contract.spaces import SEQUENCES, Space, narrow_misfit
+from testbed.contract.subjects import HasPowerDecay, PowerDecay
 from testbed.contract.values import Sample
-from testbed.errors import Mistake, UnsuitableError
+from testbed.errors import DoesNotApply, Mistake, UnsuitableError
 
 
 def indices(x: np.ndarray) -> np.ndarray:
@@ -30,7 +31,7 @@ class SequenceTarget(Target):
 
 
 @frozen(kw_only=True)
-class SparsePower(SequenceTarget):
+class SparsePower(SequenceTarget, HasPowerDecay):
     """θ*_{⌊j^q⌋} = C·j^{−(p+1)/2}, zero elsewhere: a power law misaligned with the order of the
     eigenvalues, more so the larger q (arXiv:2409.00894, equation 4)."""
 
@@ -43,6 +44,11 @@ class SparsePower(SequenceTarget):
     nonzeros: int | None = parameter(
         None, help="number of non-zero coefficients; as many as fit unless given", ge=1
     )
+
+    def power_decay(self) -> PowerDecay:
+        if self.nonzeros is not None:
+            raise DoesNotApply("it needs infinitely many coefficients; the target sets nonzeros")
+        return PowerDecay(self.p, self.q)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         modes = len(x)
@@ -57,7 +63,7 @@ class SparsePower(SequenceTarget):
 
 
 @frozen(kw_only=True)
-class Power(SequenceTarget):
+class Power(SequenceTarget, HasPowerDecay):
     """θ*_j = C·j^{−(p+1)/2}: a power law aligned with the eigenvalues."""
 
     name = "sequence.power"
@@ -65,6 +71,9 @@ class Power(SequenceTarget):
 
     p: float = parameter(help="decay: θ*_j = C·j^{−(p+1)/2}", gt=0)
     scale: float = parameter(1.0, help="size C of the first coefficient")
+
+    def power_decay(self) -> PowerDecay:
+        return PowerDecay(self.p, 1.0)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         return self.scale * indices(x) ** (-(self.p + 1) / 2)

@@ -1,33 +1,59 @@
 """What theory says about sequence models, from a cell's parameters alone.
 
-Nothing here imports the models it predicts: components are told apart by name, and only the scalar
+Nothing here imports the models it predicts: their declarations are read, and only the scalar
 solution of one coordinate is shared, through the quadrature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
 
 from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable
+from testbed.contract.components import Theory, Variable, sample_size
+from testbed.contract.parameters import value_with
+from testbed.contract.subjects import (
+    HasPowerDecay,
+    HasPowerEigenvalues,
+    IsSpectral,
+    PowerEigenvalues,
+    declared,
+    space_of,
+)
 from testbed.contract.values import Problem
+from testbed.errors import DoesNotApply
 from testbed_sequence.theories.quadrature import expected_risk, expected_risk_fixed
 
-MODELS = ("sequence.fixed", "sequence.diagonal")
+
+class Subject(NamedTuple):
+    """What a cell of a sequence model under gradient flow is, in the words of the theories."""
+
+    law: PowerEigenvalues
+    modes: int  # J
+    n: int
+    variance: float  # ε² = σ²/n
 
 
-def _objection(cell: Cell) -> str | None:
-    if cell.design.name != "sequence.gaussian":
-        return f"it is about sequence.gaussian, not {cell.design.name}"
-    if cell.model.name not in MODELS:
-        return f"it is about {' and '.join(MODELS)}, not {cell.model.name}"
-    if cell.optimizer.name != "gradient-flow":
-        return f"it is about gradient flow, not {cell.optimizer.name}"
-    return None
+def sequence(cell: Cell) -> Subject:
+    """The cell as a Gaussian sequence under gradient flow; DoesNotApply if it is none."""
+    space = space_of(cell.design)
+    if space.kind != "sequence" or space.law or space.dim is None:
+        raise DoesNotApply(f"it covers Gaussian sequences, not {cell.design.name}")
+    law = declared(cell.model, HasPowerEigenvalues).power_eigenvalues(space)
+    name = declared(cell.optimizer, IsSpectral).algorithm().name
+    if name != "flow":
+        raise DoesNotApply(f"it covers gradient flow, not {name}")
+    n, noise = sample_size(cell.design), value_with(cell.design, "noise", 0.0)
+    return Subject(law, space.dim, n, noise**2 / n)
+
+
+def expect_noise(seen: Subject) -> None:
+    """DoesNotApply without noise."""
+    if not seen.variance:
+        raise DoesNotApply("it needs noise above 0")
 
 
 @frozen(kw_only=True)
@@ -44,23 +70,21 @@ class ExpectedRisk(Theory):
         "excess_risk": Variable("expected excess risk", predicts="excess_risk")
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        return _objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        design: Any = cell.design
-        model: Any = cell.model
-        index = np.arange(1.0, design.modes + 1)
+        seen = sequence(cell)
+        if not len(times):
+            return {"excess_risk": np.zeros(0)}
+        law, variance = seen.law, seen.variance
+        index = np.arange(1.0, seen.modes + 1)
         truth = np.asarray(cell.target.values(None, index))
-        eigenvalue = index**-model.gamma
-        variance = design.noise**2 / design.n
-        if model.name == "sequence.fixed":
+        eigenvalue = index**-law.gamma
+        if not law.learned:
             risk = expected_risk_fixed(truth, eigenvalue, variance, times)
         else:
-            b0 = variance ** (0.5 / (model.depth + 2)) if model.b0 is None else model.b0
-            risk = expected_risk(truth, eigenvalue, variance, b0, model.depth, times)
+            b0 = variance ** (0.5 / (law.depth + 2)) if law.start is None else law.start
+            risk = expected_risk(truth, eigenvalue, variance, b0, law.depth, times)
         return {"excess_risk": np.asarray(risk)}
 
 
@@ -78,17 +102,13 @@ class SpanBounds(Theory):
         "upper": Variable("upper bound 2d†ε² of the initial order", time=False),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        if cell.design.name == "sequence.gaussian" and not getattr(cell.design, "noise", 1.0):
-            return "it needs noise above 0"
-        return _objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        design: Any = cell.design
-        truth = np.asarray(cell.target.values(None, np.arange(1.0, design.modes + 1)))
-        variance = design.noise**2 / design.n
+        seen = sequence(cell)
+        expect_noise(seen)
+        truth = np.asarray(cell.target.values(None, np.arange(1.0, seen.modes + 1)))
+        variance = seen.variance
         tail = np.cumsum(truth[::-1] ** 2)[::-1]  # Σ_{i ≥ k}, k = 1 … J: λ_j decreases in j
         beyond = np.append(tail[1:], 0.0) / np.arange(1, len(truth) + 1)
         dimension = 1 + int(np.argmax(beyond <= variance))
@@ -115,29 +135,37 @@ class Rates(Theory):
         "time_exponent": Variable("exponent of the best stopping time in n", time=False),
     }
 
-    def applies(self, cell: Cell) -> str | None:
-        if cell.target.name not in ("sequence.sparse-power", "sequence.power"):
-            return f"it is about power-law truths, not {cell.target.name}"
-        if getattr(cell.target, "nonzeros", None) is not None:
-            return "it is about infinitely many coefficients; the target sets nonzeros"
-        model: Any = cell.model
-        if model.name == "sequence.diagonal":
-            target: Any = cell.target
-            if model.gamma <= 1 or model.gamma < (target.p + 1) / (model.depth + 2):
-                return (
-                    f"it needs γ > 1 and γ ≥ (p+1)/(D+2); found γ = {model.gamma:g}, "
-                    f"p = {target.p:g}, D = {model.depth}"
-                )
-        return _objection(cell)
-
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        target: Any = cell.target
-        model: Any = cell.model
-        p, q = target.p, getattr(target, "q", 1.0)
-        if model.name == "sequence.fixed":
-            risk, time = -p / (p + q), q * model.gamma / (p + q)
+        p, q = declared(cell.target, HasPowerDecay).power_decay()
+        seen = sequence(cell)
+        expect_noise(seen)
+        law = seen.law
+        if law.learned:
+            expect_learnable(law, p)
+        # the index up to which the truth stands out: above ε if learned, λ^{−1} < t* if fixed
+        reach = seen.n ** (q / (p + 1 if law.learned else p + q))
+        if seen.modes < reach:
+            raise DoesNotApply(
+                f"the truth is seen up to index {reach:.0f}; the sequence has {seen.modes} modes"
+            )
+        if not law.learned:
+            risk, time = -p / (p + q), q * law.gamma / (p + q)
         else:
-            risk, time = -p / (p + 1), (model.depth + 1) / (model.depth + 2)
+            risk, time = -p / (p + 1), (law.depth + 1) / (law.depth + 2)
         return {"risk_exponent": np.array(risk), "time_exponent": np.array(time)}
+
+
+def expect_learnable(law: PowerEigenvalues, p: float) -> None:
+    """DoesNotApply where γ is too small, or the start of the extra layers does not follow ε."""
+    if law.gamma <= 1 or law.gamma < (p + 1) / (law.depth + 2):
+        raise DoesNotApply(
+            f"it needs γ > 1 and γ ≥ (p+1)/(D+2); found γ = {law.gamma:g}, p = {p:g}, "
+            f"D = {law.depth}"
+        )
+    if law.depth and law.start is not None:
+        raise DoesNotApply(
+            f"it needs a start b₀ = ε^{{1/(D+2)}} of the extra layers, which shrinks as n grows; "
+            f"found b₀ = {law.start:g}; leave b0 out"
+        )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from testbed.planning.fitting import theory_objection
 from testbed_adaptive.metrics.overlap import Overlap
 from testbed_adaptive.models.directional import Directional
 from testbed_adaptive.theories.population_flow import (
@@ -233,7 +234,7 @@ def test_training_follows_the_population_flow():
     found = run_cell(design, target, model, optimizer, times, metrics, replicates=8)
     cell = make_cell(design, target, model, optimizer, times, [])
     theory = PopulationFlow()
-    assert theory.applies(cell) is None
+    assert theory_objection(theory, cell) is None
     law = theory.predict(cell, times)
     assert law["overlap"][-1] > 0.9
     for name, values in law.items():
@@ -286,9 +287,9 @@ def test_feature_error_is_the_metric():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"design": Sphere(dim=5, n=10)}, "gaussian inputs, not sphere"),
-        ({"target": Linear()}, "single-index and multi-index targets, not linear"),
-        ({"optimizer": GradientDescent(learning_rate=0.1)}, "gradient flow, not gradient-descent"),
+        ({"design": Sphere(dim=5, n=10)}, "Gaussian inputs of equal variances, not sphere"),
+        ({"target": Linear()}, "linear has no form of a single- or multi-index function"),
+        ({"optimizer": GradientDescent(learning_rate=0.1)}, "gradient flow, not descent"),
         ({"model": Directional(random_start=True)}, "the model starts at random"),
     ],
 )
@@ -299,7 +300,7 @@ def test_says_why_it_does_not_apply(change, reason):
     }  # fmt: skip
     cell = make_cell(*parts.values(), [0.0, 1.0], [])
     for theory in (PopulationFlow(), EscapeTime()):
-        assert reason in (theory.applies(cell) or "")
+        assert reason in (theory_objection(theory, cell) or "")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ def test_says_why_it_does_not_apply(change, reason):
 )
 def test_escape_law_says_why_it_does_not_apply(target, model, reason):
     cell = make_cell(Gaussian(dim=5, n=10), target, model, GradientFlow(), [0.0], [])
-    assert reason in (EscapeTime().applies(cell) or "")
+    assert reason in (theory_objection(EscapeTime(), cell) or "")
 
 
 def test_escape_law_of_a_cell():
@@ -325,7 +326,7 @@ def test_escape_law_of_a_cell():
         Gaussian(dim=10, n=10), SingleIndex(coefficients=(0.5, 0.0, 0.0, 2.0)), Directional(),
         GradientFlow(), [0.0], [],
     )  # fmt: skip
-    assert EscapeTime().applies(cell) is None
+    assert theory_objection(EscapeTime(), cell) is None
     found = EscapeTime().predict(cell, (0.0,))
     assert found["information_exponent"] == 3
     assert found["escape_time"] == pytest.approx(10**2 / 12 / 4)

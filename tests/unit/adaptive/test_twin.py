@@ -12,6 +12,7 @@ from testbed.analysis import slope
 from testbed.contract.capabilities import HasExactSpectrum, HasPredictions, has, lack
 from testbed.contract.components import Estimator
 from testbed.numerics.trees import stack
+from testbed.planning.fitting import theory_objection
 from testbed.running.batching import Batched
 from testbed.running.execute import draw_problem
 from testbed.testing import check_component
@@ -207,7 +208,10 @@ def test_rates_of_the_published_setting():
     """sin(7.5πx₁) in two dimensions is p = 1, q = 2: the sorted coefficients themselves say so."""
     fixed, learned = (DiagonalKernel(**SAME, gamma=1.5, depth=2, learn=w)
                       for w in ("none", "eigenvalues"))  # fmt: skip
-    assert Rates().applies(cell(fixed)) is None and Rates().applies(cell(learned)) is None
+    assert (
+        theory_objection(Rates(), cell(fixed)) is None
+        and theory_objection(Rates(), cell(learned)) is None
+    )
     found = Rates().predict(cell(fixed), TIMES)
     np.testing.assert_allclose([found["risk_exponent"], found["time_exponent"]], [-1 / 3, 1.0])
     found = Rates().predict(cell(learned), TIMES)
@@ -225,10 +229,10 @@ def test_rates_of_the_published_setting():
 
 def test_rates_apply_where_they_can():
     twin = pair(1, order="index")[1]
-    assert "γ > 1" in str(Rates().applies(cell(twin)))
-    assert "no whole numbers" in str(Rates().applies(cell(pair(None)[0], TARGET)))
-    assert Rates(p=1.0, q=2.0).applies(cell(pair(None)[1], TARGET)) is None
+    assert "γ > 1" in str(theory_objection(Rates(), cell(twin)))
+    assert "no whole numbers" in str(theory_objection(Rates(), cell(pair(None)[0], TARGET)))
+    assert theory_objection(Rates(p=1.0, q=2.0), cell(pair(None)[1], TARGET)) is None
     cosine = Trigonometric(cosine=(1.0,))
-    assert "fall faster" in str(Rates().applies(cell(pair(None)[0], cosine)))
-    assert "not sequence.fixed" in str(Rates().applies(cell(Fixed())))
+    assert "fall faster" in str(theory_objection(Rates(), cell(pair(None)[0], cosine)))
+    assert "sequence.fixed is a model of sequences" in str(theory_objection(Rates(), cell(Fixed())))
     assert torch.is_tensor(problem_of().noise)

@@ -10,6 +10,7 @@ from cells import make_cell, run_cell
 
 from testbed.contract.cells import PlannedTheory
 from testbed.planning.files import read_scenario
+from testbed.planning.fitting import theory_objection
 from testbed.planning.plan import make_plan
 from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.designs.points import Sphere
@@ -103,10 +104,12 @@ def test_it_stands_beside_each_replicate():
 
 def test_it_says_where_it_does_not_apply():
     def reason(optimizer):
-        return BiasVariance().applies(make_cell(DESIGN, Linear(), MODEL, optimizer, TIMES, []))
+        return theory_objection(
+            BiasVariance(), make_cell(DESIGN, Linear(), MODEL, optimizer, TIMES, [])
+        )
 
     assert all(reason(optimizer) is None for optimizer in OPTIMIZERS)
-    assert "not sgd" in reason(Sgd(learning_rate=0.1, batch_size=5))
+    assert "sgd has no spectral algorithm" in reason(Sgd(learning_rate=0.1, batch_size=5))
     assert "differs from replicate" in reason(GradientDescent(learning_rate={"edge": 0.9}))
 
 

@@ -10,6 +10,7 @@ from sklearn.gaussian_process import kernels as peers
 from testbed.contract.components import Design
 from testbed.errors import ScenarioError, UnsuitableError
 from testbed.planning.files import read_scenario
+from testbed.planning.fitting import theory_objection
 from testbed.runs import checked_plan
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk import models
@@ -234,7 +235,7 @@ def test_scenarios_nest_kernels_and_sweep_their_parameters():
     )
     swept = {cell.model.first.bandwidth for cell in cells if cell.estimator == "swept"}
     assert swept == {0.5, 1.0, 2.0}
-    assert DeterministicEquivalent().applies(first) is None
+    assert theory_objection(DeterministicEquivalent(), first) is None
 
 
 @pytest.mark.parametrize(

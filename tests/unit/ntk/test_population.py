@@ -8,6 +8,7 @@ from cells import make_cell, run_cell
 
 from testbed.contract.components import PopulationSpectrum
 from testbed.contract.grids import Grid
+from testbed.planning.fitting import theory_objection
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.gradient_flow import GradientFlow
@@ -63,4 +64,4 @@ def test_a_large_sample_shows_them(model, design):
 
 def test_it_says_where_nothing_is_known():
     cell = make_cell(Gaussian(dim=3, n=10), Linear(), models.Laplace(), GradientFlow(), (1.0,), [])
-    assert "gaussian" in (PopulationEigenvalues(modes=RANKS).applies(cell) or "")
+    assert "gaussian" in (theory_objection(PopulationEigenvalues(modes=RANKS), cell) or "")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cells import make_cell, run_cell
 
+from testbed.planning.fitting import theory_objection
 from testbed_basics.designs.points import AnisotropicGaussian, Gaussian, Hypercube, Sphere
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
@@ -82,7 +83,7 @@ def test_linear_features_of_gaussian_points_follow_it(width, times):
     model = RandomFeatures(width=width, activation="linear")
     cell = make_cell(POINTS, TRUTH, model, RIDGE, times, [])
     theory = RandomFeatureEquivalent()
-    assert theory.applies(cell) is None
+    assert theory_objection(theory, cell) is None
     expected = theory.predict(cell, times)["excess_risk"]
     risk = run_cell(POINTS, TRUTH, model, RIDGE, times, [ExcessRisk()], replicates=30)
     mean, error = risk["excess_risk"].mean(0), risk["excess_risk"].std(0, ddof=1) / 30**0.5
@@ -126,11 +127,11 @@ def test_relu_features_on_the_sphere_follow_it(width):
 def test_what_it_does_not_cover_is_refused():
     def reason(design, model, optimizer=RIDGE, target=None):
         cell = make_cell(design, target or Linear(), model, optimizer, (1.0,), [])
-        return RandomFeatureEquivalent().applies(cell) or ""
+        return theory_objection(RandomFeatureEquivalent(), cell) or ""
 
     linear = RandomFeatures(width=5, activation="linear")
     shifted = RandomFeatures(width=5, activation="linear", bias=True)
-    assert "not ntk.polynomial" in reason(POINTS, Polynomial(degree=1))
+    assert "ntk.polynomial has no random features" in reason(POINTS, Polynomial(degree=1))
     assert "not flow" in reason(POINTS, linear, SpectralFilter())
     assert "no other activations" in reason(POINTS, RandomFeatures(width=5))
     assert "no other activations" in reason(POINTS, shifted)
@@ -148,7 +149,7 @@ def test_linear_kernels_have_their_equivalent_on_gaussian_points(model):
     design = AnisotropicGaussian(dim=800, n=200, decay=1.5, noise=0.1)
     cell = make_cell(design, Linear(decay=0.75), model, RIDGE, (316.2278,), [])
     theory = DeterministicEquivalent()
-    assert theory.applies(cell) is None
+    assert theory_objection(theory, cell) is None
     (found,) = theory.predict(cell, cell.times)["excess_risk"]
     assert found == pytest.approx(0.0023548, rel=1e-4)
     round_points = Gaussian(dim=40, n=100, noise=0.5, scale=2.0)

@@ -16,7 +16,7 @@ from testbed.contract.components import Estimator, Metric, Variable
 from testbed.contract.seeds import Streams
 from testbed.errors import ScenarioError, UnsuitableError
 from testbed.planning.files import read_scenario
-from testbed.planning.fitting import served_needs
+from testbed.planning.fitting import served_needs, theory_objection
 from testbed.planning.plan import make_plan
 from testbed.running.execute import draw_problem
 from testbed.runs import checked_plan
@@ -252,9 +252,12 @@ def test_theories_of_a_start_at_zero_say_so(theory):
     design = Sphere(dim=8, n=23, noise=0.5)
     model = ReluTangent(bias_variance=0.1, output_bias_variance=0.1)
     cell = make_cell(design, Source(kernel=model, smoothness=1.0), model, RIDGE, TIMES, [])
-    assert theory.applies(cell) is None
+    assert theory_objection(theory, cell) is None
     moved = evolve(cell, model=evolve(model, initial="process"))
-    assert theory.applies(moved) == "it is about paths that start at 0, not at a random function"
+    assert (
+        theory_objection(theory, moved)
+        == "it is about paths that start at 0, not at a random function"
+    )
 
 
 def test_the_exact_risk_is_not_known():

@@ -33,9 +33,6 @@ class Predicts(Theory):
 
     variables = {"excess_risk": Variable("a", predicts="excess_risk")}  # noqa: RUF012
 
-    def applies(self, cell):
-        return None
-
     def predict(self, cell, times, problem=None):
         return {"excess_risk": np.ones(len(times))}
 
