@@ -211,3 +211,13 @@ class HasDirectionalFeatures(Capability):
     @abstractmethod
     def directional_features(self) -> DirectionalFeatures:
         """Their eigenvalues, directions and start."""
+
+
+class HasTrainedNumbers(Capability):
+    """A model whose number of trained parameters is known beforehand, for the plan's forecast."""
+
+    words = "known number of parameters"
+
+    @abstractmethod
+    def trained_numbers(self, space: Space) -> float | None:
+        """How many numbers training moves; None where only the data tell."""

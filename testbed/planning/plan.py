@@ -22,6 +22,7 @@ from testbed.planning.blocks import divide, shares_preparation
 from testbed.planning.building import Builder
 from testbed.planning.dimensions import Dimension
 from testbed.planning.expansion import Expansions, expand
+from testbed.planning.forecasts import forecasts
 from testbed.planning.labels import coordinate_warnings, fixed_parameters
 from testbed.planning.once import Once
 from testbed.planning.points import build, pair_mistakes
@@ -84,7 +85,7 @@ def make_plan(scenario: Scenario) -> Plan:
         cells,
         estimators,
         selection.omissions,
-        (*coordinate_warnings(estimators), *selection.faults),
+        (*coordinate_warnings(estimators), *selection.faults, *forecasts(cells)),
         variable_sizes(cells, counts, scenario.replicates, once),
     )
     _refuse(scenario, [*oversized(scenario, plan.sizes), *unsuitable_figures(plan)])

@@ -9,6 +9,7 @@ from attrs import frozen
 from torch import Tensor
 
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
 from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import layered
@@ -45,6 +46,10 @@ class Mlp(ActivatedNetwork):
         help="s²: variance factor of the hidden layers' weights (2 keeps the size of relu)",
         gt=0,
     )
+
+    def trained_numbers(self, space: Space) -> float | None:
+        first = super().trained_numbers(space)
+        return None if first is None else first + (self.depth - 1.0) * self.width**2
 
     @property
     def network(self) -> Layered:

@@ -15,7 +15,8 @@ from testbed.contract.components import Model, Rng
 from testbed.contract.facts import ModelFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS
+from testbed.contract.spaces import POINTS, Space
+from testbed.contract.subjects import HasTrainedNumbers
 from testbed.contract.values import Problem, Spectrum
 from testbed.errors import ParameterError, UnsuitableError
 from testbed.numerics.jacobians import jacobian_kernel
@@ -28,7 +29,7 @@ GROUP_FLOATS = 2**24  # activations of one layer held at a time
 
 
 @frozen(kw_only=True)
-class Network(Model, HasSpectrum, HasBasis, HasGram):
+class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
     """Base of all networks, written with the replicate axis; not offered itself.
 
     Loss ½ Σ weight·(y − f)², summed over outputs where there are several. `gradient` is the
@@ -41,6 +42,10 @@ class Network(Model, HasSpectrum, HasBasis, HasGram):
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch", time_batching="loop")
+
+    def trained_numbers(self, space: Space) -> float | None:
+        """Of one hidden layer and a readout; deeper networks add their square layers."""
+        return None if space.dim is None else float(self.width) * (space.dim + 1)
 
     # --- what a network says of itself --------------------------------------------------------
 
