@@ -71,7 +71,7 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
 
     def algorithm(self) -> Algorithm:
         given = self.learning_rate
-        rate = None if isinstance(given, dict) else float(given)
+        rate = None if self.edge is not None or isinstance(given, dict) else float(given)
         return Algorithm("descent", math.inf, rate, self.momentum)
 
     @property
