@@ -24,7 +24,6 @@ ALONE = {
     "problem": "only labels know no truth; other models of observations have their place here",
     "declared": "the optimizers' half of what metrics say: their variables depend on parameters",
     "reached_by": "step sizes of their own exist in gradient descent alone",
-    "draw": "only mini-batches are random in training; noisy steps of plugins draw here too",
     "facts": "the one place of a kind's facts, which most components leave as they are",
     "needed": "only target-alignment needs another thing for other parameter values",
     "comment": "only leave-one-out has an accuracy that depends on the optimizer",
@@ -95,12 +94,14 @@ def test_the_page_lists_the_roles():
 
 
 def first_party() -> set[type[Component]]:
-    """Every component class of the first-party plugins, bases that are not offered included."""
+    """Every component class of the first-party plugins and of the layers, bases included."""
     for name in PLUGINS:
         package = importlib.import_module(f"testbed_{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    return {cls for cls in below(Component) if cls.__module__.startswith("testbed_")}
+    importlib.import_module("testbed.layers")
+    ours = ("testbed_", "testbed.layers")
+    return {cls for cls in below(Component) if cls.__module__.startswith(ours)}
 
 
 def below(cls: type) -> Iterator[type]:
