@@ -29,6 +29,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "adaptive.rfm": {"iterations": 2},  # rounding grows with each: in float32 to 2% after five
     "adaptive.sequence-twin": {"basis": "torus", "modes": 9},
     "adaptive.overlap": {"threshold": 0.3},  # below the start: else it may never be reached
+    "anisotropic-gaussian": {"dim": 2, "n": 12},
     "dataset": {"data": "digits", "n": 12, "n_test": 8, "classes": (3, 5)},
     "gap": {"to": "other"},
     "gaussian": {"dim": 2, "n": 12},
@@ -135,6 +136,11 @@ PARTNERS: dict[str, dict[str, str]] = {
     "loo-risk": RIDGE,
     "gcv": RIDGE,
     "ntk.deterministic-equivalent": RIDGE,
+    "ntk.random-feature-equivalent": {
+        **RIDGE,
+        "target": "linear",
+        "model": "networks.random-features",
+    },
     "ntk.bias-variance": RIDGE,
     "ntk.population-spectrum": SPHERE,
     "ntk.population-risk": SPHERE,
