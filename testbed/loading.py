@@ -23,6 +23,7 @@ from attrs import evolve, field, frozen
 
 from testbed.contract import hooks
 from testbed.contract.border import GROUP
+from testbed.contract.claims import ClaimKind
 from testbed.contract.components import KINDS, Component, Theory
 from testbed.contract.findings import Finding
 from testbed.contract.shape import shape_objection
@@ -37,6 +38,7 @@ _ANSWERS: dict[str, tuple[Any, str]] = {
     "testbed_scenarios": (str | os.PathLike, "a list of paths"),
     "testbed_check_scenario": (str | Mistake, "a list of strings or mistakes"),
     "testbed_check_results": (Finding, "a list of findings"),
+    "testbed_claims": (ClaimKind, "a list of kinds of claims"),
 }
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import evolve, field, frozen
 
+from testbed.claims import claim_kinds, judge_claims, with_verdicts
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
 from testbed.loading import Registry, load_registry
+from testbed.planning.claims import unsuitable_claims
 from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
@@ -124,6 +126,9 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
     """The plan, with the objections of plugins; ScenarioError if there are any."""
     registry = registry or load_registry()
     plan = make_plan(scenario)
+    wrong = unsuitable_claims(plan, claim_kinds(registry)) if scenario.claims else []
+    if wrong:
+        raise ScenarioError(mistake.in_file(scenario.path) for mistake in wrong)
     reasons = [
         reason for group in registry.hook("testbed_check_scenario")(plan=plan) for reason in group
     ]
@@ -181,7 +186,12 @@ class _Run:
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
         stopped = False if self.options.record_only else self._execute(missing)
         tree = self._recorded()
-        tree = with_findings(tree, examine(self.plan, tree, self.registry))
+        findings = examine(self.plan, tree, self.registry)
+        tree = with_findings(tree, findings)
+        claims = self.plan.scenario.claims
+        if claims:
+            verdicts = judge_claims(claims, tree, findings, claim_kinds(self.registry))
+            tree = with_verdicts(tree, verdicts)
         self.store.write_results(tree)
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed import hookimpl
 from testbed.contract.components import Metric, Model, Theory
+
+if TYPE_CHECKING:
+    from testbed.contract.claims import ClaimKind
+
+
+@hookimpl
+def testbed_claims() -> list[ClaimKind]:
+    """Claims about feature learning."""
+    from testbed_adaptive.claims.escapes import ESCAPES
+
+    return [ESCAPES]
 
 
 @hookimpl

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis import oracle, simulated, slope
+from testbed.claims import verdicts_text
 from testbed.contract.names import in_words
 from testbed.errors import printable, printable_lines
 from testbed.results.groups import estimators
@@ -23,6 +24,8 @@ def summary(tree: xr.DataTree) -> str:
     lines = [printable(str(tree.attrs.get("title", "")))]
     for name, group in estimators(tree).items():
         lines += ["", *_group(name, group.to_dataset())]
+    verdicts = verdicts_text(tree)
+    lines += ["", verdicts] if verdicts else []
     lines += ["", findings_text(tree)]
     return printable_lines("\n".join(lines))
 

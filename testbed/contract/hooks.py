@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from testbed.contract.cells import Cell, CellResult
+    from testbed.contract.claims import ClaimKind
     from testbed.contract.components import Design, Metric, Model, Optimizer, Target, Theory
     from testbed.contract.findings import Finding
     from testbed.errors import Mistake
@@ -70,6 +71,11 @@ def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:
 @hookspec
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     """Return what makes a finished run unsound; findings are printed and stored with it."""
+
+
+@hookspec
+def testbed_claims() -> list[ClaimKind]:
+    """Return the kinds of claims that the plugin offers, for `that = "…"` in `[[claim]]`."""
 
 
 @hookspec

@@ -11,6 +11,7 @@ from testbed.scenario.declaration import FACTORY, Field, fields_of, listed_table
 from testbed.scenario.figure import FIGURES
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import (
+    ClaimTable,
     DesignTable,
     EstimatorTable,
     Expectation,
@@ -136,6 +137,7 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[[estimator]]", EstimatorTable),
     ("[[metric]]", MetricTable),
     ("[[theory]]", TheoryTable),
+    ("[[claim]]", ClaimTable),
     ("[[soundness]]", Expectation),
     ("[compute]", Compute),
 )

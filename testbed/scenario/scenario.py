@@ -23,6 +23,7 @@ from testbed.scenario.mathtext import formula_mistake
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, NoComponents, Source, read_fields, read_table
 from testbed.scenario.tables import (
+    ClaimTable,
     DesignTable,
     EstimatorTable,
     Expectation,
@@ -73,6 +74,9 @@ class Scenario(Table):
     theories: tuple[TheoryTable, ...] = parameter((), alias="theory", help="what is predicted")
     figures: tuple[Figure, ...] = parameter(
         (), alias="figure", help="what is drawn; without any, all that the result has data for"
+    )
+    claims: tuple[ClaimTable, ...] = parameter(
+        (), alias="claim", help="statements about the results, each with a verdict"
     )
     expectations: tuple[Expectation, ...] = parameter(
         (), alias="soundness", help="findings that are provoked on purpose"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from attrs import NOTHING, frozen
+from attrs import NOTHING, Factory, frozen
 
 from testbed.contract.grids import Grid
 from testbed.contract.names import LONGEST_NAME, NAME, NAME_WORDS, RESERVED_GROUPS
@@ -147,3 +147,26 @@ class Expectation(Table):
     def covers(self, check: str, estimator: str) -> bool:
         """Whether a finding of this check about this estimator is expected."""
         return check == self.check and (not self.of or estimator in self.of)
+
+
+@frozen(kw_only=True)
+class ClaimTable(Table):
+    """`[[claim]]`: a statement about the results, which gets a verdict."""
+
+    name: str = name_parameter(help="what the verdict calls it")
+    that: str = parameter(help="the kind of claim, such as slope or order")
+    of: str = parameter(help="what it speaks of, as estimator/variable")
+    than: str = parameter("", help="what it is compared with, as estimator/variable")
+    along: str = parameter("", help="the dimension that it speaks along")
+    at: dict = parameter(  # type: ignore[type-arg]
+        Factory(dict), help='dimensions that are held at a value; time may be "oracle"'
+    )
+    each: tuple[str, ...] = parameter((), help="dimensions with one verdict for each value")
+    expect: float | str | None = parameter(
+        None, help="the number that is expected, or the variable of a theory that predicts it"
+    )
+    within: float | None = parameter(None, help="how far off it may be", ge=0)
+    side: Literal["", "above", "below", "increasing", "decreasing"] = parameter(
+        "", help="on which side of `expect` a bound holds, or where a monotone claim goes"
+    )
+    confidence: float = parameter(0.95, help="of all verdicts of the scenario together", gt=0, lt=1)

@@ -18,6 +18,7 @@ from testbed.errors import TestbedError, printable_lines
 from testbed.running.interrupts import Interrupted, interrupts
 
 CELLS_FAILED, WRONG_REQUEST, FAULT = 1, 2, 3
+CLAIM_REFUTED = 3  # where --require-claims asks for it
 """Exit codes; 128 + N after the signal N."""
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

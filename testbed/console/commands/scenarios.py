@@ -11,6 +11,7 @@ import click
 
 from testbed.console.commands.common import (
     CELLS_FAILED,
+    CLAIM_REFUTED,
     explained,
     overrides_option,
     scenario_file,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-failed", is_flag=True, help="Do not try failed cells again.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
+@click.option("--require-claims", is_flag=True, help="Exit with 3 if the results refute a claim.")
 @explained
 def run(
     file: str,
@@ -59,6 +61,7 @@ def run(
     keep_stale: bool,
     keep_failed: bool,
     fail_fast: bool,
+    require_claims: bool,
 ) -> None:
     """Run a scenario FILE: cells, results.nc, figures, a summary."""
     from testbed.console.describe import plan_text
@@ -78,6 +81,18 @@ def run(
         text += "; stopped at the first, as asked" if outcome.stopped else ""
         click.echo(text, err=True)
         sys.exit(CELLS_FAILED)
+    if require_claims:
+        _expect_claims(outcome.tree)
+
+
+def _expect_claims(tree: xr.DataTree) -> None:
+    """Exit with CLAIM_REFUTED if a claim is."""
+    from testbed.claims import read_verdicts
+
+    refuted = [verdict for verdict in read_verdicts(tree) if verdict.verdict == "refuted"]
+    if refuted:
+        click.echo(f"refuted: {', '.join(verdict.claim for verdict in refuted)}", err=True)
+        sys.exit(CLAIM_REFUTED)
 
 
 def _outcome(scenario: Scenario, output: Path | None, options: Options) -> Outcome:

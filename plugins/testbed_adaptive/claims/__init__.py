@@ -1,0 +1,1 @@
+"""Kinds of claims about feature learning."""

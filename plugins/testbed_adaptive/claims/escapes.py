@@ -1,0 +1,26 @@
+"""The claim that training escapes: most replicates reach a level."""
+
+from __future__ import annotations
+
+from scipy import stats
+
+from testbed.contract.claims import ClaimKind, Evidence, Judgement
+
+
+def judge_escapes(evidence: Evidence) -> Judgement:
+    """The share of draws in which `of` ever reaches `expect` is at least 1 − `within`, with the
+    interval of Clopper and Pearson."""
+    values = evidence.values
+    present = values.notnull().any("time")
+    total = int(present.sum())
+    count = int(((values >= evidence.expect).any("time") & present).sum())
+    allowed = (1 - evidence.within, 1.0)
+    interval = stats.binomtest(count, total).proportion_ci(evidence.level)
+    return Judgement(
+        estimate=count / total, lower=interval.low, upper=interval.high, allowed=allowed
+    )
+
+
+ESCAPES = ClaimKind(
+    "adaptive.escapes", "most replicates reach a level", judge_escapes, ("expect", "within")
+)

@@ -1,0 +1,19 @@
+"""Claims of a scenario, and the verdicts that its results give them.
+
+verdicts = judge_claims(scenario.claims, tree, findings, kinds_of(registry))
+tree = with_verdicts(tree, verdicts)        # the group `claims` of results.nc
+read_verdicts(tree)                         # the same list back
+"""
+
+from testbed.claims.judging import claim_kinds, judge_claims
+from testbed.claims.table import read_verdicts, verdicts_text, with_verdicts
+from testbed.claims.verdicts import Verdict
+
+__all__ = [
+    "Verdict",
+    "claim_kinds",
+    "judge_claims",
+    "read_verdicts",
+    "verdicts_text",
+    "with_verdicts",
+]

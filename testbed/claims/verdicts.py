@@ -1,0 +1,22 @@
+"""A verdict on one claim at one point."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """Whether the results support a claim, with the interval that decides it."""
+
+    claim: str
+    that: str
+    point: str  # such as "gamma=1.5"; empty where there is one point
+    verdict: str  # supported, refuted or inconclusive
+    estimate: float
+    lower: float
+    upper: float
+    lowest: float  # the least value that the claim allows
+    highest: float
+    level: float  # of the interval, corrected for the number of verdicts
+    reason: str

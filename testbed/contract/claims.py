@@ -1,0 +1,66 @@
+"""What a kind of claim is: a name, the keys that it needs, and how it judges.
+
+A kind turns evidence into an interval and the values that the claim allows. Core decides: supported
+if the interval lies within them, refuted if it lies outside, inconclusive otherwise. Imports
+neither xarray nor torch, so that plugins can add kinds by the hook `testbed_claims`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+
+
+@frozen(kw_only=True)
+class Evidence:
+    """What a claim is judged by, at one point: replicates along `along`, and along time only where
+    the claim speaks of the best time or of time itself."""
+
+    values: xr.DataArray
+    rival: xr.DataArray | None = None  # of `than`
+    theory: xr.DataArray | None = None  # of the variable that `expect` names
+    along: str = ""
+    expect: float = math.nan
+    within: float = 0.0
+    side: str = ""
+    level: float = 0.95  # of intervals, corrected for the number of verdicts
+
+
+@frozen(kw_only=True)
+class Judgement:
+    """An interval, and the values that the claim allows."""
+
+    estimate: float
+    lower: float
+    upper: float
+    allowed: tuple[float, float]
+    reason: str = ""  # why there is no verdict; none is given then
+
+    @property
+    def verdict(self) -> str:
+        """Supported, refuted or inconclusive."""
+        low, high = self.allowed
+        if self.reason or math.isnan(self.lower) or math.isnan(self.upper):
+            return INCONCLUSIVE
+        if low <= self.lower and self.upper <= high:
+            return SUPPORTED
+        return REFUTED if self.upper < low or self.lower > high else INCONCLUSIVE
+
+
+@frozen
+class ClaimKind:
+    """A kind of claim, by the word at `that`."""
+
+    name: str
+    help: str
+    judge: Callable[[Evidence], Judgement]
+    requires: tuple[str, ...] = ()
+    defaults: Mapping[str, object] = field(factory=dict, hash=False)
