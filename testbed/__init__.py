@@ -43,8 +43,15 @@ if TYPE_CHECKING:
         per_replicate as per_replicate,
     )
     from testbed.contract.cells import (
+        STATUS as STATUS,
         Cell as Cell,
         CellResult as CellResult,
+        PlannedMetric as PlannedMetric,
+    )
+    from testbed.contract.claims import (
+        ClaimKind as ClaimKind,
+        Evidence as Evidence,
+        Judgement as Judgement,
     )
     from testbed.contract.components import (
         Design as Design,
@@ -69,6 +76,7 @@ if TYPE_CHECKING:
     from testbed.contract.findings import (
         Finding as Finding,
         over_replicates as over_replicates,
+        relative_rounding as relative_rounding,
         risk_path as risk_path,
         worst_place as worst_place,
     )
@@ -96,12 +104,46 @@ if TYPE_CHECKING:
     from testbed.contract.seeds import (
         Streams as Streams,
     )
+    from testbed.contract.spaces import (
+        POINTS as POINTS,
+        SEQUENCES as SEQUENCES,
+        Space as Space,
+        inner_misfit as inner_misfit,
+        narrow_misfit as narrow_misfit,
+    )
+    from testbed.contract.subjects import (
+        Algorithm as Algorithm,
+        DirectionalFeatures as DirectionalFeatures,
+        HasDirectionalFeatures as HasDirectionalFeatures,
+        HasEigenvalueDecay as HasEigenvalueDecay,
+        HasIndexForm as HasIndexForm,
+        HasKernelMatrix as HasKernelMatrix,
+        HasPowerDecay as HasPowerDecay,
+        HasPowerEigenvalues as HasPowerEigenvalues,
+        HasRandomFeatures as HasRandomFeatures,
+        HasSourceCondition as HasSourceCondition,
+        HasTrainedNumbers as HasTrainedNumbers,
+        HasWaves as HasWaves,
+        IndexForm as IndexForm,
+        IsSpectral as IsSpectral,
+        PowerDecay as PowerDecay,
+        PowerEigenvalues as PowerEigenvalues,
+        RandomFeatures as RandomFeatures,
+        SourceCondition as SourceCondition,
+        Waves as Waves,
+        declared as declared,
+        space_of as space_of,
+    )
     from testbed.contract.values import (
         Advance as Advance,
+        Carry as Carry,
         Data as Data,
+        Drawn as Drawn,
         Eigensystem as Eigensystem,
         Fit as Fit,
+        Parameters as Parameters,
         PopulationSpectrum as PopulationSpectrum,
+        Prepared as Prepared,
         Problem as Problem,
         Risk as Risk,
         Sample as Sample,
@@ -119,6 +161,10 @@ if TYPE_CHECKING:
         ScenarioError as ScenarioError,
         TestbedError as TestbedError,
         UnsuitableError as UnsuitableError,
+        did_you_mean as did_you_mean,
+    )
+    from testbed.layers.dual import (
+        DualModel as DualModel,
     )
     from testbed.layers.fit_predict import (
         FitPredict as FitPredict,
@@ -136,6 +182,17 @@ if TYPE_CHECKING:
     )
     from testbed.planning.files import (
         load_scenario as load_scenario,
+    )
+    from testbed.planning.fitting import (
+        foreign_kernel as foreign_kernel,
+    )
+    from testbed.planning.places import (
+        metric_place as metric_place,
+        mistake as mistake,
+        place as place,
+    )
+    from testbed.planning.plan import (
+        Plan as Plan,
     )
     from testbed.running.batching import (
         Batched as Batched,
@@ -158,13 +215,14 @@ _HOMES = {
         "HasPredictions HasProfile HasRandomStart HasSpectrum Withheld has lack lacks "
         "per_replicate"
     ),
-    "testbed.contract.cells": "Cell CellResult",
+    "testbed.contract.cells": "Cell CellResult PlannedMetric STATUS",
+    "testbed.contract.claims": "ClaimKind Evidence Judgement",
     "testbed.contract.components": (
         "Design Estimator Metric Model Optimizer Rng Target Theory Variable name_with_source "
         "sample_size"
     ),
     "testbed.contract.facts": "MetricFacts ModelFacts OptimizerFacts TargetFacts TheoryFacts",
-    "testbed.contract.findings": "Finding over_replicates risk_path worst_place",
+    "testbed.contract.findings": "Finding over_replicates relative_rounding risk_path worst_place",
     "testbed.contract.grids": "Grid",
     "testbed.contract.hooks": "hookimpl",
     "testbed.contract.losses": "batch_of",
@@ -172,19 +230,31 @@ _HOMES = {
     "testbed.contract.needs": "Need Needs",
     "testbed.contract.parameters": "names_with parameter value_with",
     "testbed.contract.seeds": "Streams",
+    "testbed.contract.spaces": "POINTS SEQUENCES Space inner_misfit narrow_misfit",
+    "testbed.contract.subjects": (
+        "Algorithm DirectionalFeatures HasDirectionalFeatures HasEigenvalueDecay HasIndexForm "
+        "HasKernelMatrix HasPowerDecay HasPowerEigenvalues HasRandomFeatures "
+        "HasSourceCondition HasTrainedNumbers HasWaves IndexForm IsSpectral PowerDecay "
+        "PowerEigenvalues RandomFeatures SourceCondition Waves declared space_of"
+    ),
     "testbed.contract.values": (
-        "Advance Data Eigensystem Fit PopulationSpectrum Problem Risk Sample Spectrum"
+        "Advance Carry Data Drawn Eigensystem Fit Parameters PopulationSpectrum Prepared "
+        "Problem Risk Sample Spectrum"
     ),
     "testbed.contract.wrapping": "ModelWrapper",
     "testbed.errors": (
-        "DoesNotApply Mistake ParameterError PluginError ResultError ScenarioError TestbedError "
-        "UnsuitableError"
+        "DoesNotApply Mistake ParameterError PluginError ResultError ScenarioError "
+        "TestbedError UnsuitableError did_you_mean"
     ),
+    "testbed.layers.dual": "DualModel",
     "testbed.layers.fit_predict": "FitPredict HasFit",
     "testbed.layers.kernel_model": "KernelModel",
     "testbed.layers.step_optimizer": "Step StepOptimizer",
     "testbed.layers.torch_module": "TorchModule",
     "testbed.planning.files": "load_scenario",
+    "testbed.planning.fitting": "foreign_kernel",
+    "testbed.planning.places": "metric_place mistake place",
+    "testbed.planning.plan": "Plan",
     "testbed.running.batching": "Batched Single",
     "testbed.runs": "open_results run",
     "testbed.scenario.scenario": "Scenario",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import hookimpl
-from testbed.contract.components import Metric, Model, Theory
+from testbed import Metric, Model, Theory, hookimpl
 
 if TYPE_CHECKING:
-    from testbed.contract.claims import ClaimKind
+    from testbed import ClaimKind
 
 
 @hookimpl

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed import hookimpl
-from testbed.contract.components import Design, Metric, Model, Optimizer, Target
+from testbed import Design, Metric, Model, Optimizer, Target, hookimpl
 from testbed_basics.runlog import RunLog
 
 if TYPE_CHECKING:
-    from testbed.contract.cells import Cell, CellResult
-    from testbed.errors import Mistake
-    from testbed.planning.plan import Plan
+    from testbed import Cell, CellResult, Mistake, Plan
 
 _LOG = RunLog()
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from testbed.contract.capabilities import HasSpectrum
-from testbed.contract.cells import Cell
-from testbed.contract.parameters import value_with
-from testbed.errors import Mistake, UnsuitableError
-from testbed.planning.places import metric_place, mistake, place
-from testbed.planning.plan import Plan
+from testbed import (
+    Cell,
+    HasSpectrum,
+    Mistake,
+    Plan,
+    UnsuitableError,
+    metric_place,
+    mistake,
+    place,
+    value_with,
+)
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.optimizers.sgd import Sgd
 

@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.contract.cells import Cell, CellResult
-from testbed.contract.components import name_with_source
-from testbed.planning.plan import Plan
+from testbed import Cell, CellResult, Plan, name_with_source
 
 NAME = "run.jsonl"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import Finding, hookimpl
-from testbed.contract.components import Metric, Model
+from testbed import Finding, Metric, Model, hookimpl
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.planning.plan import Plan
+    from testbed import Plan
 
 
 @hookimpl

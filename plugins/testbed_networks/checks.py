@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from testbed.contract.cells import STATUS, PlannedMetric
-from testbed.contract.findings import Finding, worst_place
-from testbed.planning.plan import Plan
+from testbed import STATUS, Finding, Plan, PlannedMetric, worst_place
 from testbed_networks.metrics.networks import Sharpness
 
 if TYPE_CHECKING:

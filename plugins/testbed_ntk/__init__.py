@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import hookimpl
-from testbed.contract.components import Metric, Model, Theory
+from testbed import Metric, Model, Theory, hookimpl
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.contract.findings import Finding
-    from testbed.errors import Mistake
-    from testbed.planning.plan import Plan
+    from testbed import Finding, Mistake, Plan
 
 
 @hookimpl

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import math
 
-from testbed.contract.capabilities import HasRandomStart, has
-from testbed.contract.cells import Cell
-from testbed.contract.findings import Finding
-from testbed.contract.names import in_words
-from testbed.contract.parameters import value_with
-from testbed.errors import Mistake, UnsuitableError
+from testbed import (
+    Cell,
+    Finding,
+    HasRandomStart,
+    Mistake,
+    Plan,
+    UnsuitableError,
+    foreign_kernel,
+    has,
+    in_words,
+    mistake,
+    place,
+    value_with,
+)
 from testbed.numerics.weighted_gram import NOT_KRYLOV
-from testbed.planning.fitting import foreign_kernel
-from testbed.planning.places import mistake, place
-from testbed.planning.plan import Plan
 from testbed_ntk.models.base import KernelModel, design_dim
 
 GIB = 2**30

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed import hookimpl
-from testbed.contract.components import Design, Metric, Model, Target, Theory
+from testbed import Design, Metric, Model, Target, Theory, hookimpl
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.contract.findings import Finding
-    from testbed.planning.plan import Plan
+    from testbed import Finding, Plan
 
 
 @hookimpl

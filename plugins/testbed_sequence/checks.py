@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.contract.cells import Cell
-from testbed.planning.plan import Plan
+from testbed import Cell, Plan
 from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from testbed.contract.cells import Cell
-from testbed.contract.findings import (
-    Finding,
-    over_replicates,
-    relative_rounding,
-    risk_path,
-    worst_place,
-)
-from testbed.planning.plan import Plan
+from testbed import Cell, Finding, Plan, over_replicates, relative_rounding, risk_path, worst_place
 from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.metrics.invariants import InvariantDrift
 from testbed_sequence.models.diagonal import Diagonal

@@ -47,6 +47,14 @@ def test_the_page_draws_the_arrows_as_they_are():
     )
 
 
+def test_plugins_import_public_names_and_numerics_alone():
+    modules = set(house.plugin_imports())
+    assert {name for name in modules if not name.startswith("testbed.numerics.")} <= {
+        "testbed",
+        "testbed.testing",
+    }
+
+
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
 def test_lines_of_pages_wrap_at_100_columns(page):
     """But for tables, and lines that a link makes long."""

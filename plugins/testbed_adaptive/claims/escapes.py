@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scipy import stats
 
-from testbed.contract.claims import ClaimKind, Evidence, Judgement
+from testbed import ClaimKind, Evidence, Judgement
 
 
 def judge_escapes(evidence: Evidence) -> Judgement:

@@ -10,10 +10,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Variable
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem
+from testbed import Cell, Metric, Problem, Variable, parameter
 from testbed_adaptive.numerics.stiefel import orthonormal
 
 

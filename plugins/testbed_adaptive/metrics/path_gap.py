@@ -9,9 +9,7 @@ import numpy as np
 from attrs import evolve, fields, frozen
 from torch import Tensor
 
-from testbed.contract.components import Estimator, Metric, Model, Variable
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem, Spectrum
+from testbed import Estimator, Metric, Model, Problem, Spectrum, Variable, parameter
 from testbed_adaptive.models.basis_model import BasisModel
 from testbed_adaptive.models.diagonal import DiagonalKernel
 from testbed_adaptive.models.twin import SequenceTwin

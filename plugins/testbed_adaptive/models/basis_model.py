@@ -8,12 +8,19 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasExactSpectrum, Withheld
-from testbed.contract.components import Model
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, narrow_misfit
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply, Mistake, UnsuitableError
+from testbed import (
+    POINTS,
+    DoesNotApply,
+    HasExactSpectrum,
+    Mistake,
+    Model,
+    Problem,
+    Space,
+    UnsuitableError,
+    Withheld,
+    narrow_misfit,
+    parameter,
+)
 from testbed_adaptive.numerics.bases import BASES, Basis, Given
 
 MODES = 512  # functions of a basis that is endless

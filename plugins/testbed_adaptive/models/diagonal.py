@@ -8,15 +8,21 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasEigensystem, HasGram, Withheld
-from testbed.contract.components import Eigensystem
-from testbed.contract.facts import ModelFacts
-from testbed.contract.losses import batch_of
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues
-from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed import (
+    Eigensystem,
+    HasEigensystem,
+    HasGram,
+    HasPowerEigenvalues,
+    ModelFacts,
+    PowerEigenvalues,
+    Problem,
+    Space,
+    Spectrum,
+    UnsuitableError,
+    Withheld,
+    batch_of,
+    parameter,
+)
 from testbed_adaptive.models.basis_model import (
     BasisModel,
     Prepared,

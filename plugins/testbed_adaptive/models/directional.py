@@ -7,15 +7,24 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasExactSpectrum, HasGram
-from testbed.contract.components import Model, Rng
-from testbed.contract.facts import ModelFacts
-from testbed.contract.losses import batch_of
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, narrow_misfit
-from testbed.contract.subjects import DirectionalFeatures, HasDirectionalFeatures
-from testbed.contract.values import Problem, Spectrum
-from testbed.errors import Mistake, ParameterError, UnsuitableError
+from testbed import (
+    DirectionalFeatures,
+    HasDirectionalFeatures,
+    HasExactSpectrum,
+    HasGram,
+    Mistake,
+    Model,
+    ModelFacts,
+    ParameterError,
+    Problem,
+    Rng,
+    Space,
+    Spectrum,
+    UnsuitableError,
+    batch_of,
+    narrow_misfit,
+    parameter,
+)
 from testbed_adaptive.numerics.hermite_features import (
     by_mode,
     features,

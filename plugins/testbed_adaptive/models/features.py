@@ -6,20 +6,25 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Drawn,
     HasBasis,
     HasDescent,
     HasExactSpectrum,
     HasGram,
+    Mistake,
+    Model,
+    ModelWrapper,
+    ParameterError,
+    Prepared,
+    Problem,
+    Space,
+    UnsuitableError,
     Withheld,
+    inner_misfit,
     lack,
+    parameter,
 )
-from testbed.contract.components import Model
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, inner_misfit
-from testbed.contract.values import Drawn, Prepared, Problem
-from testbed.contract.wrapping import ModelWrapper
-from testbed.errors import Mistake, ParameterError, UnsuitableError
 
 READOUT = "second"  # the leaf of a network's parameters that holds β
 Params = dict[str, Tensor]

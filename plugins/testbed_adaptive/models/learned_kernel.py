@@ -8,13 +8,22 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasBasis, HasEigensystem, HasGram, HasSpectrum
-from testbed.contract.components import Eigensystem, Model
-from testbed.contract.facts import ModelFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS
-from testbed.contract.values import Data, Problem, Spectrum
-from testbed.errors import ParameterError, UnsuitableError
+from testbed import (
+    POINTS,
+    Data,
+    Eigensystem,
+    HasBasis,
+    HasEigensystem,
+    HasGram,
+    HasSpectrum,
+    Model,
+    ModelFacts,
+    ParameterError,
+    Problem,
+    Spectrum,
+    UnsuitableError,
+    parameter,
+)
 from testbed.numerics.spans import resolution
 
 State = dict[str, Tensor]  # what the features η have become

@@ -9,10 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.components import Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Data, Problem
-from testbed.errors import UnsuitableError
+from testbed import Data, Problem, Rng, UnsuitableError, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State, eigenpairs
 from testbed_adaptive.numerics.centred_activations import CENTRED, Centred
 

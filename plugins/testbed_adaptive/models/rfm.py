@@ -8,8 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Data
+from testbed import Data, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State
 from testbed_adaptive.numerics.mahalanobis_kernel import (
     KERNELS,

@@ -11,25 +11,33 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Batched,
+    Data,
+    Fit,
     HasExactSpectrum,
     HasFlow,
     HasGradient,
+    HasPowerEigenvalues,
     HasPredictions,
     HasSpectrum,
+    Mistake,
+    Model,
+    ModelFacts,
+    PowerEigenvalues,
+    Problem,
+    Rng,
+    Space,
+    Spectrum,
+    UnsuitableError,
     Withheld,
+    batch_of,
+    declared,
+    inner_misfit,
     lacks,
+    parameter,
 )
-from testbed.contract.components import Model, Rng
-from testbed.contract.facts import ModelFacts
-from testbed.contract.losses import batch_of
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, inner_misfit
-from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues, declared
-from testbed.contract.values import Data, Fit, Problem, Spectrum
-from testbed.errors import Mistake, UnsuitableError
 from testbed.numerics.trees import index, stack
-from testbed.running.batching import Batched
 from testbed_adaptive.models.basis_model import (
     BasisModel,
     Prepared,

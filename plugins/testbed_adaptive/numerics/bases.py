@@ -14,8 +14,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.values import Problem
-from testbed.errors import UnsuitableError
+from testbed import Problem, UnsuitableError
 from testbed_adaptive.numerics.orders import exponents, frequencies
 from testbed_adaptive.numerics.solid_harmonics import harmonics, multiplicity
 

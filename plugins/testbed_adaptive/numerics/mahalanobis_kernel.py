@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 
 KERNELS = ("laplace", "gaussian")
 BLOCK = 512  # rows at a time: a block and its temporaries stay in cache

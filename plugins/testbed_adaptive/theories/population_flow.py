@@ -23,20 +23,22 @@ import numpy as np
 from attrs import frozen
 from scipy.integrate import solve_ivp
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable, sample_size
-from testbed.contract.parameters import value_with
-from testbed.contract.subjects import (
+from testbed import (
+    Cell,
     DirectionalFeatures,
+    DoesNotApply,
     HasDirectionalFeatures,
     HasIndexForm,
     IndexForm,
     IsSpectral,
+    Problem,
+    Theory,
+    Variable,
     declared,
+    sample_size,
     space_of,
+    value_with,
 )
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
 
 ESCAPED = 0.5  # the overlap that ends the escape
 RTOL, ATOL = 1e-9, 1e-12

@@ -8,21 +8,23 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable
-from testbed.contract.parameters import parameter, value_with
-from testbed.contract.spaces import Space
-from testbed.contract.subjects import (
+from testbed import (
+    Cell,
+    DoesNotApply,
     HasPowerEigenvalues,
     HasWaves,
     IsSpectral,
     PowerDecay,
     PowerEigenvalues,
+    Problem,
+    Space,
+    Theory,
+    Variable,
     declared,
+    parameter,
     space_of,
+    value_with,
 )
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 from testbed_basics.designs.downloads import DOWNLOADS, INSTEAD, check, missing
 
 

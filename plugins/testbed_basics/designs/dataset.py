@@ -10,11 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Design, Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.values import Sample
-from testbed.errors import ParameterError, UnsuitableError
+from testbed import Design, ParameterError, Rng, Sample, Space, UnsuitableError, parameter
 from testbed_basics.designs.pools import ABOUT, Pool, floats, locate, moments, read, select
 
 BUILT_IN = ("digits", "diabetes")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 
 COMMAND = "python -m testbed_basics.designs.downloads"
 INSTEAD = 'use data = "digits" or "diabetes", which need no download'

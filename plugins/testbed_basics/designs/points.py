@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Design, Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.values import Sample
-from testbed.errors import ParameterError
+from testbed import Design, ParameterError, Rng, Sample, Space, parameter
 
 
 @frozen(kw_only=True)

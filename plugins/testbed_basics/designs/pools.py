@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from attrs import frozen
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 from testbed_basics.designs.archives import Images, read_cifar, read_fashion
 from testbed_basics.designs.downloads import home
 

@@ -11,12 +11,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Variable
-from testbed.contract.facts import MetricFacts
-from testbed.contract.needs import Needs
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem, Spectrum
+from testbed import Cell, MetricFacts, Needs, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import order, ranked_energy
 from testbed_basics.metrics.leakage import Decay, empirical_decay
 from testbed_basics.metrics.spectra import SpectrumMetric

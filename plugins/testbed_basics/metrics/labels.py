@@ -8,10 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Variable
-from testbed.contract.values import Problem
-from testbed.errors import UnsuitableError
+from testbed import Cell, Metric, Problem, UnsuitableError, Variable
 from testbed_basics.metrics.risks import weighted_squares
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from testbed.contract.grids import Grid
-from testbed.errors import UnsuitableError
+from testbed import Grid, UnsuitableError
 
 SHOWN = 100
 

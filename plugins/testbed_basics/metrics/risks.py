@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Estimator, Metric, Variable
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Data, Problem, Spectrum
+from testbed import Cell, Data, Estimator, Metric, Problem, Spectrum, Variable, parameter
 
 
 def weighted_squares(data: Data, difference: Tensor) -> Tensor:

@@ -10,10 +10,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.components import Variable
-from testbed.contract.grids import Grid
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem, Spectrum
+from testbed import Grid, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import (
     ordered_tails,
     projection_errors,

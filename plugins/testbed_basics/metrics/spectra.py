@@ -10,11 +10,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.components import Metric, Variable
-from testbed.contract.grids import Grid
-from testbed.contract.needs import Needs
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem, Spectrum
+from testbed import Grid, Metric, Needs, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import eigenspace, order, ordered_tails, ranked_energy
 from testbed_basics.metrics.modes import chosen
 

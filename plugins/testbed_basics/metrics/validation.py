@@ -13,9 +13,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Optimizer, Variable
-from testbed.contract.values import Data, Problem
+from testbed import Cell, Data, Metric, Optimizer, Problem, Variable
 from testbed_basics.metrics.risks import weighted_squares
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow

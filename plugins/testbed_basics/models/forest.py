@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.parameters import parameter
-from testbed.layers.fit_predict import FitPredict
+from testbed import FitPredict, parameter
 
 
 @frozen(kw_only=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.parameters import parameter
-from testbed.errors import UnsuitableError
-from testbed.layers.fit_predict import FitPredict
+from testbed import FitPredict, UnsuitableError, parameter
 
 
 @frozen(kw_only=True)

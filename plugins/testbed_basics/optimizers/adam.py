@@ -8,11 +8,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.components import Model
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Parameters
-from testbed.layers.step_optimizer import Step
+from testbed import Model, OptimizerFacts, Parameters, Step, parameter
 from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import Stepped
 

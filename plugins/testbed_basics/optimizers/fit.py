@@ -8,13 +8,17 @@ from typing import ClassVar
 import torch
 from attrs import frozen
 
-from testbed.contract.capabilities import Capability
-from testbed.contract.components import Optimizer
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.grids import Grid
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Advance, Carry, Fit as Fitted
-from testbed.layers.fit_predict import HasFit
+from testbed import (
+    Advance,
+    Capability,
+    Carry,
+    Fit as Fitted,
+    Grid,
+    HasFit,
+    Optimizer,
+    OptimizerFacts,
+    parameter,
+)
 from testbed.numerics.trees import tree_map
 
 

@@ -11,19 +11,22 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Advance,
+    Algorithm,
     Capability,
+    Fit,
     HasEigensystem,
     HasGradient,
     HasLeverage,
+    IsSpectral,
+    Model,
+    OptimizerFacts,
+    Variable,
     has,
     lack,
+    parameter,
 )
-from testbed.contract.components import Advance, Model, Variable
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.subjects import Algorithm, IsSpectral
-from testbed.contract.values import Fit
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import tree_map

@@ -9,20 +9,24 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Advance,
+    Algorithm,
+    Fit,
     HasEigensystem,
     HasFilterPath,
     HasFlow,
     HasGradient,
     HasLeverage,
+    IsSpectral,
+    Model,
+    Optimizer,
+    OptimizerFacts,
+    Variable,
     has,
     lack,
+    parameter,
 )
-from testbed.contract.components import Advance, Model, Optimizer, Variable
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.subjects import Algorithm, IsSpectral
-from testbed.contract.values import Fit
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten

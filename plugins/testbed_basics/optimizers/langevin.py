@@ -5,10 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Carry, Parameters
-from testbed.layers.step_optimizer import Step, StepOptimizer
+from testbed import Carry, OptimizerFacts, Parameters, Step, StepOptimizer, parameter
 from testbed.numerics.trees import tree_map
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.values import Parameters
-from testbed.layers.step_optimizer import Step, StepOptimizer
+from testbed import OptimizerFacts, Parameters, Step, StepOptimizer
 from testbed.numerics.trees import tree_map
 
 

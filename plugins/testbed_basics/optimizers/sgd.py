@@ -10,10 +10,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.components import Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Fit, Problem
-from testbed.errors import UnsuitableError
+from testbed import Fit, Problem, Rng, UnsuitableError, parameter
 from testbed_basics.optimizers.steps import HeavyBall, Rows, Take
 
 AT_ONCE = 2**22  # row numbers of one replicate held at a time

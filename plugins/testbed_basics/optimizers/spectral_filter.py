@@ -9,19 +9,22 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Advance,
+    Algorithm,
+    Fit,
     HasEigensystem,
     HasFilterPath,
     HasLeverage,
+    IsSpectral,
+    Model,
+    Optimizer,
+    OptimizerFacts,
+    ParameterError,
     has,
     lack,
+    parameter,
 )
-from testbed.contract.components import Advance, Model, Optimizer
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.subjects import Algorithm, IsSpectral
-from testbed.contract.values import Fit
-from testbed.errors import ParameterError
 from testbed.numerics.filters import NAMES
 from testbed.numerics.spectral import filtered, smoother_diagonal
 

@@ -10,13 +10,20 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasDescent, has
-from testbed.contract.components import Variable
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Advance, Fit, Parameters
-from testbed.errors import ParameterError, did_you_mean
-from testbed.layers.step_optimizer import Step, StepOptimizer
+from testbed import (
+    Advance,
+    Fit,
+    HasDescent,
+    OptimizerFacts,
+    ParameterError,
+    Parameters,
+    Step,
+    StepOptimizer,
+    Variable,
+    did_you_mean,
+    has,
+    parameter,
+)
 from testbed.numerics.trees import bounded, tensors, tree_map
 
 Take = Callable[[Any, int, int], Any]

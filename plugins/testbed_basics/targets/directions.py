@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 
 WHERE = ("first", "drawn")
 

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Rng, Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, narrow_misfit
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, ParameterError, UnsuitableError
+from testbed import (
+    Mistake,
+    ParameterError,
+    Rng,
+    Sample,
+    Space,
+    Target,
+    UnsuitableError,
+    narrow_misfit,
+    parameter,
+)
 from testbed_basics.targets.directions import WHERE, frame, unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.zonal import zonal_values, zonal_weights

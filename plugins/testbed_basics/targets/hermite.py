@@ -7,12 +7,19 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Rng, Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, narrow_misfit
-from testbed.contract.subjects import HasIndexForm, IndexForm
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, ParameterError
+from testbed import (
+    POINTS,
+    HasIndexForm,
+    IndexForm,
+    Mistake,
+    ParameterError,
+    Rng,
+    Sample,
+    Space,
+    Target,
+    narrow_misfit,
+    parameter,
+)
 from testbed_basics.targets.directions import WHERE, frame
 from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
 from testbed_basics.targets.zonal import profile_energies

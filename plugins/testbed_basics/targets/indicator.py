@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Target
-from testbed.contract.spaces import POINTS, Space, narrow_misfit
-from testbed.contract.values import Sample
-from testbed.errors import Mistake
+from testbed import POINTS, Mistake, Sample, Space, Target, narrow_misfit
 from testbed_basics.targets.hermite import hermite_sum
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
 from testbed_basics.targets.zonal import gegenbauer, multiplicity

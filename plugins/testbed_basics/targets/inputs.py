@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from testbed.contract.values import Sample
-from testbed.errors import UnsuitableError
+from testbed import Sample, UnsuitableError
 
 Expansion = dict[str, np.ndarray]
 """`degree` and `energy`, (levels,) each: ‖P_k f*‖², the energy in the eigenspaces that the design's

@@ -5,12 +5,24 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasEigensystem, HasPopulationSpectrum, has, lack
-from testbed.contract.components import Model, Rng, Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, inner_misfit
-from testbed.contract.values import Data, Problem, Sample
-from testbed.errors import Mistake, UnsuitableError
+from testbed import (
+    POINTS,
+    Data,
+    HasEigensystem,
+    HasPopulationSpectrum,
+    Mistake,
+    Model,
+    Problem,
+    Rng,
+    Sample,
+    Space,
+    Target,
+    UnsuitableError,
+    has,
+    inner_misfit,
+    lack,
+    parameter,
+)
 from testbed_basics.designs.points import RandomPoints
 from testbed_basics.targets.inputs import Expansion, expansion_of, law, width
 from testbed_basics.targets.lattice import frequencies_of
@@ -76,7 +88,7 @@ class KernelFunction(Target):
         """Σ_i α_i k(c_i, x): the model predicts with α as its dual coefficients, (n,)."""
         import torch
 
-        from testbed.running.batching import Single
+        from testbed import Single
 
         model, at = Single(self.kernel), torch.from_numpy(np.ascontiguousarray(centres))
         data = Data(at, None, None, torch.full((len(at),), 1 / len(at), dtype=at.dtype))

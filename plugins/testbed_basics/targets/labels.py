@@ -7,11 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Target
-from testbed.contract.facts import TargetFacts
-from testbed.contract.spaces import Space
-from testbed.contract.values import Data, Problem, Sample
-from testbed.errors import Mistake, UnsuitableError
+from testbed import Data, Mistake, Problem, Sample, Space, Target, TargetFacts, UnsuitableError
 
 
 @frozen(kw_only=True)

@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from testbed.contract.components import PopulationSpectrum
-from testbed.errors import UnsuitableError
+from testbed import PopulationSpectrum, UnsuitableError
 
 LARGEST = 2_000_000  # vectors of a box that are listed
 

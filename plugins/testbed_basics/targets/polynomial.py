@@ -7,11 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, narrow_misfit
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, ParameterError
+from testbed import POINTS, Mistake, ParameterError, Sample, Space, Target, narrow_misfit, parameter
 from testbed_basics.targets.harmonics import (
     Terms,
     gaussian_energies,

@@ -8,13 +8,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasPopulationSpectrum, has
-from testbed.contract.components import Design, Model, PopulationSpectrum, Rng, Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, inner_misfit
-from testbed.contract.subjects import HasSourceCondition, SourceCondition
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, UnsuitableError
+from testbed import (
+    Design,
+    HasPopulationSpectrum,
+    HasSourceCondition,
+    Mistake,
+    Model,
+    PopulationSpectrum,
+    Rng,
+    Sample,
+    SourceCondition,
+    Space,
+    Target,
+    UnsuitableError,
+    has,
+    inner_misfit,
+    parameter,
+)
 from testbed_basics.targets.directions import unit_vectors
 from testbed_basics.targets.inputs import Expansion, law, width
 from testbed_basics.targets.lattice import frequencies_of

@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, narrow_misfit
-from testbed.contract.subjects import HasWaves, Waves
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, ParameterError
+from testbed import (
+    POINTS,
+    HasWaves,
+    Mistake,
+    ParameterError,
+    Sample,
+    Space,
+    Target,
+    Waves,
+    narrow_misfit,
+    parameter,
+)
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
 from testbed_basics.targets.lattice import mean_square, series
 

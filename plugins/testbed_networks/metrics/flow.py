@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from attrs import frozen
 
-from testbed.contract.capabilities import HasDescent, HasEigensystem, HasGradient, has
-from testbed.contract.components import Advance, Optimizer
-from testbed.contract.facts import OptimizerFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Fit
+from testbed import (
+    Advance,
+    Fit,
+    HasDescent,
+    HasEigensystem,
+    HasGradient,
+    Optimizer,
+    OptimizerFacts,
+    has,
+    parameter,
+)
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered

@@ -9,12 +9,21 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasEigensystem, HasGradient, has, lack
-from testbed.contract.cells import Cell
-from testbed.contract.components import Estimator, Metric, Variable
-from testbed.contract.parameters import parameter, value_with
-from testbed.contract.values import Data, Problem
-from testbed.errors import UnsuitableError
+from testbed import (
+    Cell,
+    Data,
+    Estimator,
+    HasEigensystem,
+    HasGradient,
+    Metric,
+    Problem,
+    UnsuitableError,
+    Variable,
+    has,
+    lack,
+    parameter,
+    value_with,
+)
 from testbed.numerics.trees import tensors, tree_map
 from testbed_networks.metrics.flow import CompanionFlow
 from testbed_networks.models.fixed import Linearised

@@ -8,8 +8,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
+from testbed import Space, parameter
 from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import layered

@@ -7,11 +7,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasExactSpectrum, Withheld
-from testbed.contract.components import Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem, Spectrum
-from testbed.errors import UnsuitableError
+from testbed import HasExactSpectrum, Problem, Rng, Spectrum, UnsuitableError, Withheld, parameter
 from testbed.numerics.spans import resolution
 from testbed_networks.models.network import Network, Params, outputs_of
 from testbed_networks.numerics import linear

@@ -10,20 +10,30 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    POINTS,
+    Data,
+    Eigensystem,
+    Fit,
     HasBasis,
     HasEigensystem,
     HasFilterPath,
     HasGram,
+    HasRandomFeatures,
     HasSpectrum,
+    Mistake,
+    Model,
+    ModelFacts,
+    ParameterError,
+    Problem,
+    RandomFeatures as Form,
+    Rng,
+    Space,
+    Spectrum,
+    UnsuitableError,
+    inner_misfit,
+    parameter,
 )
-from testbed.contract.components import Eigensystem, Model, Rng
-from testbed.contract.facts import ModelFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space, inner_misfit
-from testbed.contract.subjects import HasRandomFeatures, RandomFeatures as Form
-from testbed.contract.values import Data, Fit, Problem, Spectrum
-from testbed.errors import Mistake, ParameterError, UnsuitableError
 from testbed.numerics.spectra import eigenpairs, empirical_spectrum
 from testbed.numerics.spectral import by_eigensystem
 from testbed_networks.models.foreign import Foreign, objection

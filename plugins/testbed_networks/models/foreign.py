@@ -8,20 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Batched,
+    Data,
     HasEigensystem,
     HasGradient,
     HasPredictions,
+    Model,
+    Problem,
+    Rng,
+    Single,
+    Streams,
+    UnsuitableError,
     has,
     lack,
 )
-from testbed.contract.components import Model, Rng
-from testbed.contract.seeds import Streams
-from testbed.contract.values import Data, Problem
-from testbed.errors import UnsuitableError
 from testbed.numerics.jacobians import jacobian_kernel
 from testbed.numerics.trees import as_tensors, index, stack
-from testbed.running.batching import Batched, Single
 
 
 def objection(model: Model) -> str:

@@ -10,15 +10,23 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasBasis, HasGram, HasSpectrum
-from testbed.contract.components import Model, Rng
-from testbed.contract.facts import ModelFacts
-from testbed.contract.losses import batch_of
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import POINTS, Space
-from testbed.contract.subjects import HasTrainedNumbers
-from testbed.contract.values import Problem, Spectrum
-from testbed.errors import ParameterError, UnsuitableError
+from testbed import (
+    POINTS,
+    HasBasis,
+    HasGram,
+    HasSpectrum,
+    HasTrainedNumbers,
+    Model,
+    ModelFacts,
+    ParameterError,
+    Problem,
+    Rng,
+    Space,
+    Spectrum,
+    UnsuitableError,
+    batch_of,
+    parameter,
+)
 from testbed.numerics.jacobians import jacobian_kernel
 from testbed.numerics.spectra import eigenpairs, empirical_spectrum
 from testbed.numerics.trees import index, tree_map

@@ -8,9 +8,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import Descent, HasDescent
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem
+from testbed import Descent, HasDescent, Problem, parameter
 from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import two_layer

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from testbed.errors import UnsuitableError, did_you_mean
+from testbed import UnsuitableError, did_you_mean
 
 Elementwise = Callable[[Tensor], Tensor]
 ROOT_PI = math.sqrt(math.pi)

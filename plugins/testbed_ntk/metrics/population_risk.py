@@ -8,10 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Variable
-from testbed.contract.values import Problem, Risk
-from testbed.errors import DoesNotApply, UnsuitableError
+from testbed import Cell, DoesNotApply, Metric, Problem, Risk, UnsuitableError, Variable
 from testbed_ntk.theories.subject import drawn_expansion, spectrum_of
 
 PARTS = {

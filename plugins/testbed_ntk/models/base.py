@@ -10,12 +10,19 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasPopulationRisk, HasPopulationSpectrum, HasProfile
-from testbed.contract.components import Design
-from testbed.contract.spaces import Space
-from testbed.contract.values import PopulationSpectrum, Problem, Risk
-from testbed.errors import DoesNotApply, UnsuitableError
-from testbed.layers.dual import DualModel
+from testbed import (
+    Design,
+    DoesNotApply,
+    DualModel,
+    HasPopulationRisk,
+    HasPopulationSpectrum,
+    HasProfile,
+    PopulationSpectrum,
+    Problem,
+    Risk,
+    Space,
+    UnsuitableError,
+)
 from testbed.numerics.weighted_gram import WeightedGram
 from testbed_ntk.numerics.exact_risk import TorusForms, ZonalForms
 from testbed_ntk.numerics.gram import cross_matrix, gram_matrix

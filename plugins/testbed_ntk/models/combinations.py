@@ -6,9 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space, inner_misfit
-from testbed.errors import Mistake, ParameterError
+from testbed import Mistake, ParameterError, Space, inner_misfit, parameter
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel

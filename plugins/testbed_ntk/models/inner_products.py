@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Design, PopulationSpectrum
-from testbed.contract.parameters import parameter
-from testbed.errors import ParameterError
+from testbed import Design, ParameterError, PopulationSpectrum, parameter
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.subjects import HasEigenvalueDecay
-from testbed.errors import Mistake, ParameterError, UnsuitableError
+from testbed import HasEigenvalueDecay, Mistake, ParameterError, Space, UnsuitableError, parameter
 from testbed_ntk.models.base import KernelModel, decay_on_sphere
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel

@@ -8,11 +8,16 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.components import Design, PopulationSpectrum
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.subjects import HasEigenvalueDecay
-from testbed.errors import DoesNotApply, Mistake, UnsuitableError
+from testbed import (
+    Design,
+    DoesNotApply,
+    HasEigenvalueDecay,
+    Mistake,
+    PopulationSpectrum,
+    Space,
+    UnsuitableError,
+    parameter,
+)
 from testbed_ntk.models.base import KernelModel, design_dim
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms

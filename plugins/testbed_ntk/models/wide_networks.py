@@ -9,13 +9,17 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasPopulationRisk, HasRandomStart, Withheld
-from testbed.contract.components import Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.subjects import HasEigenvalueDecay
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
+from testbed import (
+    DoesNotApply,
+    HasEigenvalueDecay,
+    HasPopulationRisk,
+    HasRandomStart,
+    Problem,
+    Rng,
+    Space,
+    Withheld,
+    parameter,
+)
 from testbed_ntk.models.base import KernelModel, decay_on_sphere
 from testbed_ntk.numerics import network_kernels, profiles
 from testbed_ntk.numerics.gram import gram_matrix

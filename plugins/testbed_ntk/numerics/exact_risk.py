@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from testbed.contract.values import Risk
-from testbed.errors import UnsuitableError
+from testbed import Risk, UnsuitableError
 from testbed_ntk.numerics.gram import gram_matrix
 from testbed_ntk.numerics.kernels import (
     Kernel,

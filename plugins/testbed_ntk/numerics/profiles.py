@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erf, expit, gammainc, gammaln, kve, ndtr
 
-from testbed.errors import UnsuitableError
+from testbed import UnsuitableError
 
 Elementwise = Callable[[np.ndarray], np.ndarray]
 ACTIVATIONS: dict[str, Elementwise] = {

@@ -17,13 +17,21 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasGram, HasRandomStart, has
-from testbed.contract.cells import Cell
-from testbed.contract.components import Model, Theory, Variable
-from testbed.contract.facts import TheoryFacts
-from testbed.contract.subjects import HasKernelMatrix, declared
-from testbed.contract.values import Data, Problem
-from testbed.errors import DoesNotApply
+from testbed import (
+    Cell,
+    Data,
+    DoesNotApply,
+    HasGram,
+    HasKernelMatrix,
+    HasRandomStart,
+    Model,
+    Problem,
+    Theory,
+    TheoryFacts,
+    Variable,
+    declared,
+    has,
+)
 from testbed_ntk.theories.subject import algorithm
 
 Residual = Callable[[np.ndarray, float], np.ndarray]

@@ -13,13 +13,19 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.capabilities import HasPopulationSpectrum
-from testbed.contract.cells import Cell
-from testbed.contract.components import Model, PopulationSpectrum, Theory, Variable
-from testbed.contract.parameters import parameter
-from testbed.contract.subjects import HasSourceCondition, declared
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
+from testbed import (
+    Cell,
+    DoesNotApply,
+    HasPopulationSpectrum,
+    HasSourceCondition,
+    Model,
+    PopulationSpectrum,
+    Problem,
+    Theory,
+    Variable,
+    declared,
+    parameter,
+)
 from testbed_ntk.theories.deterministic_equivalent import Levels, resolved, ridge_errors
 from testbed_ntk.theories.exponents import (
     best_in_dimension,

@@ -8,11 +8,7 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import PopulationSpectrum, Theory, Variable
-from testbed.contract.grids import Grid
-from testbed.contract.parameters import parameter
-from testbed.contract.values import Problem
+from testbed import Cell, Grid, PopulationSpectrum, Problem, Theory, Variable, parameter
 from testbed_ntk.theories.subject import spectrum_of
 
 

@@ -26,11 +26,17 @@ from attrs import frozen
 from scipy import special
 from scipy.optimize import brentq
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable
-from testbed.contract.subjects import HasRandomFeatures, RandomFeatures, declared, space_of
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
+from testbed import (
+    Cell,
+    DoesNotApply,
+    HasRandomFeatures,
+    Problem,
+    RandomFeatures,
+    Theory,
+    Variable,
+    declared,
+    space_of,
+)
 from testbed_ntk.theories.deterministic_equivalent import Levels
 from testbed_ntk.theories.subject import Energies, energies, expect_ridge, noise_of
 

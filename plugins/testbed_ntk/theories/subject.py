@@ -14,26 +14,28 @@ from typing import Any
 import attrs
 import numpy as np
 
-from testbed.contract.capabilities import (
+from testbed import (
+    Algorithm,
+    Cell,
+    Design,
+    DoesNotApply,
+    HasEigenvalueDecay,
     HasPopulationSpectrum,
     HasProfile,
     HasRandomStart,
-    has,
-)
-from testbed.contract.cells import Cell
-from testbed.contract.components import Design, Model, Target
-from testbed.contract.parameters import value_with
-from testbed.contract.seeds import Streams
-from testbed.contract.subjects import (
-    Algorithm,
-    HasEigenvalueDecay,
     HasSourceCondition,
     IsSpectral,
+    Model,
+    PopulationSpectrum,
+    Sample,
+    Streams,
+    Target,
+    UnsuitableError,
     declared,
+    has,
     space_of,
+    value_with,
 )
-from testbed.contract.values import PopulationSpectrum, Sample
-from testbed.errors import DoesNotApply, UnsuitableError
 
 Energies = dict[float, float]  # degree → ‖P_k f*‖²
 DRAWS = 64  # of a target whose energies are random

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Design, Rng
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import Space
-from testbed.contract.values import Sample
+from testbed import Design, Rng, Sample, Space, parameter
 
 
 @frozen(kw_only=True)

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Design, Rng, Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES, Space
-from testbed.contract.values import Sample
-from testbed.errors import Mistake, UnsuitableError
+from testbed import (
+    SEQUENCES,
+    Design,
+    Mistake,
+    Rng,
+    Sample,
+    Space,
+    Target,
+    UnsuitableError,
+    parameter,
+)
 
 SPECTRA = ("exponential", "logarithmic")
 

@@ -9,9 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Metric, Variable
-from testbed.contract.values import Problem
+from testbed import Cell, Metric, Problem, Variable
 
 Params = Mapping[str, Tensor]
 

@@ -9,14 +9,23 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import HasExactSpectrum, HasFlow
-from testbed.contract.components import Design, Model
-from testbed.contract.facts import ModelFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES, Space
-from testbed.contract.subjects import HasPowerEigenvalues, PowerEigenvalues
-from testbed.contract.values import Fit, Problem, Spectrum
-from testbed.errors import DoesNotApply, UnsuitableError
+from testbed import (
+    SEQUENCES,
+    Design,
+    DoesNotApply,
+    Fit,
+    HasExactSpectrum,
+    HasFlow,
+    HasPowerEigenvalues,
+    Model,
+    ModelFacts,
+    PowerEigenvalues,
+    Problem,
+    Space,
+    Spectrum,
+    UnsuitableError,
+    parameter,
+)
 from testbed_sequence.models.fixed import power_spectrum
 from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 

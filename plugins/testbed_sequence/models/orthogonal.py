@@ -9,18 +9,20 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed.contract.capabilities import (
+from testbed import (
+    SEQUENCES,
+    Fit,
     HasBasis,
     HasExactSpectrum,
     HasFlow,
     HasPredictions,
+    Model,
+    ModelFacts,
+    Problem,
+    Spectrum,
     Withheld,
+    parameter,
 )
-from testbed.contract.components import Model
-from testbed.contract.facts import ModelFacts
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES
-from testbed.contract.values import Fit, Problem, Spectrum
 from testbed.numerics.spans import resolution
 from testbed_sequence.models.fixed import power_spectrum
 from testbed_sequence.numerics.orthogonal_flow import (

@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.components import Target
-from testbed.contract.parameters import parameter
-from testbed.contract.spaces import SEQUENCES, Space, narrow_misfit
-from testbed.contract.subjects import HasPowerDecay, PowerDecay
-from testbed.contract.values import Sample
-from testbed.errors import DoesNotApply, Mistake, UnsuitableError
+from testbed import (
+    SEQUENCES,
+    DoesNotApply,
+    HasPowerDecay,
+    Mistake,
+    PowerDecay,
+    Sample,
+    Space,
+    Target,
+    UnsuitableError,
+    narrow_misfit,
+    parameter,
+)
 
 
 def indices(x: np.ndarray) -> np.ndarray:

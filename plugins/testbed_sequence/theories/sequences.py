@@ -12,19 +12,21 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed.contract.cells import Cell
-from testbed.contract.components import Theory, Variable, sample_size
-from testbed.contract.parameters import value_with
-from testbed.contract.subjects import (
+from testbed import (
+    Cell,
+    DoesNotApply,
     HasPowerDecay,
     HasPowerEigenvalues,
     IsSpectral,
     PowerEigenvalues,
+    Problem,
+    Theory,
+    Variable,
     declared,
+    sample_size,
     space_of,
+    value_with,
 )
-from testbed.contract.values import Problem
-from testbed.errors import DoesNotApply
 from testbed_sequence.theories.quadrature import expected_risk, expected_risk_fixed
 
 
