@@ -248,4 +248,4 @@ def test_exit_codes_tell_failed_cells_from_wrong_requests_and_faults(tmp_path, m
 
     monkeypatch.setattr(testbed.runs, "execute_run", broken)
     result = CliRunner().invoke(main, run)
-    assert result.exit_code == 3 and "not of your request" in result.output
+    assert result.exit_code == 70 and "not of your request" in result.output

@@ -17,9 +17,8 @@ import click
 from testbed.errors import TestbedError, printable_lines
 from testbed.running.interrupts import Interrupted, interrupts
 
-CELLS_FAILED, WRONG_REQUEST, FAULT = 1, 2, 3
-CLAIM_REFUTED = 3  # where --require-claims asks for it
-"""Exit codes; 128 + N after the signal N."""
+CELLS_FAILED, WRONG_REQUEST, CLAIM_REFUTED, FAULT = 1, 2, 3, 70
+"""Exit codes; 128 + N after the signal N. 70 is EX_SOFTWARE of sysexits.h."""
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
