@@ -46,7 +46,7 @@ class RunWarning(UserWarning):
 
 
 class Watcher(Protocol):
-    """Who wants to see a run go on."""
+    """An observer of a run, told of its progress."""
 
     def started(self, plan: Plan, done: int) -> None: ...
 
@@ -138,7 +138,7 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
 
 
 def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
-    """A plugin's objection in its file; one in words alone stands for the whole scenario."""
+    """A plugin's objection, placed in the file; a text without a place concerns all of it."""
     if isinstance(reason, Mistake):
         return evolve(reason, where=f"{scenario.path}: {reason.where}")
     return Mistake(f"{scenario.path}: $", reason)
@@ -225,7 +225,7 @@ class _Run:
         return missing
 
     def _execute(self, missing: Sequence[Cell]) -> bool:
-        """Execute cells, committing each before it is told of; whether a failure stopped it."""
+        """Execute cells, committing each before watchers hear of it; True if a failure ended it."""
         for cell, result in self._journaled(missing):
             self.finished[cell.key] = cell.key
             if result.failure:

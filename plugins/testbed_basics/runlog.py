@@ -1,7 +1,7 @@
-"""A log of every run, beside its results: one JSON object a line in `run.jsonl`.
+"""A log of every run, next to its results: one JSON object a line in `run.jsonl`.
 
-Who wonders afterwards which cells took long, or when a run was resumed, finds it here; the numbers
-themselves are in results.nc alone.
+It says which cells took long and when a run was resumed; the numbers themselves are in results.nc
+alone.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class RunLog:
         self._path: Path | None = None
 
     def started(self, plan: Plan, folder: Path) -> None:
-        """A run begins, or goes on."""
+        """Note that a run begins or goes on."""
         self._path = folder / NAME
         self._line(event="started", scenario=plan.scenario.name, cells=len(plan.cells))
 
     def cell(self, cell: Cell, result: CellResult) -> None:
-        """A cell is in the journal."""
+        """Note a cell, once it is in the journal."""
         self._line(
             event="cell",
             estimator=cell.estimator,
@@ -40,7 +40,7 @@ class RunLog:
         )
 
     def finished(self, folder: Path) -> None:
-        """results.nc is in place."""
+        """Note the end of the run, once results.nc is in place."""
         self._line(event="finished")
 
     def _line(self, **record: Any) -> None:

@@ -1,6 +1,6 @@
-"""What makes a well-typed scenario of kernels impossible: matrices beyond the memory it allows, and
-kernels that the design's inputs do not fit. What one should know of its results: targets of another
-kernel."""
+"""Why a scenario of kernels cannot run although its types are right: matrices larger than the
+memory it allows, or kernels that cannot be used on the design's inputs. And a note on its results:
+the target was made with another kernel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MATRICES = {  # most n×n matrices at a time, as measured, by the path's route a
     ("eigen", "leverage"): 4.8,
 }
 INITIAL = 2.1  # of float64, all points by all points, for a random start
-FORMS = 2  # of float64 beside them, for the risk under the law of the sphere
+FORMS = 2  # of float64 in addition, for the risk under the law of the sphere
 
 
 def objections(plan: Plan) -> list[Mistake]:
@@ -45,7 +45,7 @@ def objections(plan: Plan) -> list[Mistake]:
 
 
 def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
-    """Kernels that the design's inputs do not fit, where their dimension is known."""
+    """Why the kernel cannot be used on inputs of the design's dimension; None if it can."""
     dim = design_dim(cell.design)
     if not isinstance(cell.model, KernelModel) or not dim:
         return None
@@ -57,7 +57,7 @@ def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
 
 
 def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
-    """Gram matrices and their factors larger than `[compute] memory`."""
+    """An objection where Gram matrices and their factors need more than `[compute] memory`."""
     if not isinstance(cell.model, KernelModel):
         return None
     count = cell.design.sizes()["train"]
@@ -116,7 +116,7 @@ def _route(cell: Cell, model: KernelModel, count: int) -> str:
 
 
 def _need(cell: Cell) -> str:
-    """What metrics need beyond the path, whichever takes most."""
+    """What metrics need in addition to the path: the need that takes the most memory."""
     needs = {asked.need.name for one in cell.metrics for asked in one.needs}
     if "leverage" in needs:
         return "leverage"

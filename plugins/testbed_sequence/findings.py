@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TAIL = 0.05  # share of the risk that the next J coefficients may add
 KNOTS = 9  # coordinates of the tail that are looked at
-REACH, NODES = 5.0, 129  # values of ξ/ε that stand for all
+REACH, NODES = 5.0, 129  # range and number of the values of ξ/ε in the quadrature
 EXACT = 1e-9  # drift that a closed form may leave
 INTEGRATED = 1e3  # drift over the relative tolerance of an integration
 STEPPED = 0.01  # drift that steps of descent may leave
@@ -57,7 +57,7 @@ def _truncation(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]
     """Twice as many coefficients would add to the risk at its best time.
 
     Coordinates of fixed and diagonal models are independent: under gradient flow the coefficients
-    J + 1 … 2J add their own expected risk. Elsewhere Σ θ*_j² over them stands for it.
+    J + 1 … 2J add their own expected risk. Elsewhere Σ θ*_j² over them is taken instead.
     """
     path = risk_path(dataset)
     if path is None:

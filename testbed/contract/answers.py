@@ -27,7 +27,7 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
     with calling(owner, "variables"):
         declared: object = owner.variables if isinstance(owner, Theory) else owner.declared()
     if not isinstance(declared, Mapping):
-        raise ComponentFault(owner, "found variables that are no dictionary of names to Variable")
+        raise ComponentFault(owner, "found variables that are not a dict from names to Variable")
     for name, variable in declared.items():
         reason = _misdeclared(name, variable)
         if reason:
@@ -116,7 +116,7 @@ def real_array(
             raise TypeError(f"an array of {array.dtype}")
         numbers = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        found = f"found {name} that is no array of numbers: {error}"
+        found = f"found {name} that is not an array of numbers: {error}"
         raise ComponentFault(component, f"{found}, expected real numbers") from error
     if numbers.shape != shape:
         raise ComponentFault(component, f"found {name} of shape {numbers.shape}, expected {shape}")

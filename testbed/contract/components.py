@@ -93,7 +93,7 @@ class Variable:
     """A variable of the result: its own dims (besides replicate and time), units and long name.
 
     `time=False` marks a variable that does not change over training; `predicts` names the metric
-    variable that a theory's variable stands beside. `states` says what is predicted of it: its
+    variable that a theory's variable is compared with. `states` says what is predicted of it: its
     expectation over replicates, a bound of that, or a limit that replicates do not estimate. A run
     reports where replicates and theory differ by more than `accuracy`, a share of the prediction.
     """
@@ -231,7 +231,7 @@ class Optimizer(Component):
     requires: ClassVar[tuple[type[Capability], ...]] = ()
     """What a model must have for this optimizer."""
     variables: ClassVar[Mapping[str, Variable]] = {}
-    """What training notes beside the parameters, in `Advance.record`."""
+    """What training records in addition to the parameters, in `Advance.record`."""
 
     times: Grid | None = parameter(
         None, help="recorded training times τ; the scenario's `times` unless given", sweepable=False

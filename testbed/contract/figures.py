@@ -1,6 +1,6 @@
 """What a `[[figure]]` table may say: the kinds of figures, their options, and default variables.
 
-    KINDS["facets"].options                    # keys that the table may hold beside `kind`
+    KINDS["facets"].options                    # keys that the table may hold in addition to `kind`
     OPTIONS["at"].help                         # the meaning of a key
 
 `figure_rules.figure_mistakes` judges a table. Imports neither matplotlib nor xarray.
@@ -58,7 +58,7 @@ class FigureKind:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """All keys that a table of this kind may hold beside `kind`."""
+        """All keys that a table of this kind may hold in addition to `kind`."""
         return (*self.takes, *COMMON)
 
 

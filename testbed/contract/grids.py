@@ -19,12 +19,12 @@ from testbed.errors import ParameterError, shown
 WORDS = ("values", "geom", "linspace")
 GRID_WORDS = (*WORDS, "include")
 MOST = 100_000  # numbers in one list, unless a scenario's `compute.values` says otherwise
-FINITE = "finite numbers, of which the last may be inf"
+FINITE = "finite numbers; only the last may be inf"
 RAISE = "thin it, or raise compute.values"
 
 
 def expand(table: Mapping[str, object], most: int = MOST) -> tuple[Any, ...]:
-    """The numbers that `values`, `geom` or `linspace` stands for; ParameterError if it is wrong.
+    """The numbers that `values`, `geom` or `linspace` describes; ParameterError if it is wrong.
 
     A list of more than `most` numbers is refused before it is made.
     """
@@ -144,7 +144,7 @@ def _include(raw: Mapping[str, object]) -> Any:
 
 
 def _numbers(raw: object) -> Sequence[float]:
-    """A list, if it holds nothing but numbers."""
+    """The list unchanged; ParameterError if it is no list or holds anything but numbers."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
         raise ParameterError(
             f"found {shown(raw)}",

@@ -38,7 +38,7 @@ def dim_mistake(name: str) -> Mistake | None:
 
 
 def is_identifier(name: object) -> bool:
-    """Whether a name can stand for a variable or a dimension of the result."""
+    """Whether a name can be that of a variable or a dimension of the result."""
     return isinstance(name, str) and bool(_DIMENSION.fullmatch(name))
 
 

@@ -104,7 +104,7 @@ class Asked:
 Ask: TypeAlias = str | Need | Asked
 """A need as a metric may write it."""
 Needs: TypeAlias = tuple[Ask, ...] | tuple[tuple[Ask, ...], ...]
-"""What a metric asks for: needs, or alternatives of which the first that can be served is taken."""
+"""What a metric asks for: needs, or alternatives, the first that can be served being taken."""
 
 _AT_POINTS: Mapping[Role, str] = {"kernel": "features", "points": "train"}
 

@@ -25,7 +25,7 @@ Declared = TypeVar("Declared", bound=Capability)
 
 
 def declared(component: object, declaration: type[Declared]) -> Declared:
-    """The component as one with the declaration; DoesNotApply with the reason if it has it not."""
+    """The component, typed as one that has the declaration; DoesNotApply says why it has none."""
     reason = lack(component, declaration)
     if reason or not isinstance(component, declaration):
         raise DoesNotApply(reason or "")
@@ -108,7 +108,7 @@ class Waves(NamedTuple):
 
 
 class HasWaves(Capability):
-    """A trigonometric truth."""
+    """A truth that is a finite sum of sines and cosines."""
 
     words = "form of sines and cosines"
 

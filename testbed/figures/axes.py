@@ -13,11 +13,11 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-ROUNDING, EXPLODED = 1e-10, 1e6  # beside the median of what a logarithmic axis shows
+ROUNDING, EXPLODED = 1e-10, 1e6  # relative to the median of what a logarithmic axis shows
 MINOR = 1e4  # the ratio of the ends of an axis from which it has no small ticks
 LOG_FROM = 30.0  # the ratio of the last time to the first from which times are logarithmic
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-CHARACTER = 0.62  # width of a character beside the font's size
+CHARACTER = 0.62  # width of a character relative to the font size
 Floats = np.ndarray
 
 
@@ -164,7 +164,7 @@ def _font() -> float:
 def roomy(
     places: Floats, labels: Sequence[str], inches: float, points: float, upright: bool = False
 ) -> set[int]:
-    """Which labels fit beside each other on an axis: the ends first, then from the left."""
+    """Which labels fit next to each other on an axis: the ends first, then from the left."""
     if not len(places):
         return set()
     plain = [len(text) for text in labels]
@@ -220,8 +220,8 @@ def log_axis(axes: Axes, which: str, values: Floats, factor: float) -> None:
 
 
 def lines_in_view(axes: Axes) -> None:
-    """On a logarithmic axis: room for lines, not for bands that reach far beyond them, nor for what
-    is zero but for rounding, or explodes."""
+    """On a logarithmic axis: room for lines, not for bands that reach far beyond them, nor for
+    values that are zero up to rounding, or that explode."""
     if axes.get_yscale() != "log":
         return
     heights = _heights(axes)

@@ -53,7 +53,7 @@ def spectra(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
 
 
 def _panels(group: Group) -> Iterator[Panel]:
-    """A panel for each point of the sweep but n, of which the largest is shown."""
+    """A panel for each point of the sweep, at the largest n."""
     dataset, shown = group.dataset, {}
     if "n" in dataset[VARIABLE].dims:
         dataset = dataset.isel(n=-1)
@@ -106,7 +106,7 @@ def some(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def gradient(count: int) -> list[Any]:
-    """Colours from dark to light for ordered lines, of which dashes tell neighbours apart."""
+    """Colours from dark to light for ordered lines; dashes tell neighbouring lines apart."""
     return list(colormaps["viridis"](np.linspace(0, 0.85, count)))
 
 

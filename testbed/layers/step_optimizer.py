@@ -68,7 +68,7 @@ class Step:
             raise UnsuitableError(
                 f"found noise of {stream!r} asked for under vmap, where nothing can be drawn; "
                 'say OptimizerFacts(batching="loop", …), or "batch" if `step` treats all '
-                "replicates alike, element by element"
+                "replicates the same way, element by element"
             )
         return np.asarray(drawn[stream].cpu().numpy())
 

@@ -1,4 +1,4 @@
-"""Eigendecompositions whose eigenvectors are formed only where somebody looks at them.
+"""Eigendecompositions whose eigenvectors are formed only when they are needed.
 
 A = QTQᵀ with T tridiagonal, by Householder's reflections, and T = S diag(s) Sᵀ, so that U = QS.
 Filters need products of U and Uᵀ with a few vectors, and Q serves these as the reflections that it
@@ -32,7 +32,7 @@ class _Block(NamedTuple):
 
 
 class _Tridiagonal(NamedTuple):
-    """QᵀAQ, and Q."""
+    """T = QᵀAQ by its two diagonals, and Q by its reflections."""
 
     diagonal: np.ndarray  # (n,)
     beside: np.ndarray  # (n − 1,)
@@ -105,7 +105,7 @@ class Eigendecomposition:
         return self._vectors
 
     def _inner_vectors(self) -> Tensor:
-        """S."""
+        """The eigenvectors of T, S; those of A itself, U, where A was not made tridiagonal."""
         if self._inner is None:
             assert self._form is not None
             self._inner = torch.from_numpy(_solved(self._form, eigvals_only=False)[1])

@@ -1,7 +1,7 @@
 """Spectral filters: what each algorithm makes of an eigenvalue s by training time t.
 
 Residuals ψ_t(s) = 1 − sφ_t(s) are the primary objects, φ_t(s) follows as (1 − ψ)/s without
-cancellation, with its limit at s = 0. All share one clock: φ_t(0) = t but for cut-off.
+cancellation, with its limit at s = 0. All share one clock: φ_t(0) = t, except for cut-off.
 Sources: Bauer, Pereverzev, Rosasco, J. Complexity 23 (2007); Engl, Hanke, Neubauer (1996).
 """
 

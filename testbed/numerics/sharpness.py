@@ -121,7 +121,7 @@ def largest_eigenvalue(
 
 def _allowed(pair: Eigenpair, tolerance: float) -> Tensor:
     """The residual that a relative tolerance allows; no less than rounding makes of the largest
-    eigenvalue, so that an eigenvalue 0 beside others can be reached."""
+    eigenvalue, so that an eigenvalue 0 among others can be reached."""
     rounding = 50 * torch.finfo(pair.value.dtype).eps
     share = max(tolerance, rounding) * pair.value.abs()
     return torch.maximum(share, rounding * pair.scale)

@@ -21,7 +21,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
 
     Of small products most of the time goes into bringing threads together; independent tasks need
     that once. The products of NumPy, SciPy and torch let other threads run meanwhile. With one
-    thread, as in cells that run beside others, the tasks are done in turn.
+    thread, as in cells that run in parallel with others, the tasks are done in turn.
 
     >>> side_by_side([lambda: 1, lambda: 2])
     [1, 2]

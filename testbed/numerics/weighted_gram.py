@@ -57,7 +57,7 @@ class WeightedGram:
         return self._decomposition
 
     def _given_away(self) -> Tensor:
-        """A, to be overwritten; whoever asks for it later has it made again."""
+        """A, which the caller may overwrite; a later call of `matrix` computes it again."""
         matrix, self._matrix = self.matrix(), None
         return matrix
 
@@ -130,7 +130,7 @@ def nonnegative(value: Tensor, name: str) -> Tensor:
     if least < -allowed or not most >= 0:
         raise UnsuitableError(
             f"{name}: found a Gram matrix of {len(value)} points with the eigenvalue {least:.3g} "
-            f"beside the largest, {most:.3g}, expected none below −{allowed:.1g}, which is "
+            f"and a largest one of {most:.3g}, expected none below −{allowed:.1g}, which is "
             "rounding; the kernel is not positive semidefinite on these data: change its "
             "parameters"
         )

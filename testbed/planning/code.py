@@ -21,7 +21,7 @@ from testbed.contract.border import GROUP
 from testbed.planning.source import Source, compiled_digest, file_of, locations, source_of
 
 CORE = ("testbed.numerics", "testbed.running", "testbed.layers", "testbed.contract")
-"""The packages of core that make numbers, but for the modules below."""
+"""The packages of core that make numbers, except for the modules below."""
 SILENT = frozenset(
     f"testbed.{name}"
     for name in (

@@ -45,6 +45,6 @@ def _file_digest(path: Path, facts: os.stat_result) -> str:
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, node: int, written: int, changed: int, size: int) -> str:
-    """Read once per process for each state of a file; the state is what the arguments tell."""
+    """A file's SHA-256, read once per process for each state that the arguments describe."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -29,7 +29,7 @@ def read_scenario(
     overrides: Sequence[str] = (),
     registry: ComponentSource | None = None,
 ) -> Scenario:
-    """Read a scenario from its text; `path` is what errors call it."""
+    """Read a scenario from its text; error messages call it `path`."""
     scenario, mistakes = parse_scenario(text, path, overrides, registry or load_registry())
     if mistakes:
         placed = [mistake.in_file(path) for mistake in mistakes]

@@ -116,7 +116,7 @@ def clock_objection(theory: Theory, cell: Cell) -> str | None:
 
 def foreign_kernel(target: Target, model: Model) -> str | None:
     """In words, how the kernel that a target is made of differs from the model; None if it does not
-    or there is none. What such a target calls smooth, the model need not."""
+    or there is none. A target smooth in its own kernel's space need not be so in the model's."""
     kernel: object = value_with(target, "truth_kernel", None)
     if not isinstance(kernel, Model):
         return None

@@ -28,7 +28,7 @@ def variable_sizes(
     largest: dict[str, int] = {}
     for cell in cells:
         if cell.replicates and cell.replicates[0] != 0:
-            continue  # the first block of a point stands for all of them
+            continue  # all blocks of a point have the sizes of the first
         for name, count in _numbers(cell, replicates, once):
             label = f"{cell.estimator}/{name}"
             largest[label] = max(largest.get(label, 0), points[cell.estimator] * FLOAT * count)

@@ -50,7 +50,7 @@ def source_of(module: str) -> Source | None:
 
 @cache
 def file_of(module: str) -> Path | None:
-    """The file of a module. Nothing is imported to find it."""
+    """The file of a module, found without importing anything."""
     loaded = getattr(sys.modules.get(module), "__file__", None)
     if loaded:
         return Path(loaded)

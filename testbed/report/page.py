@@ -84,8 +84,8 @@ class ResultPart:
 def write_report(results: Sequence[str | Path], output: str | Path | None = None) -> Path:
     """Write the report of results (run folders or result files) and return its path.
 
-    Without `output` it is `report.html` beside a single result, or here for several. A page of up
-    to four results holds their figures; one of more is an index.
+    Without `output` it is `report.html` next to a single result, or in the working directory for
+    several. A page of up to four results holds their figures; one of more is an index.
     """
     paths = [_file(Path(result)) for result in results]
     target = Path(output) if output else _default(paths)

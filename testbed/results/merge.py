@@ -19,7 +19,7 @@ LABELS = ("title", "description", "references", "figure")  # what no number depe
 def united_scenario(texts: Mapping[str, str]) -> str:
     """One scenario that holds the cells of several, by the folders they come from.
 
-    They may differ in `replicates`, of which the largest counts, and in lists of swept values,
+    They may differ in `replicates`, where the largest number counts, and in lists of swept values,
     which are joined. ResultError with every other place where they differ.
     """
     folders = list(texts)
@@ -36,7 +36,7 @@ def united_scenario(texts: Mapping[str, str]) -> str:
         if misfits:
             raise ResultError(
                 f"{folder}: found a scenario that does not fit that of {folders[0]}: it differs at "
-                f"{', '.join(misfits)}; expected the same but for replicates and swept values. "
+                f"{', '.join(misfits)}; expected differences in replicates and swept values only. "
                 "Name a scenario that holds both with --scenario"
             )
     return texts[folders[0]] if united == first else tomli_w.dumps(united)

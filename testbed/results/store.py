@@ -59,7 +59,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Close the journal and let other processes in."""
-        if self._running is not None:  # whoever closes the folder was not ended by a cell
+        if self._running is not None:  # no cell has killed the process, as it got here
             os.close(self._running)
             (self.path / RUNNING).unlink(missing_ok=True)
         self.journal.close()

@@ -30,7 +30,7 @@ class CellFault(ComponentFault):
 
 
 class Handed:
-    """Values handed to a metric, of which it must change none."""
+    """Values handed to a metric, which must not change them."""
 
     def __init__(self, metric: Metric, values: Mapping[str, Any]):
         self.metric, self._given = metric, dict(values)

@@ -2,7 +2,7 @@
 
 Everything random is drawn first, replicate by replicate; what follows is a pure function of
 tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so
-that the numbers do not depend on where or beside what a cell runs.
+that the numbers do not depend on where a cell runs or on what runs at the same time.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _budget(cell: Cell) -> float:
 
 
 def block_length(cell: Cell, count: int, numbers: float) -> int:
-    """Recorded times at once, for `count` replicates that hold so many numbers at each time."""
+    """How many recorded times to take at once, for `count` replicates of `numbers` each a time."""
     return max(1, min(len(cell.times), int(_budget(cell) / (8 * count * numbers))))
 
 
@@ -263,8 +263,8 @@ def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
 def _until_divergence(
     cell: Cell, predicted: Mapping[str, np.ndarray], diverged_at: np.ndarray
 ) -> Arrays:
-    """Predictions given a replicate, NaN from the time on at which that replicate diverged: there
-    is nothing beside them that they could be compared with."""
+    """Predictions given a replicate, NaN from the time at which that replicate diverged: from there
+    on no simulated value can be compared with them."""
     moving = {
         name
         for planned in cell.theories

@@ -73,14 +73,14 @@ class Path:
         return States(self, step.parameters, times), dict(step.record)
 
     def follow(self, times: Sequence[float]) -> States:
-        """The states at times of another path, of which several may be one: its steps are long."""
+        """The states at the times of another path; long steps may make several of these equal."""
         distinct = list(dict.fromkeys(times))
         states, _ = self.advance(distinct)
         return states.at(tuple(distinct.index(time) for time in times))
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
-        """The times that training stops at for those asked; of the first replicate, where each has
-        times of its own. To be asked before training."""
+        """The times at which training stops for the times asked; those of the first replicate where
+        replicates stop at different times. Call it before training."""
         optimizer = self.training.optimizer
         if not optimizer.facts().times_per_replicate:
             return optimizer.reached(times)
@@ -208,7 +208,7 @@ class States:
         self, prepared: Prepared, problem: Problem, params: Parameters, matrix: str
     ) -> Tensor:
         model = Single(self.path.model.model)
-        if matrix == "gauss-newton":  # at labels that are met, the Hessian is no more than that
+        if matrix == "gauss-newton":  # where labels equal predictions it is the Hessian
             train = problem.train
             met = model.predict(prepared, params, model.probe(prepared, train.x))
             problem = problem._replace(train=train._replace(y=met))

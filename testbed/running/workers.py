@@ -28,7 +28,7 @@ _PDEATHSIG = 1  # of prctl: the signal to get when the parent dies
 
 
 def crew(waiting: deque[list[Cell]], count: int) -> Iterator[CellResult]:
-    """Work through groups of cells with `count` workers at once."""
+    """The results of all waiting cells, as `count` worker processes finish them."""
     tries: dict[str, int] = {}
     workers = [Worker() for _ in range(count)]
     try:

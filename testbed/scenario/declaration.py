@@ -31,8 +31,8 @@ COMPONENT_KEY = "testbed.component"
 class Table:
     """Base of the tables of a scenario. `place` is where the file has it, such as `$.metric[0]`.
 
-    A class with a `tag` stands for several tables, its `variants`: the value of the key `tag` says
-    which, as `kind` does in `[[figure]]`.
+    A class with a `tag` is the common declaration of several tables, its `variants`. In the file,
+    the key that `tag` names chooses among them, as `kind` does in `[[figure]]`.
     """
 
     tag: ClassVar[str] = ""
@@ -42,7 +42,7 @@ class Table:
 
     @classmethod
     def variants(cls) -> Mapping[str, type[Table]]:
-        """The tables that this one stands for, by the word at their tag."""
+        """The table class for each value of the tag; empty for a class without a tag."""
         return {}
 
 
@@ -60,7 +60,7 @@ FACTORY: type = type(attrs.Factory(list))
 
 
 def variants_of(declaration: type) -> Mapping[str, type]:
-    """The declarations that a tagged table may follow, by the word of its tag."""
+    """The declarations of a tagged table, one for each value of its tag."""
     variants: Mapping[str, type] = methodcaller("variants")(declaration)
     return variants
 

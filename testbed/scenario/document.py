@@ -58,7 +58,7 @@ def _long_number(text: str, path: str) -> Mistake:
 
 
 def _is_deeper(document: Any, most: int) -> bool:
-    """Whether values are nested in more than so many tables and lists."""
+    """Whether values are nested more than `most` levels deep in tables and lists."""
     layer = [document]
     for _ in range(most):
         layer = [

@@ -128,7 +128,7 @@ class MetricTable(Table):
 
 @frozen(kw_only=True)
 class TheoryTable(Table):
-    """`[[theory]]`: what is predicted beside the metrics."""
+    """`[[theory]]`: what is predicted, for comparison with the metrics."""
 
     spec: Spec = component(
         "theory", inline=True, sweeps=False, help="the theory and its parameters"

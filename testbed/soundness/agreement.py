@@ -18,20 +18,20 @@ NOTHING = 1e-9  # share of a path's largest value below which both count as zero
 
 
 class Comparison(NamedTuple):
-    """A theory's variable and the replicates of what it predicts, on the same coordinates."""
+    """A theory's variable and the simulated values that it predicts, on the same coordinates."""
 
     estimator: str
     variable: str
-    values: xr.DataArray  # (sweep…, replicate, time…); what a theory of each replicate leaves
+    values: xr.DataArray  # (sweep…, replicate, time…); minus the theory if that is per replicate
     theory: xr.DataArray  # without `replicate`
     centre: xr.DataArray  # what the mean of the values should be
 
 
 def agreement(tree: xr.DataTree) -> Iterator[Finding]:
-    """Replicates estimate another expectation than a theory predicts, or lie beyond its bound.
+    """The mean over replicates differs from what a theory predicts, or lies beyond its bound.
 
-    Both are compared at every point and time, with intervals at a level corrected for their number.
-    A theory's stated accuracy, a share of its prediction, is a margin beside the interval.
+    They are compared at every point and time, with intervals at a level corrected for the number of
+    comparisons. A theory's stated accuracy, a share of its prediction, widens the interval.
     """
     comparisons = [
         comparison
@@ -51,7 +51,7 @@ def _comparisons(name: str, dataset: xr.Dataset) -> Iterator[Comparison]:
         values = simulated(dataset, predicted)
         if "replicate" not in values.dims or not set(theory.dims) <= set(values.dims):
             continue
-        if "replicate" in theory.dims:  # a prediction for each replicate: what it leaves is 0
+        if "replicate" in theory.dims:  # a prediction each: the differences should be 0
             rest = values - theory
             mean = theory.where(values.notnull()).mean("replicate").assign_attrs(theory.attrs)
             yield Comparison(name, str(variable), rest, mean, xr.zeros_like(mean))

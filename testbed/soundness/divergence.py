@@ -43,13 +43,13 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
         **place.named(),
         seen=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
         f"diverged{since}",
-        advice=f"{advice}; `.mean('replicate')` leaves these out without a word",
+        advice=f"{advice}; `.mean('replicate')` skips these without a warning",
     )
 
 
 def _rising_loss(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Finding]:
-    """Finite, but the loss ends above where it was first recorded, and above what rounding makes
-    of 0 beside the squares of observations, as the excess risk at its largest shows them."""
+    """Nothing diverged, but the last recorded loss is above the first, and above what rounding
+    makes of 0 at the scale of the squared observations, taken from the largest excess risk."""
     if not along_time(dataset, "training_loss"):
         return
     loss = over_replicates(dataset, "training_loss").dropna("time", how="all")

@@ -33,7 +33,7 @@ def failure(tree: xr.DataTree) -> Iterator[Finding]:
             **place.named(),
             seen=f"{len(words)} of {dataset.sizes['replicate']} replicates failed, the first with: "
             f"{words[0]}",
-            advice="fix what the error says; `.mean('replicate')` leaves these out without a word",
+            advice="fix what the error says; `.mean('replicate')` skips these without a warning",
         )
 
 

@@ -18,8 +18,8 @@ RISES = 0.05  # and the rise of that share that counts as one
 
 
 def collapse(tree: xr.DataTree) -> Iterator[Finding]:
-    """All learned eigenvalues are near zero: beside 1/τ, so that nothing has been fitted by then,
-    or beside where they started. Without eigenvalues, training that changes nothing."""
+    """All learned eigenvalues are near zero: small against 1/τ, so that nothing has been fitted by
+    then, or against their start. Without measured eigenvalues: training changes nothing."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         if not along_time(dataset, "eigenvalue"):

@@ -109,7 +109,7 @@ def _undecided(rival: str, theirs: xr.DataArray, name: str, risk: xr.DataArray) 
         variable=str(risk.name),
         **place.named(),
         seen=f"the difference to {rival} at the best times is {float(worst['estimate']):+.2g}, its "
-        f"interval [{float(worst['lower']):+.2g}, {float(worst['upper']):+.2g}], beside a risk of "
+        f"interval [{float(worst['lower']):+.2g}, {float(worst['upper']):+.2g}], at a risk of "
         f"{least:.2g}: it cannot be told from 0",
         advice="raise `replicates` before one of the two is called better there",
     )

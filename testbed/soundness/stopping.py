@@ -50,9 +50,12 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _fall_at_end(path: Path, rounded: float) -> xr.DataArray:
-    """Relative fall of the risk per doubling of time towards the end of the grid that is best; 0
-    where the best time lies inside, or at an end beyond which there is nothing (0, ∞), and where
-    the risk has fallen to a share of its largest that is rounding."""
+    """How fast the risk still falls at the best time, as a relative fall per doubling of time,
+    where that time is the first or the last of the grid.
+
+    0 where the best time lies inside the grid or is τ = 0 or ∞, since the grid cannot be extended
+    there, and where the risk has fallen so far that only rounding is left.
+    """
     values, time = path.values, path.values["time"].values
     vanished = values.min("time") <= rounded * values.max("time")
     fall = xr.zeros_like(path.best, dtype=float)

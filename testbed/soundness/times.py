@@ -13,10 +13,10 @@ from testbed.results.groups import estimators
 
 
 def times(tree: xr.DataTree) -> Iterator[Finding]:
-    """Replicates stop far from the times asked, or at one step for two of them.
+    """Replicates stop far from the times asked, or at the same step for two of these times.
 
-    Where all replicates share their steps such a scenario is refused; steps of their own are known
-    from the run only.
+    Where all replicates share their steps, such a scenario is refused before it runs; where each
+    replicate has a step size of its own, only the run can show it.
     """
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()

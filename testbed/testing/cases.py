@@ -53,7 +53,7 @@ class Case:
     seed: int = 1
     dtype: Literal["float64", "float32"] = "float64"
     change: Callable[[Problem], Problem] | None = None
-    """Done to every drawn problem: rows in another order, say."""
+    """A change made to every problem after it is drawn, such as another order of its rows."""
 
     @property
     def cell(self) -> Cell:
@@ -70,7 +70,7 @@ class Case:
         return problems if self.change is None else [self.change(one) for one in problems]
 
     def path(self) -> Path:
-        """The estimator at time 0, as core would train it."""
+        """The estimator at time 0, set up for training as core sets it up in a run."""
         estimator = Estimator("tested", self.model, self.optimizer)
         problems = self.problems()
         rngs = [Streams(self.seed, replicate) for replicate in self.replicates]

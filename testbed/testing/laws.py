@@ -25,7 +25,7 @@ def _always(case: Case) -> bool:
 
 @frozen
 class Law:
-    """A law, and for which cases it says anything. Its docstring is what it claims."""
+    """A law and the cases it applies to. The docstring of `check` is its statement."""
 
     check: Callable[[Case], None]
     applies: Callable[[Case], bool] = _always

@@ -54,7 +54,7 @@ def needs_are_known(case: Case) -> None:
 
 
 def variables_are_declared(case: Case) -> None:
-    """`measure` returns the declared variables but for the concluded ones, which do not change over
+    """`measure` returns the declared variables except the concluded ones, which do not change over
     time; each has its declared dims and coordinates."""
     metric: Any = case.component
     seen: set[str] = set()
@@ -191,7 +191,7 @@ def predicted_times_stack(case: Case) -> None:
 
 
 def theory_runs_in_a_cell(case: Case) -> None:
-    """Core evaluates it, beside a simulation if it is conditional, and else without one."""
+    """Core evaluates the theory, with simulated replicates if it is conditional, else without."""
     theory = _theory(case)
     names = {name: name for name in theory.variables}
     replicates = case.replicates if theory.facts().conditional else ()

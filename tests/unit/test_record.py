@@ -161,8 +161,8 @@ def test_a_theory_that_does_not_apply_says_why(folder):
     assert "excess_risk__expected_risk" not in steps
     reasons = steps["excess_risk__expected_risk__applies"]
     assert reasons.dims == ("n", "learning_rate")
-    assert all("it is about gradient flow" in str(reason) for reason in reasons.values.flat)
-    assert steps.attrs["omitted"].startswith("sequence.expected-risk: it is about gradient flow")
+    assert all("it covers gradient flow" in str(reason) for reason in reasons.values.flat)
+    assert steps.attrs["omitted"].startswith("sequence.expected-risk: it covers gradient flow")
 
 
 def test_what_makes_no_sense_for_an_estimator_is_omitted_with_its_reason(tmp_path):

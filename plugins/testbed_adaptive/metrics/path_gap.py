@@ -22,7 +22,7 @@ class PathGap(Metric):
     In function norm (Σ_j (θ_j − θ̃_j)²)^½, by coefficients where the basis is orthonormal under the
     inputs' law, at the test points elsewhere; by spectrum ‖λ − λ̃‖/‖λ̃‖, the relative
     Hilbert–Schmidt distance of the two learned kernels, whose eigenfunctions are the same. The
-    largest over the recorded times stands beside them.
+    largest of each over the recorded times is a variable too.
     """
 
     name = "adaptive.path-gap"
@@ -84,7 +84,7 @@ def twin_of(model: DiagonalKernel, sequence: Model) -> SequenceTwin:
         kind, wanted = (
             ("fixed", "sequence.fixed") if model.fixed else ("learned", "one that learns")
         )
-        raise ValueError(f"found {sequence.name} beside a kernel that is {kind}, expected {wanted}")
+        raise ValueError(f"found {sequence.name} for a kernel that is {kind}, expected {wanted}")
     parameters = {name: getattr(model, name) for name in ("gamma", "depth", "b0") if name in has}
     shared: dict[str, Any] = {
         str(field.alias): getattr(model, field.name) for field in fields(BasisModel)

@@ -150,8 +150,8 @@ def combine(values: Tensor, coefficients: Tensor) -> Tensor:
 def pull(values: Tensor, coefficients: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """Σ_i e_j(x_i) w_i (Σ_k θ_k e_k(x_i) − y_i), shapes as in `project` and `combine`: (R, J).
 
-    Both products of a block of rows are taken while it lies in the cache, which halves the traffic
-    that a step of training waits for; batched products of matrix and vector are slower still.
+    Both products of a block of rows are taken while the block lies in the cache, which halves the
+    memory traffic of a training step. Batched products of matrix and vector would be slower.
     """
     rows = max(1, CACHED // values.shape[-1])
     pulls = []

@@ -74,7 +74,7 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
         if min(self.eigenvalues, default=-1.0) < 0 or not any(self.eigenvalues[1:]):
             raise ParameterError(
                 f"found {list(self.eigenvalues)}",
-                "numbers of at least 0 with one above 0 after the first",
+                "no negative number, and at least one above 0 after the first",
                 parameter="eigenvalues",
             )
 
@@ -104,7 +104,7 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
             needed, beside = count + truth.shape[1], truth
         if needed > dim:
             raise UnsuitableError(
-                f"{self.name}: found {count} directions beside the target's {truth.shape[1]} in "
+                f"{self.name}: found {count} directions besides the target's {truth.shape[1]} in "
                 f"dimension {dim}, expected a dimension of at least {needed}"
             )
         drawn = uniform_frame(rng("model"), dim, count, beside)

@@ -107,7 +107,7 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         if not bool(torch.isfinite(x).all() and torch.isfinite(y).all()):
             raise UnsuitableError(
                 f"{self.name}: found NaN or infinite numbers in the training data, expected "
-                "finite ones; mend or leave out these points"
+                "finite ones; correct these points or leave them out"
             )
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Tensor:
@@ -145,9 +145,12 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     def spectrum(
         self, prepared: Prepared, params: Tensor, problem: Problem, kernel: str, points: str
     ) -> Spectrum:
-        """Eigenpairs of k_η under the empirical law of the points, largest first: of the rows that
-        are fitted for "train". Eigenfunctions have Σ w e_j² = 1; outside of them is what a kernel
-        of rank below the number of points cannot reach."""
+        """Eigenpairs of k_η under the empirical law of the points, largest eigenvalue first.
+
+        With points = "train" these are the training rows that the readout is fitted on.
+        Eigenfunctions have Σ w e_j² = 1. `outside` is the part of the truth outside their span,
+        which is not 0 where the kernel's rank is below the number of points.
+        """
         if points == "train":
             root, value, vectors = prepared["root"], prepared["value"], prepared["vectors"]
             truth, y = (_fitted_rows(of, prepared) for of in (problem.train.truth, problem.train.y))

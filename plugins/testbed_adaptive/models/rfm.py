@@ -23,7 +23,7 @@ from testbed_adaptive.numerics.mahalanobis_kernel import (
 def learned_metric(
     kernel: Radial, x: Tensor, y: Tensor, iterations: int, ridge: float, diagonal: bool = False
 ) -> Tensor:
-    """M after so many rounds of α = (K_M + ridge·I)⁻¹y, M ← (1/n) Σ ∇f(x_i)∇f(x_i)ᵀ from M = I
+    """M after `iterations` rounds of α = (K_M + ridge·I)⁻¹y, M ← (1/n) Σ ∇f(x_i)∇f(x_i)ᵀ from M = I
     (arXiv:2212.13881, algorithm 1), (d, d).
 
     Shapes: x (n, d), y (n,) or (n, outputs), whose outer products are added. `diagonal` keeps M's

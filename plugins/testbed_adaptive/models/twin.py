@@ -70,7 +70,7 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
         return {**lacks(self.of, *PASSED), **super().withheld()}
 
     def facts(self) -> ModelFacts:
-        """The sequence model's, for a problem of which the twin reads the observations."""
+        """The sequence model's facts, except that the twin reads the observations of a problem."""
         return evolve(self.of.facts(), batching="batch", reads="problem", threads="one")
 
     def draw(self, rng: Rng, problem: Problem) -> Any:

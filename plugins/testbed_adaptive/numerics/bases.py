@@ -135,7 +135,10 @@ def _sphere_degrees(dim: int, modes: int) -> Tensor:
 
 @frozen
 class HermiteProducts(Basis):
-    """Π_i h_{m_i}(x_i/s) under N(0, s²I), h_r normalised Hermite, by |m|; level 1 + |m|."""
+    """Products Π_i h_{m_i}(x_i/s) of normalised Hermite polynomials, orthonormal under N(0, s²I).
+
+    They are ordered by total degree |m|, and have the level 1 + |m|.
+    """
 
     dim: int
     modes: int

@@ -43,7 +43,7 @@ from testbed import (
 ESCAPED = 0.5  # the overlap that ends the escape
 RTOL, ATOL = 1e-9, 1e-12
 RESOLVED = 1e-8  # of ‖f*‖²: what integration leaves of a risk that goes to 0
-LATEST = 1e12  # no escape is waited for any longer
+LATEST = 1e12  # the integration waits no longer than this for the escape
 
 
 class Population(NamedTuple):
@@ -86,7 +86,7 @@ def population(
 
 
 def truth_on_features(setting: Population, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """T_m(M), (modes,), and ∂T_m/∂M, (modes, q, q*)."""
+    """The truth's coefficients on the features, T_m(M), (modes,), and ∂T_m/∂M, (modes, q, q*)."""
     power = setting.modes[:, :, None]  # (modes, q, 1)
     factors = inner**power  # (modes, q, q*)
     slopes = power * inner ** np.maximum(power - 1, 0)

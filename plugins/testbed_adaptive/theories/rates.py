@@ -83,7 +83,7 @@ class Rates(Theory):
         axes = [[part for part in row if part] for row in waves.frequencies.tolist()]
         if any(len(axis) != 1 or axis[0] == round(axis[0]) for axis in axes):
             raise DoesNotApply(
-                "it needs waves along one axis, of frequencies that are no whole numbers"
+                "it needs waves along one axis, with frequencies that are not whole numbers"
             )
         if waves.cosine.any():
             raise DoesNotApply(

@@ -102,7 +102,7 @@ def _digest(path: Path, changed: float, size: int) -> str:
 
 
 def check(path: Path) -> Path:
-    """The path, if it holds what was published under its name; UnsuitableError otherwise."""
+    """The path; UnsuitableError unless the file has the MD5 published for its name."""
     known = {file: md5 for wanted in DOWNLOADS.values() for file, md5 in wanted.files.items()}
     facts = path.stat()
     found = _digest(path, facts.st_mtime, facts.st_size)

@@ -24,7 +24,7 @@ class Pool(NamedTuple):
 
     x: np.ndarray  # (count, features) or images (count, channels, height, width)
     y: np.ndarray  # (count,) integers: classes; floats: numbers
-    top: float = 1.0  # what stands for 1: 255 for bytes
+    top: float = 1.0  # the value that means full intensity, 255 for bytes
 
 
 class Pools(NamedTuple):
@@ -157,7 +157,7 @@ def _expect_finite(pool: Pool, data: str, place: Path | None) -> None:
             where = f"the data {data!r}" + (f" ({place})" if place else "")
             raise UnsuitableError(
                 f"found {count} numbers that are NaN or infinite among the {name} of {where}, "
-                "expected finite numbers; mend or leave out these points"
+                "expected finite numbers; correct these points or leave them out"
             )
 
 

@@ -32,7 +32,7 @@ class Fit(Optimizer):
 
     times: Grid | None = parameter(
         Grid((0.0,)),
-        help="where the fitted model is recorded; more times are for estimators beside it",
+        help="where the fitted model is recorded; more times only serve comparisons",
         sweepable=False,
     )
 

@@ -65,7 +65,7 @@ class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
     )
 
     def __attrs_post_init__(self) -> None:
-        # options of other filters are let through, so that `filter` can be swept beside them
+        # options of other filters are let through, so that `filter` can be swept while they are set
         for option in OPTIONS.get(self.filter, ()):
             if getattr(self, option) is None:
                 raise ParameterError(
@@ -110,7 +110,7 @@ class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
 
     @property
     def _step_time(self) -> float:
-        options = self.options  # never a momentum that `filter` is swept beside
+        options = self.options  # leaves out a momentum meant for another swept filter
         return options["learning_rate"] / (1 - options.get("momentum", 0.0))
 
     def _steps(self, times: Sequence[float]) -> list[int]:

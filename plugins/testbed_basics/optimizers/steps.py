@@ -176,7 +176,7 @@ def counted(
     """`count` of the steps in bounds up to `done`, carried on to `target`, (replicates,).
 
     `params` are those at the target. `lost` says how many of the steps between them held where the
-    last did not. Who once left the bounds counts no more steps.
+    last did not. A replicate that once left the bounds counts no further steps.
     """
     held = count == done
     holds = held & in_bounds(params)

@@ -17,8 +17,10 @@ LISTED = 41  # degrees of the indicator, beyond which its energy is gathered
 
 @frozen(kw_only=True)
 class IndicatorProduct(Target):
-    """f*(x) = x₀x₁·1{x₅ > 0}, coordinates counted from 0: three of them matter, of which kernels on
-    all coordinates know nothing beforehand (recursive feature machines)."""
+    """f*(x) = x₀x₁·1{x₅ > 0}, coordinates counted from 0 (recursive feature machines).
+
+    Only three coordinates matter; a kernel on all coordinates cannot know which.
+    """
 
     name = "indicator-product"
     references = ("arXiv:2212.13881",)

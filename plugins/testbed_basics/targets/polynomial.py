@@ -38,7 +38,7 @@ class Polynomial(Target):
         if not self.exponents or any(e < 0 for row in self.exponents for e in row):
             raise ParameterError(
                 f"found {[list(row) for row in self.exponents]}",
-                "a list of exponents from 0 on for each monomial",
+                "a list of exponents, none negative, for each monomial",
                 parameter="exponents",
             )
         if self.coefficients is not None and len(self.coefficients) != len(self.exponents):

@@ -28,7 +28,7 @@ from testbed.numerics.trees import flatten, tree_map, unflatten
 
 @frozen(kw_only=True)
 class CompanionFlow(Optimizer):
-    """Gradient flow beside a descent of step η; no scenario names it.
+    """Gradient flow to compare with a descent of step η; no scenario names it.
 
     Exact where the model has an eigensystem, adaptive integration where it is smooth. Elsewhere
     adaptive steps would stop at every kink: there it is 2θ_{h/2} − θ_h of two descents with steps

@@ -64,9 +64,9 @@ class FeatureAlignment(Metric):
     first layer's energy in the subspace that the target depends on. At an isotropic start it is
     about the number of directions over the dimension.
 
-    The directions are the rows of `directions` in the expansion of targets that have such a
-    parameter (single-index, multi-index), or the first coordinates. Any model is measured whose
-    parameters are a dict with W, (m, d), under the name `first`.
+    For targets with a parameter `directions` (single-index, multi-index) the directions are the
+    rows of `directions` in their expansion; otherwise they are the first coordinates. It measures
+    any model whose parameters are a dict with W, (m, d), under the name `first`.
     """
 
     name = "networks.feature-alignment"
@@ -76,14 +76,14 @@ class FeatureAlignment(Metric):
     }
 
     coordinates_used: int | None = parameter(
-        None, help="the first so many coordinates as directions, if not the target's own", ge=1
+        None, help="take this many first coordinates as directions, not the target's", ge=1
     )
 
     def applies(self, cell: Cell) -> str | None:
         if has(cell.model, HasEigensystem):
             return f"{cell.model.name} has no first layer that is trained"
         if not isinstance(cell.model, Network) and not first_layer(cell.model):
-            return f'the parameters of {cell.model.name} are no dict with "first" of shape (m, d)'
+            return f'{cell.model.name} has parameters that are not a dict with "first", (m, d)'
         if self.coordinates_used is None and not hasattr(cell.target, "directions"):
             return f"the target {cell.target.name} names no directions; give coordinates_used"
         return None

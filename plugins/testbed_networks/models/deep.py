@@ -29,7 +29,7 @@ class Mlp(ActivatedNetwork):
     with θ = ½ to a = (0, ½, …, ½, 1), b = 0, c = −1: multipliers m^{−a}, steps m^{−c}.
     "mean-field": the same, but hidden weights start at N(0, 1/m), which is the average m^{−1}Σ over
     the neurons of every layer (arXiv:2001.11443). With weights of mean 0, as here, layers beyond
-    the first then start at their biases, all inputs alike, which maximal-update scaling avoids;
+    the first then start at their biases, whatever the input, which maximal-update scaling avoids;
     with one hidden layer the two are the same network.
     """
 

@@ -18,7 +18,7 @@ ROOT_PI = math.sqrt(math.pi)
 class Activation(NamedTuple):
     """σ, applied elementwise.
 
-    `second` is None where σ' jumps; such activations are no food for adaptive integration.
+    `second` is None where σ' jumps; such activations are unsuitable for adaptive integration.
     `degree` is set for positively homogeneous σ: then h σ'(h) = degree·σ(h), which turns the sum
     over points in ∂L/∂a into a by-product of ∂L/∂W.
 

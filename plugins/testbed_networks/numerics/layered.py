@@ -73,7 +73,7 @@ def _output(network: Layered, params: Params, passed: Passed) -> Tensor:
 
 
 def backward(network: Layered, params: Params, passed: Passed, top: Tensor) -> list[Tensor]:
-    """∂/∂h¹ … ∂/∂h^L, each (…, n, m), of what has the derivatives `top` in z^L."""
+    """∂F/∂h¹ … ∂F/∂h^L, each (…, n, m), for a scalar F with ∂F/∂z^L = `top`."""
     slope = network.activation.derivative
     pulls = [slope(passed.pre[-1]) * top]
     matrices = weights(params)

@@ -23,14 +23,14 @@ class PopulationRisk(Metric):
     """∫ (f − f*)² under the design's own law, without test points: `excess-risk` is its mean over
     such points, and scatters around it.
 
-    On the sphere for kernels of the inner product, on the torus for ntk.torus, where the truth
-    knows its expansion. `population_risk_error` bounds what is left open: degrees of the kernel
+    On the sphere for kernels of the inner product, on the torus for ntk.torus, if the target gives
+    its expansion. `population_risk_error` bounds what is left open: degrees of the kernel
     beyond those that are summed (1e−7 on the circle, 1e−9 on S²), and rounding. Both grow towards
     interpolation, rounding with (Σ|α_i|)²: smooth kernels lose the digits that they lose there.
 
-    A metric of its own, not an alternative of `excess-risk`: whether it applies is a matter of
-    design, target and model together, which the choice of alternatives does not see; and the two
-    stand side by side.
+    It is a separate metric, not an alternative within `excess-risk`: whether it applies depends on
+    design, target and model together, which the choice among alternatives does not consider, and
+    one scenario may measure both.
     """
 
     name = "ntk.population-risk"
@@ -43,7 +43,7 @@ class PopulationRisk(Metric):
 
     def applies(self, cell: Cell) -> str | None:
         if cell.design.name not in PARTS:
-            return f"it is about sphere and torus, not {cell.design.name}"
+            return f"it covers sphere and torus, not {cell.design.name}"
         try:
             spectrum_of(cell.model, cell)
         except DoesNotApply as reason:
@@ -66,4 +66,4 @@ def _truth_objection(cell: Cell) -> str | None:
         return str(error)
     if all(part in found for part in needed):
         return None
-    return f"the target {cell.target.name} does not know its coefficients here; {known} do"
+    return f"the target {cell.target.name} does not give its coefficients here; {known} do"

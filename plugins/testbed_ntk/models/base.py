@@ -57,7 +57,7 @@ def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
 class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfile):
     """f_t = f₀ + k(·, X) α_t: α̇ = W(y − f₀ − Kα), W the loss weights, 1/n for regression.
 
-    f₀ = 0 but for random starts of wide networks. Not offered itself: its subclasses give the
+    f₀ = 0 except for random starts of wide networks. Not offered itself: its subclasses give the
     kernel, and where it is known the profile on the sphere.
     """
 
@@ -144,14 +144,14 @@ def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
         raise UnsuitableError(
             f"{model.name}: found an eigenvalue of degree 0 that is not known to three digits on "
             f"the sphere in {dim} dimensions, expected one above the rounding of k(x, x): the "
-            "kernel is narrow beside the distances there; widen it (bandwidth) or lower dim"
+            "kernel is narrow compared with the distances there; widen it (bandwidth) or lower dim"
         )
     degree = int(value.argmin())
     if value[degree] < 0:
         raise UnsuitableError(
             f"{model.name}: found the eigenvalue {value[degree]:.3g} of degree {degree} on the "
-            f"sphere in {dim} dimensions, expected none below 0: it is no positive semidefinite "
-            "kernel there; change its parameters"
+            f"sphere in {dim} dimensions, expected none below 0: it is not a positive "
+            "semidefinite kernel there; change its parameters"
         )
     found = PopulationSpectrum(value, multiplicity, np.arange(float(len(value))))
     for array in found:
@@ -162,9 +162,9 @@ def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
 def known_eigenvalues(found: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and multiplicities up to the first degree whose eigenvalue is not known.
 
-    Odd degrees of a kernel that has none show rounding alone. As 0 they are known if what they may
-    be is nothing beside the next known eigenvalue: those of a true kernel fall from a degree to the
-    second next (Schoenberg), so that a hidden one would be no smaller.
+    A kernel without odd degrees shows only rounding there. Such an eigenvalue is a known 0 if
+    its error is negligible against the next known eigenvalue: those of a true kernel fall from a
+    degree to the second next (Schoenberg), so that a hidden one would be no smaller.
 
     >>> rounding = np.array([1e-16, 1e-16, 1e-16, 1e-16])
     >>> spectrum = SphereSpectrum(np.array([0.5, 0, 0.1, 0]), np.ones(4), rounding * 5, rounding)

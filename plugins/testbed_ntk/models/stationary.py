@@ -63,7 +63,7 @@ class Stationary(KernelModel):
     @property
     def known_on(self) -> str:
         if isinstance(self.bandwidth, tuple):
-            return "none; with a length for each coordinate it is no function of the distance"
+            return "none; with a length for each coordinate it is not a function of the distance"
         return "sphere"
 
 
@@ -92,7 +92,7 @@ class Laplace(Stationary, HasEigenvalueDecay):
     @property
     def known_on(self) -> str:
         if self.norm == "l1":
-            return "none; the norm l1 is no function of the distance"
+            return "none; the norm l1 is not a function of the distance"
         return super().known_on
 
 
@@ -160,4 +160,4 @@ class Periodic(Stationary):
 
     @property
     def known_on(self) -> str:
-        return "none; it is no function of the distance"
+        return "none; it is not a function of the distance"

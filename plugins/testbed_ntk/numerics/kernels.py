@@ -3,8 +3,8 @@
 A kernel is two pure functions: `embed` sees each input by itself, `tile` makes a block of kernel
 values from two sets of embedded points. Most tiles are functions of inner products; on the diagonal
 of a Gram matrix these are replaced by `Points.square`, so that k(x, x) is exact. Kernels of the
-difference x − x' measure inputs from a centre, lest inner products lose what a common shift of all
-inputs takes, and take differences where the inputs lie many lengths apart.
+difference x − x' measure inputs from a centre, since a common shift of all inputs would cost inner
+products digits, and take differences where the inputs lie many lengths apart.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def multiplied(first: Profile, second: Profile) -> Profile:
 def _up_to_the_missing(
     value: Elementwise, coefficients: np.ndarray, missing: float, parts: Sequence[Profile]
 ) -> Profile:
-    """A power series that ends before the first power of which a part may have left out a term."""
+    """A power series, cut before the first power at which a part may lack a term."""
     ends = [len(part.coefficients) for part in parts if part.coefficients is not None]
     lacking = [end for end, part in zip(ends, parts, strict=True) if part.missing]
     end = min(lacking, default=len(coefficients))

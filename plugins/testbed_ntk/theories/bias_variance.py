@@ -117,7 +117,7 @@ class BiasVariance(Theory):
     ) -> dict[str, np.ndarray]:
         declared(cell.model, HasKernelMatrix)
         if not cell.design.sizes()["test"]:
-            raise DoesNotApply("it predicts at test points, of which the design has none")
+            raise DoesNotApply("it predicts at test points, and the design has none")
         if not cell.target.facts().known:
             raise DoesNotApply(f"the target {cell.target.name} knows no true function")
         found = residual(cell)

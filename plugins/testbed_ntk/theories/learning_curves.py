@@ -49,7 +49,7 @@ from testbed_ntk.theories.subject import (
 )
 
 ACCURACY = 0.02  # of the deterministic equivalent where it was compared with simulations
-VANISHING = 0.1  # what o(1) of the barrier stands for
+VANISHING = 0.1  # value taken for the o(1) of the barrier
 LEAST_QUALIFICATION = 0.5  # of the exponents in high dimension
 LEAST_DIM, LEAST_SAMPLES = 5, 3  # below which statements for growing d are not given
 

@@ -75,7 +75,7 @@ def expect_zero_start(cell: Cell) -> None:
 
 
 def energies(cell: Cell) -> Energies:
-    """E ‖P_k f*‖² by degree k; DoesNotApply where the target does not know it.
+    """E ‖P_k f*‖² by degree k; DoesNotApply where the target does not give it.
 
     Most random targets have it fixed. Where two draws differ it is the mean over the targets of the
     replicates 0 to 63, however many the scenario has: risks given the inputs are linear in it.
@@ -91,7 +91,7 @@ def energies(cell: Cell) -> Energies:
     except UnsuitableError as error:
         raise DoesNotApply(str(error)) from error
     if found is None:
-        raise DoesNotApply(f"the target {cell.target.name} does not know its energy by degree")
+        raise DoesNotApply(f"the target {cell.target.name} does not give its energy by degree")
     return dict(found)
 
 

@@ -55,7 +55,7 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
     gamma: float = parameter(1.0, help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
     train: tuple[str, ...] = parameter(
         ("basis", "eigenvalues"),
-        help="what is trained beside α, among basis and eigenvalues",
+        help="what is trained in addition to α: basis, eigenvalues or both",
         choices=("basis", "eigenvalues"),
     )
     constraint: str = parameter(

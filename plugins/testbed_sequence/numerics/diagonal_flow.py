@@ -20,7 +20,7 @@ from testbed_sequence.numerics.travel_time import travelled
 BLOCK = 65536  # (time, coordinate) pairs worked on at once: a few arrays of this size fit in cache
 BLOCK_ON_DEVICE = 1 << 23
 KEPT_BYTES = 32 * 2**20 - 65536
-COLUMNS = 512  # neighbouring eigenvalues a block holds: alike in their number of panels
+COLUMNS = 512  # neighbouring eigenvalues in a block: they need similar numbers of panels
 
 
 class Path(NamedTuple):
@@ -42,7 +42,7 @@ def diagonal_flow(
     returned in the inputs' dtype. Relative error of θ, a, b, β below 1e-8 (in practice 1e-11) for λ
     from 1 to 1e-16, |z| from 1e-12 to 1e3, any time, up to what rounding of t itself makes of it.
     Coordinates with λ = 0, z = 0 or (depth ≥ 1) b₀ = 0 rest where they start. Depth 0 ignores b₀
-    but for returning it. Each coordinate and time is computed by itself: neither the batch nor the
+    and returns it. Each coordinate and time is computed by itself: neither the batch nor the
     other times change it. Works on whole batches, not inside ``torch.func.vmap``.
 
     >>> z, eigenvalue = (torch.tensor([x], dtype=torch.float64) for x in (0.3, 0.01))

@@ -65,8 +65,8 @@ def reduced_flow(
 ) -> Reduced:
     """Path of the orthogonal model at non-decreasing ``times``, each part ``(..., time, mode)``.
 
-    ``train`` names what moves beside α: "basis" (A), "eigenvalues" (d). Adaptive Runge–Kutta, one
-    step size per replicate; closed forms where the basis is held. Batch axes lead.
+    ``train`` names what moves in addition to α: "basis" (A), "eigenvalues" (d). Adaptive
+    Runge–Kutta, one step size per replicate; closed forms where the basis is held. Batch axes lead.
     """
     check_trainable(train)
     if "basis" not in train:

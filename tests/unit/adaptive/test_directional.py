@@ -95,11 +95,11 @@ def test_more_or_fewer_directions_than_the_target_has():
 def test_refuses_what_it_cannot_see():
     with pytest.raises(TestbedError, match=r"expected single-index or multi-index on gaussian"):
         path(design=Sphere(dim=7, n=20))
-    with pytest.raises(TestbedError, match="found 4 directions beside the target's 4"):
+    with pytest.raises(TestbedError, match="found 4 directions besides the target's 4"):
         path(target=MultiIndex(coefficients=(0.0, 1.0), directions=4))
-    with pytest.raises(ValueError, match="expected numbers of at least 0 with"):
+    with pytest.raises(ValueError, match="expected no negative number, and at least"):
         Directional(eigenvalues=(1.0,))
-    with pytest.raises(ValueError, match="expected numbers of at least 0 with"):
+    with pytest.raises(ValueError, match="expected no negative number, and at least"):
         Directional(eigenvalues=(1.0, -1.0, 2.0))
 
 

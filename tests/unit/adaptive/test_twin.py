@@ -230,7 +230,7 @@ def test_rates_of_the_published_setting():
 def test_rates_apply_where_they_can():
     twin = pair(1, order="index")[1]
     assert "γ > 1" in str(theory_objection(Rates(), cell(twin)))
-    assert "no whole numbers" in str(theory_objection(Rates(), cell(pair(None)[0], TARGET)))
+    assert "not whole numbers" in str(theory_objection(Rates(), cell(pair(None)[0], TARGET)))
     assert theory_objection(Rates(p=1.0, q=2.0), cell(pair(None)[1], TARGET)) is None
     cosine = Trigonometric(cosine=(1.0,))
     assert "fall faster" in str(theory_objection(Rates(), cell(pair(None)[0], cosine)))

@@ -87,7 +87,7 @@ use = "ntk.bias-variance"
     with pytest.raises(ScenarioError) as refused:
         make_plan(read_scenario(untested + more))
     assert str(refused.value).count("the design has no test points (n_test = 0)") == 2
-    assert "it predicts at test points, of which the design has none" in str(refused.value)
+    assert "it predicts at test points, and the design has none" in str(refused.value)
     (cell,) = make_plan(read_scenario(untested)).cells
     assert [planned.metric.name for planned in cell.metrics] == ["training-loss", "span-dimension"]
     assert np.isfinite(execute_cell(cell).variables["span_dimension"]).all()

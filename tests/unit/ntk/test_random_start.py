@@ -256,7 +256,7 @@ def test_theories_of_a_start_at_zero_say_so(theory):
     moved = evolve(cell, model=evolve(model, initial="process"))
     assert (
         theory_objection(theory, moved)
-        == "it is about paths that start at 0, not at a random function"
+        == "it covers paths that start at 0, not at a random function"
     )
 
 

@@ -172,7 +172,7 @@ def test_a_wrong_number_of_lengths_is_refused_with_both_counts():
     [
         (models.Rbf(bandwidth=LENGTHS), "none; with a length for each coordinate"),
         (models.Laplace(norm="l1"), "none; the norm l1"),
-        (models.Periodic(), "none; it is no function of the distance"),
+        (models.Periodic(), "none; it is not a function of the distance"),
     ],
 )
 def test_there_is_no_spectrum_on_the_sphere_of_what_no_rotation_leaves(model, reason):

@@ -270,7 +270,7 @@ def test_it_keeps_the_laws_of_theories(tested, target):
     [
         ({"optimizer": GradientFlow()}, "ridge regression, not flow"),
         ({"optimizer": spectral("cutoff")}, "ridge regression, not cutoff"),
-        ({"target": Plain()}, "tests.plain does not know its energy"),
+        ({"target": Plain()}, "tests.plain does not give its energy"),
         ({"design": Torus(dim=2, n=50)}, "found the design torus"),
     ],
 )
@@ -560,7 +560,7 @@ def test_the_barrier_is_the_energy_beyond_the_learnable_degrees():
     assert "within 0.1 of a whole number" in theory_objection(
         barrier, cell(Sphere(dim=10, gamma=2.0))
     )
-    assert "does not know its energy" in theory_objection(
+    assert "does not give its energy" in theory_objection(
         barrier, cell(Sphere(dim=10, gamma=1.5), target=Plain())
     )
 

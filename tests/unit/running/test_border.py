@@ -211,7 +211,7 @@ def test_a_metric_at_fault_while_planning_is_left_out_by_name(guilty, words):
         ({"a": "a"}, "expected a Variable"),
         ({"a": Variable("a", units=None)}, "with units = None"),
         ({"a": Variable("a", attrs={"flag": True})}, "the attribute flag = True"),
-        (["a"], "no dictionary"),
+        (["a"], "not a dict from names"),
         ({"time_reached": Variable("a")}, "'time_reached', which is reserved"),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_dim_that_is_a_coordinate_already_is_refused(dim, optimizer, owner):
         (theory("raises", predict=raises), "predict raised AttributeError: no depth"),
         (theory("shape", predict=lambda *_, **__: {"excess_risk": np.ones(5)}), "expected (2,)"),
         (theory("names", predict=lambda *_, **__: {"risk": np.ones(2)}), "of excess_risk"),
-        (theory("text", predict=lambda *_, **__: {"excess_risk": ["x", "y"]}), "no array of num"),
+        (theory("text", predict=lambda *_, **__: {"excess_risk": ["x", "y"]}), "not an array of"),
         (theory("none", predict=lambda *_, **__: None), "returned NoneType"),
     ],
     ids=lambda one: getattr(one, "name", ""),

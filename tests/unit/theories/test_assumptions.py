@@ -103,7 +103,7 @@ CASES = [
             ({"model": DiagonalKernel(basis="torus", gamma=0.2)}, "γ > 1"),
             ({"model": Rbf()}, "no power law of eigenvalues"),
             ({"target": Trigonometric(cosine=(1.0,))}, "fall faster"),
-            ({"target": Trigonometric(frequencies=((2.0,),))}, "no whole numbers"),
+            ({"target": Trigonometric(frequencies=((2.0,),))}, "not whole numbers"),
             ({"target": Linear()}, "it needs p and q"),
             ({"optimizer": GradientDescent(learning_rate=0.1)}, "gradient flow, not descent"),
         ],
