@@ -109,7 +109,7 @@ def testbed_metrics() -> list[type[Metric]]:
 
 @hookimpl
 def testbed_scenarios() -> list[Path]:
-    """The shipped scenarios: inside an installed wheel, or beside the plugins of a checkout."""
+    """The shipped scenarios: inside an installed wheel, or next to the plugins of a checkout."""
     package = Path(__file__).parent
     folders = (package / "scenarios", package.parents[1] / "scenarios")
     return sorted(file for folder in folders for file in folder.glob("*.toml"))

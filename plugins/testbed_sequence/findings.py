@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 TAIL = 0.05  # share of the risk that the next J coefficients may add
-KNOTS = 9  # coordinates of the tail that are looked at
+KNOTS = 9  # coordinates of the tail that are evaluated
 REACH, NODES = 5.0, 129  # range and number of the values of ξ/ε in the quadrature
 EXACT = 1e-9  # drift that a closed form may leave
 INTEGRATED = 1e3  # drift over the relative tolerance of an integration

@@ -1,4 +1,4 @@
-"""Exponents between neighbouring points, and beside their theory."""
+"""Exponents between neighbouring points, compared with their theory."""
 
 from __future__ import annotations
 

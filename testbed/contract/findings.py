@@ -104,7 +104,7 @@ def along_time(dataset: xr.Dataset, name: str) -> bool:
 
 def over_replicates(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Mean of a variable over the replicates that stayed ok all along; the variable itself if it
-    has none."""
+    has no replicates."""
     values = dataset[name]
     if "replicate" not in values.dims:
         return values

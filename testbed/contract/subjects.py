@@ -59,7 +59,7 @@ class IsSpectral(Capability):
 
     @abstractmethod
     def algorithm(self) -> Algorithm:
-        """Which one."""
+        """The algorithm and its parameters."""
 
 
 # --- targets --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""All estimators beside each other along a sweep, a panel for each point of another sweep."""
+"""All estimators side by side along a sweep, a panel for each point of another sweep."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from testbed.figures.looks import ESTIMATOR, Dash, Key, Look, label, looks, shad
 
 LINES = 6  # most lines of one estimator in a panel
 LEFT_OUT = ("evaluations", "finite_steps", "rate_used", "time_reached")  # drawn if asked for
-OF_ANOTHER = ("_error", "_modes")  # endings of what says how far another variable is to be trusted
+OF_ANOTHER = ("_error", "_modes")  # endings of what says how far another variable can be trusted
 THEORY: dict[str, Any] = {"color": "black", "lw": 0.8}
 NEUTRAL = "#404040"  # of a legend that several estimators share
 
@@ -86,7 +86,7 @@ def _variables(groups: Sequence[Group]) -> list[str]:
 
 
 def _left_out(name: str, dataset: xr.Dataset) -> bool:
-    """Theories, records of steps, and what says how far another variable is to be trusted."""
+    """Theories, records of steps, and what says how far another variable can be trusted."""
     bare = [name.removesuffix(ending) for ending in OF_ANOTHER if name.endswith(ending)]
     return "__" in name or name in LEFT_OUT or any(trusted in dataset for trusted in bare)
 

@@ -198,8 +198,8 @@ def sharpness(gradient: Product, params: Parameters) -> Tensor:
 
     The iteration starts from a fixed direction, so that equal states have equal sharpness. With the
     gradient of the loss whose labels are the predictions at `params`, it is that of the
-    Gauss–Newton matrix S JᵀWJ: no residual is left, and with it goes the rest of the Hessian,
-    Σ_i weight_i (f_i − y_i) ∇²f_i, while every factor S of the steps stays.
+    Gauss–Newton matrix S JᵀWJ: without residuals the remaining part of the Hessian,
+    Σ_i weight_i (f_i − y_i) ∇²f_i, is 0, while every factor S of the steps stays.
     """
     start = random_direction(params, np.random.Generator(np.random.Philox(0)))
     pair = largest_eigenvalue(hessian_product(gradient, params), start, STEPS, TOLERANCE)

@@ -1,4 +1,4 @@
-"""Results as pages that can be sent, printed and cited, and two results beside each other.
+"""Results as pages that can be sent, printed and cited, and two results side by side.
 
 write_report([path], "report.html")       # one self-contained page, no network
 comparison(tree_a, tree_b)                 # what differs: scenario, numbers, versions, verdicts

@@ -1,4 +1,4 @@
-"""Two results beside each other: what differs in scenario, numbers, versions and verdicts."""
+"""Two results side by side: what differs in scenario, numbers, versions and verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a report: what was run, verdicts, best values, theory beside simulation, cost."""
+"""Tables of a report: what was run, verdicts, best values, theory and simulation, cost."""
 
 from __future__ import annotations
 

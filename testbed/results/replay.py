@@ -32,7 +32,7 @@ class Difference:
 
 @frozen
 class Replay:
-    """What computing again gave. `origin` says what is not as it was when the file was made."""
+    """What recomputing gave. `origin` lists what has changed since the file was made."""
 
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]

@@ -19,7 +19,7 @@ LABELS = {
     "variable": "variable it was seen in",
     "cell": "the worst point of the sweep",
     "points": "number of points it concerns",
-    "judged": "number of points that were looked at",
+    "judged": "number of points that were examined",
     "seen": "what was seen",
     "advice": "what to change in the scenario",
     "because": "why the scenario expects it",
@@ -51,7 +51,7 @@ def read_findings(tree: xr.DataTree) -> list[Finding]:
 def findings_text(tree: xr.DataTree) -> str:
     """The findings of a result in words, two lines each; those expected by the scenario in one."""
     if GROUP not in tree.children:
-        return "soundness: not looked at, the run is not finished"
+        return "soundness: not examined, the run is not finished"
     findings = read_findings(tree)
     if not findings:
         return "soundness: nothing found"

@@ -179,7 +179,7 @@ def float32_stays(case: Case) -> None:
             f"found {leaf.dtype} in a float32 run, expected float32; make tensors with the dtype "
             "of those at hand"
         )
-    if has(case.model, HasGradient):  # what has none, such as a tree, may jump with a rounding
+    if has(case.model, HasGradient):  # models without a gradient, such as trees, may jump
         close(trained(single), trained(case), 1e-2, "float32 run")
 
 

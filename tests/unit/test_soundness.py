@@ -373,7 +373,7 @@ def test_findings_survive_the_file(tmp_path, findings):
 
 def test_an_unfinished_run_does_not_claim_to_be_sound():
     tree = xr.DataTree.from_dict({"/main": group()})
-    assert read_findings(tree) == [] and "not looked at" in findings_text(tree)
+    assert read_findings(tree) == [] and "not examined" in findings_text(tree)
 
 
 def test_a_run_stores_what_it_finds_and_other_runs_find_the_same(tmp_path):

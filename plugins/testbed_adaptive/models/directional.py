@@ -197,7 +197,7 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
         return index_coefficients(overlaps, coefficients[:, : self.degree + 1])
 
     def gram(self, prepared: Params, params: Params, x: Tensor, kernel: str) -> Tensor:
-        """Σ λ h_m h_m', and for "tangent" the frame's part ⟨P(∇_W f), P(∇_W f')⟩ beside it.
+        """Σ λ h_m h_m'; "tangent" adds the frame's part ⟨P(∇_W f), P(∇_W f')⟩.
 
         ∇_W f(x) = x ∇_z fᵀ/σ_x; its part off the manifold is W sym(z ∇_z fᵀ), z = Wᵀx/σ_x.
         """

@@ -40,8 +40,8 @@ class OneStep(LearnedKernel):
     w_k ~ N(0, I/d), a_k ~ N(0, 1/m), E σ(z) = 0 for z ~ N(0, 1). The first half of the training
     points gives W₁ = W₀ + η√m G₀, G₀ the negative gradient of the (1/2n) loss; the other half fits
     a from 0 in f = m^{−1/2} σ(W₁x)ᵀa, whose kernel is σ(W₁x)ᵀσ(W₁x')/m. Time is 1/ridge: at t the
-    penalty is ‖a‖²/(2t) beside the loss of that half. At η = Θ(1) the step stays hidden in W₀'s
-    noise, at η = Θ(√m) it outgrows it. The theory is about x ~ N(0, I): on the unit sphere take
+    penalty ‖a‖²/(2t) is added to the loss of that half. At η = Θ(1) the step stays hidden in W₀'s
+    noise, at η = Θ(√m) it outgrows it. The theory covers x ~ N(0, I): on the unit sphere take
     `input_scale = "sqrt-dim"`.
     """
 

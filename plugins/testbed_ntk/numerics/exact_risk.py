@@ -116,7 +116,7 @@ class ZonalForms:
         return square, remainder
 
     def _expect_the_profile(self, remainder: Tensor) -> None:
-        """The diagonal of what is not listed is the eigenvalues' sum that is not listed."""
+        """UnsuitableError unless the diagonal left over is the sum of the unlisted eigenvalues."""
         levels = self.levels
         unlisted = levels.size - float((levels.eigenvalue * levels.multiplicity).sum())
         off = float((remainder - unlisted).abs().max())

@@ -1,6 +1,6 @@
 """Inner-product kernels on the unit sphere as analytic functions k(t) of the cosine t.
 
-A second, complex-valued implementation beside the tiles: the population spectrum is computed from
+A complex-valued implementation in addition to the tiles: the population spectrum is computed from
 these, and must not inherit a mistake of the simulation.
 """
 

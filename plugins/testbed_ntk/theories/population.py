@@ -1,4 +1,4 @@
-"""The kernel's true spectrum beside the one that a sample shows."""
+"""The kernel's true spectrum, to compare with the one that a sample shows."""
 
 from __future__ import annotations
 

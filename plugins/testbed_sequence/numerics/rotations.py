@@ -41,7 +41,7 @@ class Rotation(NamedTuple):
     """A rotation in the plane of orthonormal f and g, each ``(r, n)``."""
 
     forward: Tensor  # f = v/‖v‖
-    aside: Tensor  # g: y's direction beside f
+    aside: Tensor  # g: direction of y's part orthogonal to f
     sine: Tensor  # (r, 1)
     versine: Tensor  # 1 − cosine (r, 1)
 

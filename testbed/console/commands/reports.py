@@ -1,4 +1,4 @@
-"""Commands that put results on a page, or beside each other."""
+"""Commands that put results on a page, or compare two of them."""
 
 from __future__ import annotations
 
