@@ -108,8 +108,8 @@ def check(path: Path) -> Path:
     found = _digest(path, facts.st_mtime, facts.st_size)
     if found != known[path.name]:
         raise UnsuitableError(
-            f"found MD5 {found} of {path}, expected {known[path.name]}: the file is damaged or is "
-            "another one; delete it and fetch it again"
+            f"found MD5 {found} of {path}, expected {known[path.name]}: the file is damaged or "
+            "is not this one; delete it and fetch it again"
         )
     return path
 
