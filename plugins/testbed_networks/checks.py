@@ -34,8 +34,10 @@ def _unsettled(
 ) -> Iterator[Finding]:
     """Values are missing at times asked for, of replicates that stayed ok."""
     values = dataset[variable]
-    asked = np.ones(values.sizes["time"], bool) if times is None else np.isin(values["time"], times)
-    missing = values.isnull().isel(time=asked) & (dataset["status"] == STATUS["ok"])
+    recorded = (
+        np.ones(values.sizes["time"], bool) if times is None else np.isin(values["time"], times)
+    )
+    missing = values.isnull().isel(time=recorded) & (dataset["status"] == STATUS["ok"])
     place = worst_place(missing.sum(["replicate", "time"]), 0)
     if place:
         here = missing.isel(place.position)

@@ -63,18 +63,18 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
     count = cell.design.sizes()["train"]
     route, need = _route(cell, cell.model, count), _need(cell)
     number = MATRICES[route, need] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
-    needs = [asked.name for planned in cell.metrics for asked in planned.needs]
+    needs = [request.name for planned in cell.metrics for request in planned.needs]
     if cell.design.name == "sphere" and "population_risk" in needs:
         number += FORMS * count**2 * 8 / GIB
     if has(cell.model, HasRandomStart):
         number += INITIAL * sum(cell.design.sizes().values()) ** 2 * 8 / GIB
     if number <= cell.compute.memory:
         return None
-    whole = f" with the {need} that metrics ask for" if need else ""
+    extra = f" with the {need} that metrics ask for" if need else ""
     return Mistake(
         place(plan, cell, "design"),
         f"found n = {count} in the estimator {cell.estimator!r}, whose matrices take "
-        f"{number:.3g} GiB by the route {route!r}{whole}",
+        f"{number:.3g} GiB by the route {route!r}{extra}",
         f"at most {cell.compute.memory:g} GiB",
         "lower n, leave the numbers to theory (simulate), or raise memory in [compute]",
     )
@@ -83,26 +83,28 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
 def findings(plan: Plan) -> list[Finding]:
     """Targets that are made of another kernel than the one they are fitted with, an estimator
     each."""
-    found = (_foreign(plan, estimator.name) for estimator in plan.estimators)
-    return [finding for finding in found if finding]
+    notes = (_foreign(plan, estimator.name) for estimator in plan.estimators)
+    return [finding for finding in notes if finding]
 
 
 def _foreign(plan: Plan, name: str) -> Finding | None:
-    own = [
-        one for one in plan.cells if one.estimator == name and isinstance(one.model, KernelModel)
+    cells = [
+        cell
+        for cell in plan.cells
+        if cell.estimator == name and isinstance(cell.model, KernelModel)
     ]
-    points = {cell.index: cell for cell in own}.values()
-    apart = [cell for cell in points if foreign_kernel(cell.target, cell.model)]
-    if not apart:
+    points = {cell.index: cell for cell in cells}.values()
+    mismatched = [cell for cell in points if foreign_kernel(cell.target, cell.model)]
+    if not mismatched:
         return None
     return Finding(
         check="foreign-kernel",
         severity="note",
         estimator=name,
-        cell=in_words(apart[0].point),
-        points=len(apart),
+        cell=in_words(mismatched[0].point),
+        points=len(mismatched),
         judged=len(points),
-        seen=str(foreign_kernel(apart[0].target, apart[0].model)),
+        seen=str(foreign_kernel(mismatched[0].target, mismatched[0].model)),
         advice="read the target's smoothness or norm as that of its own kernel's space, or give it "
         'the model\'s: kernel = "estimator:NAME"',
     )
@@ -117,7 +119,7 @@ def _route(cell: Cell, model: KernelModel, count: int) -> str:
 
 def _need(cell: Cell) -> str:
     """What metrics need in addition to the path: the need that takes the most memory."""
-    needs = {asked.need.name for one in cell.metrics for asked in one.needs}
+    needs = {request.need.name for planned in cell.metrics for request in planned.needs}
     if "leverage" in needs:
         return "leverage"
     return "spectrum" if needs & set(FORMED) else ""

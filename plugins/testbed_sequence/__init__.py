@@ -73,6 +73,6 @@ def testbed_check_scenario(plan: Plan) -> list[str]:
 @hookimpl
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     """Find truncated sequences, and flows that do not keep what they conserve."""
-    from testbed_sequence.findings import findings
+    from testbed_sequence.checks import findings
 
     return findings(plan, tree)

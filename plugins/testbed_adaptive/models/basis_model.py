@@ -64,12 +64,12 @@ class BasisModel(Model, HasExactSpectrum):
         if mistake or expected is None or space.kind == "data":
             return mistake or self._too_many(space)
         if space.kind != expected or (space.kind == "euclidean" and space.law != "gaussian"):
-            found = f"found {self.name} with the basis {self.basis_name} on {space}"
+            text = f"found {self.name} with the basis {self.basis_name} on {space}"
             advice = 'choose the basis of the design, or basis = "given"'
-            return Mistake("basis", found, f"a design of the kind {expected}", advice)
+            return Mistake("basis", text, f"a design of the kind {expected}", advice)
         if space.kind == "euclidean" and space.scale != self.scale:
-            found = f"found a basis for inputs of scale {self.scale:g}"
-            return Mistake("scale", found, f"the design's scale, {space.scale:g}")
+            text = f"found a basis for inputs of scale {self.scale:g}"
+            return Mistake("scale", text, f"the design's scale, {space.scale:g}")
         return None
 
     def _too_many(self, space: Space) -> Mistake | None:

@@ -56,8 +56,8 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
     def __attrs_post_init__(self) -> None:
         reason = lack(self.of, HasGram)
         if reason or self.of.facts().reads == "inputs":
-            found = f"found {self.of.name}" + (f" ({reason})" if reason else "")
-            raise ParameterError(found, "a network that learns its features", parameter="of")
+            text = f"found {self.of.name}" + (f" ({reason})" if reason else "")
+            raise ParameterError(text, "a network that learns its features", parameter="of")
 
     @property
     def inside(self) -> Model:

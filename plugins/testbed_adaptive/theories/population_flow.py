@@ -69,9 +69,9 @@ def population(
         [m for m in itertools.product(range(degree + 1), repeat=directions) if sum(m) <= degree]
     )
     total = index.sum(1)
-    known = np.zeros(degree + 1)
+    padded = np.zeros(degree + 1)
     shared = min(degree + 1, len(coefficients))
-    known[:shared] = coefficients[:shared]
+    padded[:shared] = coefficients[:shared]
     ways = np.array(
         [math.factorial(sum(m)) / math.prod(map(math.factorial, m)) for m in index.tolist()]
     )
@@ -79,7 +79,7 @@ def population(
     return Population(
         index,
         np.sqrt(np.asarray(eigenvalues, dtype=float))[total],
-        known[total] * np.sqrt(ways / true_directions),
+        padded[total] * np.sqrt(ways / true_directions),
         overlap * np.eye(directions, true_directions),
         float((g[1:] ** 2).sum() + true_directions * g[0] ** 2),
     )
@@ -93,8 +93,8 @@ def truth_on_features(setting: Population, inner: np.ndarray) -> tuple[np.ndarra
     count = inner.shape[0]
     gradient = np.empty_like(factors)
     for j in range(count):
-        others = np.prod(factors[:, [k for k in range(count) if k != j]], axis=1)
-        gradient[:, j] = slopes[:, j] * others
+        cofactors = np.prod(factors[:, [k for k in range(count) if k != j]], axis=1)
+        gradient[:, j] = slopes[:, j] * cofactors
     value = setting.weight * factors.prod(1).sum(1)
     return value, setting.weight[:, None, None] * gradient
 
@@ -102,12 +102,12 @@ def truth_on_features(setting: Population, inner: np.ndarray) -> tuple[np.ndarra
 def velocity(setting: Population, state: np.ndarray) -> np.ndarray:
     """d/dt of the state (M, β) laid out in one vector."""
     inner, beta = _parts(setting, state)
-    seen, gradient = truth_on_features(setting, inner)
+    truth, gradient = truth_on_features(setting, inner)
     fitted = setting.root * beta
     slope = -np.tensordot(fitted, gradient, 1)  # L_M
     across = inner @ slope.T
     turn = -slope + (across + across.T) / 2 @ inner
-    return np.concatenate([turn.ravel(), setting.root * (seen - fitted)])
+    return np.concatenate([turn.ravel(), setting.root * (truth - fitted)])
 
 
 def _parts(setting: Population, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -127,13 +127,13 @@ def _overlap(setting: Population, state: np.ndarray) -> float:
 
 def population_path(setting: Population, times: Sequence[float]) -> np.ndarray:
     """States (M, β) at increasing times, (times, size); errors about 1e−8."""
-    found = solve_ivp(
+    solution = solve_ivp(
         lambda _, state: velocity(setting, state),
         (0.0, max(times[-1], 1e-9)), _start(setting), "LSODA", t_eval=times, rtol=RTOL, atol=ATOL,
     )  # fmt: skip
-    if not found.success:
-        raise ArithmeticError(f"the population flow could not be integrated: {found.message}")
-    return np.asarray(found.y.T)
+    if not solution.success:
+        raise ArithmeticError(f"the population flow could not be integrated: {solution.message}")
+    return np.asarray(solution.y.T)
 
 
 class _Escape(NamedTuple):
@@ -155,13 +155,13 @@ def escape_time(setting: Population) -> float:
         return 0.0
     since, until = 0.0, 16.0
     while until <= LATEST:
-        found = solve_ivp(
+        solution = solve_ivp(
             lambda _, now: velocity(setting, now),
             (since, until), state, "LSODA", events=escaped, rtol=RTOL, atol=ATOL,
         )  # fmt: skip
-        if len(found.t_events[0]):
-            return float(found.t_events[0][0])
-        since, until, state = until, 4 * until, found.y[:, -1]
+        if len(solution.t_events[0]):
+            return float(solution.t_events[0][0])
+        since, until, state = until, 4 * until, solution.y[:, -1]
     return math.nan
 
 
@@ -209,8 +209,8 @@ def setting_of(cell: Cell) -> Setting:
         raise DoesNotApply(f"it covers gradient flow, not {name}")
     if model.random_start:
         raise DoesNotApply("it needs a start at a known overlap; the model starts at random")
-    given = model.initial_overlap
-    overlap = float(space.dim**-0.5 if given is None else given)
+    initial = model.initial_overlap
+    overlap = float(space.dim**-0.5 if initial is None else initial)
     directions = model.directions or truth.directions
     noise, n = value_with(cell.design, "noise", 0.0), sample_size(cell.design)
     return Setting(model, truth, overlap, directions, noise, n)
@@ -271,17 +271,17 @@ class PopulationFlow(Theory):
         if not len(times):
             return {name: np.zeros(0) for name in self.variables}
         path = population_path(setting, times)
-        seen = [truth_on_features(setting, _parts(setting, state)[0])[0] for state in path]
+        truths = [truth_on_features(setting, _parts(setting, state)[0])[0] for state in path]
         fitted = [setting.root * _parts(setting, state)[1] for state in path]
-        missed = np.array([setting.energy - (truth**2).sum() for truth in seen])  # rounding: < 0
-        error = np.array([((c - t) ** 2).sum() for c, t in zip(fitted, seen, strict=True)])
+        missed = np.array([setting.energy - (truth**2).sum() for truth in truths])  # rounding: < 0
+        error = np.array([((c - t) ** 2).sum() for c, t in zip(fitted, truths, strict=True)])
         risk = np.maximum(error + missed, RESOLVED * setting.energy)
         noise = subject.noise**2 / subject.n
         return {
             "overlap": np.array([_overlap(setting, state) for state in path]),
             "excess_risk": risk,
             "training_loss": (risk + subject.noise**2) / 2,
-            "feature_error": np.array([feature_error(setting, truth, noise) for truth in seen]),
+            "feature_error": np.array([feature_error(setting, truth, noise) for truth in truths]),
             "escape_time": np.array(escape_time(setting)),
         }
 
@@ -323,20 +323,22 @@ class EscapeTime(Theory):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        seen = setting_of(cell)
-        if seen.truth.directions != 1 or seen.directions != 1:
+        subject = setting_of(cell)
+        if subject.truth.directions != 1 or subject.directions != 1:
             raise DoesNotApply("it covers one direction")
-        exponent = information_exponent(seen.truth)
+        exponent = information_exponent(subject.truth)
         if exponent is None:
             raise DoesNotApply("the target is constant: no degree of at least 1 has a coefficient")
-        values = seen.model.eigenvalues
+        values = subject.model.eigenvalues
         if exponent >= len(values) or not values[exponent]:
             raise DoesNotApply(
                 f"the model has no features of degree {exponent}, the information exponent"
             )
-        if not 0 < seen.overlap < ESCAPED:
-            raise DoesNotApply(f"it needs a start between 0 and ½, not at overlap {seen.overlap:g}")
+        if not 0 < subject.overlap < ESCAPED:
+            raise DoesNotApply(
+                f"it needs a start between 0 and ½, not at overlap {subject.overlap:g}"
+            )
         law = escape_law(
-            exponent, values[exponent], seen.truth.coefficients[exponent], seen.overlap
+            exponent, values[exponent], subject.truth.coefficients[exponent], subject.overlap
         )
         return {"escape_time": np.array(law), "information_exponent": np.array(float(exponent))}

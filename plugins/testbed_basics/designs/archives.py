@@ -33,9 +33,9 @@ class Parts(NamedTuple):
     test: Images
 
 
-def unreadable(where: str, found: str, expected: str) -> UnsuitableError:
+def unreadable(where: str, content: str, expected: str) -> UnsuitableError:
     """The error of a file that is not what it should be."""
-    return UnsuitableError(f"found {found} in {where}, expected {expected}; fetch the file again")
+    return UnsuitableError(f"found {content} in {where}, expected {expected}; fetch the file again")
 
 
 # --- IDX --------------------------------------------------------------------------------------

@@ -160,11 +160,11 @@ class Dataset(Design):
             self._expect(self.n, count, "n")
             self._expect(self.n_test, len(pools.test.y), "n_test")
 
-    def _expect(self, asked: int, available: int, what: str) -> None:
-        if asked > available:
+    def _expect(self, count: int, available: int, what: str) -> None:
+        if count > available:
             chosen = f" of the classes {list(self.classes)}" if self.classes else ""
             raise UnsuitableError(
-                f"dataset: found {what} = {asked}",
+                f"dataset: found {what} = {count}",
                 f"at most {available}, as many points{chosen} as {self.data!r} has",
                 "lower n or n_test",
             )
@@ -183,8 +183,8 @@ class Dataset(Design):
         """(n,) or (n, classes)."""
         y = pool.y[rows]
         if y.dtype.kind == "f":
-            whole = pools.train.y
-            return (y - whole.mean()) / (whole.std() or 1.0) if self.standardise else y
+            pool_labels = pools.train.y
+            return (y - pool_labels.mean()) / (pool_labels.std() or 1.0) if self.standardise else y
         count = int(pools.train.y.max()) + 1
         if count == 2:
             return np.where(y == 1, 1.0, -1.0)

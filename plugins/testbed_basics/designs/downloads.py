@@ -87,11 +87,11 @@ def download(name: str, folder: Path | None = None) -> list[Path]:
 def missing(name: str, files: Sequence[str], folder: Path) -> str:
     """What is missing, where it belongs and how to get it, for errors."""
     wanted = DOWNLOADS[name]
-    each = ", ".join(f"{wanted.url}{file} (MD5 {wanted.files[file]})" for file in files)
+    addresses = ", ".join(f"{wanted.url}{file} (MD5 {wanted.files[file]})" for file in files)
+    pronoun = "them" if files[1:] else "it"
     return (
         f"found no {', '.join(files)} in {folder}; where there is a network run "
-        f"`{COMMAND} {name} {folder}`, or fetch {each} and put {'it' if not files[1:] else 'them'} "
-        "there"
+        f"`{COMMAND} {name} {folder}`, or fetch {addresses} and put {pronoun} there"
     )
 
 
@@ -103,13 +103,13 @@ def _digest(path: Path, changed: float, size: int) -> str:
 
 def check(path: Path) -> Path:
     """The path; UnsuitableError unless the file has the MD5 published for its name."""
-    known = {file: md5 for wanted in DOWNLOADS.values() for file, md5 in wanted.files.items()}
+    published = {file: md5 for wanted in DOWNLOADS.values() for file, md5 in wanted.files.items()}
     facts = path.stat()
-    found = _digest(path, facts.st_mtime, facts.st_size)
-    if found != known[path.name]:
+    digest = _digest(path, facts.st_mtime, facts.st_size)
+    if digest != published[path.name]:
         raise UnsuitableError(
-            f"found MD5 {found} of {path}, expected {known[path.name]}: the file is damaged or "
-            "is not this one; delete it and fetch it again"
+            f"found MD5 {digest} of {path}, expected {published[path.name]}: the file is "
+            "damaged or is not this one; delete it and fetch it again"
         )
     return path
 

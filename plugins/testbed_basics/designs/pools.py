@@ -171,19 +171,19 @@ def select(pool: Pool, classes: tuple[int, ...] | None, data: str) -> Pool:
                 "expected none"
             )
         return pool
-    known = np.unique(pool.y)
-    chosen = known if classes is None else np.array(classes)
-    absent = sorted(set(chosen.tolist()) - set(known.tolist()))
+    present = np.unique(pool.y)
+    chosen = present if classes is None else np.array(classes)
+    absent = sorted(set(chosen.tolist()) - set(present.tolist()))
     if absent or len(chosen) < 2:
         raise UnsuitableError(
             f"found the classes {absent or chosen.tolist()} asked of the data {data!r}, expected "
-            f"at least two of {known.tolist()}"
+            f"at least two of {present.tolist()}"
         )
     order = np.argsort(chosen)
-    at = np.searchsorted(chosen[order], pool.y).clip(max=len(chosen) - 1)
-    kept = chosen[order][at] == pool.y
+    position = np.searchsorted(chosen[order], pool.y).clip(max=len(chosen) - 1)
+    kept = chosen[order][position] == pool.y
     x = pool.x if kept.all() else pool.x[kept]
-    return Pool(x, order[at][kept], pool.top)
+    return Pool(x, order[position][kept], pool.top)
 
 
 def floats(pool: Pool, rows: np.ndarray | slice, grayscale: bool) -> np.ndarray:

@@ -48,8 +48,8 @@ class Adam(Stepped):
 
     def init(self, params: Parameters) -> Any:
         """Both moments, 0."""
-        rest = tree_map(torch.zeros_like, params)
-        return rest, rest
+        zeros = tree_map(torch.zeros_like, params)
+        return zeros, zeros
 
     def step(self, params: Parameters, memory: Any, now: Step) -> tuple[Parameters, Any]:
         first, second = memory

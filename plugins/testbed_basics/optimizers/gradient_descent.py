@@ -73,8 +73,8 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
         return {**self.variables, **noted}
 
     def algorithm(self) -> Algorithm:
-        given = self.learning_rate
-        rate = None if self.edge is not None or isinstance(given, dict) else float(given)
+        size = self.learning_rate
+        rate = None if self.edge is not None or isinstance(size, dict) else float(size)
         return Algorithm("descent", math.inf, rate, self.momentum)
 
     @property

@@ -46,8 +46,8 @@ class Sgd(HeavyBall):
         keys = [tuple(key) for key in fit.draws.tolist()]
 
         def rows(done: int, count: int) -> Tensor:
-            each = [self.batches(key, weight.shape[-1], done, count) for key in keys]
-            return torch.from_numpy(np.stack(each)).to(weight.device)
+            batches = [self.batches(key, weight.shape[-1], done, count) for key in keys]
+            return torch.from_numpy(np.stack(batches)).to(weight.device)
 
         return rows
 
@@ -70,14 +70,14 @@ class Sgd(HeavyBall):
                 for step in range(done, done + count)
             ]
             return np.array(rows, dtype=np.int64).reshape(count, self.batch_size)
-        each = points // self.batch_size  # batches of an epoch
-        first, last = done // each, (done + count - 1) // each
+        epoch_length = points // self.batch_size  # batches of an epoch
+        first, last = done // epoch_length, (done + count - 1) // epoch_length
         epochs = [
-            stream(key, epoch).permutation(points)[: each * self.batch_size]
+            stream(key, epoch).permutation(points)[: epoch_length * self.batch_size]
             for epoch in range(first, last + 1)
         ]
         steps = np.array(epochs, dtype=np.int64).reshape(-1, self.batch_size)
-        return steps[done - first * each :][:count]
+        return steps[done - first * epoch_length :][:count]
 
 
 def stream(key: Sequence[int], number: int) -> np.random.Generator:

@@ -70,8 +70,8 @@ class Gegenbauer(Target):
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
         """Degrees, increasing, and their energies."""
         order = np.argsort(self.degrees)
-        given = self.energies or (1 / len(self.degrees),) * len(self.degrees)
-        return np.array(self.degrees)[order], np.array(given)[order]
+        energies = self.energies or (1 / len(self.degrees),) * len(self.degrees)
+        return np.array(self.degrees)[order], np.array(energies)[order]
 
     def draw(self, rng: Rng, sample: Sample) -> dict[str, np.ndarray]:
         if law(sample) != "sphere":

@@ -63,9 +63,9 @@ class MultiIndex(Target, HasIndexForm):
 
     def __attrs_post_init__(self) -> None:
         if not any(self.coefficients):
-            found = list(self.coefficients)
+            coefficients = list(self.coefficients)
             raise ParameterError(
-                f"found {found}", "at least one that is not 0", parameter="coefficients"
+                f"found {coefficients}", "at least one that is not 0", parameter="coefficients"
             )
 
     defined_on = POINTS
@@ -89,23 +89,23 @@ class MultiIndex(Target, HasIndexForm):
         return hermite_sum(self.coefficients, z).sum(1) / np.sqrt(z.shape[1])
 
     def expansion(self, drawn: dict[str, Any], sample: Sample) -> Expansion:
-        known: Expansion = {"directions": drawn["directions"]}
+        expansion: Expansion = {"directions": drawn["directions"]}
         if law(sample) == "gaussian":  # where the polynomials are orthonormal
-            known["hermite"] = np.array(self.coefficients, dtype=float)
-            known["deviation"] = np.array(drawn["deviation"], dtype=float)
-        return known | expansion_of(self._energies(drawn, sample))
+            expansion["hermite"] = np.array(self.coefficients, dtype=float)
+            expansion["deviation"] = np.array(drawn["deviation"], dtype=float)
+        return expansion | expansion_of(self._energies(drawn, sample))
 
     def _energies(self, drawn: dict[str, Any], sample: Sample) -> dict[float, float]:
         count = len(drawn["directions"])
         if law(sample) == "gaussian":
             return {r: g**2 * (1 if r else count) for r, g in enumerate(self.coefficients)}
         if law(sample) == "sphere":
-            found = profile_energies(
+            energies = profile_energies(
                 lambda t: hermite_sum(self.coefficients, t / drawn["deviation"]),
                 len(self.coefficients) - 1,
                 drawn["directions"],
             )
-            return dict(enumerate(found.tolist()))
+            return dict(enumerate(energies.tolist()))
         if law(sample) == "hypercube" and self.direction == "first":
             low, high = hermite_sum(self.coefficients, np.array([-1.0, 1.0]))
             return {0: count * (high + low) ** 2 / 4, 1: (high - low) ** 2 / 4}

@@ -56,8 +56,8 @@ class KernelFunction(Target):
         count = space.design.sizes()["train"]
         if self.centres <= count:
             return None
-        found = f"found {self.centres} centres among {count} training points"
-        return Mistake("centres", found, f"at most {count}", "lower centres, or raise n")
+        text = f"found {self.centres} centres among {count} training points"
+        return Mistake("centres", text, f"at most {count}", "lower centres, or raise n")
 
     def draw(self, rng: Rng, sample: Sample) -> Drawn:
         reason = lack(self.kernel, HasEigensystem)
@@ -90,13 +90,17 @@ class KernelFunction(Target):
 
         from testbed import Single
 
-        model, at = Single(self.kernel), torch.from_numpy(np.ascontiguousarray(centres))
-        data = Data(at, None, None, torch.full((len(at),), 1 / len(at), dtype=at.dtype))
+        model, points = Single(self.kernel), torch.from_numpy(np.ascontiguousarray(centres))
+        data = Data(
+            points, None, None, torch.full((len(points),), 1 / len(points), dtype=points.dtype)
+        )
         with torch.no_grad():
-            prepared = model.prepare(None, Problem(data, data, torch.zeros((), dtype=at.dtype), {}))
+            prepared = model.prepare(
+                None, Problem(data, data, torch.zeros((), dtype=points.dtype), {})
+            )
             probe = model.probe(prepared, torch.from_numpy(np.ascontiguousarray(x)))
-            found = model.predict(prepared, torch.from_numpy(alpha), probe)
-        return np.asarray(found.numpy(), dtype=np.float64)
+            values = model.predict(prepared, torch.from_numpy(alpha), probe)
+        return np.asarray(values.numpy(), dtype=np.float64)
 
     def values(self, drawn: Drawn, x: np.ndarray) -> np.ndarray:
         return self._sum(drawn["centres"], drawn["alpha"], x)

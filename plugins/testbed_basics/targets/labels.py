@@ -22,8 +22,8 @@ class Labels(Target):
     def misfit(self, space: Space) -> Mistake | None:
         if space.labels:
             return None
-        found = f"found {self.name} on {space}, which have no labels"
-        return Mistake("", found, "a data set", "take the design dataset, or another target")
+        text = f"found {self.name} on {space}, which have no labels"
+        return Mistake("", text, "a data set", "take the design dataset, or another target")
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         return np.full(len(x), np.nan)

@@ -21,8 +21,8 @@ def half_box(dim: int, largest: int) -> np.ndarray:
             f"{LARGEST}; lower the kernel's frequencies or the dimension"
         )
     axes = np.meshgrid(*[np.arange(-largest, largest + 1)] * dim, indexing="ij")
-    whole = np.stack(axes, -1).reshape(-1, dim)
-    return whole[len(whole) // 2 :]  # the box is symmetric, 0 stands in its middle
+    box = np.stack(axes, -1).reshape(-1, dim)
+    return box[len(box) // 2 :]  # the box is symmetric, 0 stands in its middle
 
 
 def frequencies_of(spectrum: PopulationSpectrum, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,15 +47,15 @@ def series(
     A coordinate of a frequency a that is no whole number spreads over m with sinc(a − m), here for
     |m| ≤ reach. frequencies (terms, d).
     """
-    found: dict[tuple[float, ...], complex] = {}
+    coefficients: dict[tuple[float, ...], complex] = {}
     for a, s, c in zip(frequencies, sine, cosine, strict=True):
         for sign, weight in ((1, c / 2 - 0.5j * s), (-1, c / 2 + 0.5j * s)):
             near = [_spread(sign * coordinate, reach) for coordinate in a]
             for choice in itertools.product(*near):
                 m = tuple(number for number, _ in choice)
                 value = weight * math.prod(share for _, share in choice)
-                found[m] = found.get(m, 0) + value
-    return found
+                coefficients[m] = coefficients.get(m, 0) + value
+    return coefficients
 
 
 def _spread(coordinate: float, reach: int) -> list[tuple[float, float]]:

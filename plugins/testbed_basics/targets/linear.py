@@ -53,12 +53,12 @@ class Linear(Target):
             index, energy_of = np.arange(1.0, len(beta) + 1), beta**2 * sample.design.variances
             return {"coefficients": beta, "degree": index, "energy": energy_of}
         energy = float(beta @ beta) * deviation(sample, self.name) ** 2
-        known: Expansion = {"coefficients": beta}
+        expansion: Expansion = {"coefficients": beta}
         if law(sample) in ("sphere", "gaussian", "hypercube"):
-            known |= expansion_of({1.0: energy})
+            expansion |= expansion_of({1.0: energy})
         if law(sample) == "torus":
             m = np.arange(1.0, SHELLS + 1)
             share = 6 / (np.pi * m) ** 2  # of the energy, Σ β²/3
-            known["degree"] = np.append(m**2, np.inf)
-            known["energy"] = energy * np.append(share, 1 - share.sum())
-        return known
+            expansion["degree"] = np.append(m**2, np.inf)
+            expansion["energy"] = energy * np.append(share, 1 - share.sum())
+        return expansion

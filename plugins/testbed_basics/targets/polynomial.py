@@ -62,12 +62,12 @@ class Polynomial(Target):
     def terms(self) -> Terms:
         """Exponents, filled up to equal length, with their coefficients."""
         longest = max(map(len, self.exponents))
-        found: Terms = {}
-        given = self.coefficients or (1.0,) * len(self.exponents)
-        for row, coefficient in zip(self.exponents, given, strict=True):
+        terms: Terms = {}
+        coefficients = self.coefficients or (1.0,) * len(self.exponents)
+        for row, coefficient in zip(self.exponents, coefficients, strict=True):
             filled = (*row, *(0,) * (longest - len(row)))
-            found[filled] = found.get(filled, 0.0) + coefficient
-        return found
+            terms[filled] = terms.get(filled, 0.0) + coefficient
+        return terms
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
         rows = columns(x, self.name, max(map(len, self.exponents)))

@@ -115,23 +115,23 @@ class Source(Target, HasSourceCondition):
             )
         levels, spectrum = _levels(self.kernel, sample.design, self.smoothness)
         dim, generator = width(sample, self.name), rng("target")
-        known = {"degree": levels.degree, "energy": self.energy * levels.energy}
+        energies = {"degree": levels.degree, "energy": self.energy * levels.energy}
         if law(sample) == "torus":
-            return known | _waves(generator, known, spectrum, dim, self.directions)
+            return energies | _waves(generator, energies, spectrum, dim, self.directions)
         directions = unit_vectors(generator, self.directions, dim)
         mixing = generator.standard_normal((len(levels.degree), self.directions))
-        weights = zonal_weights(directions, mixing, known["degree"], known["energy"])
-        return known | {"directions": directions, "weights": weights}
+        weights = zonal_weights(directions, mixing, energies["degree"], energies["energy"])
+        return energies | {"directions": directions, "weights": weights}
 
     def values(self, drawn: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
         if "directions" in drawn:
             return zonal_values(x, drawn["directions"], drawn["degree"], drawn["weights"])
-        found = np.empty(len(x))
+        values = np.empty(len(x))
         for start in range(0, len(x), ROWS // 8):
             rows = slice(start, start + ROWS // 8)
             phase = np.pi * x[rows] @ drawn["frequencies"].T
-            found[rows] = np.cos(phase) @ drawn["cosine"] + np.sin(phase) @ drawn["sine"]
-        return found
+            values[rows] = np.cos(phase) @ drawn["cosine"] + np.sin(phase) @ drawn["sine"]
+        return values
 
     def expansion(self, drawn: dict[str, Any], sample: Sample) -> Expansion:
         return dict(drawn)
@@ -139,7 +139,7 @@ class Source(Target, HasSourceCondition):
 
 def _waves(
     generator: np.random.Generator,
-    known: Expansion,
+    levels: Expansion,
     spectrum: PopulationSpectrum,
     dim: int,
     most: int,
@@ -153,13 +153,13 @@ def _waves(
     order = np.lexsort((generator.random(len(half)), shell))
     first = np.searchsorted(shell[order], shell[order])
     chosen = order[np.arange(len(order)) - first < most]
-    chosen = chosen[np.isin(shell[chosen], known["degree"])]
-    level = np.searchsorted(known["degree"], shell[chosen])
+    chosen = chosen[np.isin(shell[chosen], levels["degree"])]
+    level = np.searchsorted(levels["degree"], shell[chosen])
     cosine, sine = generator.standard_normal((2, len(chosen)))
     sine[shell[chosen] == 0] = 0.0
     square = (cosine**2 + sine**2) * np.where(shell[chosen] == 0, 1.0, 0.5)
-    found = np.bincount(level, square, minlength=len(known["degree"]))
-    scale = np.sqrt(known["energy"] / found)[level]
+    energy = np.bincount(level, square, minlength=len(levels["degree"]))
+    scale = np.sqrt(levels["energy"] / energy)[level]
     return {
         "frequencies": half[chosen].astype(float),
         "cosine": scale * cosine,

@@ -50,10 +50,12 @@ class Trigonometric(Target, HasWaves):
         if not count or not all(self.frequencies):
             raise ParameterError("found an empty list", "numbers", parameter="frequencies")
         for word in ("sine", "cosine"):
-            given = getattr(self, word)
-            if given is not None and len(given) != count:
+            coefficients = getattr(self, word)
+            if coefficients is not None and len(coefficients) != count:
                 raise ParameterError(
-                    f"found {len(given)} numbers", f"{count}, one a frequency", parameter=word
+                    f"found {len(coefficients)} numbers",
+                    f"{count}, one a frequency",
+                    parameter=word,
                 )
 
     defined_on = POINTS
@@ -66,8 +68,8 @@ class Trigonometric(Target, HasWaves):
     def waves(self) -> Waves:
         count, longest = len(self.frequencies), max(map(len, self.frequencies))
         table = np.zeros((count, longest))
-        for row, given in zip(table, self.frequencies, strict=True):
-            row[: len(given)] = given
+        for row, frequency in zip(table, self.frequencies, strict=True):
+            row[: len(frequency)] = frequency
         plain = 1.0 if self.cosine is None else 0.0
         sine = np.full(count, plain) if self.sine is None else np.array(self.sine)
         cosine = np.zeros(count) if self.cosine is None else np.array(self.cosine)

@@ -90,9 +90,9 @@ def zonal_weights(
     overlaps = np.clip(directions @ directions.T, -1, 1)
     for k, p in enumerate(gegenbauer(overlaps, dim, max(wanted))):
         if k in wanted:
-            at = wanted[k]
-            a = mixing[at]
-            weights[at] = a * np.sqrt(energies[at] * multiplicity(dim, k) / (a @ p @ a))
+            row = wanted[k]
+            a = mixing[row]
+            weights[row] = a * np.sqrt(energies[row] * multiplicity(dim, k) / (a @ p @ a))
     return weights
 
 

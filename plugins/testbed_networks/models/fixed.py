@@ -67,8 +67,8 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         """The network whose features they are."""
         raise NotImplementedError
 
-    def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
-        """k(x, other) of every replicate, (R, n, n'), or (R, n·outputs, n'·outputs)."""
+    def kernel(self, drawn: Any, x: Tensor, second: Tensor | None) -> Tensor:
+        """k(x, second) of every replicate, (R, n, n'), or (R, n·outputs, n'·outputs)."""
         raise NotImplementedError
 
     def initial(self, drawn: Any, x: Tensor) -> Tensor:
@@ -114,14 +114,14 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         """W(f − y): what gradient descent in θ takes from the dual coordinates."""
         data = problem.train
         probe = {"start": prepared["start"], "cross": prepared["gram"]}
-        rest = self.predict(prepared, params, probe) - data.y
-        slope = (data.weight.unsqueeze(-1) if rest.ndim > 2 else data.weight) * rest
+        residual = self.predict(prepared, params, probe) - data.y
+        slope = (data.weight.unsqueeze(-1) if residual.ndim > 2 else data.weight) * residual
         if rows is None:
             return slope
         share = data.weight.shape[-1] / rows.shape[-1]
-        at = rows.unsqueeze(-1).expand(-1, -1, rest.shape[-1]) if rest.ndim > 2 else rows
-        chosen = share * torch.gather(slope, 1, at)
-        return torch.zeros_like(slope).scatter_add(1, at, chosen)
+        index = rows.unsqueeze(-1).expand(-1, -1, residual.shape[-1]) if residual.ndim > 2 else rows
+        chosen = share * torch.gather(slope, 1, index)
+        return torch.zeros_like(slope).scatter_add(1, index, chosen)
 
     def eigensystem(self, prepared: Prepared) -> Eigensystem:
         """Of pairs (point, output) where these have features of their own."""
@@ -132,8 +132,8 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         if start.ndim == 2:
             return by_eigensystem(fit, name, times, **options)
         problem = fit.problem._replace(train=_pairs(data, start))
-        found = by_eigensystem(fit._replace(problem=problem), name, times, **options)
-        return found.reshape(*found.shape[:2], *start.shape[1:])
+        path = by_eigensystem(fit._replace(problem=problem), name, times, **options)
+        return path.reshape(*path.shape[:2], *start.shape[1:])
 
     def spectrum(
         self, prepared: Prepared, params: Tensor, problem: Problem, kernel: str, points: str
@@ -223,18 +223,18 @@ class Linearised(FixedFeatures):
         origin = features.origin(drawn, problem) if isinstance(features, Foreign) else drawn
         return super().prepare(origin, problem)
 
-    def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
+    def kernel(self, drawn: Any, x: Tensor, second: Tensor | None) -> Tensor:
         if self.initial(drawn, x[:, :1]).ndim == 2:
-            return self.features.cross(drawn, x, other, "tangent")
-        blocks = self.features.jacobian_cross(drawn, x, other)  # (R, n, n', outputs, outputs)
+            return self.features.cross(drawn, x, second, "tangent")
+        blocks = self.features.jacobian_cross(drawn, x, second)  # (R, n, n', outputs, outputs)
         return blocks.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Tensor:
-        asked, own = problem.train.y.shape[2:].numel(), prepared["start"].shape[2:].numel()
-        if asked != own:
+        observed, outputs = problem.train.y.shape[2:].numel(), prepared["start"].shape[2:].numel()
+        if observed != outputs:
             raise UnsuitableError(
-                f"{self.name}: found observations of {asked} outputs for a network of {own}, "
-                f"expected as many; set outputs = {asked}"
+                f"{self.name}: found observations of {observed} outputs for a network of "
+                f"{outputs}, expected as many; set outputs = {observed}"
             )
         return super().start(drawn, prepared, problem)
 
@@ -268,8 +268,8 @@ class RandomFeatures(FixedFeatures, HasRandomFeatures):
             width=self.width, activation=self.activation, bias=self.bias, train="second"
         )
 
-    def kernel(self, drawn: Any, x: Tensor, other: Tensor | None) -> Tensor:
-        return self.features.cross(drawn, x, other, "features")
+    def kernel(self, drawn: Any, x: Tensor, second: Tensor | None) -> Tensor:
+        return self.features.cross(drawn, x, second, "features")
 
     def initial(self, drawn: Any, x: Tensor) -> Tensor:
         return torch.zeros_like(x[..., 0])

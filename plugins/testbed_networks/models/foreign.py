@@ -43,11 +43,11 @@ def first_layer(model: Model) -> bool:
     seen at a start on two points of three coordinates, where it has one."""
     zero = torch.zeros(1, 2, dtype=torch.float64)
     data = Data(torch.eye(3, dtype=torch.float64)[None, :2], zero, zero, zero + 0.5)
-    problem, many = Problem(data, data, zero[:, 0], {}), Batched(model)
+    problem, batched = Problem(data, data, zero[:, 0], {}), Batched(model)
     try:
         drawn = model.draw(Streams(0, 0), index(problem, 0))
         stacked = stack([as_tensors(drawn, torch.float64, "cpu")])
-        params = many.start(stacked, many.prepare(stacked, problem), problem)
+        params = batched.start(stacked, batched.prepare(stacked, problem), problem)
     except Exception:  # whatever asks for other data, sequences say, has no such layer
         return False
     first = params.get("first") if isinstance(params, dict) else None
@@ -87,17 +87,19 @@ class Foreign:
         probe = model.probe(origin["prepared"], x)
         return model.predict(origin["prepared"], origin["params"], probe)
 
-    def cross(self, origin: dict[str, Any], x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+    def cross(
+        self, origin: dict[str, Any], x: Tensor, second: Tensor | None, kernel: str
+    ) -> Tensor:
         """The tangent kernel of every replicate, (R, n, n')."""
-        return self.jacobian_cross(origin, x, other)
+        return self.jacobian_cross(origin, x, second)
 
-    def jacobian_cross(self, origin: dict[str, Any], x: Tensor, other: Tensor | None) -> Tensor:
-        """The same with two last axes of outputs, where there are several."""
+    def jacobian_cross(self, origin: dict[str, Any], x: Tensor, second: Tensor | None) -> Tensor:
+        """The tangent kernel; models of several outputs add two last axes of outputs."""
         parts = []
         for row in range(x.shape[0]):
-            second = None if other is None else other[row]
+            points = None if second is None else second[row]
             params = index(origin["params"], row)
-            parts.append(jacobian_kernel(self._function(origin, row), params, x[row], second))
+            parts.append(jacobian_kernel(self._function(origin, row), params, x[row], points))
         return torch.stack(parts)
 
     def _function(self, origin: dict[str, Any], row: int) -> Callable[[Any, Tensor], Tensor]:

@@ -79,9 +79,9 @@ class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
         """∇ ½ Σ weight·(y − f)² times the factor of the clock."""
         raise NotImplementedError
 
-    def kernel(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
-        """The features' or the tangent kernel of one replicate, (n, n'); of x alone if `other` is
-        None."""
+    def kernel(self, params: Params, x: Tensor, second: Tensor | None, kernel: str) -> Tensor:
+        """The features' or the tangent kernel of one replicate between x and `second`, (n, n');
+        between x and x if `second` is None."""
         raise NotImplementedError
 
     # --- what core asks -----------------------------------------------------------------------
@@ -117,30 +117,30 @@ class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
     def gram(self, prepared: Any, params: Params, x: Tensor, kernel: str) -> Tensor:
         return self.cross(params, x, None, kernel)
 
-    def cross(self, params: Params, x: Tensor, other: Tensor | None, kernel: str) -> Tensor:
+    def cross(self, params: Params, x: Tensor, second: Tensor | None, kernel: str) -> Tensor:
         """`kernel` of every replicate, one by one: (R, n, n')."""
         rows = range(x.shape[0])
-        second = [None if other is None else other[row] for row in rows]
-        parts = [self.kernel(index(params, row), x[row], second[row], kernel) for row in rows]
+        points = [None if second is None else second[row] for row in rows]
+        parts = [self.kernel(index(params, row), x[row], points[row], kernel) for row in rows]
         return torch.stack(parts)
 
-    def jacobian_cross(self, params: Params, x: Tensor, other: Tensor | None) -> Tensor:
-        """The tangent kernel of every replicate with its outputs apart, (R, n, n', outputs,
-        outputs), by Jacobians."""
+    def jacobian_cross(self, params: Params, x: Tensor, second: Tensor | None) -> Tensor:
+        """The tangent kernel of every replicate for each pair of outputs, by Jacobians:
+        (R, n, n', outputs, outputs)."""
         parts = []
         for row in range(x.shape[0]):
-            own = index(params, row)
-            second = None if other is None else other[row]
-            moved = {leaf: own[leaf] for leaf in self.trained(own)}
-            parts.append(jacobian_kernel(self._function_of(own), moved, x[row], second))
+            replicate = index(params, row)
+            points = None if second is None else second[row]
+            moved = {leaf: replicate[leaf] for leaf in self.trained(replicate)}
+            parts.append(jacobian_kernel(self._function_of(replicate), moved, x[row], points))
         return self.step * torch.stack(parts)
 
-    def _function_of(self, own: Params) -> Callable[[Params, Tensor], Tensor]:
-        """f of one replicate as a function of some of its parameters."""
+    def _function_of(self, params: Params) -> Callable[[Params, Tensor], Tensor]:
+        """f of one replicate as a function of the parameters that move; the others stay fixed."""
 
         def function(moved: Params, x: Tensor) -> Tensor:
-            many = {leaf: value.unsqueeze(0) for leaf, value in {**own, **moved}.items()}
-            return self.function(many, x.unsqueeze(0)).squeeze(0)
+            batched = {leaf: value.unsqueeze(0) for leaf, value in {**params, **moved}.items()}
+            return self.function(batched, x.unsqueeze(0)).squeeze(0)
 
         return function
 
@@ -162,9 +162,11 @@ class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
         size = max(1, GROUP_FLOATS // (points * self.width))
         if size >= replicates:
             return function(params, *data)
-        slices = [slice(at, at + size) for at in range(0, replicates, size)]
-        whole = (params, *data)
-        parts = [function(*tree_map(lambda leaf, own=own: leaf[own], whole)) for own in slices]
+        slices = [slice(start, start + size) for start in range(0, replicates, size)]
+        arguments = (params, *data)
+        parts = [
+            function(*tree_map(lambda leaf, rows=rows: leaf[rows], arguments)) for rows in slices
+        ]
         return tree_map(lambda *leaves: torch.cat(leaves), *parts)
 
 

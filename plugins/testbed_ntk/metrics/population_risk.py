@@ -59,11 +59,11 @@ class PopulationRisk(Metric):
 
 def _truth_objection(cell: Cell) -> str | None:
     """Why the target's coefficients are unknown; None if they are known."""
-    needed, known = PARTS[cell.design.name]
+    needed, targets = PARTS[cell.design.name]
     try:
-        found = drawn_expansion(cell.target, cell.design, cell.seed, 0)
+        expansion = drawn_expansion(cell.target, cell.design, cell.seed, 0)
     except UnsuitableError as error:
         return str(error)
-    if all(part in found for part in needed):
+    if all(part in expansion for part in needed):
         return None
-    return f"the target {cell.target.name} does not give its coefficients here; {known} do"
+    return f"the target {cell.target.name} does not give its coefficients here; {targets} do"

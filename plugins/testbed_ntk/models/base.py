@@ -45,10 +45,10 @@ def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
     if space.kind != "sphere" or space.dim is None:
         raise DoesNotApply(f"the eigenvalues of {model.name} on {space} are not known")
     try:
-        known = model.profile(space.dim) is not None
+        zonal = model.profile(space.dim) is not None
     except UnsuitableError:
-        known = True  # it has one, whose spectrum alone is out of reach
-    if not known:
+        zonal = True  # it has one, whose spectrum alone is out of reach
+    if not zonal:
         raise DoesNotApply(f"{model.name} with these parameters is no function of the cosine")
     return (space.dim - 1 + 2 * order) / (space.dim - 1)
 
@@ -153,13 +153,13 @@ def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
             f"sphere in {dim} dimensions, expected none below 0: it is not a positive "
             "semidefinite kernel there; change its parameters"
         )
-    found = PopulationSpectrum(value, multiplicity, np.arange(float(len(value))))
-    for array in found:
+    spectrum = PopulationSpectrum(value, multiplicity, np.arange(float(len(value))))
+    for array in spectrum:
         array.flags.writeable = False
-    return found
+    return spectrum
 
 
-def known_eigenvalues(found: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]:
+def known_eigenvalues(spectrum: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and multiplicities up to the first degree whose eigenvalue is not known.
 
     A kernel without odd degrees shows only rounding there. Such an eigenvalue is a known 0 if
@@ -171,15 +171,15 @@ def known_eigenvalues(found: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]:
     >>> known_eigenvalues(spectrum._replace(error=np.array([0.0, 1.0, 0.0, 1.0])))[0]
     array([0.5, 0. , 0.1])
     """
-    known = found.error < RELIABLE
-    following = np.append(np.where(known, found.eigenvalue, 0.0), 0.0)
-    for k in range(len(known) - 1, -1, -1):  # of the known, positive ones
+    reliable = spectrum.error < RELIABLE
+    following = np.append(np.where(reliable, spectrum.eigenvalue, 0.0), 0.0)
+    for k in range(len(reliable) - 1, -1, -1):  # of the known, positive ones
         following[k] = following[k] if following[k] > 0 else following[k + 1]
-    hidden = np.maximum(found.bound, np.abs(found.eigenvalue))
-    listed = known | (hidden < RELIABLE * following[1:])
+    hidden = np.maximum(spectrum.bound, np.abs(spectrum.eigenvalue))
+    listed = reliable | (hidden < RELIABLE * following[1:])
     count = len(listed) if listed.all() else int(listed.argmin())
-    value = np.where(known, found.eigenvalue, 0.0)
-    return value[:count], found.multiplicity[:count]
+    value = np.where(reliable, spectrum.eigenvalue, 0.0)
+    return value[:count], spectrum.multiplicity[:count]
 
 
 def design_dim(design: Design) -> int:

@@ -52,8 +52,8 @@ class Combination(KernelModel):
         parts = {part.name: part.known_on for part in (self.first, self.second)}
         if set(parts.values()) == {"sphere"}:
             return "sphere"
-        told = "; ".join(f"{name}: {known}" for name, known in parts.items())
-        return f"sphere, where each of its parts is known there ({told})"
+        details = "; ".join(f"{name}: {designs}" for name, designs in parts.items())
+        return f"sphere, where each of its parts is known there ({details})"
 
 
 @frozen(kw_only=True)
@@ -81,8 +81,10 @@ class Sum(Combination):
         return kernels.weighted_sum(self.first.kernel(dim), self.second.kernel(dim), self.weights)
 
     def combined(self, first: Profile, second: Profile) -> Profile:
-        own, other = self.weights
-        return profiles.added(profiles.scaled(first, own), profiles.scaled(second, other))
+        first_weight, second_weight = self.weights
+        return profiles.added(
+            profiles.scaled(first, first_weight), profiles.scaled(second, second_weight)
+        )
 
 
 @frozen(kw_only=True)

@@ -39,8 +39,8 @@ class Stationary(KernelModel):
         lengths = self.bandwidth if isinstance(self.bandwidth, tuple) else ()
         if not lengths or space.dim in (None, len(lengths)):
             return self.kind_misfit(space)
-        found = f"found {len(lengths)} lengths for points of {space.dim} coordinates"
-        return self.kind_misfit(space) or Mistake("bandwidth", found, "one for each coordinate")
+        text = f"found {len(lengths)} lengths for points of {space.dim} coordinates"
+        return self.kind_misfit(space) or Mistake("bandwidth", text, "one for each coordinate")
 
     def on_sphere(self, bandwidth: float) -> Profile | None:
         """k/σ² as a function of the cosine; None where it is none."""
@@ -57,8 +57,8 @@ class Stationary(KernelModel):
     def profile(self, dim: int) -> Profile | None:
         if isinstance(self.bandwidth, tuple):
             return None
-        found = self.on_sphere(self.bandwidth)
-        return None if found is None else profiles.scaled(found, self.variance)
+        correlation = self.on_sphere(self.bandwidth)
+        return None if correlation is None else profiles.scaled(correlation, self.variance)
 
     @property
     def known_on(self) -> str:

@@ -48,10 +48,8 @@ class Torus(KernelModel, HasEigenvalueDecay):
         count = (2 * self.frequencies + 1) ** (space.dim or 1)
         if self.kind_misfit(space) or count <= FEATURES:
             return self.kind_misfit(space)
-        found = (
-            f"found {count} functions of {self.frequencies} frequencies in dimension {space.dim}"
-        )
-        return Mistake("frequencies", found, f"at most {FEATURES}", "lower frequencies, or dim")
+        text = f"found {count} functions of {self.frequencies} frequencies in dimension {space.dim}"
+        return Mistake("frequencies", text, f"at most {FEATURES}", "lower frequencies, or dim")
 
     def kernel(self, dim: int) -> Kernel:
         count = (2 * self.frequencies + 1) ** dim

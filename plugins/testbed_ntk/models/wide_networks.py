@@ -120,8 +120,8 @@ class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
     def initial_covariance(self, problem: Problem) -> np.ndarray:
         """Σ^L of f₀ at training and then test points, (n + m, n + m)."""
         x = torch.cat([problem.train.x, problem.test.x]).double()
-        found: np.ndarray = gram_matrix(self.process(problem), x).cpu().numpy()
-        return found
+        covariance: np.ndarray = gram_matrix(self.process(problem), x).cpu().numpy()
+        return covariance
 
 
 def _activation() -> Any:

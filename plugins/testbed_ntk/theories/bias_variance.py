@@ -81,10 +81,10 @@ def _heavy_ball(s: np.ndarray, rate: float, momentum: float, time: float) -> np.
     steps = round(time * (1 - momentum) / rate)
     trace = 1 + momentum - rate * s
     spread = np.sqrt((trace**2 - 4 * momentum).astype(complex))
-    one, other = (trace + spread) / 2, (trace - spread) / 2
-    apart = np.where(np.abs(spread) < 1e-12, 1.0, spread)
-    share = (1 - rate * s - other) / apart
-    return np.real(share * one**steps + (1 - share) * other**steps)
+    first_root, second_root = (trace + spread) / 2, (trace - spread) / 2
+    divisor = np.where(np.abs(spread) < 1e-12, 1.0, spread)
+    share = (1 - rate * s - second_root) / divisor
+    return np.real(share * first_root**steps + (1 - share) * second_root**steps)
 
 
 @frozen(kw_only=True)
@@ -120,12 +120,12 @@ class BiasVariance(Theory):
             raise DoesNotApply("it predicts at test points, and the design has none")
         if not cell.target.facts().known:
             raise DoesNotApply(f"the target {cell.target.name} knows no true function")
-        found = residual(cell)
+        psi = residual(cell)
         if problem is None:  # the plan asks without one
             return {}
         parts = _parts(cell.model, problem)
         with np.errstate(over="ignore", invalid="ignore"):  # too large a step leaves the numbers
-            rows = [_at_time(cell, found, parts, time) for time in times]
+            rows = [_at_time(cell, psi, parts, time) for time in times]
         return {name: np.array([row[name] for row in rows]) for name in self.variables}
 
 
@@ -164,10 +164,10 @@ def _parts(model: Model, problem: Problem) -> Parts:
 def _start(model: object, problem: Problem, vectors: np.ndarray) -> Start | None:
     if not has(model, HasRandomStart):
         return None
-    known = model.initial_covariance(problem)
+    covariance = model.initial_covariance(problem)
     count = len(vectors)
-    train, cross = known[:count, :count], known[count:, :count]
-    return Start(vectors.T @ train @ vectors, cross @ vectors, np.diag(known)[count:])
+    train, cross = covariance[:count, :count], covariance[count:, :count]
+    return Start(vectors.T @ train @ vectors, cross @ vectors, np.diag(covariance)[count:])
 
 
 def _filter(value: np.ndarray, left: np.ndarray, time: float, limit: float) -> np.ndarray:
@@ -189,17 +189,17 @@ def _expectations(parts: Parts, left: np.ndarray, kept: np.ndarray) -> dict[str,
     mean = parts.function @ (kept[:, None] * parts.truth)
     bias = float(parts.weight @ ((mean - parts.test_truth) ** 2).sum(1))
     variance = noise * outputs * float(parts.weight @ (parts.function**2 @ kept**2))
-    rest = float((left**2 @ (parts.truth**2 + noise)).sum()) / len(left)
+    train_error = float((left**2 @ (parts.truth**2 + noise)).sum()) / len(left)
     if parts.start is not None:
         operator = parts.function * kept  # (m, n) k(x, X) U φ/n
         spread = parts.start.test - 2 * (operator * parts.start.cross).sum(1)
         spread += (operator @ parts.start.train * operator).sum(1)
         variance += outputs * float(parts.weight @ spread)
-        rest += outputs * float(left**2 @ np.diag(parts.start.train)) / len(left)
+        train_error += outputs * float(left**2 @ np.diag(parts.start.train)) / len(left)
     return {
         "excess_risk": bias + variance,
         "test_error": bias + variance + noise * outputs * float(parts.weight.sum()),
-        "training_loss": rest / 2,
+        "training_loss": train_error / 2,
         "bias": bias,
         "variance": variance,
     }

@@ -44,8 +44,8 @@ def effective_ridge(levels: Levels, n: float, ridge: float) -> float:
     Unlisted modes of λ ≪ κ act as more ridge: Σ λ/(λ + κ) = tail/κ.
     """
     constant = ridge + levels.tail
-    seen = levels.eigenvalue > 0
-    value, count = levels.eigenvalue[seen], levels.multiplicity[seen]
+    positive = levels.eigenvalue > 0
+    value, count = levels.eigenvalue[positive], levels.multiplicity[positive]
     if constant == 0 and count.sum() <= n:
         return 0.0
 
@@ -68,10 +68,10 @@ def resolved(levels: Levels, n: float, kappa: float) -> bool:
     They hold `tail`, and none is larger than the last that is listed, λ. Σ λ_i/(λ_i + κ) over them
     is then between tail/(λ + κ) and tail/κ, which may differ by UNRESOLVED·n.
     """
-    seen = levels.eigenvalue > 0
-    if not levels.tail or not seen.any() or not kappa:
+    positive = levels.eigenvalue > 0
+    if not levels.tail or not positive.any() or not kappa:
         return True
-    last = float(levels.eigenvalue[seen][-1])
+    last = float(levels.eigenvalue[positive][-1])
     return levels.tail / kappa - levels.tail / (last + kappa) <= UNRESOLVED * n
 
 

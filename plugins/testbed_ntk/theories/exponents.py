@@ -17,9 +17,9 @@ def best_regularisation(source: float, decay: float, qualification: float) -> tu
     >>> best_regularisation(2.0, 1.5, 1.0)
     (-0.75, 0.375)
     """
-    seen = min(source, 2 * qualification)
-    time = decay / (seen * decay + 1)
-    return -seen * time, time
+    smoothness = min(source, 2 * qualification)
+    time = decay / (smoothness * decay + 1)
+    return -smoothness * time, time
 
 
 def minimax_in_dimension(source: float, gamma: float) -> float:
@@ -50,8 +50,8 @@ def best_in_dimension(source: float, gamma: float, qualification: float) -> floa
     """
     if math.isinf(qualification):
         return minimax_in_dimension(source, gamma)
-    q, seen = qualification, min(source, 2 * qualification)
+    q, smoothness = qualification, min(source, 2 * qualification)
     return max(
-        min((p + 1) * seen, gamma - p, (p * seen + q + q * (gamma - p)) / (q + 1))
+        min((p + 1) * smoothness, gamma - p, (p * smoothness + q + q * (gamma - p)) / (q + 1))
         for p in range(math.floor(gamma) + 1)
     )

@@ -54,12 +54,12 @@ LEAST_QUALIFICATION = 0.5  # of the exponents in high dimension
 LEAST_DIM, LEAST_SAMPLES = 5, 3  # below which statements for growing d are not given
 
 
-def levels_of(spectrum: PopulationSpectrum, trace: float, known: Energies) -> Levels:
+def levels_of(spectrum: PopulationSpectrum, trace: float, energies: Energies) -> Levels:
     """Spectrum and truth on the same eigenspaces; what the spectrum does not list is apart."""
-    energy = np.array([known.get(float(degree), 0.0) for degree in spectrum.degree])
+    energy = np.array([energies.get(float(degree), 0.0) for degree in spectrum.degree])
     beyond = float((spectrum.eigenvalue * spectrum.multiplicity).sum())
     tail = max(trace - beyond, 0.0)
-    outside = max(sum(known.values()) - float(energy.sum()), 0.0)
+    outside = max(sum(energies.values()) - float(energy.sum()), 0.0)
     return Levels(spectrum.eigenvalue, spectrum.multiplicity, energy, tail, outside)
 
 
@@ -96,10 +96,10 @@ class DeterministicEquivalent(Theory):
         levels = levels_of(spectrum, trace, energies(cell))
         n, noise = cell.design.sizes()["train"], noise_of(cell)
         ridges = [n / time if time else math.inf for time in times]
-        found = [ridge_errors(levels, n, ridge, noise) for ridge in ridges]
-        known = [resolved(levels, n, errors.kappa) for errors in found]
-        test = np.where(known, [errors.test for errors in found], np.nan)
-        train = np.where(known, [errors.train for errors in found], np.nan)
+        errors_at = [ridge_errors(levels, n, ridge, noise) for ridge in ridges]
+        reliable = [resolved(levels, n, errors.kappa) for errors in errors_at]
+        test = np.where(reliable, [errors.test for errors in errors_at], np.nan)
+        train = np.where(reliable, [errors.train for errors in errors_at], np.nan)
         return {"excess_risk": test - noise**2, "test_error": test, "training_loss": train / 2}
 
 
@@ -233,7 +233,7 @@ class PolynomialBarrier(Theory):
         gamma = growth(cell)
         if min(gamma % 1, -gamma % 1) < self.delta:
             raise DoesNotApply(f"γ = {gamma:.3g} is within {self.delta:g} of a whole number")
-        learned, known = math.floor(gamma), energies(cell)
+        learned, energy_of = math.floor(gamma), energies(cell)
         expect_learnable(cell, learned)
-        beyond = sum(energy for degree, energy in known.items() if degree > learned)
+        beyond = sum(energy for degree, energy in energy_of.items() if degree > learned)
         return {"barrier": np.array(beyond)}

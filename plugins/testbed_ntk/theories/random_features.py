@@ -118,10 +118,10 @@ def feature_errors(
 
 def resolved(levels: Levels, fewest: float, gamma: float) -> bool:
     """Whether the modes that are not listed lie far enough below γ to act as ridge."""
-    seen = levels.eigenvalue[levels.eigenvalue > 0]
-    if not levels.tail or not len(seen) or not gamma:
+    positive = levels.eigenvalue[levels.eigenvalue > 0]
+    if not levels.tail or not len(positive) or not gamma:
         return True
-    last = float(seen[-1])
+    last = float(positive[-1])
     return levels.tail / gamma - levels.tail / (last + gamma) <= UNRESOLVED * fewest
 
 
@@ -139,7 +139,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
 }
 
 
-def sphere_levels(name: str, bias: bool, dim: int, known: Energies) -> Levels:
+def sphere_levels(name: str, bias: bool, dim: int, energies: Energies) -> Levels:
     """Spectrum of E σ(⟨w, x⟩ + b)σ(⟨w, x'⟩ + b) on S^{d−1}, w ~ N(0, I), b ~ N(0, 1) or 0.
 
     Along a direction of length r, σ(rt + b) = Σ_k N_k c_k(r, b) P_k(t) by the formula of Funk and
@@ -149,10 +149,10 @@ def sphere_levels(name: str, bias: bool, dim: int, known: Energies) -> Levels:
     value, trace = _spectrum(name, bias, dim)
     degree = np.arange(DEGREES)
     count = np.array([_multiplicity(dim, int(k)) for k in degree])
-    kept = np.array([known.get(float(k), 0.0) for k in degree])
+    kept = np.array([energies.get(float(k), 0.0) for k in degree])
     tail = max(trace - float(value @ count), 0.0)
     tail = 0.0 if tail < 1e-9 * trace else tail
-    return Levels(value, count, kept, tail, max(sum(known.values()) - float(kept.sum()), 0.0))
+    return Levels(value, count, kept, tail, max(sum(energies.values()) - float(kept.sum()), 0.0))
 
 
 @functools.lru_cache(maxsize=64)
@@ -164,15 +164,15 @@ def _spectrum(name: str, bias: bool, dim: int) -> tuple[np.ndarray, float]:
         shift, share = special.roots_hermitenorm(NODES)
         share = share / share.sum()
     both = np.outer(weight, share).ravel()
-    some = both > 1e-18
-    r, b = np.repeat(radius, len(shift))[some], np.tile(shift, len(radius))[some]
-    value = both[some] @ _projections(ACTIVATIONS[name], r[:, None], b[:, None], dim) ** 2
+    kept = both > 1e-18
+    r, b = np.repeat(radius, len(shift))[kept], np.tile(shift, len(radius))[kept]
+    value = both[kept] @ _projections(ACTIVATIONS[name], r[:, None], b[:, None], dim) ** 2
     value[value < 1e-15 * value.max()] = 0.0
     value.flags.writeable = False
     if name == "relu":  # exact, where the rule below meets the kink
         return value, (1 + bias) / 2
-    at, mass = special.roots_hermitenorm(4 * NODES)
-    squares = ACTIVATIONS[name](math.sqrt(1 + bias) * at) ** 2
+    nodes, mass = special.roots_hermitenorm(4 * NODES)
+    squares = ACTIVATIONS[name](math.sqrt(1 + bias) * nodes) ** 2
     return value, float(mass @ squares / mass.sum())
 
 
@@ -194,11 +194,11 @@ def _projections(activation: Activation, r: np.ndarray, b: np.ndarray, dim: int)
     t = np.cos(angle)
     mass = mass * activation(r * t + b)
     before, now = np.ones_like(t), t
-    found = [mass.sum(1)]
+    projections = [mass.sum(1)]
     for k in range(1, DEGREES):
-        found.append((mass * now).sum(1))
+        projections.append((mass * now).sum(1))
         before, now = now, ((2 * k + dim - 2) * t * now - k * before) / (k + dim - 2)
-    return np.stack(found, 1)
+    return np.stack(projections, 1)
 
 
 def _multiplicity(dim: int, degree: int) -> float:
@@ -241,10 +241,13 @@ class RandomFeatureEquivalent(Theory):
         levels = _levels(cell, form)
         n, noise = cell.design.sizes()["train"], noise_of(cell)
         ridges = [n / time if time else math.inf for time in times]
-        found = [feature_errors(levels, n, form.width, ridge, noise) for ridge in ridges]
+        errors_at = [feature_errors(levels, n, form.width, ridge, noise) for ridge in ridges]
         fewest = min(n, form.width)
         test = np.array(
-            [one.test if resolved(levels, fewest, one.gamma) else math.nan for one in found]
+            [
+                errors.test if resolved(levels, fewest, errors.gamma) else math.nan
+                for errors in errors_at
+            ]
         )
         return {"excess_risk": test - noise**2, "test_error": test}
 
@@ -261,13 +264,15 @@ def _levels(cell: Cell, form: RandomFeatures) -> Levels:
         )
     if form.activation not in ACTIVATIONS:
         raise DoesNotApply(f"it does not know the activation {form.activation}")
-    known = energies(cell)
+    energy_of = energies(cell)
     if space.kind == "sphere":
-        return sphere_levels(form.activation, form.bias, space.dim, known)
+        return sphere_levels(form.activation, form.bias, space.dim, energy_of)
     if space.variances is None:
         value, count, degree = np.array([space.scale**2]), np.array([float(space.dim)]), [1.0]
     else:
         value, count = np.array(space.variances), np.ones(space.dim)
         degree = np.arange(1.0, space.dim + 1).tolist()
-    energy = np.array([known.get(k, 0.0) for k in degree])
-    return Levels(value, count, energy, 0.0, max(sum(known.values()) - float(energy.sum()), 0.0))
+    energy = np.array([energy_of.get(k, 0.0) for k in degree])
+    return Levels(
+        value, count, energy, 0.0, max(sum(energy_of.values()) - float(energy.sum()), 0.0)
+    )

@@ -87,12 +87,12 @@ def energies(cell: Cell) -> Energies:
     if {"dim", *same} <= set(fields):
         design = attrs.evolve(design, **same)
     try:
-        found = _energies(cell.target, design, cell.seed)
+        mean = _energies(cell.target, design, cell.seed)
     except UnsuitableError as error:
         raise DoesNotApply(str(error)) from error
-    if found is None:
+    if mean is None:
         raise DoesNotApply(f"the target {cell.target.name} does not give its energy by degree")
-    return dict(found)
+    return dict(mean)
 
 
 @functools.lru_cache(maxsize=64)
@@ -101,35 +101,37 @@ def _energies(target: Target, design: Design, seed: int) -> Energies | None:
     second = _drawn_energies(target, design, seed, 1) if first else first
     if first is None or second is None or _equal(first, second):
         return first
-    rest = (_drawn_energies(target, design, seed, r) or {} for r in range(2, DRAWS))
-    drawn = [first, second, *rest]
+    later = (_drawn_energies(target, design, seed, r) or {} for r in range(2, DRAWS))
+    drawn = [first, second, *later]
     degrees = sorted(set().union(*drawn))
-    return {degree: sum(one.get(degree, 0.0) for one in drawn) / DRAWS for degree in degrees}
+    return {
+        degree: sum(energies.get(degree, 0.0) for energies in drawn) / DRAWS for degree in degrees
+    }
 
 
 def drawn_expansion(target: Target, design: Design, seed: int, replicate: int) -> Mapping[str, Any]:
     """What the target of a replicate knows of itself, on no points at all."""
     nothing = np.zeros((1, _dim(design)))
-    one, zero = np.ones(1), np.zeros(1)
-    sample = Sample(nothing, one, zero, 0.0, nothing, one, zero, design=design)
+    ones, zero = np.ones(1), np.zeros(1)
+    sample = Sample(nothing, ones, zero, 0.0, nothing, ones, zero, design=design)
     return target.expansion(target.draw(Streams(seed, replicate), sample), sample)
 
 
 def _drawn_energies(target: Target, design: Design, seed: int, replicate: int) -> Energies | None:
-    known = drawn_expansion(target, design, seed, replicate)
-    if "energy" not in known or "degree" not in known:
+    expansion = drawn_expansion(target, design, seed, replicate)
+    if "energy" not in expansion or "degree" not in expansion:
         return None
-    pairs = zip(np.ravel(known["degree"]), np.ravel(known["energy"]), strict=True)
-    found: Energies = {}
+    pairs = zip(np.ravel(expansion["degree"]), np.ravel(expansion["energy"]), strict=True)
+    energies: Energies = {}
     for degree, energy in pairs:
-        found[float(degree)] = found.get(float(degree), 0.0) + float(energy)
-    return found
+        energies[float(degree)] = energies.get(float(degree), 0.0) + float(energy)
+    return energies
 
 
-def _equal(one: Energies, other: Energies) -> bool:
+def _equal(first: Energies, second: Energies) -> bool:
     """Whether two draws have the same energies, to rounding of the largest."""
-    allowed = 1e-9 * max(one.values(), default=0.0)
-    return all(abs(one.get(k, 0.0) - other.get(k, 0.0)) <= allowed for k in {*one, *other})
+    allowed = 1e-9 * max(first.values(), default=0.0)
+    return all(abs(first.get(k, 0.0) - second.get(k, 0.0)) <= allowed for k in {*first, *second})
 
 
 def _dim(design: Design) -> int:
@@ -149,10 +151,10 @@ def spectrum_of(model: Model, cell: Cell) -> PopulationSpectrum:
 def expect_cosine_kernel(model: Model, dim: int) -> None:
     """DoesNotApply unless a kernel of unit inputs depends on their cosine alone."""
     try:
-        known = declared(model, HasProfile).profile(dim) is not None
+        zonal = declared(model, HasProfile).profile(dim) is not None
     except UnsuitableError:
-        known = True  # it is one, whose spectrum alone is out of reach
-    if not known:
+        zonal = True  # it is one, whose spectrum alone is out of reach
+    if not zonal:
         raise DoesNotApply(
             f"it covers kernels that depend on the cosine alone; {model.name} with these "
             "parameters does not"
@@ -193,12 +195,12 @@ def decay_exponent(model: Model, cell: Cell) -> float:
 def expect_learnable(cell: Cell, last: int | None = None) -> None:
     """DoesNotApply where the risk stays above 0, for the target has energy where the kernel has no
     eigenvalue: at all degrees, or at those up to the last that is asked for."""
-    spectrum, known = spectrum_of(cell.model, cell), energies(cell)
+    spectrum, energy_of = spectrum_of(cell.model, cell), energies(cell)
     listed = dict(zip(spectrum.degree.tolist(), spectrum.eigenvalue.tolist(), strict=True))
     beyond = 0.0 if space_of(cell.design).kind == "torus" else 1.0  # the torus lists all there are
     missed = sum(
         energy
-        for degree, energy in known.items()
+        for degree, energy in energy_of.items()
         if (last is None or degree <= last) and listed.get(degree, beyond) <= 0
     )
     if missed:

@@ -93,12 +93,12 @@ class Diagonal(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
         self, prepared: Params, params: Params, problem: Problem, rows: Tensor | None = None
     ) -> Params:
         feature, beta = self._feature(params), params["beta"]
-        rest = feature * beta - problem.train.y
-        slope = {"a": beta * rest, "beta": feature * rest}
+        residual = feature * beta - problem.train.y
+        slope = {"a": beta * residual, "beta": feature * residual}
         if self.depth:
             a, b = params["a"], params["b"]
-            slope["a"] = b**self.depth * beta * rest
-            slope["b"] = self.depth * a * b ** (self.depth - 1) * beta * rest
+            slope["a"] = b**self.depth * beta * residual
+            slope["b"] = self.depth * a * b ** (self.depth - 1) * beta * residual
         return slope
 
     def flow(self, fit: Fit, last: Params, since: float, times: Sequence[float]) -> Params:

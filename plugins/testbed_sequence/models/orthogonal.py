@@ -104,19 +104,21 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
             observed = params["observed"]
         else:
             observed = (params["basis"].mT @ problem.train.y.unsqueeze(-1)).squeeze(-1)
-        rest = observed - fitted
+        residual = observed - fitted
         if self.constraint == "free":
-            rest = self._rest_seen(params, problem)
-        slope = {"weight": -params["scale"] * rest}
-        slope["scale"] = -params["weight"] * rest if "eigenvalues" in self.train else 0 * rest
+            residual = self._rest_seen(params, problem)
+        slope = {"weight": -params["scale"] * residual}
+        slope["scale"] = (
+            -params["weight"] * residual if "eigenvalues" in self.train else 0 * residual
+        )
         slope |= self._turn(params, problem, observed, fitted)
         return {name: slope[name] for name in params}
 
     def _rest_seen(self, params: Params, problem: Problem) -> Tensor:
         """Aᵀ(z − Av) of a free A."""
         fitted = params["basis"] @ (params["scale"] * params["weight"]).unsqueeze(-1)
-        rest = problem.train.y - fitted.squeeze(-1)
-        return (params["basis"].mT @ rest.unsqueeze(-1)).squeeze(-1)
+        residual = problem.train.y - fitted.squeeze(-1)
+        return (params["basis"].mT @ residual.unsqueeze(-1)).squeeze(-1)
 
     def _turn(self, params: Params, problem: Problem, y: Tensor, v: Tensor) -> Params:
         """Minus the velocity of the basis, or of what is seen from it."""
@@ -130,8 +132,8 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
             return {"observed": seen(params["observed"]), "truth": seen(params["truth"])}
         basis = params["basis"]
         if self.constraint == "free":
-            rest = problem.train.y - (basis @ v.unsqueeze(-1)).squeeze(-1)
-            return {"basis": -moves * rest.unsqueeze(-1) * v.unsqueeze(-2)}
+            residual = problem.train.y - (basis @ v.unsqueeze(-1)).squeeze(-1)
+            return {"basis": -moves * residual.unsqueeze(-1) * v.unsqueeze(-2)}
         outer = y.unsqueeze(-1) * v.unsqueeze(-2)
         return {"basis": -0.5 * moves * basis @ (outer - outer.mT)}
 
@@ -159,9 +161,9 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
             fitted = (vectors.mT @ self.predict(prepared, params, None).unsqueeze(-1)).squeeze(-1)
         else:
             eigenvalue, vectors = params["scale"].square(), params["basis"]
-        truth, seen = ((vectors.mT @ u.unsqueeze(-1)).squeeze(-1) for u in (data.truth, data.y))
+        truth, observed = ((vectors.mT @ u.unsqueeze(-1)).squeeze(-1) for u in (data.truth, data.y))
         solved = resolution(eigenvalue) if self.constraint == "free" else None
-        return Spectrum(eigenvalue, truth, fitted, seen, outside, solved)
+        return Spectrum(eigenvalue, truth, fitted, observed, outside, solved)
 
     def basis(self, prepared: Tensor, params: Params) -> Tensor:
         if self.constraint == "free":

@@ -62,10 +62,10 @@ class SparsePower(SequenceTarget, HasPowerDecay):
         count = modes if self.nonzeros is None else min(self.nonzeros, modes)
         j = np.arange(1.0, count + 1)
         # 32^1.2 is 63.99… in floating point where it is 64
-        at = np.floor(j**self.q + 1e-9)
-        inside = at <= modes
+        position = np.floor(j**self.q + 1e-9)
+        inside = position <= modes
         truth = np.zeros(modes)
-        truth[at[inside].astype(int) - 1] = self.scale * j[inside] ** (-(self.p + 1) / 2)
+        truth[position[inside].astype(int) - 1] = self.scale * j[inside] ** (-(self.p + 1) / 2)
         return truth
 
 
@@ -140,13 +140,13 @@ class Coefficients(SequenceTarget):
         return self.kind_misfit(space) or narrow_misfit(space, count, words, "values", advice)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
-        given = self._given()
-        if len(given) > len(x):
+        coefficients = self._given()
+        if len(coefficients) > len(x):
             raise UnsuitableError(
-                f"sequence.coefficients: found {len(given)} coefficients, expected at most the "
-                f"design's {len(x)} modes; raise `modes`"
+                f"sequence.coefficients: found {len(coefficients)} coefficients, expected at most "
+                f"the design's {len(x)} modes; raise `modes`"
             )
-        return np.concatenate([given, np.zeros(len(x) - len(given))])
+        return np.concatenate([coefficients, np.zeros(len(x) - len(coefficients))])
 
     def _given(self) -> np.ndarray:
         if self.coefficients is not None:

@@ -78,8 +78,8 @@ def _risk_without_truth(eigenvalue: Array, problem: _Problem) -> Array:
         return counts @ coordinate_risk(np.zeros_like(moving), moving, problem)
     low, high = np.log(moving[0]), np.log(moving[-1])
     nodes = np.cos(np.pi * (np.arange(CHEBYSHEV) + 0.5) / CHEBYSHEV)
-    at = np.exp(low + (high - low) * (nodes + 1) / 2)
-    risk = coordinate_risk(np.zeros_like(at), at, problem)
+    node_eigenvalues = np.exp(low + (high - low) * (nodes + 1) / 2)
+    risk = coordinate_risk(np.zeros_like(node_eigenvalues), node_eigenvalues, problem)
     basis = np.polynomial.chebyshev.chebvander(nodes, CHEBYSHEV - 1)
     coefficients = np.linalg.solve(basis, np.log(np.maximum(risk, np.finfo(float).tiny)))
     place = np.clip(2 * (np.log(moving) - low) / (high - low) - 1, -1, 1)
@@ -111,8 +111,8 @@ def _splined(truth: Array, eigenvalue: Array, problem: _Problem) -> Array | None
     from scipy.interpolate import CubicSpline  # costs start-up time wherever it is not needed
 
     spline = CubicSpline(place[chosen], np.log(np.maximum(risk, np.finfo(float).tiny)))
-    others = np.setdiff1d(np.arange(len(place)), chosen)
-    checked = others[np.linspace(0, len(others) - 1, CHECKS).astype(int)]
+    remaining = np.setdiff1d(np.arange(len(place)), chosen)
+    checked = remaining[np.linspace(0, len(remaining) - 1, CHECKS).astype(int)]
     exact = coordinate_risk(truth[checked], eigenvalue[checked], problem)
     if not np.allclose(np.exp(spline(place[checked])), exact, rtol=AGREEMENT, atol=0):
         return None

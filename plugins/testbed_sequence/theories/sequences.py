@@ -52,9 +52,9 @@ def sequence(cell: Cell) -> Subject:
     return Subject(law, space.dim, n, noise**2 / n)
 
 
-def expect_noise(seen: Subject) -> None:
+def expect_noise(subject: Subject) -> None:
     """DoesNotApply without noise."""
-    if not seen.variance:
+    if not subject.variance:
         raise DoesNotApply("it needs noise above 0")
 
 
@@ -75,11 +75,11 @@ class ExpectedRisk(Theory):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        seen = sequence(cell)
+        subject = sequence(cell)
         if not len(times):
             return {"excess_risk": np.zeros(0)}
-        law, variance = seen.law, seen.variance
-        index = np.arange(1.0, seen.modes + 1)
+        law, variance = subject.law, subject.variance
+        index = np.arange(1.0, subject.modes + 1)
         truth = np.asarray(cell.target.values(None, index))
         eigenvalue = index**-law.gamma
         if not law.learned:
@@ -107,10 +107,10 @@ class SpanBounds(Theory):
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
-        seen = sequence(cell)
-        expect_noise(seen)
-        truth = np.asarray(cell.target.values(None, np.arange(1.0, seen.modes + 1)))
-        variance = seen.variance
+        subject = sequence(cell)
+        expect_noise(subject)
+        truth = np.asarray(cell.target.values(None, np.arange(1.0, subject.modes + 1)))
+        variance = subject.variance
         tail = np.cumsum(truth[::-1] ** 2)[::-1]  # Σ_{i ≥ k}, k = 1 … J: λ_j decreases in j
         beyond = np.append(tail[1:], 0.0) / np.arange(1, len(truth) + 1)
         dimension = 1 + int(np.argmax(beyond <= variance))
@@ -141,16 +141,16 @@ class Rates(Theory):
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
         p, q = declared(cell.target, HasPowerDecay).power_decay()
-        seen = sequence(cell)
-        expect_noise(seen)
-        law = seen.law
+        subject = sequence(cell)
+        expect_noise(subject)
+        law = subject.law
         if law.learned:
             expect_learnable(law, p)
         # the index up to which the truth stands out: above ε if learned, λ^{−1} < t* if fixed
-        reach = seen.n ** (q / (p + 1 if law.learned else p + q))
-        if seen.modes < reach:
+        reach = subject.n ** (q / (p + 1 if law.learned else p + q))
+        if subject.modes < reach:
             raise DoesNotApply(
-                f"the truth is seen up to index {reach:.0f}; the sequence has {seen.modes} modes"
+                f"the truth is seen up to index {reach:.0f}; the sequence has {subject.modes} modes"
             )
         if not law.learned:
             risk, time = -p / (p + q), q * law.gamma / (p + q)

@@ -8,7 +8,7 @@ import pytest
 from testbed.planning.files import read_scenario
 from testbed.runs import run
 from testbed.soundness import read_findings
-from testbed_sequence.findings import _diagonal_tail, _Tail
+from testbed_sequence.checks import _diagonal_tail, _Tail
 from testbed_sequence.theories.quadrature import expected_risk
 
 SCENARIO = """
