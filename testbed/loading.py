@@ -108,8 +108,8 @@ class Registry:
         for files in self.hook("testbed_scenarios")():
             for file in map(Path, files):
                 if shipped.setdefault(file.stem, file) != file:
-                    found = f"found two shipped scenarios named {file.stem!r}"
-                    text = f"{found}: {shipped[file.stem]} and {file}; the second needs its path"
+                    problem = f"found two shipped scenarios named {file.stem!r}"
+                    text = f"{problem}: {shipped[file.stem]} and {file}; the second needs its path"
                     warnings.warn(text, PluginWarning, stacklevel=2)
         return shipped
 
@@ -120,15 +120,18 @@ class Registry:
         a line in `failures`. A list that it had begun to yield counts up to there.
         """
         implementations = getattr(self.manager.hook, name).get_hookimpls()
-        callers = [(one.plugin_name, _alone(self.manager, name, one)) for one in implementations]
+        callers = [
+            (implementation.plugin_name, _alone(self.manager, name, implementation))
+            for implementation in implementations
+        ]
 
         def call(**arguments: object) -> list[Any]:
             answers: list[object] = []
             for plugin, caller in callers:
                 answer: list[object] = []
                 try:
-                    given = {key: _fresh(value) for key, value in arguments.items()}
-                    for part in caller(**given):
+                    prepared = {key: _fresh(value) for key, value in arguments.items()}
+                    for part in caller(**prepared):
                         answers.append(answer := [])
                         _collect(name, part, answer)
                 except (Exception, SystemExit) as error:
@@ -149,13 +152,13 @@ def load_registry() -> Registry:
 
 def _entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
     """Plugins by distribution metadata alone: nothing is imported here."""
-    found = []
+    plugins = []
     for entry in importlib.metadata.entry_points(group=GROUP):
         distribution = entry.dist
         name = distribution.name if distribution else "unknown"
         version = distribution.version if distribution else "?"
-        found.append((Plugin(entry.name, name, version), entry))
-    return sorted(found, key=lambda pair: _order(pair[0]))
+        plugins.append((Plugin(entry.name, name, version), entry))
+    return sorted(plugins, key=lambda pair: _order(pair[0]))
 
 
 def _order(plugin: Plugin) -> tuple[bool, str, str]:
@@ -163,13 +166,13 @@ def _order(plugin: Plugin) -> tuple[bool, str, str]:
     return plugin.distribution != BARE[0], plugin.distribution, plugin.name
 
 
-def make_registry(found: list[tuple[Plugin, Any]]) -> Registry:
-    """Load plugins one by one; `found` pairs each with something that has `load()`."""
+def make_registry(sources: list[tuple[Plugin, Any]]) -> Registry:
+    """Load plugins one by one; `sources` pairs each with an object that has `load()`."""
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     rows: list[Plugin] = []
     offers: dict[str, Offer] = {}
-    for plugin, entry in found:
+    for plugin, entry in sources:
         try:
             module = entry.load()
             components = list(_register(manager, plugin, module))
@@ -204,8 +207,8 @@ def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Compon
 
 def _alone(manager: Any, hook: str, implementation: Any) -> Any:
     """The pluggy caller of one plugin's hook."""
-    others = [other for other in manager.get_plugins() if other is not implementation.plugin]
-    return manager.subset_hook_caller(hook, others)
+    excluded = [plugin for plugin in manager.get_plugins() if plugin is not implementation.plugin]
+    return manager.subset_hook_caller(hook, excluded)
 
 
 def _classes(
@@ -247,7 +250,7 @@ def _admit(offers: dict[str, Offer], plugin: Plugin, components: list[type[Compo
         objection = _objection(offers, plugin, component)
         if objection:
             raise PluginError(f"{plugin}: {objection}")
-    twice = [name for name, n in Counter(own.name for own in components).items() if n > 1]
+    twice = [name for name, n in Counter(offered.name for offered in components).items() if n > 1]
     if twice:
         raise PluginError(f"{plugin}: found {twice[0]!r} offered twice, expected each name once")
     offers.update({component.name: Offer(component, plugin) for component in components})

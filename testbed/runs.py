@@ -154,8 +154,8 @@ def execute_run(
     results.nc in place."""
     options = options or Options()
     if options.executor not in EXECUTORS:
-        known = " or ".join(EXECUTORS)
-        raise TestbedError(f"found the executor {options.executor!r}, expected {known}")
+        allowed = " or ".join(EXECUTORS)
+        raise TestbedError(f"found the executor {options.executor!r}, expected {allowed}")
     registry = load_registry()
     plan = checked_plan(scenario, registry)
     path = Path(folder) if folder is not None else Path("runs") / scenario.name

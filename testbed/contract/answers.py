@@ -17,8 +17,8 @@ def reason_of(component: Component, method: str, answer: object) -> str | None:
     """A reason in words, or None."""
     if answer is None or isinstance(answer, str):
         return answer
-    found = f"found that {method} returned {type(answer).__name__}"
-    raise ComponentFault(component, f"{found}, expected a reason in words, or None")
+    problem = f"found that {method} returned {type(answer).__name__}"
+    raise ComponentFault(component, f"{problem}, expected a reason in words, or None")
 
 
 def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
@@ -75,11 +75,11 @@ def expect_names(component: Component, method: str, answer: object, names: Seque
     """ComponentFault unless a method answered with a mapping that has exactly these names."""
     expected = f"expected a dictionary of {', '.join(names)}"
     if not isinstance(answer, Mapping):
-        found = f"{method} returned {type(answer).__name__}"
-        raise ComponentFault(component, f"found that {found}, {expected}")
+        problem = f"{method} returned {type(answer).__name__}"
+        raise ComponentFault(component, f"found that {problem}, {expected}")
     if set(answer) != set(names):
-        found = f"{method} returned {', '.join(map(str, answer)) or 'nothing'}"
-        raise ComponentFault(component, f"found that {found}, {expected}")
+        problem = f"{method} returned {', '.join(map(str, answer)) or 'nothing'}"
+        raise ComponentFault(component, f"found that {problem}, {expected}")
 
 
 def coordinates_of(
@@ -94,15 +94,15 @@ def coordinates_of(
         missing = sorted(dims - set(answer))
         vectors = {dim: np.asarray(answer[dim]) for dim in sorted(dims - set(missing))}
     if missing:
-        found = f"coordinates returned {', '.join(answer) or 'nothing'}"
-        raise ComponentFault(owner, f"found that {found}, expected also {', '.join(missing)}")
+        problem = f"coordinates returned {', '.join(answer) or 'nothing'}"
+        raise ComponentFault(owner, f"found that {problem}, expected also {', '.join(missing)}")
     for dim, vector in vectors.items():
         if vector.ndim != 1 or vector.dtype.kind not in "fiuU":
-            found = f"found the coordinate {dim} of shape {vector.shape} and type {vector.dtype}"
-            raise ComponentFault(owner, f"{found}, expected a vector of numbers or words")
+            problem = f"found the coordinate {dim} of shape {vector.shape} and type {vector.dtype}"
+            raise ComponentFault(owner, f"{problem}, expected a vector of numbers or words")
         if len(np.unique(vector)) < len(vector):
-            found = f"found the coordinate {dim} with equal values"
-            raise ComponentFault(owner, f"{found}, expected distinct ones")
+            problem = f"found the coordinate {dim} with equal values"
+            raise ComponentFault(owner, f"{problem}, expected distinct ones")
     return vectors
 
 
@@ -116,8 +116,8 @@ def real_array(
             raise TypeError(f"an array of {array.dtype}")
         numbers = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        found = f"found {name} that is not an array of numbers: {error}"
-        raise ComponentFault(component, f"{found}, expected real numbers") from error
+        problem = f"found {name} that is no array of numbers: {error}"
+        raise ComponentFault(component, f"{problem}, expected real numbers") from error
     if numbers.shape != shape:
         raise ComponentFault(component, f"found {name} of shape {numbers.shape}, expected {shape}")
     return numbers
@@ -129,8 +129,8 @@ def numbers_by_name(
     """ComponentFault unless an answer gives numbers by name: one each, or `length` each."""
     expected = "numbers" if length is None else f"{length} numbers each"
     if not isinstance(answer, Mapping):
-        found = f"found that {method} returned {type(answer).__name__}"
-        raise ComponentFault(component, f"{found}, expected a dictionary of names to {expected}")
+        problem = f"found that {method} returned {type(answer).__name__}"
+        raise ComponentFault(component, f"{problem}, expected a dictionary of names to {expected}")
     shape = () if length is None else (length,)
     for name, value in answer.items():
         if not is_identifier(name):
@@ -142,5 +142,5 @@ def texts_by_name(component: Component, method: str, answer: object) -> None:
     """ComponentFault unless an answer gives texts by name."""
     pairs: Iterable[Any] = answer.items() if isinstance(answer, Mapping) else [(None, None)]
     if not all(isinstance(name, str) and isinstance(text, str) for name, text in pairs):
-        found = f"found that {method} returned {answer!r}"
-        raise ComponentFault(component, f"{found}, expected a dictionary of names to texts")
+        problem = f"found that {method} returned {answer!r}"
+        raise ComponentFault(component, f"{problem}, expected a dictionary of names to texts")

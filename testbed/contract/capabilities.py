@@ -64,7 +64,11 @@ def per_replicate(*static: str) -> Callable[[Method], Method]:
 
     def mark(method: Method) -> Method:
         _, *arguments = inspect.signature(method).parameters.values()
-        defaults = {one.name: one.default for one in arguments if one.kind is not one.VAR_KEYWORD}
+        defaults = {
+            argument.name: argument.default
+            for argument in arguments
+            if argument.kind is not argument.VAR_KEYWORD
+        }
         setattr(method, "member", Member(method.__name__, defaults, frozenset(static)))  # noqa: B010
         return method
 

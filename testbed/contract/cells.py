@@ -154,13 +154,13 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 def variable_of(cell: Cell, name: str) -> Variable:
     """The declaration of a result variable; KeyError if the cell has none of that name."""
     for planned in cell.metrics:
-        for own, given in planned.names.items():
-            if given == name:
-                return planned.metric.declared()[own]
+        for variable, result_name in planned.names.items():
+            if result_name == name:
+                return planned.metric.declared()[variable]
     for evaluated in cell.theories:
-        for own, given in evaluated.names.items():
-            if given == name:
-                return evaluated.theory.variables[own]
+        for variable, result_name in evaluated.names.items():
+            if result_name == name:
+                return evaluated.theory.variables[variable]
     return cell.optimizer.declared()[name]
 
 
@@ -168,11 +168,11 @@ def comment_of(cell: Cell, name: str) -> str:
     """What a metric says of one of its variables in this cell; empty where there is no metric, or
     none that can say it."""
     for planned in cell.metrics:
-        for own, given in planned.names.items():
-            if given == name:
+        for variable, result_name in planned.names.items():
+            if result_name == name:
                 try:
                     with calling(planned.metric, "comment"):
-                        return str(planned.metric.comment(cell, own))
+                        return str(planned.metric.comment(cell, variable))
                 except ComponentFault as fault:
                     return f"no comment: {fault}"
     return ""

@@ -414,8 +414,10 @@ def name_with_source(component: Component) -> str:
         for attribute in fields_of(component)
         if parameter_of(attribute).role in ("source", "file")
     }
-    given = [f"{name} = {_as_toml(value)}" for name, value in values.items() if value is not None]
-    return f"{component.name} ({', '.join(given)})" if given else component.name
+    settings = [
+        f"{name} = {_as_toml(value)}" for name, value in values.items() if value is not None
+    ]
+    return f"{component.name} ({', '.join(settings)})" if settings else component.name
 
 
 def _as_toml(value: object) -> str:

@@ -35,22 +35,22 @@ def figure_mistakes(table: Mapping[str, object], shapes: Shapes, where: str) -> 
     if not isinstance(kind, str) or kind not in KINDS:
         unknown = Mistake(f"{where}.kind", f"found {kind!r}", one_of(KINDS, kind))
         return [unknown, *_unknown_keys(table, OPTIONS, where)]
-    found = [*_unknown_keys(table, KINDS[kind].options, where), *_values(table, where)]
+    mistakes = [*_unknown_keys(table, KINDS[kind].options, where), *_values(table, where)]
     missing = [key for key in KINDS[kind].required if key not in table]
-    found += [
+    mistakes += [
         Mistake(where, f"found no {key}, which kind = {kind!r} needs", OPTIONS[key].help)
         for key in missing
     ]
-    return found or list(_Table(kind, table, shapes, where).mistakes())
+    return mistakes or list(_Table(kind, table, shapes, where).mistakes())
 
 
 def _unknown_keys(
-    table: Mapping[str, object], known: Iterable[str], where: str
+    table: Mapping[str, object], allowed: Iterable[str], where: str
 ) -> Iterator[Mistake]:
     for key in table:
-        if key != "kind" and key not in set(known):
+        if key != "kind" and key not in set(allowed):
             takes = f", which kind = {table['kind']!r} does not take" if key in OPTIONS else ""
-            yield Mistake(f"{where}.{key}", f"found the key {key!r}{takes}", one_of(known, key))
+            yield Mistake(f"{where}.{key}", f"found the key {key!r}{takes}", one_of(allowed, key))
 
 
 def _values(table: Mapping[str, object], where: str) -> Iterator[Mistake]:
@@ -93,17 +93,17 @@ class _Table:
 
     def __init__(self, kind: str, table: Mapping[str, object], shapes: Shapes, where: str):
         self.kind, self.table, self.where, self.shapes = kind, table, where, shapes
-        at = table.get("at", {})
-        self.at: Mapping[str, object] = at if isinstance(at, Mapping) else {}
+        held = table.get("at", {})
+        self.at: Mapping[str, object] = held if isinstance(held, Mapping) else {}
         self.of = names(table.get("of", ()))
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.kind == "maps":
-            found = [*self._estimators(), *self._held()]
+            mistakes = [*self._estimators(), *self._held()]
         else:
-            found = [*self._variables(), *self._held(), *self._axes()]
-        yield from found
-        if not found:
+            mistakes = [*self._variables(), *self._held(), *self._axes()]
+        yield from mistakes
+        if not mistakes:
             yield from self._unsuitable()
 
     # --- names --------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ class _Table:
             return
         for name in self.of:
             if name not in self.shapes:
-                known = one_of(self.shapes, name)
-                yield Mistake(f"{self.where}.of", f"found the estimator {name!r}", known)
+                expected = one_of(self.shapes, name)
+                yield Mistake(f"{self.where}.of", f"found the estimator {name!r}", expected)
         if not set(self.of) <= set(self.shapes):
             return
         pair = [self.shapes[name] for name in self.of]
@@ -132,20 +132,20 @@ class _Table:
             yield Mistake(f"{self.where}.y", f"found {self.table['y']!r}, which x is too")
 
     def _variables(self) -> Iterator[Mistake]:
-        known = sorted({name for shape in self.shapes.values() for name in shape.variables})
+        variables = sorted({name for shape in self.shapes.values() for name in shape.variables})
         for name in self.of:
-            if name not in known:
+            if name not in variables:
                 what = f"found the variable {name!r}"
-                yield Mistake(f"{self.where}.of", what, one_of(known, name))
+                yield Mistake(f"{self.where}.of", what, one_of(variables, name))
 
     def _held(self) -> Iterator[Mistake]:
         """What is wrong with the keys and values of `at`."""
         along = {self._axis(), self.table.get("by"), self.table.get("y")} - {None, ""}
-        known = dict.fromkeys(dim for shape in self.shapes.values() for dim in _dims(shape))
+        dims = dict.fromkeys(dim for shape in self.shapes.values() for dim in _dims(shape))
         for dim, value in self.at.items():
             where = f"{self.where}.at.{dim}"
-            if dim not in known:
-                yield Mistake(where, f"found the dimension {dim!r}", _dimension(known, dim))
+            if dim not in dims:
+                yield Mistake(where, f"found the dimension {dim!r}", _dimension(dims, dim))
             elif dim in along:
                 what = f"found {dim!r}, which is an axis of this figure"
                 yield Mistake(where, what, "a dimension that is not drawn", "leave it out")
@@ -158,9 +158,9 @@ class _Table:
         if isinstance(value, (Mapping, list, tuple)):
             yield Mistake(where, f"found {value!r}", "one value of the dimension")
             return
-        several = [shape.values(dim) for shape in self.shapes.values() if dim in _dims(shape)]
-        values = list(dict.fromkeys(v for one in several for v in one))
-        if values and all(holds(dim, one, value) is None for one in several):
+        coordinates = [shape.values(dim) for shape in self.shapes.values() if dim in _dims(shape)]
+        values = list(dict.fromkeys(v for coordinate in coordinates for v in coordinate))
+        if values and all(holds(dim, coordinate, value) is None for coordinate in coordinates):
             if dim == "time":
                 expected = f"a recorded time, {values[0]:g} to {values[-1]:g}"
                 what = f"found {value!r}"
@@ -222,13 +222,13 @@ class _Table:
     def _reason(self, shape: GroupShape, name: str) -> str:
         """Why this kind cannot show a variable of a group; empty if it can."""
         dims = shape.variables[name]
-        own = [d for d in dims if d not in (*shape.sweeps, "time", "replicate", *self.at)]
+        inner = [d for d in dims if d not in (*shape.sweeps, "time", "replicate", *self.at)]
         if self.kind == "spectra":
-            return "" if "mode" in own else _NEEDS["spectra"]
+            return "" if "mode" in inner else _NEEDS["spectra"]
         if self.kind == "profiles":
-            return "" if len(own) == 1 else _NEEDS["profiles"]
-        if own:
-            hold = ", ".join(own)
+            return "" if len(inner) == 1 else _NEEDS["profiles"]
+        if inner:
+            hold = ", ".join(inner)
             return f"a variable without dimensions of its own, or {hold} held by at = {{ … }}"
         return self._reason_of_axes(shape, dims)
 
@@ -239,8 +239,8 @@ class _Table:
         along_time = "time" in dims and shape.longer("time") and "time" not in self.at
         if self.kind == "sweeps" and along_time:
             return _NEEDS["sweeps"]
-        asked = [self.table[key] for key in ("x", "by") if key in self.table]
-        return "" if swept and set(asked) <= set(swept) else _NEEDS[self.kind]
+        axes = [self.table[key] for key in ("x", "by") if key in self.table]
+        return "" if swept and set(axes) <= set(swept) else _NEEDS[self.kind]
 
 
 _NEEDS = {
@@ -259,9 +259,9 @@ def _dims(shape: GroupShape) -> list[str]:
     return [dim for dim in dims if dim != "replicate"]
 
 
-def _dimension(known: Iterable[str], word: object) -> str:
-    known = list(known)
-    return f"a dimension, {one_of(known, word)}" if known else "a swept dimension (there is none)"
+def _dimension(dims: Iterable[str], word: object) -> str:
+    dims = list(dims)
+    return f"a dimension, {one_of(dims, word)}" if dims else "a swept dimension (there is none)"
 
 
 def _listed(values: Sequence[object], most: int = 12) -> str:

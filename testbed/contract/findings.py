@@ -72,15 +72,15 @@ def worst_place(badness: xr.DataArray, limit: float) -> Place | None:
     bad = values > limit
     if not bad.any():
         return None
-    at = np.unravel_index(int(np.nanargmax(values)), values.shape)
-    position = {str(dim): int(one) for dim, one in zip(badness.dims, at, strict=True)}
+    indices = np.unravel_index(int(np.nanargmax(values)), values.shape)
+    position = {str(dim): int(index) for dim, index in zip(badness.dims, indices, strict=True)}
     cell = _cell(badness, position)
     return Place(position, cell, int(bad.sum()), int((~np.isnan(values)).sum()))
 
 
 def _cell(values: xr.DataArray, position: Mapping[str, int]) -> str:
     """A point in words: `n=500 depth=1`."""
-    return in_words({dim: values[dim].values[one] for dim, one in position.items()})
+    return in_words({dim: values[dim].values[index] for dim, index in position.items()})
 
 
 def rounding(tree: xr.DataTree) -> float:

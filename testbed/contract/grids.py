@@ -54,16 +54,16 @@ def refuse_long(count: int, most: int) -> None:
 
 def _ends(word: str, numbers: Sequence[Any]) -> tuple[float, float, int]:
     """First, last and count of a spaced list."""
-    found = f"found {word} = {shown(list(numbers))}"
+    problem = f"found {word} = {shown(list(numbers))}"
     if len(numbers) != 3 or not all(map(_is_number, numbers)):
-        raise ParameterError(found, "[first, last, count]")
+        raise ParameterError(problem, "[first, last, count]")
     first, last, count = (_float(number) for number in numbers)
     if not all(map(math.isfinite, (first, last, count))):
-        raise ParameterError(found, "finite numbers")
+        raise ParameterError(problem, "finite numbers")
     if count != int(count) or count < 1:
-        raise ParameterError(found, "[first, last, count] with a whole count of at least 1")
+        raise ParameterError(problem, "[first, last, count] with a whole count of at least 1")
     if word == "geom" and (first <= 0 or last <= 0):
-        raise ParameterError(found, "first and last above 0")
+        raise ParameterError(problem, "first and last above 0")
     return first, last, int(count)
 
 

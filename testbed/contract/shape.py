@@ -42,7 +42,11 @@ def capabilities_of(kind: str) -> tuple[type[Capability], ...]:
     of_optimizers = (HasLeverage,)
     if kind == "optimizer":
         return of_optimizers
-    return tuple(one for one in every if one not in of_optimizers) if kind == "model" else ()
+    return (
+        tuple(capability for capability in every if capability not in of_optimizers)
+        if kind == "model"
+        else ()
+    )
 
 
 def members_of(base: type) -> list[str]:

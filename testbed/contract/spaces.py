@@ -69,8 +69,8 @@ class Placed:
         expected = " or ".join(_WORDS[kind] for kind in self.defined_on)
         if set(self.defined_on) == set(POINTS):
             expected = "points, such as those of the sphere or of R^d"
-        found = f"found {self.name} on {space}"
-        return Mistake("", found, expected, "choose another design, or what is made for this one")
+        problem = f"found {self.name} on {space}"
+        return Mistake("", problem, expected, "choose another design, or what is made for this one")
 
 
 def narrow_misfit(
@@ -83,10 +83,10 @@ def narrow_misfit(
     """
     if space.dim is None or least <= space.dim:
         return None
-    found = f"found {what} on points of {space.dim} coordinates"
+    problem = f"found {what} on points of {space.dim} coordinates"
     if space.kind == "sequence":
-        found = f"found {what} in a sequence of {space.dim} coefficients"
-    return Mistake(parameter, found, f"at most {space.dim}", advice)
+        problem = f"found {what} in a sequence of {space.dim} coefficients"
+    return Mistake(parameter, problem, f"at most {space.dim}", advice)
 
 
 def inner_misfit(model: Model, space: Space, parameter: str) -> Mistake | None:

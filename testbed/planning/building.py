@@ -75,8 +75,8 @@ class Peers(Mapping[str, Estimator]):
 
     def __getitem__(self, name: str) -> Estimator:
         if name not in self.builder.tables:
-            known = did_you_mean(name, self.builder.tables)
-            raise KeyError(f"there is no estimator {name!r}; {known}")
+            advice = did_you_mean(name, self.builder.tables)
+            raise KeyError(f"there is no estimator {name!r}; {advice}")
         if name not in self.expansions:
             raise KeyError(f"the sweeps of estimator {name!r} clash")
         expansion = self.expansions[name]

@@ -31,37 +31,37 @@ def _mistakes(
     if kind is None:
         return [Mistake(f"{where}.that", f"found {claim.that!r}", one_of(kinds, claim.that))]
     missing = [key for key in kind.requires if getattr(claim, key) in (None, "")]
-    found = [
+    mistakes = [
         Mistake(where, f"found no {key}, which that = {claim.that!r} needs", kind.help)
         for key in missing
     ]
     if claim.that == "flagged":
         name = claim.of.split("/")[0]
         if name not in shapes:
-            found.append(Mistake(f"{where}.of", f"found {name!r}", one_of(shapes, name)))
-        return found
+            mistakes.append(Mistake(f"{where}.of", f"found {name!r}", one_of(shapes, name)))
+        return mistakes
     if isinstance(claim.expect, str):
-        found += _variable(f"{claim.of.split('/')[0]}/{claim.expect}", shapes, f"{where}.expect")
+        mistakes += _variable(f"{claim.of.split('/')[0]}/{claim.expect}", shapes, f"{where}.expect")
     if claim.that == "agrees" and not isinstance(claim.expect, str):
         text = f"found {claim.expect!r}"
-        found.append(Mistake(f"{where}.expect", text, "the name of a theory's variable"))
+        mistakes.append(Mistake(f"{where}.expect", text, "the name of a theory's variable"))
     named = [("of", claim.of), *([("than", claim.than)] if claim.than else [])]
     for key, text in named:
         wrong = _variable(text, shapes, f"{where}.{key}")
-        found += wrong
+        mistakes += wrong
         if not wrong:
-            found += _dims(claim, text, shapes, where)
-    return found
+            mistakes += _dims(claim, text, shapes, where)
+    return mistakes
 
 
 def _variable(text: str, shapes: Shapes, where: str) -> list[Mistake]:
     estimator, _, variable = text.partition("/")
     if estimator not in shapes:
-        known = one_of(shapes, estimator)
-        return [Mistake(where, f"found the estimator {estimator!r}", known)]
+        expected = one_of(shapes, estimator)
+        return [Mistake(where, f"found the estimator {estimator!r}", expected)]
     if variable not in shapes[estimator].variables:
-        known = one_of(shapes[estimator].variables, variable)
-        return [Mistake(where, f"found the variable {variable!r}", known)]
+        expected = one_of(shapes[estimator].variables, variable)
+        return [Mistake(where, f"found the variable {variable!r}", expected)]
     return []
 
 

@@ -128,10 +128,10 @@ def _public_homes() -> Mapping[str, str]:
 
 
 def _counts(name: str, importer: str) -> bool:
-    top, own = name.partition(".")[0], importer.partition(".")[0]
+    top, home = name.partition(".")[0], importer.partition(".")[0]
     if top == "testbed":
         return _is_core(name) and name not in SILENT and name not in CORE
-    return top == own or top in plugin_packages() or (not _is_foreign(name) and _beside(top, own))
+    return top == home or top in plugin_packages() or (not _is_foreign(name) and _beside(top, home))
 
 
 def _is_core(name: str) -> bool:
@@ -158,9 +158,9 @@ def _library_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(place) for place in places))
 
 
-def _beside(top: str, own: str) -> bool:
+def _beside(top: str, importer: str) -> bool:
     """Whether two top-level modules lie in one folder, as those of one source tree do."""
-    return _home(own) is not None and _home(top) == _home(own)
+    return _home(importer) is not None and _home(top) == _home(importer)
 
 
 @cache
@@ -192,7 +192,7 @@ def plugin_packages() -> Mapping[str, str]:
 def versions_for(code: Code) -> dict[str, str]:
     """Versions of the libraries that numbers depend on: those that every number needs, and those
     that the modules import."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     tops = dict.fromkeys(LIBRARIES)
     for module in code:
         tops |= dict.fromkeys(_libraries(module))
@@ -200,19 +200,19 @@ def versions_for(code: Code) -> dict[str, str]:
         distribution = _DISTRIBUTIONS.get(top, top)
         version = _version(distribution)
         if version:
-            found[distribution] = version
-    return found
+            versions[distribution] = version
+    return versions
 
 
 def distributions_of(code: Code) -> dict[str, str]:
     """The distributions that brought these modules, with their versions."""
-    found = {}
+    versions = {}
     for module in code:
         top = module.partition(".")[0]
         name = DISTRIBUTION if top == "testbed" else plugin_packages().get(top)
         if name:
-            found[name] = _version(name) or "(not installed)"
-    return found
+            versions[name] = _version(name) or "(not installed)"
+    return versions
 
 
 @cache

@@ -30,11 +30,11 @@ def contents(place: str | Path) -> str:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The regular files under a folder, by their path in it, sorted."""
-    found = []
+    files = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place, name) for name in names]
-    for file in sorted(found):
+        files += [Path(place, name) for name in names]
+    for file in sorted(files):
         if file.is_file():
             yield str(file.relative_to(folder)), file
 

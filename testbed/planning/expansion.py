@@ -70,5 +70,5 @@ def _excess(scenario: Scenario, expansions: Sequence[Expansion]) -> list[Mistake
     largest = max(expansions, key=lambda expansion: expansion.count)
     parts = [f"{len(dim)} {dim.name}" for dim in largest.dims] + [f"{blocks} blocks"]
     text = f"found {total} cells, of which {blocks * largest.count} of {largest.table.name!r}"
-    found = f"{text} ({' × '.join(parts)})"
-    return [Mistake(largest.table.place, found, f"at most {scenario.compute.cells}", ADVICE)]
+    problem = f"{text} ({' × '.join(parts)})"
+    return [Mistake(largest.table.place, problem, f"at most {scenario.compute.cells}", ADVICE)]

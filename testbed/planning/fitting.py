@@ -32,8 +32,8 @@ def pair_objection(model: Model, optimizer: Optimizer) -> Objection | None:
         reason = reason_of(optimizer, "accepts", optimizer.accepts(model))
     if not reason:
         return None
-    found = f"found {optimizer.name} on {model.name}, which do not fit: {reason}"
-    return found, "a pair that fits", "choose another optimizer or model"
+    problem = f"found {optimizer.name} on {model.name}, which do not fit: {reason}"
+    return problem, "a pair that fits", "choose another optimizer or model"
 
 
 def times_objection(model: Model, optimizer: Optimizer, times: Grid | None) -> Objection | None:
@@ -44,27 +44,27 @@ def times_objection(model: Model, optimizer: Optimizer, times: Grid | None) -> O
     if times.values[0] < 0:
         return f"found the time {times.values[0]:g}", "times of at least 0", ""
     if math.isinf(times.values[-1]) and not optimizer.reaches_limit(model):
-        found = f"found the time inf, which {optimizer.name} on {model.name} never reaches"
+        problem = f"found the time inf, which {optimizer.name} on {model.name} never reaches"
         fix = "leave inf out, or take spectral-filter on a model that has an eigensystem"
-        return found, "finite times", fix
+        return problem, "finite times", fix
     reached = expect_reached(optimizer, times.values)
     moved = _first_moved(times.values, reached)
     if moved:
-        found = "found the time {:g}; whole steps reach {:g}, more than 5% off".format(*moved)
+        problem = "found the time {:g}; whole steps reach {:g}, more than 5% off".format(*moved)
         fix = "lower the learning rate, or drop early times"
-        return found, "times that whole steps can reach", fix
+        return problem, "times that whole steps can reach", fix
     for before, after in pairwise(reached):
         if before == after:
-            found = f"found two times that fall on one step, at {after:g}"
-            return found, "times at least one step apart", "thin the grid"
+            problem = f"found two times that fall on one step, at {after:g}"
+            return problem, "times at least one step apart", "thin the grid"
     return None
 
 
 def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[float, float] | None:
     """The first time that whole steps move too far, and where to; None if there is none."""
-    for asked, got in zip(times, reached, strict=True):
-        if abs(got - asked) > LARGEST_MOVE * asked and asked > 0:
-            return asked, got
+    for time, stop in zip(times, reached, strict=True):
+        if abs(stop - time) > LARGEST_MOVE * time and time > 0:
+            return time, stop
     return None
 
 
@@ -124,16 +124,18 @@ def foreign_kernel(target: Target, model: Model) -> str | None:
         return f"the target's kernel is {kernel.name}, the model {model.name}"
     routes = names_with(model, "route")
     names = [field.name for field in fields_of(model) if field.name not in routes]
-    apart = [name for name in names if getattr(kernel, name) != getattr(model, name)]
-    if not apart:
+    differing = [name for name in names if getattr(kernel, name) != getattr(model, name)]
+    if not differing:
         return None
-    return f"the target's kernel is {kernel.name} of another {', '.join(apart)} than the model's"
+    return (
+        f"the target's kernel is {kernel.name} of another {', '.join(differing)} than the model's"
+    )
 
 
 def foreign_kernels(cells: Iterable[Cell]) -> list[str]:
     """How the kernels of targets differ from the models of these cells, each once."""
-    found = (foreign_kernel(cell.target, cell.model) for cell in cells)
-    return list(dict.fromkeys(words for words in found if words))
+    differences = (foreign_kernel(cell.target, cell.model) for cell in cells)
+    return list(dict.fromkeys(words for words in differences if words))
 
 
 def served_needs(
@@ -152,9 +154,9 @@ def served_needs(
 def _first_objection(
     needs: tuple[Asked, ...], estimator: Estimator, companion: Estimator | None
 ) -> str:
-    for asked in needs:
-        owner = companion if asked.moment == "companion" else estimator
-        reason = need_objection(asked.need, owner) if owner else "it has no companion here"
+    for request in needs:
+        owner = companion if request.moment == "companion" else estimator
+        reason = need_objection(request.need, owner) if owner else "it has no companion here"
         if reason:
             return reason
     return ""

@@ -43,8 +43,8 @@ def _rate(cell: Cell) -> float | None:
     """The step size η; None where training takes no steps, or each replicate its own."""
     if isinstance(cell.optimizer, IsSpectral):
         return cell.optimizer.algorithm().learning_rate
-    given: object = value_with(cell.optimizer, "step_size", None)
-    return float(given) if isinstance(given, int | float) else None
+    step_size: object = value_with(cell.optimizer, "step_size", None)
+    return float(step_size) if isinstance(step_size, int | float) else None
 
 
 def step_over_limit(cell: Cell) -> float | None:

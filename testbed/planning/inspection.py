@@ -50,8 +50,8 @@ def _expect_design(design: Design) -> None:
         sizes = design.sizes()
     numbers_by_name(design, "sizes", sizes)
     if "train" not in sizes:
-        found = f"found that sizes returned {', '.join(sizes) or 'nothing'}"
-        raise ComponentFault(design, f"{found}, expected train and test")
+        problem = f"found that sizes returned {', '.join(sizes) or 'nothing'}"
+        raise ComponentFault(design, f"{problem}, expected train and test")
     with calling(design, "attributes"):
         attributes = design.attributes()
     texts_by_name(design, "attributes", attributes)

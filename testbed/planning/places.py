@@ -37,9 +37,9 @@ def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
     """The path of a metric that a cell measures: `$.metric[2]`."""
     names = set(planned.names.values())
     for spec in plan.scenario.metrics:
-        own = set(metric_names(planned.metric.declared(), spec.name).values())
-        alike = spec.spec.component is type(planned.metric) and own == names
-        if alike and (not spec.of or cell.estimator in spec.of):
+        spec_names = set(metric_names(planned.metric.declared(), spec.name).values())
+        same_metric = spec.spec.component is type(planned.metric) and spec_names == names
+        if same_metric and (not spec.of or cell.estimator in spec.of):
             return spec.spec.path
     return "$.metric"
 

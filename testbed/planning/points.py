@@ -137,8 +137,8 @@ def _pair(
     if model is None or optimizer is None:
         return None, mistakes
     times = optimizer.times or scenario.times
-    found = once(_misfits, model, optimizer, times)
-    mistakes += [mistake.at(f"{table.optimizer.path}{mistake.where}") for mistake in found]
+    misfits = once(_misfits, model, optimizer, times)
+    mistakes += [mistake.at(f"{table.optimizer.path}{mistake.where}") for mistake in misfits]
     if mistakes or times is None:
         return None, mistakes
     return (model, optimizer, times.values), []

@@ -150,8 +150,8 @@ def _candidates(
 def _with(point: Point, verdicts: Iterable[Verdict]) -> Point:
     """The point with what was planned for it."""
     planned = [verdict.planned for verdict in verdicts]
-    metrics = tuple(one for one in planned if isinstance(one, PlannedMetric))
-    theories = tuple(one for one in planned if isinstance(one, PlannedTheory))
+    metrics = tuple(item for item in planned if isinstance(item, PlannedMetric))
+    theories = tuple(item for item in planned if isinstance(item, PlannedTheory))
     return evolve(point, cell=evolve(point.cell, metrics=metrics, theories=theories))
 
 
@@ -233,7 +233,7 @@ def _untested(metric: Metric, needs: tuple[Asked, ...], design: Design) -> str:
     """Why a metric has nothing to measure where the design has no test points; empty if it has."""
     if design.sizes().get("test", 1):
         return ""
-    predicted = any(asked.need.name == "predictions" for asked in needs)
+    predicted = any(request.need.name == "predictions" for request in needs)
     looks = predicted or getattr(metric, "points", "train") == "test"
     return "the design has no test points (n_test = 0)" if looks else ""
 

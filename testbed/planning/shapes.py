@@ -22,7 +22,9 @@ def shapes_of(plan: Plan) -> dict[str, GroupShape]:
     shapes = {}
     for estimator in plan.estimators:
         sweeps = {dim.name: dim.coordinate for dim in estimator.dims}
-        dims = {name: (*sweeps, *own) for name, own in variables.get(estimator.name, {}).items()}
+        dims = {
+            name: (*sweeps, *inner) for name, inner in variables.get(estimator.name, {}).items()
+        }
         shapes[estimator.name] = GroupShape(sweeps, estimator.times, dims)
     return shapes
 
@@ -32,13 +34,13 @@ def _variables(cell: Cell) -> Iterator[tuple[str, tuple[str, ...]]]:
     declared = [(planned.names, planned.metric.declared()) for planned in cell.metrics]
     declared += [(planned.names, planned.theory.variables) for planned in cell.theories]
     if cell.replicates:
-        own = cell.optimizer.declared()
-        declared.append(({name: name for name in own}, own))
+        trained = cell.optimizer.declared()
+        declared.append(({name: name for name in trained}, trained))
         yield "time_reached", ("time",)
     for names, variables in declared:
-        for name, given in names.items():
+        for name, result_name in names.items():
             variable = variables[name]
-            yield given, (("time",) if variable.time else ()) + tuple(variable.dims)
+            yield result_name, (("time",) if variable.time else ()) + tuple(variable.dims)
 
 
 def unsuitable_figures(plan: Plan) -> list[Mistake]:

@@ -38,16 +38,16 @@ def variable_sizes(
 def _numbers(cell: Cell, replicates: int, once: Once) -> Iterator[tuple[str, int]]:
     """How many numbers each variable has at one point, counts of ok replicates included."""
     for planned in cell.metrics:
-        for own, name in planned.names.items():
-            each = _each(planned.metric, planned.metric.declared()[own], cell, once)
-            yield name, each * (2 if planned.mean else replicates + 1)
+        for variable, name in planned.names.items():
+            count = _each(planned.metric, planned.metric.declared()[variable], cell, once)
+            yield name, count * (2 if planned.mean else replicates + 1)
     for predicted in cell.theories:
         theory = predicted.theory
         if theory.facts().conditional != bool(cell.replicates):
             continue
-        for own, name in predicted.names.items():
-            each = _each(theory, theory.variables[own], cell, once)
-            yield name, each * (replicates + 1 if theory.facts().conditional else 1)
+        for variable, name in predicted.names.items():
+            count = _each(theory, theory.variables[variable], cell, once)
+            yield name, count * (replicates + 1 if theory.facts().conditional else 1)
 
 
 def _each(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) -> int:

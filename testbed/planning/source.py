@@ -54,14 +54,17 @@ def file_of(module: str) -> Path | None:
     loaded = getattr(sys.modules.get(module), "__file__", None)
     if loaded:
         return Path(loaded)
-    top, *rest = module.split(".")
-    for folder in locations(top) if rest else ():
-        place = folder.joinpath(*rest)
-        candidates = (place / "__init__.py", *(place.with_name(rest[-1] + end) for end in SUFFIXES))
-        found = next((file for file in candidates if file.is_file()), None)
-        if found is not None:
-            return found
-    return None if rest else _top_file(top)
+    top, *parts = module.split(".")
+    for folder in locations(top) if parts else ():
+        place = folder.joinpath(*parts)
+        candidates = (
+            place / "__init__.py",
+            *(place.with_name(parts[-1] + end) for end in SUFFIXES),
+        )
+        source_file = next((file for file in candidates if file.is_file()), None)
+        if source_file is not None:
+            return source_file
+    return None if parts else _top_file(top)
 
 
 @cache

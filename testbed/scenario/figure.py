@@ -56,8 +56,8 @@ def _declared(word: str, kind: FigureKind) -> type[Figure]:
     }
     for key in kind.options:
         option = OPTIONS[key]
-        given: dict[str, Any] = {"help": option.help, "choices": option.choices}
-        body[key] = parameter(**given) if key in kind.required else parameter(None, **given)
+        facts: dict[str, Any] = {"help": option.help, "choices": option.choices}
+        body[key] = parameter(**facts) if key in kind.required else parameter(None, **facts)
     name = "".join(map(str.capitalize, word.split("-")))
     return frozen(kw_only=True)(type(name, (Figure,), body))
 

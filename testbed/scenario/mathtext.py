@@ -18,7 +18,7 @@ def formula_mistake(text: str, place: str) -> Mistake | None:
         MathTextParser("path").parse(text)
     except (ValueError, RuntimeError) as error:
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-        found = f"found the heading {text!r}"
+        problem = f"found the heading {text!r}"
         advice = f"matplotlib says: {reason}; write \\$ for a dollar sign"
-        return Mistake(place, found, "text, or formulas as matplotlib sets them", advice)
+        return Mistake(place, problem, "text, or formulas as matplotlib sets them", advice)
     return None

@@ -115,13 +115,13 @@ def read_fields(
     """The values of a table's keys; a key that is wrong is left out."""
     fields = fields_of(declaration)
     inline = next((field for field in fields if field.component and field.component.inline), None)
-    known = {field.key for field in fields if field is not inline}
-    known |= {tag} if (tag := getattr(declaration, "tag", "")) else set()
-    mistakes = [] if inline else _unknown_keys(raw, {*known, *_use(declaration)}, place)
+    keys = {field.key for field in fields if field is not inline}
+    keys |= {tag} if (tag := getattr(declaration, "tag", "")) else set()
+    mistakes = [] if inline else _unknown_keys(raw, {*keys, *_use(declaration)}, place)
     values: dict[str, object] = {}
     for field in fields:
         if field is inline:
-            value, wrong = _read_inline(field, raw, known, place, source)
+            value, wrong = _read_inline(field, raw, keys, place, source)
         elif field.key in raw:
             value, wrong = read_field(field, raw[field.key], f"{place}.{field.key}", source, sweeps)
         elif field.required:
@@ -139,13 +139,13 @@ def _use(declaration: type) -> tuple[str, ...]:
     return ("use",) if issubclass(declaration, Component) else ()
 
 
-def _unknown_keys(raw: Mapping[str, object], known: Iterable[str], place: str) -> list[Mistake]:
+def _unknown_keys(raw: Mapping[str, object], allowed: Iterable[str], place: str) -> list[Mistake]:
     """A mistake for every key that nobody reads."""
-    known = tuple(known)
+    allowed = tuple(allowed)
     return [
-        Mistake(f"{place}.{key}", f"found the unknown key {key!r}", "", did_you_mean(key, known))
+        Mistake(f"{place}.{key}", f"found the unknown key {key!r}", "", did_you_mean(key, allowed))
         for key in raw
-        if key not in known
+        if key not in allowed
     ]
 
 
@@ -284,26 +284,28 @@ def read_component(
     place: str,
     source: Source,
     sweeps: bool = True,
-    known: Iterable[str] = (),
+    outer_keys: Iterable[str] = (),
 ) -> Reading:
-    """A component's table as a Spec; `known` keys belong to the table around it."""
+    """A component's table as a Spec; `outer_keys` belong to the table around it."""
     if not isinstance(raw, Mapping):
         return None, [Mistake(place, found(raw), "a table with use = …")]
     component, mistakes = _class_of(kind, raw, place, source)
     if component is None:
         return None, mistakes
-    keys = set(known) - {field.key for field in fields_of(component)}
+    keys = set(outer_keys) - {field.key for field in fields_of(component)}
     table = {key: value for key, value in raw.items() if key not in keys}
     values, mistakes = read_fields(component, table, place, source, sweeps)
     return (None, mistakes) if mistakes else (Spec(component, values, place), [])
 
 
 def _read_inline(
-    field: Field, raw: Mapping[str, object], known: Iterable[str], place: str, source: Source
+    field: Field, raw: Mapping[str, object], outer_keys: Iterable[str], place: str, source: Source
 ) -> Reading:
     """The component whose parameters are in the table itself."""
     assert field.component is not None
-    return read_component(field.component.kind, raw, place, source, field.component.sweeps, known)
+    return read_component(
+        field.component.kind, raw, place, source, field.component.sweeps, outer_keys
+    )
 
 
 def _read_nested(kind: str, raw: object, place: str, source: Source, sweeps: bool) -> Reading:
@@ -330,7 +332,7 @@ def _class_of(
         return None, [Mistake(place, text, expected, advice)]
     component = registry.get(kind, use)
     if component is None:
-        kinds = [other for other in KIND_NAMES if registry.get(other, use) is not None]
+        kinds = [kind_name for kind_name in KIND_NAMES if registry.get(kind_name, use) is not None]
         advice = f"it is a {kinds[0]}" if kinds else did_you_mean(use, registry.names(kind))
         return None, [Mistake(f"{place}.use", f"found {shown(use)}", expected, advice)]
     return component, []

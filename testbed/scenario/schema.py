@@ -77,12 +77,12 @@ class _Schema:
             return {"oneOf": [self.of_table(variant) for variant in variants]}
         fields = fields_of(declaration)
         inline = next((f for f in fields if f.component and f.component.inline), None)
-        rest = [field for field in fields if field is not inline]
+        outer = [field for field in fields if field is not inline]
         if inline is None:
-            return self._object(rest, declaration, sweeps=False)
+            return self._object(outer, declaration, sweeps=False)
         assert inline.component is not None
         options = self.by_kind.get(inline.component.kind, [])
-        return {"oneOf": [self.of_component(c, rest, inline.component.sweeps) for c in options]}
+        return {"oneOf": [self.of_component(c, outer, inline.component.sweeps) for c in options]}
 
     def of_component(
         self, component: type[Component], around: Iterable[Field] = (), sweeps: bool = True
