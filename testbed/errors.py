@@ -16,9 +16,10 @@ class TestbedError(Exception):
 
 @frozen
 class Mistake:
-    """A fault in a request: `where` is a place such as `$.design.n`, a file with it, or a plugin.
+    """A fault in a request: `where` is a place such as `$.design.n`, a file and a place in it, or a
+    plugin.
 
-    Texts come from files and plugins, so whatever a terminal would obey is shown escaped.
+    Texts come from files and plugins, so control characters are shown escaped.
     """
 
     where: str
@@ -45,7 +46,7 @@ class Mistake:
 
 
 def printable(text: str) -> str:
-    """The text on one line, with every character escaped that a terminal would obey.
+    """The text on one line, with every control character escaped.
 
     >>> printable("red \\x1b[31m")
     'red \\\\x1b[31m'
@@ -72,9 +73,9 @@ class ResultError(TestbedError):
 
 
 class UnsuitableError(TestbedError, ValueError):
-    """Raised by a component whose data or parameters cannot be computed with.
+    """Raised by a component that cannot compute with its data or parameters.
 
-    The cell in which it is raised becomes a failed cell with this text; nothing else is disturbed.
+    The cell in which it is raised becomes a failed cell with this text; other cells go on.
     """
 
     def __init__(self, found: str, expected: str = "", advice: str = ""):
@@ -129,7 +130,7 @@ class DoesNotApply(TestbedError):
 
 
 def one_of(allowed: Iterable[object], word: object) -> str:
-    """The allowed words, and the one of them that a misspelt word is near to.
+    """The allowed words, and the allowed word that a misspelt word resembles.
 
     >>> one_of(["relu", "tanh"], "rleu")
     "one of 'relu', 'tanh'; did you mean 'relu'?"

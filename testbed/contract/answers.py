@@ -1,4 +1,4 @@
-"""What core accepts as a component's answer: names, shapes and types, told as a ComponentFault."""
+"""Checks of what components return: names, shapes and types. Wrong ones are ComponentFaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testbed.contract.names import RESERVED_OWN_DIMS, is_identifier
 
 
 def reason_of(component: Component, method: str, answer: object) -> str | None:
-    """A reason in words, or None."""
+    """The answer, if it is a reason in words or None; ComponentFault otherwise."""
     if answer is None or isinstance(answer, str):
         return answer
     problem = f"found that {method} returned {type(answer).__name__}"
@@ -72,7 +72,7 @@ def _storable(value: object) -> bool:
 
 
 def expect_names(component: Component, method: str, answer: object, names: Sequence[str]) -> None:
-    """ComponentFault unless a method answered with a mapping that has exactly these names."""
+    """ComponentFault unless a method returned a mapping with exactly these names."""
     expected = f"expected a dictionary of {', '.join(names)}"
     if not isinstance(answer, Mapping):
         problem = f"{method} returned {type(answer).__name__}"
@@ -109,7 +109,7 @@ def coordinates_of(
 def real_array(
     component: Component, name: str, value: object, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """A NumPy answer of a theory, or of `conclude`, as float64 of the shape expected."""
+    """The array that a theory or `conclude` returned, as float64, with the expected shape."""
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
@@ -126,7 +126,7 @@ def real_array(
 def numbers_by_name(
     component: Component, method: str, answer: object, length: int | None = None
 ) -> None:
-    """ComponentFault unless an answer gives numbers by name: one each, or `length` each."""
+    """ComponentFault unless an answer maps each name to a number, or to `length` numbers."""
     expected = "numbers" if length is None else f"{length} numbers each"
     if not isinstance(answer, Mapping):
         problem = f"found that {method} returned {type(answer).__name__}"
@@ -139,7 +139,7 @@ def numbers_by_name(
 
 
 def texts_by_name(component: Component, method: str, answer: object) -> None:
-    """ComponentFault unless an answer gives texts by name."""
+    """ComponentFault unless an answer maps names to texts."""
     pairs: Iterable[Any] = answer.items() if isinstance(answer, Mapping) else [(None, None)]
     if not all(isinstance(name, str) and isinstance(text, str) for name, text in pairs):
         problem = f"found that {method} returned {answer!r}"

@@ -4,8 +4,8 @@
         reason = metric.applies(cell)
 
 A component may raise anything, and may return what its contract does not allow. Core calls
-components inside `calling`, checks what they return, and learns of either as a ComponentFault,
-which names the component, the distribution it comes from, and the method.
+components inside `calling` and checks what they return. Both kinds of fault become a
+ComponentFault, which names the component, its distribution and the method.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from testbed.errors import DoesNotApply, TestbedError
 if TYPE_CHECKING:
     from testbed.contract.components import Component
 
-GROUP = "testbed.plugins"  # the entry points that plugins are found through
+GROUP = "testbed.plugins"  # the entry-point group of plugins
 
 
 class ComponentFault(TestbedError):
@@ -36,10 +36,10 @@ class ComponentFault(TestbedError):
 
 @contextmanager
 def calling(component: Component, method: str) -> Iterator[None]:
-    """Turns what a method of a component raises into a ComponentFault.
+    """Turn whatever a component's method raises into a ComponentFault.
 
-    A fault of another component, raised further inside, keeps its own name. `DoesNotApply` is an
-    answer, no fault.
+    A ComponentFault of another component, raised further inside, passes unchanged. So does
+    `DoesNotApply`, which is an answer and not a fault.
     """
     try:
         yield
@@ -50,14 +50,16 @@ def calling(component: Component, method: str) -> Iterator[None]:
 
 
 def _reason(component: Component, method: str, error: BaseException) -> str:
-    """What was raised. An explanation that the component gives itself needs no line of code."""
+    """What the method raised. A TestbedError explains itself; other errors get their line of
+    code."""
     if isinstance(error, TestbedError):
         return str(error).removeprefix(f"{component.name}: ")
     return f"{method} raised {type(error).__name__}: {error}{_line(component, error)}"
 
 
 def _line(component: Component, error: BaseException) -> str:
-    """The innermost line of the component's module that the error passed through, else of all."""
+    """Where the error arose: the innermost frame in the component's module, or else of all
+    frames."""
     frames = traceback.extract_tb(error.__traceback__)
     file = getattr(sys.modules.get(type(component).__module__), "__file__", None)
     inside = [frame for frame in frames if frame.filename == file] or frames

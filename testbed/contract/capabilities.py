@@ -1,9 +1,9 @@
-"""What a component can do beyond the least: small abstract classes that it inherits.
+"""Capabilities: small abstract classes that a component inherits for what it can do.
 
-A model that can solve its flow exactly inherits `HasFlow` and writes `flow`; one that forgets the
-method, or misspells it, is refused by name when its plugin is loaded. What certain parameter values
-take away, the component says in `withheld()`. Everyone asks with `has(model, HasFlow)`, or with
-`lack(model, HasFlow)` for the reason.
+A model that can solve its flow exactly inherits `HasFlow` and writes the method `flow`. If the
+method is missing or misspelt, core refuses the component when it loads the plugin, and names the
+method. `withheld()` returns the capabilities that certain parameter values take away. `has(model,
+HasFlow)` tests for a capability; `lack(model, HasFlow)` gives the reason why it is missing.
 
 A plugin may bring a capability of its own: a subclass of `Capability` whose methods are marked with
 `per_replicate`, so that core can map them over replicates.
@@ -47,12 +47,12 @@ Able = TypeVar("Able")
 class Member:
     """A method of one replicate's tensors, which core maps over replicates.
 
-    Arguments named in `static` are the same for all replicates and pass by unmapped.
+    Arguments named in `static` are the same for all replicates; core does not map them.
     """
 
     name: str
     defaults: Mapping[str, object]
-    """Its arguments, in order, with the default of each; options by keyword are not among them."""
+    """The method's arguments in order, each with its default; `**options` are left out."""
     static: frozenset[str]
 
 
@@ -91,7 +91,7 @@ def mapped_members(component: type) -> Mapping[str, Member]:
 
 
 class Capability(ABC):
-    """Base of all capabilities. `words` names what the component then has."""
+    """Base of all capabilities. `words` names the capability in messages."""
 
     words: ClassVar[str]
 
@@ -103,7 +103,8 @@ class HasPredictions(Capability):
 
     @per_replicate()
     def probe(self, prepared: Prepared, x: Tensor) -> Probe:
-        """What predicting at x needs, computed once per x: K(x, X), basis values. Default x."""
+        """What `predict` needs of x, computed once for each x: K(x, X), or basis values. Default:
+        x."""
         return x
 
     @per_replicate()
@@ -113,7 +114,7 @@ class HasPredictions(Capability):
 
 
 class HasGradient(Capability):
-    """A direction to descend. Every model inherits it, by autograd through `predict`."""
+    """The gradient of the loss. Every model inherits it; the default is autograd."""
 
     words = "gradient"
 
@@ -125,7 +126,7 @@ class HasGradient(Capability):
         problem: Problem,
         rows: Tensor | None = None,
     ) -> Parameters:
-        """The direction that gradient flow descends, shaped like params: ∇ ½ Σ weight·(y − f)².
+        """The gradient ∇ ½ Σ weight·(y − f)², shaped like params; gradient flow moves against it.
 
         Default: autograd through `predict`. `rows` restricts the sum to a batch, rescaled to keep
         its expectation. Riemannian, width-scaled or hand-derived gradients override this.
@@ -158,15 +159,15 @@ class HasEigensystem(Capability):
 
 
 class HasFilterPath(Capability):
-    """Spectral filters by a route of the model's own, such as a Krylov space."""
+    """Spectral filters that the model computes itself, for instance in a Krylov space."""
 
     words = "filter path"
 
     @per_replicate("name", "times")
     @abstractmethod
     def path(self, fit: Fit, name: str, times: Sequence[float], **options: float) -> Parameters:
-        """Parameters along a spectral filter's path, leading axis len(times), without the whole
-        `eigensystem`. `name` and `options` as in `testbed.numerics.filters`."""
+        """Parameters along a spectral filter's path, leading axis len(times), computed without
+        `eigensystem`. `name` and `options` are those of `testbed.numerics.filters`."""
 
 
 class HasSpectrum(Capability):
@@ -183,8 +184,8 @@ class HasSpectrum(Capability):
         "test"."""
 
     def spectrum_length(self, design: Design, points: str) -> int | None:
-        """How many modes `spectrum` has on a design's points, "train" or "test"; None where only a
-        run can tell."""
+        """The number of modes that `spectrum` has on a design's points, "train" or "test"; None if
+        only a run can tell."""
         return None
 
 
@@ -228,7 +229,7 @@ class HasPopulationSpectrum(Capability):
         not known."""
 
     def trace(self, design: Design) -> float:
-        """∫ k(x, x), the sum of all eigenvalues; by default of those that are listed."""
+        """∫ k(x, x), the sum of all eigenvalues. Default: the sum of the listed ones."""
         spectrum = self.population_spectrum(design)
         return float((spectrum.eigenvalue * spectrum.multiplicity).sum())
 
@@ -243,19 +244,20 @@ class HasPopulationRisk(Capability):
     def population_risk(self, prepared: Prepared, params: Parameters, problem: Problem) -> Risk:
         """∫ (f − f*)² under the design's law, from the truth's `expansion`.
 
-        Only the cell knows design and target: metrics that need it say in `applies` where it holds.
+        The model knows neither design nor target: a metric that needs this checks them in
+        `applies`.
         """
 
 
 class Descent(NamedTuple):
-    """Where many steps of descent lead."""
+    """The state after many steps of descent."""
 
     params: Parameters
-    velocity: Parameters | None  # of the last step, where there is momentum
+    velocity: Parameters | None  # of the last step; None without momentum
 
 
 class HasDescent(Capability):
-    """Many steps of descent at once, faster than through `gradient`."""
+    """Many steps of gradient descent in one call, faster than through `gradient`."""
 
     words = "descent of many steps"
 
@@ -290,11 +292,11 @@ class HasProfile(Capability):
 
     @abstractmethod
     def profile(self, dim: int) -> Profile | None:
-        """k as a function of the cosine on the unit sphere of R^dim; None where it is none."""
+        """k as a function of the cosine on the unit sphere of R^dim; None if k depends on more."""
 
 
 class HasRandomStart(Capability):
-    """A start that is a Gaussian process f₀, not 0."""
+    """A random start: the initial function f₀ is a Gaussian process."""
 
     words = "random start of known covariance"
 
@@ -304,7 +306,7 @@ class HasRandomStart(Capability):
 
 
 class HasLeverage(Capability):
-    """Of optimizers: the diagonal of the smoother that leads from observations to fitted values."""
+    """For optimizers: the diagonal of the smoother, which maps observations to fitted values."""
 
     words = "leverage"
 
@@ -325,7 +327,7 @@ def lack(component: object, capability: type[Capability]) -> str | None:
     """Why a component, with its parameter values, does not have a capability; None if it does."""
     if not isinstance(component, capability):
         return f"{getattr(component, 'name', component)} has no {capability.words}"
-    withheld: Withheld = getattr(component, "withheld", dict)()  # models have it
+    withheld: Withheld = getattr(component, "withheld", dict)()  # only models have it
     return next((why for lost, why in withheld.items() if issubclass(capability, lost)), None)
 
 
@@ -336,7 +338,7 @@ def has(component: object, capability: type[Able]) -> TypeIs[Able]:
 
 
 def lacks(component: object, *capabilities: type[Capability]) -> dict[type[Capability], str]:
-    """Those of the capabilities that a component does not have, with the reasons: what a model that
-    wraps it withholds."""
+    """The capabilities that a component lacks, each with the reason. A model that wraps the
+    component withholds them."""
     reasons = {capability: lack(component, capability) for capability in capabilities}
     return {capability: reason for capability, reason in reasons.items() if reason}

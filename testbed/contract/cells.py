@@ -1,4 +1,4 @@
-"""The unit of work, of failure and of the journal: what a cell is and what comes out of it."""
+"""A cell and its result. A cell is the unit of work, of failure and of the journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from testbed.contract.parameters import parameter
 STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
 """CF flag values of `status(sweep…, replicate)`."""
 WORKER_DIED = "WorkerDied"
-"""Begins the error of a cell that ended every process it ran in."""
+"""The first word of the error of a cell that ended every process that ran it."""
 
 
 @frozen
@@ -36,8 +36,8 @@ class PlannedMetric:
     metric: Metric
     names: Mapping[str, str] = field(hash=False)  # its variable → the result's variable
     needs: tuple[Asked, ...]  # the alternative chosen for this estimator
-    times: tuple[float, ...] | None = None  # asked subset of the estimator's times; None: all
-    mean: bool = False  # keep the mean over replicates only
+    times: tuple[float, ...] | None = None  # a subset of the estimator's times; None: all
+    mean: bool = False  # keep only the mean over replicates
     companion: Estimator | None = None
 
 
@@ -51,7 +51,7 @@ class PlannedTheory:
 
 @frozen
 class Compute:
-    """`[compute]`: where and how numbers are made, and how large a request may be."""
+    """`[compute]`: where and how numbers are computed, and how large a request may be."""
 
     device: str = parameter(
         "cpu",
@@ -79,7 +79,8 @@ class Cell:
     """One estimator, one point of its sweep, one block of replicates.
 
     A cell without replicates evaluates theories only. `seed` is the scenario's; `key` identifies
-    everything that the numbers depend on; cells of one `group` share preparations and run in turn.
+    everything that the numbers depend on; cells of one `group` share preparations and run one after
+    another.
     """
 
     estimator: str
@@ -90,7 +91,7 @@ class Cell:
     target: Target
     model: Model
     optimizer: Optimizer
-    times: tuple[float, ...]  # as asked
+    times: tuple[float, ...]  # as the scenario asks
     metrics: tuple[PlannedMetric, ...]
     theories: tuple[PlannedTheory, ...]
     seed: int
@@ -101,17 +102,17 @@ class Cell:
 
     @property
     def reached(self) -> tuple[float, ...]:
-        """The times training stops at, if they are the same for all replicates: theories and
-        companions are evaluated there."""
+        """The times at which training stops, if all replicates share them. Theories and companions
+        are evaluated at these times."""
         return self.optimizer.reached(self.times)
 
 
 @frozen
 class CellResult:
-    """What a cell leaves behind: plain NumPy arrays and strings, fit for the journal.
+    """The result of a cell: plain NumPy arrays and strings, which the journal can store.
 
     `variables[name]` has shape (replicates, times, own…), without `times` for variables that do not
-    change over time, and without `replicates` for theories and for means (see `sums`).
+    change over time, and without `replicates` for theories and for means (see `counts`).
     """
 
     key: str
@@ -119,14 +120,14 @@ class CellResult:
     variables: Mapping[str, np.ndarray] = field(factory=dict)
     coordinates: Mapping[tuple[str, str], np.ndarray] = field(factory=dict)  # (variable, own dim)
     counts: Mapping[str, np.ndarray] = field(factory=dict)
-    """For metrics that keep the mean only: `variables` then holds the sum over ok replicates,
-    (times, own…), and `counts` how many there were, of the same shape."""
+    """For metrics that keep only the mean: `variables` holds the sum over the ok replicates,
+    (times, own…), and `counts` holds their number, in the same shape."""
     omitted: Mapping[str, str] = field(factory=dict)  # theory variable → why it does not apply
     error: str = ""  # what a failed cell raised, with the innermost frame
     seconds: float = 0.0
     diverged_at: np.ndarray | None = None  # (replicates,) first recorded time that is not finite
     faults: Mapping[str, str] = field(factory=dict)
-    """Variable → what its metric, theory or optimizer did wrong: it is missing from this cell."""
+    """Variable → what its metric, theory or optimizer did wrong; the cell lacks this variable."""
 
     @property
     def failure(self) -> str:
@@ -134,7 +135,7 @@ class CellResult:
         return self.error or "; ".join(dict.fromkeys(self.faults.values()))
 
     def read_only(self) -> CellResult:
-        """The same numbers for others to read: writing into them raises."""
+        """The same numbers in read-only arrays: writing into them raises an error."""
         return evolve(
             self,
             status=_read_only(self.status),
@@ -165,8 +166,8 @@ def variable_of(cell: Cell, name: str) -> Variable:
 
 
 def comment_of(cell: Cell, name: str) -> str:
-    """What a metric says of one of its variables in this cell; empty where there is no metric, or
-    none that can say it."""
+    """The comment of a metric on one of its variables in this cell; empty if no metric has the
+    variable."""
     for planned in cell.metrics:
         for variable, result_name in planned.names.items():
             if result_name == name:

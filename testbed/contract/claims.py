@@ -1,8 +1,8 @@
 """What a kind of claim is: a name, the keys that it needs, and how it judges.
 
 A kind turns evidence into an interval and the values that the claim allows. Core decides: supported
-if the interval lies within them, refuted if it lies outside, inconclusive otherwise. Imports
-neither xarray nor torch, so that plugins can add kinds by the hook `testbed_claims`.
+if the interval lies within them, refuted if it lies outside, inconclusive otherwise. The module
+imports neither xarray nor torch, so that plugins can add kinds by the hook `testbed_claims`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 
 @frozen(kw_only=True)
 class Evidence:
-    """What a claim is judged by, at one point: replicates along `along`, and along time only where
-    the claim speaks of the best time or of time itself."""
+    """The values that decide a claim at one point. They have replicates and the dimension `along`;
+    they have time only if the claim concerns the best time or time itself."""
 
     values: xr.DataArray
-    rival: xr.DataArray | None = None  # of `than`
-    theory: xr.DataArray | None = None  # of the variable that `expect` names
+    rival: xr.DataArray | None = None  # the variable that `than` names
+    theory: xr.DataArray | None = None  # the variable that `expect` names
     along: str = ""
     expect: float = math.nan
     within: float = 0.0
@@ -42,7 +42,7 @@ class Judgement:
     lower: float
     upper: float
     allowed: tuple[float, float]
-    reason: str = ""  # why there is no verdict; none is given then
+    reason: str = ""  # why there is no verdict; empty if there is one
 
     @property
     def verdict(self) -> str:
@@ -57,7 +57,7 @@ class Judgement:
 
 @frozen
 class ClaimKind:
-    """A kind of claim, by the word at `that`."""
+    """A kind of claim; `name` is the value of the key `that`."""
 
     name: str
     help: str

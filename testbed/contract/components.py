@@ -80,12 +80,12 @@ __all__ = [
 ]
 
 Rng = Callable[[str], "np.random.Generator"]
-"""`rng(role)`, role one of inputs, test, noise, target, model, batches, or a stream that the
-component declares in its facts: a fresh Philox generator keyed by (seed, role, replicate). Asked
-twice for one role it starts again: ask once and keep it."""
+"""`rng(role)` returns a fresh Philox generator keyed by (seed, role, replicate). The role is
+inputs, test, noise, target, model, batches, or a stream that the component declares in its facts. A
+second call with the same role starts the stream again: call once and keep the generator."""
 
 Statement = Literal["expectation", "lower bound", "upper bound", "limit"]
-"""What a theory says of the variable that it predicts."""
+"""How a prediction relates to the variable that it predicts."""
 
 
 @frozen
@@ -93,8 +93,8 @@ class Variable:
     """A variable of the result: its own dims (besides replicate and time), units and long name.
 
     `time=False` marks a variable that does not change over training; `predicts` names the metric
-    variable that a theory's variable is compared with. `states` says what is predicted of it: its
-    expectation over replicates, a bound of that, or a limit that replicates do not estimate. A run
+    variable that a theory's variable predicts. `states` says what the prediction is: the
+    expectation over replicates, a bound on it, or a limit that replicates do not estimate. A run
     reports where replicates and theory differ by more than `accuracy`, a share of the prediction.
     """
 
@@ -109,14 +109,14 @@ class Variable:
 
 
 class Component(Placed, ABC):
-    """What all kinds share. `name` is what a scenario's `use = "…"` says."""
+    """Base of all kinds of components. A scenario names a component by its `name`: `use = "…"`."""
 
     kind: ClassVar[str]
     name: ClassVar[str]
     references: ClassVar[tuple[str, ...]] = ()
 
     def files(self) -> tuple[Path, ...]:
-        """Files and folders that its numbers depend on, besides those that its parameters name."""
+        """Files and folders that the numbers depend on, besides those that parameters name."""
         return ()
 
 
@@ -130,13 +130,13 @@ class Design(Component):
         """One replicate's inputs, test inputs, weights and noise, as float64 NumPy arrays."""
 
     def space(self) -> Space | None:
-        """Where the inputs lie, and by which law; None if the design does not say: then nothing is
-        refused for it."""
+        """The space and the law of the inputs; None if the design does not say. Core then refuses
+        nothing because of the space."""
         return None
 
     def sizes(self) -> dict[str, int]:
-        """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory;
-        unless given, n is the parameter with the role `sample_size`, for both."""
+        """The numbers of points, `{"train": n, "test": m}`, for the plan's estimate of memory.
+        Default: both are the parameter with the role `sample_size`."""
         count = value_with(self, "sample_size", 0) or 0
         return {"train": count, "test": count}
 
@@ -155,7 +155,7 @@ class Target(Component):
         return TargetFacts()
 
     def draw(self, rng: Rng, sample: Sample) -> Drawn:
-        """What is random in the truth; None if nothing is."""
+        """The random part of the truth; None if there is none."""
         return None
 
     @abstractmethod
@@ -163,13 +163,13 @@ class Target(Component):
         """f*(x) as float64, shape (n,) or (n, outputs)."""
 
     def expansion(self, drawn: Drawn, sample: Sample) -> dict[str, np.ndarray]:
-        """The target's own coefficients in its own basis, where it has them."""
+        """The target's coefficients in its own basis; empty if it has none."""
         return {}
 
     def problem(self, drawn: Drawn, sample: Sample) -> Problem:
         """The regression problem of one replicate, in NumPy arrays: truth plus noise.
 
-        Targets that know labels instead of a truth override this.
+        Targets that have labels instead of a truth override this.
         """
         truth, test_truth = (self.values(drawn, x) for x in (sample.x, sample.test_x))
         if truth.shape != sample.noise.shape:
@@ -189,10 +189,9 @@ class Target(Component):
 
 
 class Model(HasPredictions, HasGradient, Component):
-    """What is fitted: features Φ_η and readout β. The smallest one has start and predict.
+    """What is fitted: features Φ_η and readout β. The smallest model has `start` and `predict`.
 
-    What else a model can do it says by inheriting from the classes in
-    `testbed.contract.capabilities`.
+    A model that can do more inherits the classes in `testbed.contract.capabilities`.
     """
 
     kind = "model"
@@ -229,9 +228,9 @@ class Optimizer(Component):
 
     kind = "optimizer"
     requires: ClassVar[tuple[type[Capability], ...]] = ()
-    """What a model must have for this optimizer."""
+    """The capabilities that this optimizer needs of a model."""
     variables: ClassVar[Mapping[str, Variable]] = {}
-    """What training records in addition to the parameters, in `Advance.record`."""
+    """What training records besides the parameters, in `Advance.record`."""
 
     times: Grid | None = parameter(
         None, help="recorded training times τ; the scenario's `times` unless given", sweepable=False
@@ -242,7 +241,7 @@ class Optimizer(Component):
         return OptimizerFacts()
 
     def declared(self) -> Mapping[str, Variable]:
-        """The variables as these parameter values make them."""
+        """The variables that these parameter values lead to."""
         return self.variables
 
     def accepts(self, model: Model) -> str | None:
@@ -251,25 +250,27 @@ class Optimizer(Component):
         return next((reason for reason in reasons if reason), None)
 
     def reaches_limit(self, model: Model) -> bool:
-        """Whether it knows where it takes the model as t → ∞, so that times may end in inf."""
+        """Whether the optimizer can compute the limit t → ∞, so that times may end in inf."""
         return False
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
-        """The times that training really stops at, for the times asked (whole steps)."""
+        """The times at which training stops when it is asked for `times`: whole steps may move
+        them."""
         return tuple(times)
 
     @per_replicate("times")
     def reached_by(self, carry: Carry, times: Sequence[float]) -> Tensor:
-        """The times that one replicate stops at, (len(times),) float64, where `facts` say that each
-        has times of its own; `carry` is what `start` returned. Companions are moved there."""
+        """The times at which one replicate stops, (len(times),) float64. Core calls this if the
+        facts say `times_per_replicate`, with the `carry` that `start` returned, and moves
+        companions to these times."""
         raise NotImplementedError
 
     def auxiliary(self, times: Sequence[float]) -> dict[str, tuple[float, ...]]:
-        """Coordinates along time that explain it: step counts, ridge parameters."""
+        """Further coordinates along time, such as step counts or ridge parameters."""
         return {}
 
     def draw(self, rng: Rng, problem: Problem) -> Drawn:
-        """What is random in training: the batches of SGD; None if nothing is."""
+        """The random part of training, such as the batches of SGD; None if there is none."""
         return None
 
     @per_replicate()
@@ -280,7 +281,8 @@ class Optimizer(Component):
     @per_replicate("since", "times")
     @abstractmethod
     def advance(self, fit: Fit, carry: Carry, since: float, times: Sequence[float]) -> Advance:
-        """Train from `since` through `times`. Pure and resumable; core calls it block by block."""
+        """Train from `since` through `times`. It is pure and resumable; core calls it block by
+        block."""
 
 
 class Estimator(NamedTuple):
@@ -295,27 +297,27 @@ class Estimator(NamedTuple):
 class Metric(Component):
     """What is measured on a state at a time.
 
-    `needs` lists what core computes for it: rows of the table in `testbed.contract.needs`, by name;
-    with the prefix `initial_` the same at time 0, with `companion_` the same of a second path
-    trained on the same draws. A tuple of tuples lists alternatives, of which the first that the
-    estimator can serve is taken. Parameters with the roles `kernel` and `points` choose what
-    spectrum and Gram matrix are of; one with the role `matrix` does so for the sharpness:
-    "hessian", or "gauss-newton", the Hessian of the same loss with the state's own predictions as
-    labels.
+    `needs` lists what core computes for the metric: names of rows of the table in
+    `testbed.contract.needs`. The prefix `initial_` asks for the value at time 0, and the prefix
+    `companion_` for the value of a second path trained on the same draws. A tuple of tuples lists
+    alternatives; core takes the first that the estimator can serve. Parameters with the roles
+    `kernel` and `points` choose the kernel and the points of the spectrum and the Gram matrix. A
+    parameter with the role `matrix` chooses the matrix of the sharpness: "hessian", or
+    "gauss-newton", the Hessian of the same loss with the state's own predictions as labels.
     """
 
     kind = "metric"
     needs: ClassVar[Needs] = ()
     variables: ClassVar[Mapping[str, Variable]] = {}
     concluded: ClassVar[tuple[str, ...]] = ()
-    """Those of the variables, with `time=False`, that `conclude` makes and `measure` does not."""
+    """The variables, with `time=False`, that `conclude` computes instead of `measure`."""
 
     def facts(self) -> MetricFacts:
         """What core must know of the metric, with these parameter values."""
         return MetricFacts()
 
     def needed(self) -> Needs:
-        """The needs as these parameter values make them."""
+        """The needs that these parameter values lead to."""
         return self.needs
 
     def companion(
@@ -329,16 +331,17 @@ class Metric(Component):
         return None
 
     def declared(self) -> Mapping[str, Variable]:
-        """The variables as these parameter values make them: `variables`, or other dims."""
+        """The variables that these parameter values lead to: `variables`, or other dims."""
         return self.variables
 
     def comment(self, cell: Cell, variable: str) -> str:
-        """What a reader should know of one of the variables as this cell measures it; the result's
-        attribute `comment` says what is said of any of an estimator's cells."""
+        """A note for readers on one of the variables as this cell measures it. The result's
+        attribute `comment` holds the notes of all cells of an estimator."""
         return str(self.declared()[variable].attrs.get("comment", ""))
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-        """Coordinates of the own dims; `sizes` holds modes, train and test counts of the cell."""
+        """Coordinates of the variables' own dims; `sizes` holds the cell's numbers of modes,
+        training points and test points."""
         return {}
 
     @abstractmethod
@@ -351,17 +354,18 @@ class Metric(Component):
     def conclude(
         self, times: np.ndarray, measured: Mapping[str, np.ndarray]
     ) -> Mapping[str, np.ndarray]:
-        """The `concluded` variables, (replicates, own…), of a whole path: a first crossing, say.
+        """The `concluded` variables of a whole path, (replicates, own…), such as a first crossing.
 
-        `measured` holds what `measure` gave at the times that training stopped at, (replicates,
-        times, own…), NaN where it was not asked or a replicate has diverged.
+        `measured` holds what `measure` returned at the times at which training stopped,
+        (replicates, times, own…). It is NaN where the metric was not measured or a replicate has
+        diverged.
         """
         return {}
 
 
 @frozen(kw_only=True)
 class Theory(Component):
-    """What is predicted, on the same coordinates, from the cell's parameters alone."""
+    """A prediction from the cell's parameters alone, on the coordinates of the metrics."""
 
     kind = "theory"
     variables: ClassVar[Mapping[str, Variable]] = {}
@@ -371,7 +375,7 @@ class Theory(Component):
         return TheoryFacts()
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-        """Coordinates of the own dims, as for metrics."""
+        """Coordinates of the variables' own dims, as for metrics."""
         return {}
 
     @abstractmethod
@@ -380,9 +384,8 @@ class Theory(Component):
     ) -> dict[str, np.ndarray]:
         """The variables, each of shape (len(times), own…), or (own…) where `time=False`.
 
-        Raises DoesNotApply with the reason where an assumption does not hold. The plan finds out by
-        asking for no times at all, and conditional theories without a problem: what is certain from
-        the cell alone is best raised first.
+        Raises DoesNotApply with the reason if an assumption does not hold. The plan calls it with
+        no times and without a problem, so check first the assumptions that the cell alone decides.
         """
 
 
@@ -398,8 +401,8 @@ def sample_size(design: Design) -> int:
 
 
 def derived_size(design: Design) -> dict[str, float]:
-    """The number n of observations where other parameters tell it (n = dim^γ), by the name of the
-    parameter that would give it: an auxiliary coordinate of the result."""
+    """The number n of observations if other parameters determine it (n = dim^γ), under the name of
+    the parameter with the role `sample_size`. It is an auxiliary coordinate of the result."""
     names = names_with(design, "sample_size")
     return {name: float(sample_size(design)) for name in names if getattr(design, name) is None}
 
@@ -407,7 +410,8 @@ def derived_size(design: Design) -> dict[str, float]:
 def name_with_source(component: Component) -> str:
     """A component's name, with the parameters that tell data sets apart.
 
-    It is how failures call a design: `dataset (data = "digits", classes = [3, 5])`.
+    Messages about failures name a design in this way: `dataset (data = "digits", classes = [3,
+    5])`.
     """
     values = {
         attribute.name: getattr(component, attribute.name)

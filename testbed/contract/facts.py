@@ -24,7 +24,7 @@ class TargetFacts:
     """Facts about a target."""
 
     known: bool = True
-    """False where nobody knows the truth (real data): risks against f* then do not apply."""
+    """False if the truth is unknown, as for real data: risks against f* then do not apply."""
 
 
 @frozen(kw_only=True)
@@ -40,12 +40,12 @@ class ModelFacts:
     """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares
     the preparation between targets, noise levels and optimizers."""
     smooth: bool = True
-    """False where the gradient jumps, as that of a relu network does: a flow without a closed form
-    is then not integrated, since adaptive steps would stop at every jump."""
+    """False if the gradient jumps, as for a relu network. A flow without a closed form is then not
+    integrated, since adaptive steps would stop at every jump."""
     coordinates: Literal["weights", "function"] = "weights"
     """"function": the parameters are dual coefficients or the function itself, not the weights that
-    are trained, and `gradient` is minus their velocity. Steps along it are those of the weights;
-    an optimizer that scales each coordinate separately would be another algorithm."""
+    are trained, and `gradient` is minus their velocity. Steps along it equal steps of the weights,
+    but an optimizer that scales each coordinate separately would be a different algorithm."""
     streams: tuple[str, ...] = ()
     """Names of random streams that `draw` asks for besides the standard roles."""
 
@@ -56,9 +56,10 @@ class OptimizerFacts:
 
     batching: Batching = "vmap"
     clock: Literal["flow", "own"] = "flow"
-    """"own": its time is not that of gradient flow, so that a gap at equal time means nothing."""
+    """"own": its time is not the time of gradient flow, so a difference at equal time means
+    nothing."""
     times_per_replicate: bool = False
-    """True: every replicate stops at times of its own, which `reached_by` tells after `start`."""
+    """True: each replicate stops at its own times, which `reached_by` returns after `start`."""
     streams: tuple[str, ...] = ()
     """Names of random streams that `draw` asks for besides the standard roles."""
 
@@ -75,4 +76,5 @@ class TheoryFacts:
     """Facts about a theory."""
 
     conditional: bool = False
-    """True: it needs the drawn problem of each replicate, and its variables keep `replicate`."""
+    """True: it needs the drawn problem of each replicate; its variables have the dim
+    `replicate`."""

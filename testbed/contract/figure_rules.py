@@ -1,9 +1,9 @@
-"""What is wrong with a `[[figure]]` table: unknown words, and kinds that do not suit the data.
+"""Mistakes in a `[[figure]]` table: unknown words, and kinds that do not suit the data.
 
     figure_mistakes(table, shapes, "$.figure[0]")       # all mistakes, each at its place
 
-A kind is judged by the shapes of an experiment's groups alone, so that the same rules hold for a
-plan, before anything is computed, and for a result file.
+The rules use only the shapes of an experiment's groups, so that the same rules hold for a plan,
+before anything is computed, and for a result file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _unknown_keys(
 
 
 def _values(table: Mapping[str, object], where: str) -> Iterator[Mistake]:
-    """What is wrong with the values of keys, whatever the experiment is."""
+    """Mistakes in the values of keys that do not depend on the experiment."""
     for key in ("x", "y", "by", "title", "colour"):
         if key in table and not isinstance(table[key], str):
             yield Mistake(f"{where}.{key}", f"found {table[key]!r}", "a string")
@@ -89,7 +89,7 @@ def _size(size: object, where: str) -> Iterator[Mistake]:
 
 
 class _Table:
-    """A table whose keys and values are sound by themselves, beside an experiment's groups."""
+    """A table with valid keys and values, which is compared with an experiment's groups."""
 
     def __init__(self, kind: str, table: Mapping[str, object], shapes: Shapes, where: str):
         self.kind, self.table, self.where, self.shapes = kind, table, where, shapes
@@ -109,7 +109,7 @@ class _Table:
     # --- names --------------------------------------------------------------------------------
 
     def _estimators(self) -> Iterator[Mistake]:
-        """What is wrong with the two estimators of a map, and with its axes."""
+        """Mistakes in the two estimators of a map, and in its axes."""
         if len(self.of) != 2 or len(set(self.of)) != 2:
             yield Mistake(f"{self.where}.of", f"found {self.table['of']!r}", "two estimators")
             return
@@ -139,7 +139,7 @@ class _Table:
                 yield Mistake(f"{self.where}.of", what, one_of(variables, name))
 
     def _held(self) -> Iterator[Mistake]:
-        """What is wrong with the keys and values of `at`."""
+        """Mistakes in the keys and values of `at`."""
         along = {self._axis(), self.table.get("by"), self.table.get("y")} - {None, ""}
         dims = dict.fromkeys(dim for shape in self.shapes.values() for dim in _dims(shape))
         for dim, value in self.at.items():
@@ -171,7 +171,8 @@ class _Table:
     # --- axes ---------------------------------------------------------------------------------
 
     def _axis(self) -> str:
-        """The dimension on the horizontal axis that the table or its kind says; "" if neither."""
+        """The dimension on the horizontal axis, by the kind or the table; "" if neither names
+        it."""
         fixed = {"paths": "time", "spectra": "mode"}
         return fixed.get(self.kind, "") or str(self.table.get("x", ""))
 
@@ -195,7 +196,7 @@ class _Table:
         return not all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
 
     def _drawn(self) -> list[tuple[GroupShape, str]]:
-        """The groups and variables that the table is about."""
+        """The groups and variables that the figure shows."""
         return [
             (shape, name)
             for shape in self.shapes.values()
@@ -206,7 +207,7 @@ class _Table:
     # --- suitability --------------------------------------------------------------------------
 
     def _unsuitable(self) -> Iterator[Mistake]:
-        """Why nothing could be drawn although every word is known."""
+        """Why the figure would be empty although every word of its table is valid."""
         if self.kind == "maps":
             return
         drawn = self._drawn()

@@ -15,12 +15,12 @@ from numbers import Real
 from attrs import field, frozen
 
 RISKS = ("excess_risk", "test_error")  # what maps compare: the first that both estimators have
-AXES = ("n", "width", "dim")  # the sweep that curves are drawn against unless the table says so
-RANKS = ("k", "tau")  # dimensions of their own that profiles are drawn along by default
+AXES = ("n", "width", "dim")  # the horizontal axis of curves, unless the table names another
+RANKS = ("k", "tau")  # dimensions that profiles are drawn along by default
 SCALES = ("linear", "log")
 SIZES = ("screen", "one-column", "two-columns")
 ORACLE = "oracle"  # a value of `at.time`: the best time at each point of the sweep
-NEAREST = 0.05  # how far, relatively, a recorded time may lie from the time that was asked for
+NEAREST = 0.05  # largest relative distance of a recorded time from a wanted one
 
 
 @frozen
@@ -33,24 +33,26 @@ class FigureOption:
 
 
 OPTIONS: Mapping[str, FigureOption] = {
-    "of": FigureOption(str | tuple[str, ...], "variables, a figure for each; maps: two estimators"),
+    "of": FigureOption(
+        str | tuple[str, ...], "variables, with a figure for each; for maps, two estimators"
+    ),
     "x": FigureOption(str, "the dimension on the horizontal axis"),
     "y": FigureOption(str, "the dimension on the vertical axis of a map"),
     "by": FigureOption(str, "the dimension that gets a panel for each of its values"),
-    "colour": FigureOption(str, 'what colours tell apart: "estimator" or a dimension'),
+    "colour": FigureOption(str, 'what colours distinguish: "estimator" or a dimension'),
     "at": FigureOption(dict, 'dimensions that are held at a value; time may be "oracle"'),
-    "scale": FigureOption(str | dict, 'of both axes, or { x = "…", y = "…" }', SCALES),
+    "scale": FigureOption(str | dict, 'the scale of both axes, or { x = "…", y = "…" }', SCALES),
     "size": FigureOption(
         str | tuple[float, ...], "the width of a column, or [width, height] in inches", SIZES
     ),
-    "title": FigureOption(str, "the figure's title; the scenario's unless given"),
+    "title": FigureOption(str, "the figure's title; default: the scenario's title"),
 }
 COMMON = ("at", "scale", "size", "title")
 
 
 @frozen
 class FigureKind:
-    """A kind of figure: what it shows, the keys it takes, and those it cannot do without."""
+    """A kind of figure: what it shows, the keys it takes, and the keys it requires."""
 
     help: str
     takes: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ KINDS: Mapping[str, FigureKind] = {
         ("of", "by", "colour"),
     ),
     "learning-curves": FigureKind(
-        "a variable at the best time, or at a given one, and that time, against a sweep",
+        "a variable at the best time or at a given time, and that time, against a sweep",
         ("of", "x", "colour"),
     ),
     "facets": FigureKind(
@@ -79,7 +81,7 @@ KINDS: Mapping[str, FigureKind] = {
     "spectra": FigureKind("learned eigenvalues at a few times, with the truth's energy"),
     "profiles": FigureKind("variables along a dimension of their own, such as a rank", ("of", "x")),
     "sweeps": FigureKind(
-        "what was measured at one time, or at a given one, against a sweep",
+        "variables with a single recorded time, or at a given time, against a sweep",
         ("of", "x", "colour"),
     ),
     "maps": FigureKind(
@@ -103,7 +105,7 @@ class GroupShape:
     variables: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
 
     def values(self, dim: str) -> tuple[object, ...]:
-        """The coordinate of a dimension; empty for a dimension that a variable brings along."""
+        """The coordinate of a dimension; empty for a variable's own dimension."""
         return self.times if dim == "time" else tuple(self.sweeps.get(dim, ()))
 
     def longer(self, dim: str) -> bool:
@@ -115,7 +117,7 @@ Shapes = Mapping[str, GroupShape]
 
 
 def position(values: Sequence[object], wanted: object) -> int | None:
-    """Where a coordinate has a wanted value: equal words, numbers equal up to rounding."""
+    """The position of a wanted value in a coordinate: equal words, numbers equal up to rounding."""
     for i, value in enumerate(values):
         if _same(value, wanted):
             return i
@@ -141,7 +143,7 @@ def _same(value: object, wanted: object) -> bool:
 
 
 def names(of: object) -> tuple[str, ...]:
-    """The names in `of`: one, or a list; none if it is anything else."""
+    """The names in `of`, a name or a list of names; none if it is anything else."""
     if isinstance(of, str):
         return (of,)
     listed = isinstance(of, (list, tuple)) and all(isinstance(name, str) for name in of)

@@ -1,6 +1,6 @@
-"""What a soundness check says, and how it says where: what core and plugins write checks with.
+"""Findings of soundness checks, and functions with which core and plugins write checks.
 
-Imports neither xarray nor torch, so that plugins may use it; datasets are only asked.
+The module imports neither xarray nor torch: it only calls methods of datasets.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SEVERITIES = ("problem", "warning", "note", "expected")
-"""From numbers that are wrong or missing, over conclusions that may be, to what one should know;
-"expected" is what the scenario says it provokes."""
+"""A problem: numbers are wrong or missing. A warning: conclusions may be wrong. A note: the reader
+should know it. Expected: the scenario says that it provokes the finding."""
 RISKS = ("excess_risk", "test_error")
 LOST = (1, 2)  # statuses of replicates that failed or diverged
-VANISHED = 1e-12  # share of its largest value below which a risk is nothing but rounding
-DIGITS_LOST = 1e3  # by the arithmetic of a run, beyond the precision of its numbers
+VANISHED = 1e-12  # a risk below this share of its largest value is rounding error
+DIGITS_LOST = 1e3  # the factor by which a run's arithmetic may enlarge rounding errors
 
 
 def _text(default: str | None = None, empty: bool = True) -> Any:
@@ -32,10 +32,10 @@ def _text(default: str | None = None, empty: bool = True) -> Any:
 
 @frozen(kw_only=True)
 class Finding:
-    """One thing about a finished run that its reader should know.
+    """A fact about a finished run that its reader should know.
 
-    One for each check and estimator, however many points it concerns: `cell` is the worst of them,
-    `points` how many of the `judged` ones there are.
+    A check has one finding for each estimator, however many points it concerns: `cell` is the worst
+    point, and `points` of the `judged` points are concerned.
     """
 
     check: str = _text(empty=False)
@@ -51,7 +51,7 @@ class Finding:
 
 
 class Place(NamedTuple):
-    """The worst point of a sweep, and how many are as bad as to be told."""
+    """The worst point of a sweep, and the number of points above the limit."""
 
     position: dict[str, int]  # position along each sweep dimension, for `isel`
     cell: str
@@ -64,9 +64,9 @@ class Place(NamedTuple):
 
 
 def worst_place(badness: xr.DataArray, limit: float) -> Place | None:
-    """Where an array over the sweep lies furthest above a limit; None if it does nowhere.
+    """The point at which an array over the sweep is furthest above a limit; None if no point is.
 
-    Points that cannot be judged are NaN. Of equals the first counts.
+    Points that cannot be judged are NaN. Of equal points the first is taken.
     """
     values = np.asarray(badness.values, dtype=float)
     bad = values > limit
@@ -89,7 +89,7 @@ def rounding(tree: xr.DataTree) -> float:
 
 
 def relative_rounding(dtype: str) -> float:
-    """The same of a precision, "float64" or "float32".
+    """The relative error that arithmetic in "float64" or "float32" may leave in a number.
 
     >>> relative_rounding("float64") < 1e-12 < relative_rounding("float32") < 1e-3
     True
@@ -98,13 +98,13 @@ def relative_rounding(dtype: str) -> float:
 
 
 def along_time(dataset: xr.Dataset, name: str) -> bool:
-    """Whether a variable is there and was measured along training."""
+    """Whether a dataset has a variable that was measured along training."""
     return name in dataset and "time" in dataset[name].dims
 
 
 def over_replicates(dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """Mean of a variable over the replicates that stayed ok all along; the variable itself if it
-    has no replicates."""
+    """The mean of a variable over the ok replicates; the variable itself if it has no
+    replicates."""
     values = dataset[name]
     if "replicate" not in values.dims:
         return values
@@ -122,7 +122,7 @@ class Path(NamedTuple):
     replicates are lost."""
 
     variable: str
-    values: xr.DataArray  # (sweep…, time), mean over replicates, or what theory expects of it
+    values: xr.DataArray  # (sweep…, time), the mean over replicates, or a theory's prediction
 
     @property
     def best(self) -> xr.DataArray:
@@ -131,8 +131,8 @@ class Path(NamedTuple):
 
 
 def risk_path(dataset: xr.Dataset) -> Path | None:
-    """The risk of an estimator's group; at points that are not simulated the one that a theory
-    expects. None where there is neither, or nothing along time."""
+    """The risk of an estimator's group; at points without a simulation, the risk that a theory
+    predicts. None if there is neither, or no risk along time."""
     for name in RISKS:
         parts = []
         if name in dataset:

@@ -1,4 +1,4 @@
-"""Lists of numbers as a scenario writes them: `{ geom = [1, 1e4, 60] }` and its relatives.
+"""Lists of numbers as a scenario writes them, such as `{ geom = [1, 1e4, 60] }`.
 
 A *grid* is such a list inside one component (training times, thresholds); a *sweep* is one that
 becomes a dimension of the result. Both use these words.
@@ -24,7 +24,8 @@ RAISE = "thin it, or raise compute.values"
 
 
 def expand(table: Mapping[str, object], most: int = MOST) -> tuple[Any, ...]:
-    """The numbers that `values`, `geom` or `linspace` describes; ParameterError if it is wrong.
+    """The numbers that `values`, `geom` or `linspace` stands for; ParameterError if the table is
+    wrong.
 
     A list of more than `most` numbers is refused before it is made.
     """
@@ -144,7 +145,7 @@ def _include(raw: Mapping[str, object]) -> Any:
 
 
 def _numbers(raw: object) -> Sequence[float]:
-    """The list unchanged; ParameterError if it is no list or holds anything but numbers."""
+    """The list, if it holds only numbers; ParameterError otherwise."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
         raise ParameterError(
             f"found {shown(raw)}",

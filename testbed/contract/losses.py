@@ -10,10 +10,10 @@ from testbed.contract.values import Data, Parameters, Prepared, Problem
 
 
 def loss(data: Data, prediction: Tensor) -> Tensor:
-    """½ Σ weight·(y − f)², summed over everything: points, outputs and, if there, replicates.
+    """½ Σ weight·(y − f)², summed over points, outputs and, if there are any, replicates.
 
-    The sum over replicates has each replicate's own gradient in its own parameters, which lets one
-    function serve models in single and in batch form.
+    The gradient of this sum in a replicate's parameters is the gradient of that replicate's loss,
+    so one function serves models in single and in batch form.
     """
     squares = (data.y - prediction) ** 2  # (…, n) or (…, n, outputs)
     weight = data.weight if squares.ndim == data.weight.ndim else data.weight.unsqueeze(-1)
@@ -21,7 +21,8 @@ def loss(data: Data, prediction: Tensor) -> Tensor:
 
 
 def batch_of(data: Data, rows: Tensor | None) -> Data:
-    """The rows of a mini-batch, their weights scaled by n/len(rows) so that the mean loss stays."""
+    """The rows of a mini-batch, their weights scaled by n/len(rows) so that the expectation
+    stays."""
     if rows is None:
         return data
     scale = data.weight.shape[-1] / rows.shape[-1]

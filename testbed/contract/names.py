@@ -14,9 +14,9 @@ RESERVED_VARIABLES = RESERVED_GROUPS | {
     "replicate", "time", "mode", "status", "seed", "error", "time_reached", "duration",
     "diverged_at",
 }  # fmt: skip
-"""Names that every group of a result has already: no dimension and no metric may bear them."""
+"""Names that every group of a result has already: no dimension and no metric may have them."""
 RESERVED_OWN_DIMS = RESERVED_VARIABLES - {"mode"}
-"""What no component may call a dim of its own."""
+"""Names that a component's own dims may not have."""
 
 LONGEST_NAME = 100  # characters; a folder, a file or a netCDF variable may be named after it
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -43,12 +43,12 @@ def is_identifier(name: object) -> bool:
 
 
 def variable_name(name: str) -> str:
-    """A component's name as a variable: the last part, underscores for dashes."""
+    """A component's name as a variable: the last part, with underscores for dashes."""
     return name.rsplit(".", 1)[-1].replace("-", "_")
 
 
 def in_words(point: Mapping[Any, object], equals: str = "=", between: str = " ") -> str:
-    """A point of a sweep.
+    """A point of a sweep in words.
 
     >>> in_words({"n": 500.0, "bias": True})
     'n=500 bias=True'

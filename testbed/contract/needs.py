@@ -48,16 +48,17 @@ class Need:
     capability: type[Capability] | None = None
     """What the model must have; None if every model serves the need."""
     method: str = ""
-    """The method that computes it: the model's, or as the next two fields say."""
+    """The method that computes it: the model's, unless `optimizer` or `of_state` says otherwise."""
     arguments: tuple[Argument, ...] = ("prepared", "params")
     options: Mapping[Role, str] = field(factory=dict, hash=False)
     """Roles of the metric's parameters that choose what is computed, with the default of each."""
     per_time: bool = True
-    """False: the value is the same at all times, and `arguments` do without "params"."""
+    """False: the value is the same at all times, and `arguments` leave out "params"."""
     handed_over: str = ""
     """The argument of `measure`; the need's name unless given."""
     optimizer: type[Capability] | None = None
-    """What the optimizer must have; it then has `method`, and the model only reads inputs."""
+    """What the optimizer must have. `method` is then its method, and the model reads only
+    inputs."""
     of_state: bool = False
     """True: `method` is core's own function of a state, in `running/paths.py`."""
 
@@ -104,7 +105,7 @@ class Asked:
 Ask: TypeAlias = str | Need | Asked
 """A need as a metric may write it."""
 Needs: TypeAlias = tuple[Ask, ...] | tuple[tuple[Ask, ...], ...]
-"""What a metric asks for: needs, or alternatives, the first that can be served being taken."""
+"""What a metric asks for: needs, or alternatives; core takes the first that can be served."""
 
 _AT_POINTS: Mapping[Role, str] = {"kernel": "features", "points": "train"}
 
@@ -186,7 +187,7 @@ NEEDS: Mapping[str, Need] = {need.name: need for need in TABLE}
 
 
 def asked(ask: Ask) -> Asked:
-    """A need as a metric writes it, looked up; ValueError for a name that the table lacks."""
+    """The need that a metric's entry stands for; ValueError for a name that the table lacks."""
     if isinstance(ask, Need):
         return ask.now
     if isinstance(ask, Asked):

@@ -27,7 +27,7 @@ Role = Literal[
     "points",
     "matrix",
 ]
-"""What core, or a component of another plugin, knows a parameter as, whatever its name is.
+"""The meaning of a parameter to core or to other plugins' components, whatever its name is.
 
 * ``noise`` (design): changes the observations only, never the inputs. Designs that differ in
   nothing else share the preparations of models that read inputs.
@@ -50,7 +50,7 @@ Value = TypeVar("Value")
 
 @frozen
 class Parameter:
-    """What a user needs to know of a field; `None` means that there is no such bound."""
+    """What a user needs to know about a field; `None` means that there is no such bound."""
 
     help: str
     unit: str = "1"
@@ -60,8 +60,8 @@ class Parameter:
     lt: float | None = None
     choices: tuple[str, ...] = ()
     sweepable: bool = True
-    no_table: str = ""  # what to do instead, where a reader may expect that a table is taken
-    pattern: str = ""  # what a text must match as a whole, as a regular expression
+    no_table: str = ""  # advice to those who write a table, which it does not take
+    pattern: str = ""  # a regular expression that the whole text must match
     form: str = ""  # the allowed values in words, where types and bounds do not say them well
     longest: int | None = None  # characters of a text
     role: Role | None = None
@@ -137,9 +137,9 @@ def parameter(
     `ge, gt, le, lt` bound numbers, `choices` lists the allowed words, `unit` is a CF unit.
     `sweepable=False` forbids a sweep over the field. `alias` is the name that scenarios use where a
     method has the field's name. `no_table` is advice for those who write a table where none is
-    taken. `pattern` is a regular expression that a text must match, `longest` the number of its
-    characters, `form` says the allowed values in words. `role` is what core or other components
-    know the field as (see `Role`). Other values raise ParameterError.
+    taken. `pattern` is a regular expression that a text must match, `longest` bounds the number of
+    its characters, `form` says the allowed values in words. `role` is the meaning of the field to
+    core and other components (see `Role`). Values that are not allowed raise ParameterError.
     """
     if role is not None and role not in ROLES:
         raise ValueError(f"role: found {role!r}, expected {one_of(ROLES, role)}")

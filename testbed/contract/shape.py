@@ -1,7 +1,7 @@
-"""Whether a component class has the shape of the contract: looked at when its plugin is loaded.
+"""Check that a component class has the shape of the contract when its plugin is loaded.
 
-Found are abstract methods that are missing, methods of a capability that the class does not
-inherit, names that are nearly those of the contract, and facts that are stated as class attributes.
+The check finds missing abstract methods, methods of a capability that the class does not inherit,
+names that resemble those of the contract, and facts that are stated as class attributes.
 """
 
 from __future__ import annotations
@@ -40,13 +40,9 @@ def capabilities_of(kind: str) -> tuple[type[Capability], ...]:
         if isinstance(value, type) and issubclass(value, Capability) and value is not Capability
     )
     of_optimizers = (HasLeverage,)
-    if kind == "optimizer":
-        return of_optimizers
-    return (
-        tuple(capability for capability in every if capability not in of_optimizers)
-        if kind == "model"
-        else ()
-    )
+    if kind == "model":
+        return tuple(capability for capability in every if capability not in of_optimizers)
+    return of_optimizers if kind == "optimizer" else ()
 
 
 def members_of(base: type) -> list[str]:
@@ -86,8 +82,8 @@ def _objections(component: type[Component]) -> Iterator[str]:
         near = get_close_matches(word, members, n=1, cutoff=NEAR)
         if near and near[0] not in written and _is_method(component, word):
             yield (
-                f"found the method {word!r} in {name}; expected {near[0]!r}, "
-                "which is the contract's, or a name further away from it"
+                f"found the method {word!r} in {name}; did you mean {near[0]!r}? "
+                "Otherwise choose a less similar name"
             )
     for missing in sorted(getattr(component, "__abstractmethods__", ())):
         home = next(base for base in component.__mro__ if missing in vars(base))
@@ -95,7 +91,7 @@ def _objections(component: type[Component]) -> Iterator[str]:
 
 
 def _written(component: type[Component]) -> set[str]:
-    """Public names that the component's own classes write, parameters excepted."""
+    """Public names that the component's own classes define, without its parameters."""
     fields = {attribute.name for attribute in fields_of(component)}
     names = {
         name
@@ -108,7 +104,7 @@ def _written(component: type[Component]) -> set[str]:
 
 
 def _of_contract(base: type) -> bool:
-    """Whether a class is core's, a layer included, or a plugin's own capability."""
+    """Whether a class belongs to core, layers included, or is a plugin's own capability."""
     return base.__module__.startswith(("testbed.contract.", "testbed.layers.")) or (
         issubclass(base, Capability) and not issubclass(base, Component)
     )

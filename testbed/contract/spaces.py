@@ -1,8 +1,8 @@
-"""What space a design's points lie in, and where targets and models are defined.
+"""The space of a design's points, and the spaces on which targets and models are defined.
 
-A design says it with `space()`. A component that is not defined everywhere lists the kinds of
-spaces in `defined_on`, and may say more in `misfit`: directions beyond the dimension, say. The plan
-refuses what does not fit, at its place in the file.
+A design returns its space from `space()`. A component that is not defined everywhere lists the
+kinds of spaces in `defined_on`; its `misfit` may check more, such as directions beyond the
+dimension. The plan refuses what does not fit, and names its place in the file.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _WORDS: dict[str, str] = {
 
 @frozen
 class Space:
-    """Where a design's inputs lie, and by which law.
+    """The space and the law of a design's inputs.
 
-    `dim` is the number d of coordinates of a point, of a sequence its number of coefficients; None
-    where only the data tell. `law` tells designs of one kind apart where it matters: "uniform",
+    `dim` is the number d of coordinates of a point, or the number of coefficients of a sequence;
+    None if only the data tell. `law` distinguishes designs of one kind where it matters: "uniform",
     "gaussian", "linear model".
     """
 
@@ -55,7 +55,7 @@ class Placed:
 
     name: ClassVar[str]
     defined_on: ClassVar[tuple[Kind, ...]] = ()
-    """The kinds of spaces the component is defined on; empty: it does not say."""
+    """The kinds of spaces the component is defined on; empty if it does not say."""
 
     def misfit(self, space: Space) -> Mistake | None:
         """Why the component makes no sense on a space; None if it does. `where` names
@@ -63,7 +63,7 @@ class Placed:
         return self.kind_misfit(space)
 
     def kind_misfit(self, space: Space) -> Mistake | None:
-        """The misfit of a space of the wrong kind."""
+        """The mistake of a space of the wrong kind; None if the kind is right."""
         if not self.defined_on or space.kind in self.defined_on:
             return None
         expected = " or ".join(_WORDS[kind] for kind in self.defined_on)
@@ -76,7 +76,7 @@ class Placed:
 def narrow_misfit(
     space: Space, least: int, what: str, parameter: str, advice: str = ""
 ) -> Mistake | None:
-    """The misfit of something that needs more coordinates than a space has.
+    """The mistake of a part that needs more coordinates than a space has; None if it has enough.
 
     >>> str(narrow_misfit(Space("sphere", 5), 7, "the coordinate x₇", "exponents"))
     'exponents: found the coordinate x₇ on points of 5 coordinates; expected at most 5.'
@@ -90,7 +90,7 @@ def narrow_misfit(
 
 
 def inner_misfit(model: Model, space: Space, parameter: str) -> Mistake | None:
-    """The misfit of a model that a component holds in one of its parameters."""
+    """The mistake of a model that a component holds in one of its parameters; None if it fits."""
     mistake = model.misfit(space)
     if mistake is None:
         return None

@@ -1,8 +1,8 @@
-"""What theories read of the components of a cell: declarations that components inherit.
+"""Declarations that components inherit and that theories read.
 
-A theory asks `declared(cell.model, HasPowerEigenvalues)` and never looks at names: a stranger's
-component with the declaration is as welcome as ours. Declarations say what a component is, in the
-words of the theory; they compute nothing that the simulation computes.
+A theory calls `declared(cell.model, HasPowerEigenvalues)` and never looks at names, so it works for
+components of any plugin. A declaration describes a component in the words of the theory; it
+computes nothing that the simulation computes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Declared = TypeVar("Declared", bound=Capability)
 
 
 def declared(component: object, declaration: type[Declared]) -> Declared:
-    """The component, typed as one that has the declaration; DoesNotApply says why it has none."""
+    """The component, typed as the declaration; DoesNotApply with the reason if it lacks it."""
     reason = lack(component, declaration)
     if reason or not isinstance(component, declaration):
         raise DoesNotApply(reason or "")
@@ -44,7 +44,7 @@ def space_of(design: Design) -> Space:
 
 
 class Algorithm(NamedTuple):
-    """A spectral algorithm: what training amounts to on a fixed kernel."""
+    """The spectral algorithm that training performs on a fixed kernel."""
 
     name: Literal["flow", "descent", "heavy-ball", "ridge", "iterated-ridge", "cutoff"]
     qualification: float  # q: 1 for ridge, its order for iterated ridge, else infinite
@@ -53,13 +53,13 @@ class Algorithm(NamedTuple):
 
 
 class IsSpectral(Capability):
-    """Of optimizers: training is a spectral algorithm."""
+    """For optimizers: training is a spectral algorithm."""
 
     words = "spectral algorithm"
 
     @abstractmethod
     def algorithm(self) -> Algorithm:
-        """The algorithm and its parameters."""
+        """The spectral algorithm."""
 
 
 # --- targets --------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class PowerDecay(NamedTuple):
 
 
 class HasPowerDecay(Capability):
-    """A truth whose sorted coefficients fall like a power."""
+    """A truth whose sorted coefficients decay like a power."""
 
     words = "power law of coefficients"
 
@@ -90,7 +90,7 @@ class IndexForm(NamedTuple):
 
 
 class HasIndexForm(Capability):
-    """A truth of a few directions."""
+    """A truth that depends on a few directions."""
 
     words = "form of a single- or multi-index function"
 
@@ -147,17 +147,17 @@ class PowerEigenvalues(NamedTuple):
 
 
 class HasPowerEigenvalues(Capability):
-    """Coordinates are fitted one by one, with eigenvalues that fall like a power."""
+    """The model fits each coordinate separately, with eigenvalues that decay like a power."""
 
     words = "power law of eigenvalues"
 
     @abstractmethod
     def power_eigenvalues(self, space: Space) -> PowerEigenvalues:
-        """The law in the index; DoesNotApply where parameter values break it."""
+        """The power law in the index; DoesNotApply where parameter values break it."""
 
 
 class HasEigenvalueDecay(Capability):
-    """A kernel whose eigenvalues fall like a power of their number under a design's law."""
+    """A kernel whose eigenvalues decay like a power of their index under a design's law."""
 
     words = "known decay of eigenvalues"
 
@@ -220,4 +220,4 @@ class HasTrainedNumbers(Capability):
 
     @abstractmethod
     def trained_numbers(self, space: Space) -> float | None:
-        """How many numbers training moves; None where only the data tell."""
+        """The number of trained parameters; None if only the data tell."""

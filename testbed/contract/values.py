@@ -20,18 +20,18 @@ Tree: TypeAlias = "Tensor | np.ndarray | float | str | Mapping[str, Tree] | Sequ
 """Nested tuples and dicts of tensors (before they are cast: of NumPy arrays) and static values."""
 
 Drawn: TypeAlias = Any
-"""A tree that a component's `draw` returned, which this component alone looks into."""
+"""A tree that a component's `draw` returned; only this component looks into it."""
 Prepared: TypeAlias = Any
-"""A tree that a model's `prepare` returned, which this model alone looks into."""
+"""A tree that a model's `prepare` returned; only this model looks into it."""
 Parameters: TypeAlias = Any
 """A tree of tensors that training moves: a tensor, or a dict of them."""
 Probe: TypeAlias = Any
-"""A tree that a model's `probe` returned, which this model alone looks into."""
+"""A tree that a model's `probe` returned; only this model looks into it."""
 Carry: TypeAlias = Any
-"""What an optimizer goes on from, which this optimizer alone looks into."""
+"""The state from which an optimizer continues; only this optimizer looks into it."""
 Array: TypeAlias = Any
-"""A tensor, as models and metrics see it; a NumPy array, as targets make it; None where a model
-that reads inputs only must not look."""
+"""A tensor for models and metrics, a NumPy array from targets; None where a model that reads only
+inputs must not look."""
 
 
 class Sample(NamedTuple):
@@ -54,7 +54,7 @@ class Data(NamedTuple):
 
     x: Array  # (n, …)
     y: Array  # (n,) or (n, outputs)
-    truth: Array  # like y: f*(x), NaN where nobody knows it
+    truth: Array  # like y: f*(x), NaN where it is unknown
     weight: Array  # (n,)
 
 
@@ -70,11 +70,11 @@ class Problem(NamedTuple):
 class Spectrum(NamedTuple):
     """Eigenvalues of the learned kernel, and coefficients on its eigenfunctions.
 
-    All of shape (modes,), in the model's own order, which does not change over time.
-    `outside` is ‖f*‖² − Σ truth²: the truth's energy that no listed eigenfunction carries.
-    `resolution` belongs to eigenvalues that a solver has found in a matrix with rounding: those
-    that differ by no more are one eigenspace, whose eigenvectors, and so whose coefficients one by
-    one, are arbitrary. Without it eigenvalues are exact, and ties are ordered by index.
+    All of shape (modes,), in the model's own order, which does not change over time. `outside` is
+    ‖f*‖² − Σ truth²: the truth's energy that no listed eigenfunction carries. `resolution` is the
+    rounding error of eigenvalues that a solver computed from a matrix. Eigenvalues that differ by
+    no more count as one eigenspace: its eigenvectors are arbitrary, and so is each of its
+    coefficients. Without `resolution` eigenvalues are exact, and ties are ordered by index.
     """
 
     eigenvalue: Tensor  # (modes,)
@@ -86,7 +86,7 @@ class Spectrum(NamedTuple):
 
 
 class Eigensystem(NamedTuple):
-    """Of the weighted Gram matrix of the training points: K·diag(weight) = U diag(s) Uᵀ."""
+    """The eigensystem of the weighted Gram matrix at training: K·diag(weight) = U diag(s) Uᵀ."""
 
     eigenvalue: Tensor  # (k,) s ≥ 0
     vectors: Tensor  # (rows, k) U, orthonormal columns
@@ -99,11 +99,11 @@ class PopulationSpectrum(NamedTuple):
 
     eigenvalue: np.ndarray  # (levels,)
     multiplicity: np.ndarray  # (levels,) float64: exact up to 2⁵³
-    degree: np.ndarray  # (levels,) what tells the eigenspaces apart (degree k on the sphere)
+    degree: np.ndarray  # (levels,) label of the eigenspace (degree k on the sphere)
 
 
 class Risk(NamedTuple):
-    """∫ (f − f*)² under a design's law, and the most it may be off by truncation and rounding."""
+    """∫ (f − f*)² under a design's law, and a bound on its error by truncation and rounding."""
 
     value: Tensor  # ()
     error: Tensor  # ()

@@ -1,4 +1,4 @@
-"""Models that wrap another one, and pass on what it has."""
+"""The base class of models that wrap another model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from testbed.contract.values import Drawn, Problem
 
 
 class ModelWrapper(Model):
-    """Base of models around another one: what a subclass does not write, the inner model does.
+    """Base of models that wrap another model, the inner model.
 
-    The line that names the bases says what is passed on:
+    Methods that a subclass does not write call the inner model. The bases say which methods:
 
         class Features(ModelWrapper, HasSpectrum, HasBasis, HasGram): …
 
     Every abstract method of these capabilities, and `prepare`, `start`, `probe`, `predict`,
     `gradient`, calls the inner model; facts are the inner model's, and `withheld` names what it
-    lacks. Drawing is passed on too.
+    lacks. `draw` calls the inner model too.
     """
 
     @property
@@ -44,7 +44,7 @@ class ModelWrapper(Model):
 
 
 def _capabilities(cls: type) -> list[type[Capability]]:
-    """The capabilities that a class inherits, the most special first."""
+    """The capabilities that a class inherits, the most specific first."""
     return [base for base in cls.__mro__ if issubclass(base, Capability) and "words" in vars(base)]
 
 
