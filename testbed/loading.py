@@ -1,8 +1,8 @@
-"""Finding plugins by their metadata, loading each on its own, and the components they offer.
+"""Find plugins by their metadata, load each separately, and register their components.
 
-A plugin that cannot be loaded costs only itself: it becomes a row with its error. Hooks are called
-plugin by plugin, so that every component knows the distribution it came from, and a hook that
-raises later costs a warning that names its plugin.
+A plugin that cannot be loaded does not affect the others: its row holds the error. Hooks are called
+plugin by plugin, so that the distribution of every component is known. A hook that raises an error
+later causes a warning that names its plugin.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ANSWERS: dict[str, tuple[Any, str]] = {
 
 
 class PluginWarning(UserWarning):
-    """A plugin that loaded, but whose hook failed or answered what it must not."""
+    """A plugin that loaded, but whose hook raised an error or returned a wrong value."""
 
 
 @frozen
@@ -70,7 +70,7 @@ class Offer:
 
 @frozen
 class Fresh:
-    """An argument of a hook that is made anew for each plugin: none sees what another did to it."""
+    """An argument of a hook that is made anew for each plugin: none sees another's changes."""
 
     make: Callable[[], Any]
 
@@ -103,7 +103,7 @@ class Registry:
         return [self.offers[name].component for name in sorted(self.offers)]
 
     def scenarios(self) -> dict[str, Path]:
-        """Shipped scenario files by their stem; of two with one stem the first counts."""
+        """Shipped scenario files by their stem; if two have the same stem, the first is taken."""
         shipped: dict[str, Path] = {}
         for files in self.hook("testbed_scenarios")():
             for file in map(Path, files):
@@ -114,10 +114,10 @@ class Registry:
         return shipped
 
     def hook(self, name: str, failures: list[str] | None = None) -> Callable[..., list[Any]]:
-        """Calls a hook of every plugin that loaded, in their order, and lists the answers.
+        """A function that calls a hook of every loaded plugin in order and lists the answers.
 
-        A plugin that raises, or answers what it must not, costs a PluginWarning that names it, and
-        a line in `failures`. A list that it had begun to yield counts up to there.
+        A plugin that raises an error, or returns a wrong value, causes a PluginWarning that names
+        it, and a line in `failures`. The items that it yielded before the error are kept.
         """
         implementations = getattr(self.manager.hook, name).get_hookimpls()
         callers = [
@@ -162,7 +162,7 @@ def _entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
 
 
 def _order(plugin: Plugin) -> tuple[bool, str, str]:
-    """First-party plugins first: of two components with one name theirs stays."""
+    """First-party plugins come first: if two components have one name, theirs is kept."""
     return plugin.distribution != BARE[0], plugin.distribution, plugin.name
 
 
@@ -186,7 +186,7 @@ def make_registry(sources: list[tuple[Plugin, Any]]) -> Registry:
 
 
 def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Component]]:
-    """Register one module with pluggy and ask it, and it alone, for its components."""
+    """Register one module with pluggy, and yield the components of this module only."""
     name = f"{plugin.distribution}:{plugin.name}"
     if manager.has_plugin(name):
         raise PluginError(f"{plugin} is installed twice; uninstall one")
@@ -214,7 +214,7 @@ def _alone(manager: Any, hook: str, implementation: Any) -> Any:
 def _classes(
     plugin: Plugin, hook: str, base: type[Component], offered: object
 ) -> Iterator[type[Component]]:
-    """What a hook returned, if it is a list of component classes of the right kind."""
+    """The answer of a hook, if it is a list of component classes of the right kind."""
     if not isinstance(offered, list | tuple):
         raise PluginError(f"{plugin}: {hook} returned {offered!r}, expected a list of classes")
     for component in offered:
@@ -227,8 +227,8 @@ def _classes(
 
 
 def _collect(hook: str, answer: object, into: list[object]) -> None:
-    """Append the items of an answer one by one: those before an error have been given. What hooks
-    without an answer return does not count."""
+    """Append the items of an answer one by one, so that those before an error are kept. Answers of
+    hooks that should return nothing are ignored."""
     if hook not in _ANSWERS:
         return
     wanted, words = _ANSWERS[hook]

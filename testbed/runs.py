@@ -46,7 +46,7 @@ class RunWarning(UserWarning):
 
 
 class Watcher(Protocol):
-    """An observer of a run, told of its progress."""
+    """An observer of the progress of a run."""
 
     def started(self, plan: Plan, done: int) -> None: ...
 
@@ -57,7 +57,7 @@ class Watcher(Protocol):
 
 @frozen
 class Options:
-    """How a run is done; no number depends on it."""
+    """The options of a run; no number depends on them."""
 
     executor: str = "serial"
     workers: int | None = None
@@ -78,7 +78,7 @@ class Outcome:
     plan: Plan
     failed: tuple[tuple[Cell, str], ...]  # cells that failed, with their errors
     reused: int  # cells that were in the journal before
-    stopped: bool = False  # at the first failure, as asked
+    stopped: bool = False  # whether `fail_fast` stopped it
 
 
 def run(
@@ -116,7 +116,7 @@ def run(
 def open_results(path: str | Path) -> xr.DataTree:
     """Open a result file, or the results in a run folder, as an xarray.DataTree in memory.
 
-    Plain `xarray.open_datatree` does as well; this one checks the file's checksum, and explains
+    `xarray.open_datatree` opens the file too; this function also checks its checksum, and explains
     what is wrong with a damaged file.
     """
     return read_tree(path)
@@ -138,7 +138,7 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
 
 
 def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
-    """A plugin's objection, placed in the file; a text without a place concerns all of it."""
+    """A plugin's objection with its file; a text without a place concerns the whole scenario."""
     if isinstance(reason, Mistake):
         return evolve(reason, where=f"{scenario.path}: {reason.where}")
     return Mistake(f"{scenario.path}: $", reason)
@@ -150,8 +150,8 @@ def execute_run(
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
-    """Plan, execute what the journal does not hold, look whether the results are sound, and put
-    results.nc in place."""
+    """Plan, execute the cells that the journal lacks, check whether the results are sound, and
+    write results.nc."""
     options = options or Options()
     if options.executor not in EXECUTORS:
         allowed = " or ".join(EXECUTORS)
@@ -200,7 +200,7 @@ class _Run:
         return Outcome(self.store.path, tree, self.plan, failed, reused, stopped)
 
     def _resume(self) -> list[Cell]:
-        """Take over what the journal holds; the cells that are missing."""
+        """Take over the finished cells of the journal, and return the missing cells."""
         scenario, journal, options = self.plan.scenario, self.store.journal, self.options
         file = Path(scenario.path)
         place = str(file.resolve()) if file.is_file() else scenario.path
@@ -225,7 +225,8 @@ class _Run:
         return missing
 
     def _execute(self, missing: Sequence[Cell]) -> bool:
-        """Execute cells, committing each before watchers hear of it; True if a failure ended it."""
+        """Execute cells, and commit each before it is reported; True if a failure stopped the
+        run."""
         for cell, result in self._journaled(missing):
             self.finished[cell.key] = cell.key
             if result.failure:
@@ -245,7 +246,7 @@ class _Run:
         if suspect in by_key:
             self.deadly.add(suspect)
             self.store.notes.append(
-                "the last run ended while a cell was running: that cell runs in a process apart"
+                "the last run ended while a cell was running: that cell runs in a separate process"
             )
             self._tell_notes()
         results = results_of(
@@ -261,14 +262,14 @@ class _Run:
             yield cell, result
 
     def _recorded(self) -> xr.DataTree:
-        """What is known so far, as a labelled tree."""
+        """The results so far, as a labelled tree."""
         journal = self.store.journal
         results = JournaledResults(journal, self.plan.cells, self.finished)
         made = made_by(self.plan, journal, self.finished.values(), self.stale)
         return record(self.plan, results, made)
 
     def _tell_notes(self) -> None:
-        """Tell of damage and of cells that run again, each once."""
+        """Report damage and cells that run again, each once."""
         for text in self.store.notes:
             if self.watcher:
                 self.watcher.noted(text)
@@ -283,7 +284,7 @@ def merge_runs(
     scenario: Path | None = None,
     mix_versions: bool = False,
 ) -> tuple[Outcome, int]:
-    """Join runs of one scenario that were made apart, and record them; how many cells were joined.
+    """Join separate runs of one scenario and record them; also the number of cells joined.
 
     Nothing is computed: cells that none of the folders holds are `not_run` in the result.
     """

@@ -410,8 +410,8 @@ def derived_size(design: Design) -> dict[str, float]:
 def name_with_source(component: Component) -> str:
     """A component's name, with the parameters that tell data sets apart.
 
-    Messages about failures name a design in this way: `dataset (data = "digits", classes = [3,
-    5])`.
+    Messages about failures name a design in this way:
+    `dataset (data = "digits", classes = [3, 5])`.
     """
     values = {
         attribute.name: getattr(component, attribute.name)

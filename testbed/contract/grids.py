@@ -19,8 +19,8 @@ from testbed.errors import ParameterError, shown
 WORDS = ("values", "geom", "linspace")
 GRID_WORDS = (*WORDS, "include")
 MOST = 100_000  # numbers in one list, unless a scenario's `compute.values` says otherwise
-FINITE = "finite numbers; only the last may be inf"
-RAISE = "thin it, or raise compute.values"
+FINITE = "finite numbers; the last may be inf"
+RAISE = "shorten the list, or raise compute.values"
 
 
 def expand(table: Mapping[str, object], most: int = MOST) -> tuple[Any, ...]:

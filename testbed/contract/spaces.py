@@ -70,7 +70,7 @@ class Placed:
         if set(self.defined_on) == set(POINTS):
             expected = "points, such as those of the sphere or of R^d"
         problem = f"found {self.name} on {space}"
-        return Mistake("", problem, expected, "choose another design, or what is made for this one")
+        return Mistake("", problem, expected, "choose another design or component")
 
 
 def narrow_misfit(

@@ -1,4 +1,4 @@
-"""Components at the points of a sweep, each built once for the values that it has."""
+"""Components at the points of a sweep, each built once for each combination of values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testbed.scenario.scenario import Scenario
 from testbed.scenario.sweep import Sweep
 
 Built = tuple[Any, list[Mistake]]
-"""A component and no mistakes, or None and why it cannot be built."""
+"""A component and no mistakes, or None and the reasons why it cannot be built."""
 
 
 class Builder:
@@ -51,7 +51,7 @@ class Builder:
             raise ParameterError(text, advice=did_you_mean(name, self.tables))
         if name in self._resolving:
             text = f"found a model that refers to itself through estimator {name!r}"
-            raise ParameterError(text, "models that do not refer to themselves")
+            raise ParameterError(text, "models without a circular reference")
         spec = self.tables[name].model
         if any(True for _ in spec.sweeps()):
             text = f"found the swept model of estimator {name!r}"
@@ -65,7 +65,7 @@ class Builder:
 
 
 class Peers(Mapping[str, Estimator]):
-    """The estimators of a scenario at a point of one's sweep, for metrics that compare."""
+    """The estimators of a scenario at a point of one estimator's sweep, for comparing metrics."""
 
     def __init__(
         self, builder: Builder, expansions: Expansions, name: str, point: Mapping[str, int]
@@ -96,7 +96,7 @@ class Peers(Mapping[str, Estimator]):
             if self.here.get(dim.name) not in dim.coordinate:
                 raise KeyError(
                     f"the estimator {expansion.table.name!r} is swept over {dim.name!r}, which "
-                    "this one is not at the same values"
+                    "this one is not, or not at the same values"
                 )
             point[dim.name] = dim.coordinate.index(self.here[dim.name])
         return point

@@ -1,4 +1,4 @@
-"""What is wrong with the claims of a scenario, judged by the shape of its result."""
+"""Mistakes in the claims of a scenario, judged by the shape of its result."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _variable(text: str, shapes: Shapes, where: str) -> list[Mistake]:
 
 
 def _dims(claim: ClaimTable, text: str, shapes: Shapes, where: str) -> Iterator[Mistake]:
-    """Dimensions that are not there, and those that are left open."""
+    """The mistakes of dimensions that the variable lacks, and of those that are left open."""
     estimator, _, variable = text.partition("/")
     shape: GroupShape = shapes[estimator]
     dims = shape.variables[variable]

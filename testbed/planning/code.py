@@ -1,8 +1,8 @@
 """The code that a cell's numbers depend on: which modules, with a digest of each.
 
-A component depends on the module that defines it and on everything of its distribution that this
-imports, found in the source, functions included; on the modules of its base classes in the same
-way; and on the modules of core that make numbers. Other libraries enter by their versions.
+A component depends on the module that defines it and on all modules of its distribution that this
+module imports, also inside functions. The same holds for the modules of its base classes. It also
+depends on the modules of core that compute numbers. Other libraries count by their versions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from testbed.contract.border import GROUP
 from testbed.planning.source import Source, compiled_digest, file_of, locations, source_of
 
 CORE = ("testbed.numerics", "testbed.running", "testbed.layers", "testbed.contract")
-"""The packages of core that make numbers, except for the modules below."""
+"""The packages of core that compute numbers, except for the modules below."""
 SILENT = frozenset(
     f"testbed.{name}"
     for name in (
@@ -36,7 +36,7 @@ SILENT = frozenset(
         "running.workers",
     )
 )
-"""Modules of these packages that decide what is computed, where and under which name."""
+"""Modules of these packages that decide only what is computed, where and under which name."""
 STARTS = ("testbed.running.execute", "testbed.running.threads")
 LIBRARIES = ("numpy", "scipy", "torch")
 DISTRIBUTION = "theory-testbed"
@@ -68,7 +68,7 @@ def _code_of_class(component: type) -> Code:
 
 @cache
 def core_code() -> Code:
-    """The modules of core that make numbers."""
+    """The modules of core that compute numbers."""
     return _digests(name for start in STARTS for name in _closure(start))
 
 
@@ -113,7 +113,7 @@ def _followed(module: str) -> tuple[str, ...]:
 def _module(name: str) -> str | None:
     """The longest part of a dotted name that is a module: `package.module.function` → its module.
 
-    Names that the package `testbed` hands out lead to the modules that define them.
+    A public name of `testbed` leads to the module that defines it.
     """
     name = _public_homes().get(name, name)
     while name and file_of(name) is None:
@@ -139,7 +139,7 @@ def _is_core(name: str) -> bool:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a module is of a library, whose version counts instead of its source."""
+    """Whether a module belongs to a library, whose version counts instead of its source."""
     top = name.partition(".")[0]
     if top in plugin_packages() or top == "testbed":
         return False

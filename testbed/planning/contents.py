@@ -1,4 +1,4 @@
-"""Digests of files and folders, so that a cell's key covers the data and not where they lie."""
+"""Digests of files and folders, so that a cell's key covers the data and not their location."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 def contents(place: str | Path) -> str:
     """A digest of what a file holds, or of all files under a folder; empty if there is none.
 
-    Pipes and devices hold nothing that could be read twice: they count as missing.
+    Pipes and devices count as missing, since they cannot be read twice.
     """
     path = Path(place)
     try:
@@ -45,6 +45,6 @@ def _file_digest(path: Path, facts: os.stat_result) -> str:
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, node: int, written: int, changed: int, size: int) -> str:
-    """A file's SHA-256, read once per process for each state that the arguments describe."""
+    """The digest of a file, read once per process for each state; the arguments are the state."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -123,8 +123,9 @@ def _misplaced(
         return
     place = f"$.{kind}"
     if words != {partner}:
-        text = ", ".join(repr(word) for word in sorted(words - {"", partner})) or "it in some"
-        yield Mistake(place, f"found along = {text}", f'along = "{partner}" in all or in none')
+        wrong = ", ".join(repr(word) for word in sorted(words - {"", partner}))
+        text = f"found along = {wrong}" if wrong else "found along in some tables only"
+        yield Mistake(place, text, f'along = "{partner}" in all or in none')
     elif not _are_alternatives(partners):
         advice = f"write them as [[{partner}]]"
         yield Mistake(place, f'found along = "{partner}"', f"several {partner}s", advice)

@@ -46,7 +46,7 @@ Expansions = Mapping[str, Expansion]
 def expand(scenario: Scenario) -> tuple[Expansions, list[Mistake]]:
     """The dimensions of every estimator; an estimator whose sweeps clash is left out.
 
-    Cells are counted here, before any is made. A plan of too many has no estimators.
+    Cells are counted here, before any is made. A plan with too many cells has no estimators.
     """
     mistakes = list(misplaced_ties(scenario))
     if mistakes:
@@ -62,7 +62,7 @@ def expand(scenario: Scenario) -> tuple[Expansions, list[Mistake]]:
 
 
 def _excess(scenario: Scenario, expansions: Sequence[Expansion]) -> list[Mistake]:
-    """The mistake of more cells than `[compute] cells` allows, at the estimator that has most."""
+    """The mistake of more cells than `[compute] cells` allows, at the estimator with most cells."""
     blocks = ceil(scenario.replicates / scenario.compute.block)
     total = blocks * sum(expansion.count for expansion in expansions)
     if total <= scenario.compute.cells:

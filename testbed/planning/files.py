@@ -1,4 +1,4 @@
-"""A scenario file with every mistake in it: those of its text, and those of its parts together."""
+"""A scenario file with every mistake in it: in its text, and in how its parts fit together."""
 
 from __future__ import annotations
 

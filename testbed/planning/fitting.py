@@ -61,7 +61,7 @@ def times_objection(model: Model, optimizer: Optimizer, times: Grid | None) -> O
 
 
 def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[float, float] | None:
-    """The first time that whole steps move too far, and where to; None if there is none."""
+    """The first time that whole steps move too far, and the time they reach; None if none."""
     for time, stop in zip(times, reached, strict=True):
         if abs(stop - time) > LARGEST_MOVE * time and time > 0:
             return time, stop
@@ -69,7 +69,7 @@ def _first_moved(times: Sequence[float], reached: Sequence[float]) -> tuple[floa
 
 
 def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
-    """Why a companion cannot stand at the times that training reaches; empty if it can."""
+    """Why a companion cannot stop at the times that training reaches; empty if it can."""
     optimizer = companion.optimizer
     if optimizer.facts().times_per_replicate:
         return (
@@ -91,7 +91,7 @@ def companion_objection(companion: Estimator, reached: Sequence[float]) -> str:
 def theory_objection(theory: Theory, cell: Cell) -> str | None:
     """Why a theory says nothing about a cell, as far as the cell alone tells; None if it does.
 
-    The theory is asked for no times. What else it raises then proves nothing: a run will tell.
+    The theory is called with no times. Other errors prove nothing then: a run will show them.
     """
     try:
         with calling(theory, "predict"):
@@ -104,19 +104,20 @@ def theory_objection(theory: Theory, cell: Cell) -> str | None:
 
 
 def clock_objection(theory: Theory, cell: Cell) -> str | None:
-    """Why the times of a cell are not known to a theory that depends on them; None if they are."""
+    """Why a theory that depends on times cannot know those of a cell; None if it can."""
     timed = any(variable.time for variable in variables_of(theory).values())
     if timed and cell.optimizer.facts().times_per_replicate:
         return (
-            f"under {cell.optimizer.name} with steps of their own replicates stop at times of "
+            f"under {cell.optimizer.name} replicates have their own steps and stop at times of "
             "their own, which the cell's parameters do not tell; give a number as the step size"
         )
     return None
 
 
 def foreign_kernel(target: Target, model: Model) -> str | None:
-    """In words, how the kernel that a target is made of differs from the model; None if it does not
-    or there is none. A target smooth in its own kernel's space need not be so in the model's."""
+    """How the kernel of a target differs from the model, in words; None if it does not differ or
+    the target has no kernel. A target that is smooth for its own kernel need not be smooth for the
+    model."""
     kernel: object = value_with(target, "truth_kernel", None)
     if not isinstance(kernel, Model):
         return None
@@ -141,7 +142,7 @@ def foreign_kernels(cells: Iterable[Cell]) -> list[str]:
 def served_needs(
     metric: Metric, estimator: Estimator, companion: Estimator | None
 ) -> tuple[tuple[Asked, ...], str]:
-    """The first of the metric's alternatives that can be served, and ""; or (), and why not."""
+    """The first of the metric's alternatives that can be served, and ""; or () and the reason."""
     reasons = []
     for needs in alternatives(metric.needed()):
         reason = _first_objection(needs, estimator, companion)

@@ -1,4 +1,4 @@
-"""What can be foreseen of a run: steps past stability, and work that would take years."""
+"""Warnings before a run: unstable steps, and work that would take too long."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from testbed.contract.parameters import value_with
 from testbed.contract.subjects import HasPowerEigenvalues, HasTrainedNumbers, IsSpectral
 from testbed.errors import DoesNotApply, TestbedError
 
-FLOPS = 1e10  # operations a second of one core, roughly
-OPERATIONS = 6  # of one number, one point and one step: forward, backward
-LONG = 12 * 3600.0  # seconds of one core from which work is worth a warning
+FLOPS = 1e10  # operations per second of one core, roughly
+OPERATIONS = 6  # for one parameter, one point and one step: forward, backward
+LONG = 12 * 3600.0  # seconds on one core above which work gets a warning
 UNITS = (("years", 365.25 * 86400), ("days", 86400.0), ("hours", 3600.0))
 
 
@@ -58,7 +58,8 @@ def step_over_limit(cell: Cell) -> float | None:
 
 
 def _largest_eigenvalue(cell: Cell) -> float | None:
-    """Of K/n at the start: at least the population's on average; 1 of power laws of an index."""
+    """The largest eigenvalue of K/n at the start: on average at least the population's; 1 for power
+    laws of an index."""
     space = cell.design.space()
     try:
         if isinstance(cell.model, HasPowerEigenvalues) and space and space.kind == "sequence":
@@ -72,8 +73,8 @@ def _largest_eigenvalue(cell: Cell) -> float | None:
 
 
 def work(cell: Cell) -> float:
-    """Floating-point operations of training a cell step by step, of batches at least; 0 where the
-    steps or the numbers are not known."""
+    """Floating-point operations of training a cell step by step, with one point per step for
+    batches; 0 if the steps or the number of parameters is not known."""
     space, rate = cell.design.space(), _rate(cell)
     if rate is None or space is None or not isinstance(cell.model, HasTrainedNumbers):
         return 0.0

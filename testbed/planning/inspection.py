@@ -1,6 +1,6 @@
-"""What core will read of a cell's parts later, asked once while planning.
+"""Check once, while planning, what core will read of a cell's parts later.
 
-A part that answers wrongly is refused at its place in the file, before anything runs.
+A part that returns a wrong answer is refused at its place in the file, before anything runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from testbed.errors import Mistake
 
 
 def inspect_design(design: Design) -> str:
-    """What a design answers that it must not; empty if all is well."""
+    """What is wrong with a design's answers; empty if nothing is."""
     try:
         _expect_design(design)
     except ComponentFault as fault:
@@ -37,7 +37,7 @@ def inspect_design(design: Design) -> str:
 
 
 def inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> str:
-    """What an optimizer answers that it must not; empty if all is well."""
+    """What is wrong with an optimizer's answers; empty if nothing is."""
     try:
         _expect_optimizer(optimizer, times)
     except ComponentFault as fault:
@@ -68,7 +68,7 @@ def _expect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
 def misfit_of(part: Target | Model, design: Design) -> Mistake | None:
     """Why a target or a model makes no sense on a design's points; None if it does.
 
-    Its place follows the part's: empty, or a parameter.
+    Its place is relative to the part: empty, or a parameter.
     """
     try:
         with calling(design, "space"):
@@ -82,7 +82,7 @@ def misfit_of(part: Target | Model, design: Design) -> Mistake | None:
 
 
 def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[float, ...]:
-    """The times that training stops at, one for each time asked."""
+    """The times at which training stops, one for each requested time."""
     with calling(optimizer, "reached"):
         reached = tuple(optimizer.reached(times))
     real_array(optimizer, "reached", reached, (len(times),))
@@ -92,15 +92,15 @@ def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[floa
 def auxiliary_names(
     design: Design, optimizer: Optimizer, times: tuple[float, ...]
 ) -> dict[str, str]:
-    """The coordinates that the parts of a cell bring along, each with the part it is of."""
+    """The coordinates that the parts of a cell add, each with the name of its part."""
     along_time = dict.fromkeys(optimizer.auxiliary(times), optimizer.name)
     return {**dict.fromkeys(derived_size(design), design.name), **along_time}
 
 
 def expect_coordinates(owner: Metric | Theory, design: Design) -> None:
-    """ComponentFault if it is certain that an owner cannot tell the coordinates of its dims.
+    """ComponentFault if an owner certainly cannot return the coordinates of its dims.
 
-    How many modes a model has is known when it runs, so that a ValueError now proves nothing.
+    The number of modes of a model is known only when it runs, so a ValueError proves nothing.
     """
     sizes = design.sizes()
     try:

@@ -1,8 +1,8 @@
 """Keys of cells: what a cell's numbers depend on, as one short string.
 
 A key has two parts, `request.code`: what is computed (parameters, data, seed, replicates), and a
-digest of the code that computes it. An edit of the code changes the second part alone, so that the
-journal can tell numbers that were never computed from numbers that other code computed.
+digest of the code that computes it. An edit of the code changes only the second part, so that the
+journal can distinguish numbers that were never computed from numbers that other code computed.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _grid(values: tuple[float, ...]) -> str:
-    """A grid of times as a digest, made once: most of what a cell holds are its times."""
+    """A grid of times as a digest, made once, since times are most of a cell's data."""
     return f"grid({hashlib.sha256(repr(values).encode()).hexdigest()})"
 
 
@@ -186,8 +186,8 @@ def _asked(cell: Cell) -> tuple[Any, ...]:
 def preparation_key(cell: Cell) -> str:
     """Identifies the preparation of a model that reads inputs only.
 
-    A parameter of the design with the role `noise` changes the observations alone, so that all
-    noise levels of a sweep share a preparation.
+    A parameter of the design with the role `noise` changes only the observations, so that all noise
+    levels of a sweep share a preparation.
     """
     design = cell.design
     noise = names_with(design, "noise")

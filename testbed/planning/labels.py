@@ -57,7 +57,7 @@ def _parts(scenario: Scenario, table: EstimatorTable) -> Iterator[tuple[str, Spe
 
 
 def coordinate_warnings(groups: Iterable[Group]) -> Iterator[str]:
-    """What xarray would do to these estimators' arrays without a word."""
+    """Warnings of values that xarray would drop silently from these estimators' arrays."""
     groups = list(groups)
     if len({group.times for group in groups}) > 1:
         yield (

@@ -1,4 +1,4 @@
-"""Answers of pure functions, kept: what components say is asked once for each combination."""
+"""A cache of pure functions: each combination of components is asked once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Answer = TypeVar("Answer")
 class Once:
     """Calls a function once for the same objects, and returns that answer from then on.
 
-    Objects other than texts are told apart by identity, and kept alive so that none takes
-    another's place.
+    Objects other than texts are compared by identity, and kept alive so that no identity is used
+    twice.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ class Origin:
     def code_digest(self) -> str:
         """One short string that changes with the code, and with the version of a plugin.
 
-        The version of testbed does not enter: the digests of its modules say all that matters.
+        The version of testbed does not count: the digests of its modules cover it.
         """
         plugins = {name: v for name, v in self.distributions.items() if name != DISTRIBUTION}
         return _digest([self.code, plugins])[:16]

@@ -1,4 +1,4 @@
-"""Where in a scenario file the parts of a cell stand: what objections to a plan point at.
+"""Where in a scenario file the parts of a cell stand: the places of objections to a plan.
 
 Mistake(place(plan, cell, "optimizer", "batch_size"), "found …", "at most 10", "lower it")
 """
@@ -45,5 +45,5 @@ def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
 
 
 def mistake(where: str, error: UnsuitableError) -> Mistake:
-    """What a component says against its data or parameters, at its place."""
+    """A component's objection to its data or parameters, at its place."""
     return error.mistake.at(where)

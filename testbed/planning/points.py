@@ -56,9 +56,9 @@ def build(
 def pair_mistakes(
     scenario: Scenario, expansions: Expansions, builder: Builder, once: Once
 ) -> list[Mistake]:
-    """What is wrong with models and optimizers alone, where other parts could not be read.
+    """The mistakes of models and optimizers, if other parts could not be read.
 
-    An estimator is left out whose times or references may be among those parts.
+    An estimator is left out if its times or references may be among those parts.
     """
     mistakes: dict[Mistake, None] = {}
     for expansion in expansions.values():
@@ -165,7 +165,7 @@ def _simulated(scenario: Scenario, expansion: Expansion) -> frozenset[int]:
 
 
 def _small_enough(table: EstimatorTable, cell: Cell) -> bool:
-    """Whether a cell is within `simulate = { n = 5000 }`, where that is asked."""
+    """Whether a cell is within `simulate = { n = 5000 }`, if the scenario asks for it."""
     if not isinstance(table.simulate, UpTo):
         return True
     return sample_size(cell.design) <= table.simulate.n

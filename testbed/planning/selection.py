@@ -1,4 +1,4 @@
-"""Third stage: which metrics and theories each point has, under which names, and why not others."""
+"""Third stage: the metrics and theories of each point, their names, and what is left out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Candidate:
 
 @frozen
 class Verdict:
-    """What became of a candidate at a point: planned, or left out for a reason or a fault."""
+    """The decision on a candidate at a point: planned, or left out for a reason or a fault."""
 
     candidate: Candidate
     planned: PlannedMetric | PlannedTheory | None = None
@@ -80,15 +80,15 @@ class Verdict:
 
 @frozen
 class Selection:
-    """The points with their metrics and theories, and what is left out everywhere or somewhere."""
+    """The points with their metrics and theories, and what is left out."""
 
     points: Points = field(hash=False)
     omissions: tuple[Omission, ...] = ()
     faults: tuple[str, ...] = ()
     names: Mapping[str, frozenset[str]] = field(factory=dict, hash=False)
-    """The names of each estimator's variables and of the dimensions that these bring along."""
+    """The names of each estimator's variables and of their own dimensions."""
     unused: tuple[Mistake, ...] = ()
-    """What fits nowhere: a mistake unless other mistakes may be the reason."""
+    """The mistakes of candidates that fit nowhere; they count unless others may be the cause."""
 
 
 def select(
@@ -161,7 +161,7 @@ def _with(point: Point, verdicts: Iterable[Verdict]) -> Point:
 def _metric_verdict(
     candidate: Candidate, cell: Cell, peers: Mapping[str, Estimator], once: Once
 ) -> Verdict:
-    """The metric as this cell measures it; or why it does not."""
+    """The metric as this cell measures it, or the reason why it does not."""
     table, metric = candidate.table, candidate.component
     assert isinstance(table, MetricTable) and isinstance(metric, Metric)
     estimator = Estimator(cell.estimator, cell.model, cell.optimizer)
@@ -252,7 +252,7 @@ def metric_names(declared: Mapping[str, object], name: str) -> dict[str, str]:
 
 
 def _subset(table: MetricTable, times: tuple[float, ...]) -> tuple[tuple[float, ...] | None, str]:
-    """The cell's times nearest to the metric's, where these lie within them."""
+    """The cell's times nearest to those of the metric that lie within the cell's range."""
     if table.times is None:
         return None, ""
     grid = np.asarray(times)
@@ -267,7 +267,7 @@ def _subset(table: MetricTable, times: tuple[float, ...]) -> tuple[tuple[float, 
 
 
 def _theory_verdict(candidate: Candidate, cell: Cell, once: Once) -> Verdict:
-    """The theory; where it does not apply it stays, since the result stores the reason."""
+    """The theory. One that does not apply is kept, since the result stores the reason."""
     theory = candidate.component
     assert isinstance(theory, Theory)
     try:
@@ -361,11 +361,11 @@ def _dim_clashes(
 # --- what is left out ---------------------------------------------------------------------------
 
 Verdicts = Sequence[tuple[str, Verdict]]
-"""What became of every candidate at every point, with the estimator's name."""
+"""The decision on every candidate at every point, with the estimator's name."""
 
 
 def _is_refused(verdict: Verdict) -> bool:
-    """Whether the scenario asks a metric by name of an estimator that cannot measure it."""
+    """Whether a metric cannot be measured on an estimator that its `of` names."""
     metric = verdict.candidate.component.kind == "metric"
     return metric and bool(verdict.candidate.table.of) and bool(verdict.reason)
 
@@ -389,7 +389,7 @@ def _omissions(verdicts: Verdicts) -> tuple[Omission, ...]:
 
 
 def _faults(verdicts: Verdicts) -> tuple[str, ...]:
-    """What metrics and theories did wrong: it costs their own variables, no more."""
+    """The faults of metrics and theories; each loses only its own variables."""
     return tuple(
         dict.fromkeys(
             f"{verdict.candidate.place} of {estimator!r} is left out: {verdict.fault}"

@@ -1,4 +1,4 @@
-"""The shape of the result that a plan leads to, and what figures are wrong for it."""
+"""The shape of a plan's result, and the mistakes of figures that do not suit it."""
 
 from __future__ import annotations
 

@@ -60,21 +60,21 @@ def _each(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) ->
 
 
 def _lengths(owner: Metric | Theory, design: Design) -> dict[str, int]:
-    """Lengths of the dimensions that an owner brings along.
+    """Lengths of an owner's own dimensions.
 
-    How many modes a model has is known when it runs: as many as training points are assumed.
+    The number of modes is known only in a run; the number of training points is assumed.
     """
     sizes = design.sizes()
     declared = owner.declared() if isinstance(owner, Metric) else owner.variables
     try:
         coordinates = coordinates_of(owner, declared, {"modes": sizes["train"], **sizes})
-    except ComponentFault:  # which a run tells, if it is one there too
+    except ComponentFault:  # a run reports it, if it is one there too
         return {}
     return {dim: len(values) for dim, values in coordinates.items()}
 
 
 def oversized(scenario: Scenario, sizes: Mapping[str, int]) -> list[Mistake]:
-    """The objection to a result above the scenario's bound, naming what takes most of it."""
+    """The mistake of a result above the scenario's bound; it names the largest variable."""
     total, bound = sum(sizes.values()), scenario.compute.results
     if total <= bound * GIB:
         return []

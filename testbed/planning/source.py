@@ -24,7 +24,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @frozen
 class Source:
-    """What a module's file says: a digest, and the dotted names that may be modules it imports."""
+    """The content of a module's file: a digest, and the dotted names that it may import."""
 
     file: Path | None
     digest: str
@@ -142,7 +142,7 @@ def _declares_parameter(node: ast.AST) -> bool:
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Dotted names that a syntax tree imports, in functions too, but not for type checkers alone.
 
-    `from a import b` gives `a` and `a.b`: which of them is a module, files tell.
+    `from a import b` gives `a.b`: the files decide whether this or `a` is the module.
     """
     for node in _executed(tree):
         if isinstance(node, ast.Import):
@@ -199,7 +199,7 @@ def _imported_by_call(node: ast.Call, package: str) -> Iterator[str]:
 
 
 def compiled_digest(component: type) -> str:
-    """A digest of a class that has no source file, as in a notebook: of its compiled methods."""
+    """A digest of the compiled methods of a class without a source file, as in a notebook."""
     parts = []
     for name, member in sorted(vars(component).items()):
         function = getattr(member, "__func__", member)

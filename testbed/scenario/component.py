@@ -17,7 +17,7 @@ Kind = TypeVar("Kind")
 
 @frozen
 class Scalar:
-    """A parameter with one value, and what labels it."""
+    """A parameter with one value, its unit and its description."""
 
     value: bool | int | float | str
     units: str = "1"

@@ -29,26 +29,26 @@ COMPONENT_KEY = "testbed.component"
 
 @frozen(kw_only=True)
 class Table:
-    """Base of the tables of a scenario. `place` is where the file has it, such as `$.metric[0]`.
+    """Base of the tables of a scenario. `place` is the place in the file, such as `$.metric[0]`.
 
-    A class with a `tag` is the common declaration of several tables, its `variants`. In the file,
-    the key that `tag` names chooses among them, as `kind` does in `[[figure]]`.
+    A class with a `tag` stands for several tables, its `variants`. The value of the key `tag`
+    selects the variant, as `kind` does in `[[figure]]`.
     """
 
     tag: ClassVar[str] = ""
-    word: ClassVar[str] = ""  # what the tag says for this variant
+    word: ClassVar[str] = ""  # the tag's value for this variant
 
     place: str = field(default="", eq=False, repr=False)
 
     @classmethod
     def variants(cls) -> Mapping[str, type[Table]]:
-        """The table class for each value of the tag; empty for a class without a tag."""
+        """The tables that this class stands for, by the value of their tag."""
         return {}
 
 
 @frozen
 class ComponentField:
-    """A field that holds a component of a kind; `inline` means in the table itself."""
+    """A field that holds a component of a kind; `inline`: its keys stand in the table itself."""
 
     kind: str
     inline: bool
@@ -111,7 +111,7 @@ def fields_of(declaration: type) -> tuple[Field, ...]:
 
 def _fields(declaration: type) -> tuple[Field, ...]:
     hints = _hints(declaration)
-    shared = issubclass(declaration, Component)  # whose plain attrs fields are parameters, too
+    shared = issubclass(declaration, Component)  # plain attrs fields are parameters too
     return tuple(
         Field(
             key=attribute.alias or attribute.name,
@@ -154,12 +154,12 @@ def is_table(wanted: object) -> bool:
 
 
 def table_in(wanted: object) -> type | None:
-    """The table that a type takes: itself, or one of a union's; None if there is none."""
+    """The table in a type: the type itself, or a member of a union; None if there is none."""
     return next((option for option in options_of(wanted) if is_table(option)), None)
 
 
 def listed_table_in(wanted: object) -> type | None:
-    """The table that a type takes a list of; None if there is none."""
+    """The table in a type that is a list of tables; None if there is none."""
     for option in options_of(wanted):
         if typing.get_origin(option) is tuple and is_table(typing.get_args(option)[0]):
             table: type = typing.get_args(option)[0]

@@ -11,7 +11,7 @@ from typing import Any
 from testbed.errors import Mistake, ScenarioError
 
 LARGEST_FILE = 2**22  # bytes
-DEEPEST = 30  # tables and lists inside one another
+DEEPEST = 30  # levels of nested tables and lists
 SIZE_VARIABLE = "TESTBED_LARGEST_SCENARIO"  # an environment variable that raises LARGEST_FILE
 LONG_NUMBER = re.compile(r"\d{1000}")
 
@@ -58,7 +58,7 @@ def _long_number(text: str, path: str) -> Mistake:
 
 
 def _is_deeper(document: Any, most: int) -> bool:
-    """Whether values are nested more than `most` levels deep in tables and lists."""
+    """Whether values are nested in more than `most` tables and lists."""
     layer = [document]
     for _ in range(most):
         layer = [

@@ -1,6 +1,6 @@
-"""`[[figure]]`: a declaration for each kind of figure, made from what each kind takes.
+"""`[[figure]]`: a declaration for each kind of figure, made from the options of the kind.
 
-`testbed.contract.figures` says what the kinds take; `testbed.figures` draws them.
+`testbed.contract.figures` defines the kinds; `testbed.figures` draws them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Figure(Table):
 
 @frozen
 class FigureSpec:
-    """A figure that is asked for in Python: its kind and its other keys."""
+    """A figure that is requested in Python: its kind and its other keys."""
 
     kind: str
     options: Mapping[str, Any] = field(factory=dict, hash=False)

@@ -1,4 +1,4 @@
-"""Formulas in headings: `$…$` must be what matplotlib can set."""
+"""Formulas in headings: matplotlib must be able to draw the text between `$` signs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--set estimator.adaptive.model.depth=2`: changing values of a scenario from the outside."""
+"""`--set estimator.adaptive.model.depth=2`: change values of a scenario before it is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from testbed.errors import Mistake, ParameterError, ScenarioError, did_you_mean,
 
 
 def apply_overrides(document: dict[str, object], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of the document with every override applied; ScenarioError if one cannot be."""
+    """A copy of the document with every override applied; ScenarioError if one cannot be
+    applied."""
     changed = copy.deepcopy(document)
     mistakes: list[Mistake] = []
     for override in overrides:

@@ -1,7 +1,7 @@
-"""Reading what is declared: a table of the scenario, a component, or one of their values.
+"""Read what is declared: a table of the scenario, a component, or one of their values.
 
-Every function returns `(value, mistakes)`. A value with mistakes is None; a table goes on with its
-defaults, so that one wrong word hides no other.
+Every function returns `(value, mistakes)`. A value with mistakes is None; a table continues with
+its defaults, so that one mistake does not hide another.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Reading = tuple[Any, list[Mistake]]
 
 
 class ComponentSource(Protocol):
-    """What reading needs of the registry."""
+    """The part of the registry that the reader uses."""
 
     def get(self, kind: str, name: str) -> type[Component] | None: ...
 
@@ -55,7 +55,7 @@ class NoComponents:
 
 @frozen
 class Source:
-    """What reading needs besides the text: the components, and the numbers a list may have."""
+    """What the reader needs besides the text: the components, and the longest list."""
 
     registry: ComponentSource
     most: int = MOST
@@ -78,7 +78,7 @@ def read_table(declaration: type, raw: object, place: str, source: Source) -> Re
 def _made(
     declaration: type, values: dict[str, object], place: str, mistakes: list[Mistake]
 ) -> Reading:
-    """An instance of a declaration, unless something that it requires could not be read."""
+    """An instance of a declaration, unless a required key could not be read."""
     if any(field.required and field.key not in values for field in fields_of(declaration)):
         return None, mistakes
     placed = {"place": place} if issubclass(declaration, Table) else {}
@@ -140,7 +140,7 @@ def _use(declaration: type) -> tuple[str, ...]:
 
 
 def _unknown_keys(raw: Mapping[str, object], allowed: Iterable[str], place: str) -> list[Mistake]:
-    """A mistake for every key that nobody reads."""
+    """A mistake for every key that is not allowed."""
     allowed = tuple(allowed)
     return [
         Mistake(f"{place}.{key}", f"found the unknown key {key!r}", "", did_you_mean(key, allowed))
@@ -150,7 +150,7 @@ def _unknown_keys(raw: Mapping[str, object], allowed: Iterable[str], place: str)
 
 
 def _missing(field: Field, declaration: type, place: str) -> Mistake:
-    """The mistake of a required key that is not there."""
+    """The mistake of a required key that is missing."""
     if issubclass(declaration, Component):
         text = f"found no {field.key!r}, which {declaration.name} requires"
         return Mistake(place, text, "", f"add {field.key} = …: {field.info.help}")
@@ -217,7 +217,7 @@ def _read_plain(field: Field, raw: object, place: str, source: Source, sweeps: b
 
 
 def _beyond(field: Field, value: object) -> Mistake | None:
-    """The mistake of an integer that no signed integer of a result holds; seeds have a bound."""
+    """The mistake of an integer that is too large for a result; seeds have their own bound."""
     values = value if isinstance(value, tuple) else (value,)
     large = [item for item in values if type(item) is int and abs(item) > LARGEST]
     if not large or field.info.le is not None:
@@ -242,7 +242,7 @@ def _worded(field: Field, mistake: Mistake) -> Mistake:
 
 
 def _unfit(field: Field, raw: object, place: str, mistake: Mistake, sweeps: bool) -> Mistake:
-    """A value of the wrong type, with advice where it looks like something else."""
+    """The mistake of a value of the wrong type, with advice if it looks like something else."""
     mistake = _worded(field, mistake).at(place)
     advice = mistake.advice
     if isinstance(raw, Mapping):

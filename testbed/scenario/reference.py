@@ -29,8 +29,8 @@ HEAD = """# The scenario language
 A scenario is one TOML file: one experiment. This page lists every key that it may hold.
 `testbed describe NAME` lists the parameters of a component, `testbed check FILE` names every
 mistake of a file at once, and `testbed schema` prints the language as JSON Schema. An editor that
-reads the schema checks and completes while one writes; shipped scenarios name it in their first
-line:
+reads the schema checks and completes the file while you write; shipped scenarios name it in their
+first line:
 
 ```toml
 #:schema ../docs/scenario.schema.json
@@ -41,10 +41,10 @@ This page and the schema are generated from the declarations that the reader use
 
 SWEEPS = """## Sweeps
 
-A sweep is written where a value is written. Each of its values makes a point, and the values become
-a dimension of the result that is named after the parameter. Several sweeps of an estimator make
-the product of their points. Sweeps may be written for the parameters of `[design]`, `[target]`,
-`model` and `optimizer`; not in `[[design]]`, `[[target]]`, `[[metric]]` and `[[theory]]`.
+A sweep stands in the place of a value. Each of its values makes a point, and the values become a
+dimension of the result that is named after the parameter. Several sweeps of an estimator make the
+product of their points. The parameters of `[design]`, `[target]`, `model` and `optimizer` may be
+swept; those of `[[design]]`, `[[target]]`, `[[metric]]` and `[[theory]]` may not.
 
 | written | values |
 |---|---|
@@ -62,14 +62,13 @@ are a mistake. A number such as `1e3` counts as an integer. Further keys of a sw
 | `along` | the dimension that several sweeps share: values go together by position |
 
 With `along = "size"` the parameters become coordinates of the dimension `size`. With the name of
-another swept parameter, `along = "n"`, they become coordinates of its dimension. Without
-`along`, no two sweeps of an estimator, its design and its target may have the same dimension name.
-Estimators that sweep the same parameter share the dimension. The result keeps these names for
-itself, so that no dimension can have them:
+another swept parameter, `along = "n"`, they become coordinates of its dimension. Two sweeps of one
+dimension name in an estimator, without `along`, are a mistake. Estimators that sweep the same
+parameter share the dimension. A dimension may not have a name that results reserve:
 RESERVED
 
-Different components cannot be swept: several designs are `[[design]]` tables with `name` and
-`use`, several targets `[[target]]` tables, several models or optimizers `[[estimator]]` tables.
+Several components are not written as a sweep: several designs are `[[design]]` tables with `name`
+and `use`, several targets `[[target]]` tables, several models or optimizers `[[estimator]]` tables.
 
 A model's parameter that takes another model (`of`, `kernel`) is a table with `use`, or
 `"estimator:NAME"` for the model of another estimator, which may not be swept.
@@ -164,11 +163,11 @@ def reference_page() -> str:
     return text
 
 
-WITHOUT = "Without any, every kind is drawn that the\nresult has data for."
+WITHOUT = "A scenario without figures draws every kind\nthat the result has data for."
 
 
 def _table(heading: str, declaration: type) -> Iterator[str]:
-    """A heading, what the table is for, and its keys."""
+    """A heading, the purpose of the table, and its keys."""
     yield heading
     yield ""
     if declaration is not Scenario:
@@ -206,9 +205,10 @@ def _values(field: Field) -> str:
 def _default(field: Field) -> str:
     if field.required:
         return "required"
-    if isinstance(field.default, FACTORY):
-        return "decided by others"
-    value = written(field.default)
+    computed: object = field.default
+    if isinstance(computed, FACTORY) and getattr(computed, "takes_self", False):
+        return "depends on other keys"
+    value = written(field.default_in(None))
     if value in (None, "", [], {}):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

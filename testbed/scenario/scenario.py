@@ -1,4 +1,4 @@
-"""A scenario as a whole: read from a file, a text or Python, changed, and written back."""
+"""A scenario: read from a file, a text or Python, changed, and written back."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ LARGEST_SEED = 2**64 - 1
 
 @frozen(kw_only=True)
 class Scenario(Table):
-    """One experiment: what is drawn, fitted, measured, predicted and drawn as figures.
+    """One experiment: what is sampled, fitted, measured, predicted and shown in figures.
 
-    `text` is what was read, with overrides applied; results store it.
+    `text` is the text that was read, with overrides applied; results store it.
     """
 
-    format: Literal[1] = parameter(help="version of the language", form="1")
+    format: Literal[1] = parameter(help="version of the scenario language", form="1")
     name: str = name_parameter(help="name of the experiment and of its folder in runs/")
     title: str = parameter(
         attrs.Factory(lambda scenario: scenario.name, takes_self=True),
-        help="heading of figures and summary; the name unless given",
+        help="heading of figures and summary; default: the name",
     )
     description: str = parameter("", help="what the experiment is for; stored in the result")
     references: tuple[str, ...] = parameter((), help="papers, such as arXiv:2409.00894")
     seed: int = parameter(
         0,
-        help="where all randomness starts",
+        help="the seed of all random numbers",
         ge=0,
         le=LARGEST_SEED,
         form="an integer from 0 to 2^64 - 1",
@@ -66,14 +66,16 @@ class Scenario(Table):
     times: Grid | None = parameter(
         None, help="training times of every estimator whose optimizer has none"
     )
-    compute: Compute = parameter(Compute(), help="where and how numbers are made, and bounds")
+    compute: Compute = parameter(Compute(), help="where and how numbers are computed, and bounds")
     design: DesignTable | tuple[NamedDesignTable, ...] = parameter(help="where inputs come from")
     target: TargetTable | tuple[NamedTargetTable, ...] = parameter(help="the truth")
     estimators: tuple[EstimatorTable, ...] = parameter(alias="estimator", help="what is fitted")
     metrics: tuple[MetricTable, ...] = parameter((), alias="metric", help="what is measured")
     theories: tuple[TheoryTable, ...] = parameter((), alias="theory", help="what is predicted")
     figures: tuple[Figure, ...] = parameter(
-        (), alias="figure", help="what is drawn; without any, all that the result has data for"
+        (),
+        alias="figure",
+        help="figures of the run; without any, every kind that the result has data for",
     )
     claims: tuple[ClaimTable, ...] = parameter(
         (), alias="claim", help="statements about the results, each with a verdict"
@@ -87,12 +89,12 @@ class Scenario(Table):
 
     @property
     def designs(self) -> tuple[DesignTable | NamedDesignTable, ...]:
-        """The designs, also where there is only one."""
+        """The designs as a tuple, even if there is only one."""
         return self.design if isinstance(self.design, tuple) else (self.design,)
 
     @property
     def targets(self) -> tuple[TargetTable | NamedTargetTable, ...]:
-        """The targets, also where there is only one."""
+        """The targets as a tuple, even if there is only one."""
         return self.target if isinstance(self.target, tuple) else (self.target,)
 
     @classmethod
@@ -129,7 +131,7 @@ class Scenario(Table):
 
 
 def _sound(reading: tuple[Scenario, list[Mistake]]) -> Scenario:
-    """A scenario without mistakes."""
+    """The scenario, if it has no mistakes; ScenarioError otherwise."""
     scenario, mistakes = reading
     if mistakes:
         raise ScenarioError(mistake.in_file(scenario.path) for mistake in mistakes)
@@ -141,7 +143,7 @@ def parse_scenario(
 ) -> tuple[Scenario, list[Mistake]]:
     """A scenario from its text, and what is wrong with it, each at its `$.` place.
 
-    Raises ScenarioError where nothing can be read: broken TOML, overrides that fit nowhere.
+    Raises ScenarioError where nothing can be read: broken TOML, overrides that cannot be applied.
     """
     document = parse_document(text, path)
     if overrides:
@@ -168,11 +170,11 @@ def read_document(
 _STAND_INS: dict[str, Any] = {
     "format": FORMAT, "name": "unreadable", "design": (), "target": (), "estimator": (),
 }  # fmt: skip
-"""What goes on in place of required parts that could not be read."""
+"""Values that replace required parts that could not be read."""
 
 
 def read_figures(text: str) -> tuple[Figure, ...]:
-    """The figures that a stored scenario asks for; none if its text cannot be read any more."""
+    """The figures of a stored scenario; none if its text can no longer be read."""
     try:
         tables = parse_document(text, "scenario").get("figure", [])
     except ScenarioError:
@@ -182,11 +184,11 @@ def read_figures(text: str) -> tuple[Figure, ...]:
     return tuple(figure for figure in figures if figure is not None)
 
 
-# --- what tables say about one another ----------------------------------------------------------
+# --- how tables fit together --------------------------------------------------------------------
 
 
 def _inconsistencies(scenario: Scenario, document: Mapping[str, object]) -> Iterator[Mistake]:
-    """Mistakes that no table has alone."""
+    """Mistakes in how the tables fit together."""
     names = _estimator_names(document)
     yield from _repeated(names, "$.estimator", "estimators")
     for kind, options in (("design", scenario.design), ("target", scenario.target)):
@@ -210,7 +212,7 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, object]) -> Iter
 
 
 def _estimator_names(document: Mapping[str, object]) -> tuple[str, ...]:
-    """The names of all estimators, also of those that could not be read."""
+    """The names of all estimators, including those that could not be read."""
     tables = _listed(document.get("estimator"))
     names = (t.get("name") if isinstance(t, Mapping) else getattr(t, "name", None) for t in tables)
     return tuple(name for name in names if isinstance(name, str))

@@ -1,7 +1,7 @@
-"""A JSON Schema of the scenario language: what editors check and complete while one writes.
+"""A JSON Schema of the scenario language: editors use it to check and complete a file.
 
-It follows from the declarations of tables and from the parameters of the installed components. It
-knows types, bounds and words; what parts say about one another, only `testbed check` knows.
+It is made from the declarations of tables and from the parameters of the installed components. It
+covers types, bounds and words; only `testbed check` tests how the parts fit together.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def scenario_schema(components: Iterable[type[Component]]) -> Schema:
 
 
 class _Schema:
-    """Makes the schemas of tables and components; a component is a definition referred to."""
+    """Makes the schemas of tables and components; tables refer to components as definitions."""
 
     def __init__(self, components: Iterable[type[Component]]):
         self.by_kind: dict[str, list[type[Component]]] = {}
@@ -189,7 +189,7 @@ def _sweep(item: Schema, integers: bool) -> Schema:
 
 
 def _sweep_definition(text: str, words: Schema) -> Schema:
-    """What all sweeps of a sort have in common."""
+    """The definition of a kind of sweep."""
     return {
         "type": "object",
         "description": f"a sweep: the values become a dimension of the result{text}",
@@ -199,9 +199,9 @@ def _sweep_definition(text: str, words: Schema) -> Schema:
             "labels": {
                 "type": "array",
                 "items": {"type": "string"},
-                "description": "names of the values, which lists need",
+                "description": "names of the values; lists need them",
             },
-            "dim": {"type": "string", "description": "name of the dimension, if not the key's"},
+            "dim": {"type": "string", "description": "name of the dimension; default: the key"},
             "along": {
                 "type": "string",
                 "description": "dimension shared with other sweeps",
@@ -228,7 +228,7 @@ def _mentions(schema: Schema, types: tuple[str, ...]) -> bool:
 
 
 def _default(field: Field) -> Schema:
-    """The default, where it is one value for all tables."""
+    """The default, if it is the same for all tables."""
     computed = isinstance(field.default, FACTORY)
     if field.required or computed or field.default is None or is_table(type(field.default)):
         return {}

@@ -34,7 +34,7 @@ class Sweep:
 
     @property
     def coordinate(self) -> tuple[Any, ...]:
-        """What stands along the dimension: the labels if there are any, else the values."""
+        """The coordinate of the dimension: the labels if there are any, else the values."""
         return self.labels or self.values
 
 
@@ -126,10 +126,10 @@ def _labels(
         return None, [error.mistake.at(place)]
     if len(labels) != len(numbers):
         text = f"found {len(labels)} labels"
-        return None, [Mistake(place, text, f"{len(numbers)}, one a value")]
+        return None, [Mistake(place, text, f"{len(numbers)}, one for each value")]
     return labels, _repeated(labels, place)
 
 
 def sweep_advice(raw: object) -> str:
-    """What to do where a list stands and a single value is taken."""
+    """Advice for a list that stands in the place of a single value."""
     return f"write a sweep as {{ values = {shown(raw)} }}"

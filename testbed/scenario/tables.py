@@ -13,7 +13,7 @@ from testbed.errors import ParameterError
 from testbed.scenario.component import Spec
 from testbed.scenario.declaration import Table, component
 
-OF = "names of the estimators that are asked; all that it fits unless given"
+OF = "names of its estimators; default: all that it fits"
 
 
 def name_parameter(default: object = NOTHING, *, help: str) -> Any:
@@ -111,18 +111,18 @@ class MetricTable(Table):
     spec: Spec = component(
         "metric", inline=True, sweeps=False, help="the metric and its parameters"
     )
-    name: str = name_parameter("", help="name of its variable; two metrics of one kind need one")
+    name: str = name_parameter("", help="name of its variable; needed for two metrics of one kind")
     of: tuple[str, ...] = parameter((), help=OF)
     times: Grid | None = parameter(
-        None, help="training times at which it is measured; all unless given"
+        None, help="training times at which it is measured; default: all"
     )
     replicates: Literal["all", "mean"] = parameter(
-        "all", help="keep every replicate, or their mean only"
+        "all", help="keep every replicate, or only their mean"
     )
 
     @property
     def mean(self) -> bool:
-        """Whether the mean over replicates is kept only."""
+        """Whether only the mean over replicates is kept."""
         return self.replicates == "mean"
 
 
@@ -140,9 +140,11 @@ class TheoryTable(Table):
 class Expectation(Table):
     """`[[soundness]]`: a finding of a soundness check that the scenario provokes on purpose."""
 
-    check: str = parameter(alias="expect", help="name of the check that has to find something")
+    check: str = parameter(alias="expect", help="name of the check whose finding is expected")
     because: str = parameter(help="why it is expected")
-    of: tuple[str, ...] = parameter((), help="the estimators it is expected of; all if empty")
+    of: tuple[str, ...] = parameter(
+        (), help="the estimators whose findings are expected; all if empty"
+    )
 
     def covers(self, check: str, estimator: str) -> bool:
         """Whether a finding of this check about this estimator is expected."""
@@ -153,11 +155,11 @@ class Expectation(Table):
 class ClaimTable(Table):
     """`[[claim]]`: a statement about the results, which gets a verdict."""
 
-    name: str = name_parameter(help="what the verdict calls it")
+    name: str = name_parameter(help="name of the claim and its verdict")
     that: str = parameter(help="the kind of claim, such as slope or order")
-    of: str = parameter(help="what it speaks of, as estimator/variable")
-    than: str = parameter("", help="what it is compared with, as estimator/variable")
-    along: str = parameter("", help="the dimension that it speaks along")
+    of: str = parameter(help="the variable that it concerns, as estimator/variable")
+    than: str = parameter("", help="the variable that it is compared with, as estimator/variable")
+    along: str = parameter("", help="the dimension along which it holds")
     at: dict = parameter(  # type: ignore[type-arg]
         Factory(dict), help='dimensions that are held at a value; time may be "oracle"'
     )
@@ -165,8 +167,10 @@ class ClaimTable(Table):
     expect: float | str | None = parameter(
         None, help="the number that is expected, or the variable of a theory that predicts it"
     )
-    within: float | None = parameter(None, help="how far off it may be", ge=0)
+    within: float | None = parameter(None, help="the largest deviation allowed", ge=0)
     side: Literal["", "above", "below", "increasing", "decreasing"] = parameter(
-        "", help="on which side of `expect` a bound holds, or where a monotone claim goes"
+        "", help="the side of `expect` on which a bound holds, or the direction of a monotone claim"
     )
-    confidence: float = parameter(0.95, help="of all verdicts of the scenario together", gt=0, lt=1)
+    confidence: float = parameter(
+        0.95, help="confidence of all verdicts of the scenario together", gt=0, lt=1
+    )

@@ -1,4 +1,4 @@
-"""One TOML value as one annotated type: nothing is coerced but whole numbers."""
+"""Convert a TOML value to an annotated type; only whole numbers are coerced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORDS = {
     dict: "a table",
 }
 LARGEST = 2**63 - 1  # what the integers of a result file hold
-LARGEST_UNSIGNED = 2**64 - 1  # what its unsigned ones hold, such as seeds
+LARGEST_UNSIGNED = 2**64 - 1  # what its unsigned integers hold, such as seeds
 
 
 def found(value: object) -> str:
@@ -75,7 +75,7 @@ def type_words(wanted: Any) -> str:
 
 
 def _union(value: object, options: list[object], most: int) -> Any:
-    """The value as the first option that takes it; its own type goes before conversions."""
+    """The value as the first option that takes it; its own type is tried first."""
     if type(value) in options:
         options = [type(value), *options]
     refusals: list[ParameterError] = []

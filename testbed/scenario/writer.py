@@ -1,4 +1,4 @@
-"""A declared table back to plain data: what is written reads as an equal table."""
+"""Write a declared table as plain data, which reads back as an equal table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _items(values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _table(table: Any) -> dict[str, Any]:
-    """A table's keys that say something: required ones, and those that are not at their default."""
+    """The keys of a table that are required or differ from their default."""
     document: dict[str, Any] = {table.tag: table.word} if getattr(table, "tag", "") else {}
     for part in fields_of(type(table)):
         value = getattr(table, part.attribute)

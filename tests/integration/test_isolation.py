@@ -193,7 +193,7 @@ def test_a_process_that_ends_in_a_cell_is_told_of_by_the_next_run(tmp_path):
     scenario = read_scenario(
         SCENARIO, str(tmp_path / "isolation.toml"), ['estimator.f.model.fault="kill"']
     )
-    with pytest.warns(RunWarning, match="that cell runs in a process apart"):
+    with pytest.warns(RunWarning, match="that cell runs in a separate process"):
         outcome = execute_run(scenario, tmp_path / "run")
     assert list(errors(outcome)) == [0.5] and "WorkerDied" in errors(outcome)[0.5]
     assert len(execute_run(scenario, tmp_path / "run").failed) == 1  # and is apart ever after

@@ -42,7 +42,7 @@ def test_a_grid_may_include_single_points_and_merges_them_in_order():
         ([True], "numbers only"),
         ([1, 10**400], "below 1.8e308"),
         ({"geom": [1, 10**400, 3]}, "below 1.8e308"),
-        ({"geom": [1.0, 2.0, 10**12]}, "at most 100000; thin it, or raise compute.values"),
+        ({"geom": [1.0, 2.0, 10**12]}, "at most 100000; shorten the list, or raise compute.values"),
         ({"linspace": [0, 1, 1e300]}, "at most 100000"),
         ({"geom": [1, float("inf"), 3]}, "finite numbers"),
         ({"geom": [1, 2, 3], "include": 0}, "a list of numbers"),

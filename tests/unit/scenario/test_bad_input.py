@@ -334,7 +334,9 @@ def test_swept_lists_need_labels():
     model = 'use = "lines", widths = { values = [[8], [8, 8]] }'
     assert 'name each with labels = ["…", …]' in only(text(estimator=estimator(model)))
     model = 'use = "lines", widths = { values = [[8], [8, 8]], labels = ["one"] }'
-    assert "found 1 labels; expected 2, one a value" in only(text(estimator=estimator(model)))
+    assert "found 1 labels; expected 2, one for each value" in only(
+        text(estimator=estimator(model))
+    )
 
 
 ALTERNATIVES = '[[{0}]]\nname = "a"\nuse = "{1}"\n{3}\n[[{0}]]\nname = "b"\nuse = "{2}"\n{3}\n'
