@@ -116,7 +116,7 @@ def real_array(
             raise TypeError(f"an array of {array.dtype}")
         numbers = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        problem = f"found {name} that is no array of numbers: {error}"
+        problem = f"found {name} that is not an array of numbers: {error}"
         raise ComponentFault(component, f"{problem}, expected real numbers") from error
     if numbers.shape != shape:
         raise ComponentFault(component, f"found {name} of shape {numbers.shape}, expected {shape}")

@@ -19,7 +19,7 @@ from testbed.errors import ParameterError, shown
 WORDS = ("values", "geom", "linspace")
 GRID_WORDS = (*WORDS, "include")
 MOST = 100_000  # numbers in one list, unless a scenario's `compute.values` says otherwise
-FINITE = "finite numbers; the last may be inf"
+FINITE = "finite numbers; only the last may be inf"
 RAISE = "shorten the list, or raise compute.values"
 
 

@@ -51,7 +51,7 @@ class Builder:
             raise ParameterError(text, advice=did_you_mean(name, self.tables))
         if name in self._resolving:
             text = f"found a model that refers to itself through estimator {name!r}"
-            raise ParameterError(text, "models without a circular reference")
+            raise ParameterError(text, "models that do not refer to themselves")
         spec = self.tables[name].model
         if any(True for _ in spec.sweeps()):
             text = f"found the swept model of estimator {name!r}"

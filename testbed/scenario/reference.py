@@ -62,9 +62,10 @@ are a mistake. A number such as `1e3` counts as an integer. Further keys of a sw
 | `along` | the dimension that several sweeps share: values go together by position |
 
 With `along = "size"` the parameters become coordinates of the dimension `size`. With the name of
-another swept parameter, `along = "n"`, they become coordinates of its dimension. Two sweeps of one
-dimension name in an estimator, without `along`, are a mistake. Estimators that sweep the same
-parameter share the dimension. A dimension may not have a name that results reserve:
+another swept parameter, `along = "n"`, they become coordinates of its dimension. Without
+`along`, no two sweeps of an estimator, its design and its target may have the same dimension name.
+Estimators that sweep the same parameter share the dimension. The result keeps these names for
+itself, so that no dimension can have them:
 RESERVED
 
 Several components are not written as a sweep: several designs are `[[design]]` tables with `name`
