@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         name_with_source as name_with_source,
         sample_size as sample_size,
     )
+    from testbed.contract.examples import Example as Example
     from testbed.contract.facts import (
         MetricFacts as MetricFacts,
         ModelFacts as ModelFacts,
@@ -221,6 +222,7 @@ _HOMES = {
         "Design Estimator Metric Model Optimizer Rng Target Theory Variable name_with_source "
         "sample_size"
     ),
+    "testbed.contract.examples": "Example",
     "testbed.contract.facts": "MetricFacts ModelFacts OptimizerFacts TargetFacts TheoryFacts",
     "testbed.contract.findings": "Finding over_replicates relative_rounding risk_path worst_place",
     "testbed.contract.grids": "Grid",

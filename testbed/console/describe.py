@@ -13,14 +13,13 @@ import attrs
 
 from testbed.console.tables import Table
 from testbed.contract.components import Component, Metric, Optimizer
-from testbed.contract.grids import Grid
 from testbed.contract.needs import alternatives
-from testbed.contract.parameters import Parameter, fields_of, parameter_of
+from testbed.contract.parameters import fields_of, parameter_of
 from testbed.errors import printable
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
 from testbed.planning.plan import Plan
-from testbed.scenario.declaration import options_of
+from testbed.scenario.example import example_scenario, example_table
 
 if TYPE_CHECKING:
     from testbed.running.costs import Cost
@@ -80,7 +79,7 @@ def broken_text(registry: Registry) -> str:
 # --- one component ------------------------------------------------------------------------------
 
 
-def component_parts(offer: Offer) -> list[str | Table]:
+def component_parts(offer: Offer, registry: Registry) -> list[str | Table]:
     """A component in full: parameters with types, defaults, bounds and units; an example."""
     component = offer.component
     parts: list[str | Table] = [
@@ -102,7 +101,13 @@ def component_parts(offer: Offer) -> list[str | Table]:
         parts.append(f"needs: {needs}")
     if component.references:
         parts.append("references: " + ", ".join(component.references))
-    return [*parts, f"example\n{textwrap.indent(example(component), '  ')}"]
+    table = example_table(component, registry)
+    scenario = example_scenario(component, registry)
+    return [
+        *parts,
+        f"example\n{textwrap.indent(table, '  ')}",
+        f"a small scenario with it\n{textwrap.indent(scenario, '  ')}",
+    ]
 
 
 PARAMETER = ("name", "type", "default", "allowed", "unit", "meaning")
@@ -152,49 +157,6 @@ def _needs_text(component: type[Component]) -> str:
         return "depend on the parameters"
     groups = [", ".join(map(str, group)) for group in alternatives(component.needs)]
     return groups[0] if len(groups) == 1 else " or ".join(f"({group})" for group in groups)
-
-
-def example(component: type[Component]) -> str:
-    """A TOML table, valid as it stands, that sets what is required."""
-    pairs = [f'use = "{component.name}"']
-    for attribute, hint in _parameters(component):
-        if attribute.default is attrs.NOTHING:
-            pairs.append(f"{attribute.alias or attribute.name} = {_sample(attribute, hint)}")
-    if component.kind == "optimizer":
-        pairs.append("times = { geom = [1.0, 100.0, 9] }")
-    if component.kind in ("model", "optimizer"):
-        return f"{component.kind} = {{ {', '.join(pairs)} }}"
-    single = component.kind in ("design", "target")
-    header = f"[{component.kind}]" if single else f"[[{component.kind}]]"
-    return "\n".join((header, *pairs))
-
-
-def _sample(attribute: attrs.Attribute[Any], hint: object) -> str:
-    """A value that the parameter allows, in TOML."""
-    info = parameter_of(attribute)
-    hint = options_of(hint)[0]
-    origin = typing.get_origin(hint) or hint
-    if origin is tuple:
-        return f"[{_sample(attribute, typing.get_args(hint)[0])}]"
-    if info.choices:
-        return f'"{info.choices[0]}"'
-    if hint is bool:
-        return "false"
-    if hint in (int, float):
-        return repr(hint(_number(info)))
-    if hint is Grid:
-        return "[1.0]"
-    if isinstance(hint, type) and issubclass(hint, Component):
-        return '"estimator:NAME"'
-    return "{}" if origin is dict else '"…"'
-
-
-def _number(info: Parameter) -> float:
-    """A number within bounds: 1 where it is allowed."""
-    least = info.ge if info.ge is not None else info.gt
-    value = 1.0 if least is None else max(least + (info.gt is not None), 1.0)
-    top = info.le if info.le is not None else info.lt
-    return value if top is None or value < top else ((least or 0.0) + top) / 2
 
 
 # --- plans --------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from testbed.contract.capabilities import (
     lack,
     per_replicate,
 )
+from testbed.contract.examples import Example, default_example
 from testbed.contract.facts import (
     MetricFacts,
     ModelFacts,
@@ -114,6 +115,12 @@ class Component(Placed, ABC):
     kind: ClassVar[str]
     name: ClassVar[str]
     references: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Parameters and partners with which the component can be tried in moments; the first one
+        is what `testbed describe` prints. Unless given, made of the required parameters."""
+        return (default_example(cls),)
 
     def files(self) -> tuple[Path, ...]:
         """Files and folders that the numbers depend on, besides those that parameters name."""

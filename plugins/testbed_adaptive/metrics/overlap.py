@@ -10,7 +10,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, Metric, Problem, Variable, parameter
+from testbed import Cell, Example, Metric, Problem, Variable, parameter
 from testbed_adaptive.numerics.stiefel import orthonormal
 
 
@@ -30,6 +30,20 @@ class Overlap(Metric):
     concluded = ("escape_time",)
 
     threshold: float = parameter(0.5, help="|ρ| that ends the escape", gt=0, lt=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"threshold": 0.3},
+                {
+                    "design": {"use": "gaussian", "dim": 8},
+                    "target": {"use": "single-index"},
+                    "model": {"use": "adaptive.directional"},
+                    "optimizer": {"use": "gradient-descent"},
+                },
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         if cell.model.name != "adaptive.directional":

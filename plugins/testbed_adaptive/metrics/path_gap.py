@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve, fields, frozen
 from torch import Tensor
 
-from testbed import Estimator, Metric, Model, Problem, Spectrum, Variable, parameter
+from testbed import Estimator, Example, Metric, Model, Problem, Spectrum, Variable, parameter
 from testbed_adaptive.models.basis_model import BasisModel
 from testbed_adaptive.models.diagonal import DiagonalKernel
 from testbed_adaptive.models.twin import SequenceTwin
@@ -42,6 +42,19 @@ class PathGap(Metric):
     sequence: Model = parameter(
         help="the twin's sequence model; its gamma, depth and b0 are the adaptive kernel's"
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"sequence": {"use": "sequence.diagonal"}},
+                {
+                    "design": {"use": "torus"},
+                    "target": {"use": "trigonometric"},
+                    "model": {"use": "adaptive.diagonal"},
+                },
+            ),
+        )
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from testbed import (
     Eigensystem,
+    Example,
     HasEigensystem,
     HasGram,
     HasPowerEigenvalues,
@@ -60,6 +61,15 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
     learn: str = parameter(
         "eigenvalues", help='"none" keeps the kernel fixed', choices=("eigenvalues", "none")
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"basis": "torus", "modes": 9, "gamma": 1.5, "depth": 1},
+                {"design": {"use": "torus"}, "target": {"use": "trigonometric"}},
+            ),
+        )
 
     @property
     def fixed(self) -> bool:

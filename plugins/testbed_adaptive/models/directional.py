@@ -9,6 +9,7 @@ from torch import Tensor
 
 from testbed import (
     DirectionalFeatures,
+    Example,
     HasDirectionalFeatures,
     HasExactSpectrum,
     HasGram,
@@ -69,6 +70,19 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
     random_start: bool = parameter(
         False, help="start at a uniform frame, instead of at the initial overlap"
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"eigenvalues": [1.0, 1.0]},
+                {
+                    "design": {"use": "gaussian", "dim": 8},
+                    "target": {"use": "single-index"},
+                    "optimizer": {"use": "gradient-descent"},
+                },
+            ),
+        )
 
     def __attrs_post_init__(self) -> None:
         if min(self.eigenvalues, default=-1.0) < 0 or not any(self.eigenvalues[1:]):

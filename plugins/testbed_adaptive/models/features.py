@@ -8,6 +8,7 @@ from torch import Tensor
 
 from testbed import (
     Drawn,
+    Example,
     HasBasis,
     HasDescent,
     HasExactSpectrum,
@@ -52,6 +53,14 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
     zero_readout: bool = parameter(
         False, help="start from β = 0, and so from f = 0, instead of the network's own readout"
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"of": {"use": "networks.two-layer"}}, {"optimizer": {"use": "gradient-descent"}}
+            ),
+        )
 
     def __attrs_post_init__(self) -> None:
         reason = lack(self.of, HasGram)

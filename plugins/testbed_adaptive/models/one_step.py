@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Data, Problem, Rng, UnsuitableError, parameter
+from testbed import Data, Example, Problem, Rng, UnsuitableError, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State, eigenpairs
 from testbed_adaptive.numerics.centred_activations import CENTRED, Centred
 
@@ -59,6 +59,10 @@ class OneStep(LearnedKernel):
     activation: str = parameter(
         "relu", help="activation σ, less its mean under N(0, 1)", choices=sorted(CENTRED)
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"width": 6}),)
 
     @property
     def eta(self) -> float:

@@ -8,7 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Data, parameter
+from testbed import Data, Example, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State
 from testbed_adaptive.numerics.mahalanobis_kernel import (
     KERNELS,
@@ -64,6 +64,10 @@ class RecursiveFeatureMachine(LearnedKernel):
         1e-3, help="ridge, added to K_M, of the fits that M is learned from", gt=0
     )
     diagonal: bool = parameter(False, help="keep the diagonal of M only: weights of coordinates")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"iterations": 2}),)
 
     @property
     def radial(self) -> Radial:

@@ -14,6 +14,7 @@ from torch import Tensor
 from testbed import (
     Batched,
     Data,
+    Example,
     Fit,
     HasExactSpectrum,
     HasFlow,
@@ -65,6 +66,15 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
     references = ("arXiv:2412.18756", "arXiv:2501.08679")
 
     of: Model = parameter(help="the sequence model")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"of": {"use": "sequence.diagonal"}, "basis": "torus", "modes": 9},
+                {"design": {"use": "torus"}, "target": {"use": "trigonometric"}},
+            ),
+        )
 
     def withheld(self) -> Withheld:
         return {**lacks(self.of, *PASSED), **super().withheld()}

@@ -27,6 +27,7 @@ from testbed import (
     Cell,
     DirectionalFeatures,
     DoesNotApply,
+    Example,
     HasDirectionalFeatures,
     HasIndexForm,
     IndexForm,
@@ -256,6 +257,20 @@ class PopulationFlow(Theory):
         ),
     }
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "gaussian", "dim": 8},
+                    "target": {"use": "single-index"},
+                    "model": {"use": "adaptive.directional"},
+                    "metric": {"use": "adaptive.overlap"},
+                },
+            ),
+        )
+
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
@@ -319,6 +334,20 @@ class EscapeTime(Theory):
             "information exponent of the target, the least degree r ≥ 1 with g_r ≠ 0", time=False
         ),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "gaussian", "dim": 8},
+                    "target": {"use": "single-index"},
+                    "model": {"use": "adaptive.directional"},
+                    "metric": {"use": "adaptive.overlap"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

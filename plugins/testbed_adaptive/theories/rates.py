@@ -11,6 +11,7 @@ from attrs import frozen
 from testbed import (
     Cell,
     DoesNotApply,
+    Example,
     HasPowerEigenvalues,
     HasWaves,
     IsSpectral,
@@ -50,6 +51,19 @@ class Rates(Theory):
 
     p: float | None = parameter(None, help="decay p of the sorted signal; known if not given", gt=0)
     q: float | None = parameter(None, help="misalignment q of the signal; known if not given", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"p": 1.0, "q": 2.0},
+                {
+                    "design": {"use": "torus"},
+                    "target": {"use": "trigonometric"},
+                    "model": {"use": "adaptive.diagonal"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from attrs import frozen
 
-from testbed import Design, ParameterError, Rng, Sample, Space, UnsuitableError, parameter
+from testbed import Design, Example, ParameterError, Rng, Sample, Space, UnsuitableError, parameter
 from testbed_basics.designs.pools import ABOUT, Pool, floats, locate, moments, read, select
 
 BUILT_IN = ("digits", "diabetes")
@@ -81,6 +81,15 @@ class Dataset(Design):
     )
     unit: bool = parameter(False, help="then every input divided by its length")
     noise: float = parameter(0.0, help="noise level σ added to the labels", ge=0, role="noise")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"data": "digits", "n": 12, "n_test": 8, "classes": [3, 5]},
+                {"target": {"use": "labels"}, "metric": {"use": "test-error"}},
+            ),
+        )
 
     def __attrs_post_init__(self) -> None:
         if self.data == "file" and not self.path:

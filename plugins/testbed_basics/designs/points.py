@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed import Design, ParameterError, Rng, Sample, Space, parameter
+from testbed import Design, Example, ParameterError, Rng, Sample, Space, parameter
 
 
 @frozen(kw_only=True)
@@ -68,6 +68,10 @@ class Sphere(RandomPoints):
 
     dim: int = parameter(help="dimension d of the space around the sphere S^{d−1}", ge=2)
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"dim": 3, "n": 12, "n_test": 8, "noise": 0.1}),)
+
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         x = generator.standard_normal((count, self.dim))
         return x / np.linalg.norm(x, axis=1, keepdims=True)
@@ -84,6 +88,10 @@ class Gaussian(RandomPoints):
 
     scale: float = parameter(1.0, help="standard deviation s of each coordinate", gt=0)
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"dim": 2, "n": 12, "n_test": 8, "noise": 0.1}),)
+
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return self.scale * generator.standard_normal((count, self.dim))
 
@@ -99,6 +107,10 @@ class AnisotropicGaussian(RandomPoints):
 
     decay: float = parameter(1.0, help="variances s²·j^{−decay} of the coordinates j", ge=0)
     scale: float = parameter(1.0, help="standard deviation s of the first coordinate", gt=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"dim": 2, "n": 12, "n_test": 8, "noise": 0.1}),)
 
     @property
     def variances(self) -> np.ndarray:
@@ -120,6 +132,10 @@ class Torus(RandomPoints):
 
     name = "torus"
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"dim": 2, "n": 12, "n_test": 8, "noise": 0.1}),)
+
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return generator.uniform(-1.0, 1.0, (count, self.dim))
 
@@ -132,6 +148,10 @@ class Hypercube(RandomPoints):
     """Uniform on {−1, 1}^d."""
 
     name = "hypercube"
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"dim": 3, "n": 12, "n_test": 8, "noise": 0.1}),)
 
     def points(self, generator: np.random.Generator, count: int) -> np.ndarray:
         return np.where(generator.random((count, self.dim)) < 0.5, -1.0, 1.0)

@@ -11,7 +11,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, MetricFacts, Needs, Problem, Spectrum, Variable, parameter
+from testbed import Cell, Example, MetricFacts, Needs, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import order, ranked_energy
 from testbed_basics.metrics.leakage import Decay, empirical_decay
 from testbed_basics.metrics.spectra import SpectrumMetric
@@ -119,6 +119,10 @@ class SourceCondition(SpectrumMetric):
 
     first: int = parameter(2, help="first mode used, counted from 1 in the learned order", ge=1)
     last: int | None = parameter(None, help="last mode used; a quarter of all unless given", ge=8)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"first": 1, "last": 12}),)
 
     def facts(self) -> MetricFacts:
         return MetricFacts(batching="loop")

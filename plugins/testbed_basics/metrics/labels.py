@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, Metric, Problem, UnsuitableError, Variable
+from testbed import Cell, Example, Metric, Problem, UnsuitableError, Variable
 from testbed_basics.metrics.risks import weighted_squares
 
 
@@ -23,6 +23,19 @@ class TestError(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "test_error": Variable("mean square against noisy test labels")
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "dataset"},
+                    "target": {"use": "labels"},
+                    "model": {"use": "ntk.rbf"},
+                },
+            ),
+        )
 
     def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
         return {"test_error": weighted_squares(problem.test, predictions - problem.test.y)}
@@ -39,6 +52,19 @@ class Misclassification(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "misclassification": Variable("share of test points classified wrongly")
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "dataset"},
+                    "target": {"use": "labels"},
+                    "model": {"use": "ntk.rbf"},
+                },
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         if cell.target.facts().known:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, Data, Estimator, Metric, Problem, Spectrum, Variable, parameter
+from testbed import Cell, Data, Estimator, Example, Metric, Problem, Spectrum, Variable, parameter
 
 
 def weighted_squares(data: Data, difference: Tensor) -> Tensor:
@@ -81,6 +81,10 @@ class Gap(Metric):
     }
 
     to: str = parameter(help="name of the estimator whose predictions are compared")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"to": "companion"}, {"companion": {"use": "ntk.rbf"}}),)
 
     def companion(self, estimator: Estimator, estimators: Mapping[str, Estimator]) -> Estimator:
         if self.to == estimator.name:

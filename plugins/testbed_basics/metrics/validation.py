@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, Data, Metric, Optimizer, Problem, Variable
+from testbed import Cell, Data, Example, Metric, Optimizer, Problem, Variable
 from testbed_basics.metrics.risks import weighted_squares
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
@@ -76,6 +76,10 @@ class LeaveOneOutRisk(Metric):
         "loo_risk": Variable("leave-one-out mean square")
     }
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"optimizer": {"use": "spectral-filter"}}),)
+
     def comment(self, cell: Cell, variable: str) -> str:
         name = filter_of(cell.optimizer)
         if name == "ridge":
@@ -113,6 +117,10 @@ class GeneralisedCrossValidation(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "gcv": Variable("generalised cross-validation ‖(I − S)y‖²/n/(1 − tr S/n)²")
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"optimizer": {"use": "spectral-filter"}}),)
 
     def measure(
         self, problem: Problem, train_predictions: Tensor, leverage: Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed import FitPredict, parameter
+from testbed import Example, FitPredict, parameter
 
 
 @frozen(kw_only=True)
@@ -18,6 +18,10 @@ class RandomForest(FitPredict):
 
     trees: int = parameter(100, help="number of trees", ge=1)
     leaf: int = parameter(1, help="fewest training points in a leaf", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"optimizer": {"use": "fit"}}),)
 
     def fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> object:
         from sklearn.ensemble import RandomForestRegressor

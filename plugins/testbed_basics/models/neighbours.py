@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed import FitPredict, UnsuitableError, parameter
+from testbed import Example, FitPredict, UnsuitableError, parameter
 
 
 @frozen(kw_only=True)
@@ -16,6 +16,10 @@ class NearestNeighbours(FitPredict):
     name = "nearest-neighbours"
 
     k: int = parameter(5, help="number of neighbours", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"optimizer": {"use": "fit"}}),)
 
     def fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> object:
         from sklearn.neighbors import KNeighborsRegressor

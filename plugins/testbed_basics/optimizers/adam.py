@@ -8,7 +8,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from testbed import Model, OptimizerFacts, Parameters, Step, parameter
+from testbed import Example, Model, OptimizerFacts, Parameters, Step, parameter
 from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import Stepped
 
@@ -30,6 +30,10 @@ class Adam(Stepped):
     beta1: float = parameter(0.9, help="decay β₁ of the first moment", ge=0, lt=1)
     beta2: float = parameter(0.999, help="decay β₂ of the second moment", ge=0, lt=1)
     epsilon: float = parameter(1e-8, help="ε, added to the root of the second moment", gt=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"learning_rate": 0.01}, {"model": {"use": "networks.two-layer"}}),)
 
     def facts(self) -> OptimizerFacts:
         """Its time is not the flow's: gaps to the flow at equal time mean nothing."""

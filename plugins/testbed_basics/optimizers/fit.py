@@ -12,6 +12,7 @@ from testbed import (
     Advance,
     Capability,
     Carry,
+    Example,
     Fit as Fitted,
     Grid,
     HasFit,
@@ -35,6 +36,10 @@ class Fit(Optimizer):
         help="where the fitted model is recorded; more times only serve comparisons",
         sweepable=False,
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"model": {"use": "nearest-neighbours"}}),)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(clock="own")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Carry, OptimizerFacts, Parameters, Step, StepOptimizer, parameter
+from testbed import Carry, Example, OptimizerFacts, Parameters, Step, StepOptimizer, parameter
 from testbed.numerics.trees import tree_map
 
 
@@ -18,6 +18,10 @@ class Langevin(StepOptimizer):
     references = ("arXiv:1605.01559",)
 
     temperature: float = parameter(help="temperature T", ge=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"learning_rate": 0.1, "temperature": 0.1}),)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch", streams=("langevin",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from testbed import OptimizerFacts, Parameters, Step, StepOptimizer
+from testbed import Example, OptimizerFacts, Parameters, Step, StepOptimizer
 from testbed.numerics.trees import tree_map
 
 
@@ -15,6 +15,10 @@ class Nesterov(StepOptimizer):
 
     name = "nesterov"
     references = ("arXiv:1503.01243",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"learning_rate": 0.1}, {"model": {"use": "networks.two-layer"}}),)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(clock="own")

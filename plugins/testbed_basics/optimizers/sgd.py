@@ -10,7 +10,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Fit, Problem, Rng, UnsuitableError, parameter
+from testbed import Example, Fit, Problem, Rng, UnsuitableError, parameter
 from testbed_basics.optimizers.steps import HeavyBall, Rows, Take
 
 AT_ONCE = 2**22  # row numbers of one replicate held at a time
@@ -30,6 +30,14 @@ class Sgd(HeavyBall):
 
     batch_size: int = parameter(help="points of a mini-batch", ge=1)
     replacement: bool = parameter(False, help="draw each batch afresh, instead of by epochs")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"learning_rate": 0.1, "batch_size": 4}, {"model": {"use": "networks.two-layer"}}
+            ),
+        )
 
     def draw(self, rng: Rng, problem: Problem) -> np.ndarray:
         """The key of this replicate's batches."""

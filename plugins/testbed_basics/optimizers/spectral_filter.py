@@ -12,6 +12,7 @@ from torch import Tensor
 from testbed import (
     Advance,
     Algorithm,
+    Example,
     Fit,
     HasEigensystem,
     HasFilterPath,
@@ -63,6 +64,10 @@ class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
     momentum: float | None = parameter(
         None, help="of heavy-ball only: μ", ge=0, lt=1, role="momentum"
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"filter": "ridge"}),)
 
     def __attrs_post_init__(self) -> None:
         # options of other filters are let through, so that `filter` can be swept while they are set

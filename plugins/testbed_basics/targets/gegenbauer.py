@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from testbed import (
+    Example,
     Mistake,
     ParameterError,
     Rng,
@@ -43,6 +44,10 @@ class Gegenbauer(Target):
         "first", help="the first axes, or drawn for each replicate", choices=WHERE
     )
     directions: int = parameter(1, help="number of directions", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"degrees": [1, 2]}),)
 
     def __attrs_post_init__(self) -> None:
         if not self.degrees or min(self.degrees) < 0 or len(set(self.degrees)) < len(self.degrees):

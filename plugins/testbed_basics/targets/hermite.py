@@ -9,6 +9,7 @@ from attrs import frozen
 
 from testbed import (
     POINTS,
+    Example,
     HasIndexForm,
     IndexForm,
     Mistake,
@@ -60,6 +61,10 @@ class MultiIndex(Target, HasIndexForm):
         "first", help="the first axes, or drawn for each replicate", choices=WHERE
     )
     directions: int = parameter(2, help="number q of orthonormal directions", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"coefficients": [0.0, 1.0]}),)
 
     def __attrs_post_init__(self) -> None:
         if not any(self.coefficients):
@@ -119,3 +124,7 @@ class SingleIndex(MultiIndex):
     name = "single-index"
 
     directions: int = parameter(1, help="number of directions; one", ge=1, le=1, sweepable=False)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"coefficients": [0.0, 1.0]}),)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed import POINTS, Mistake, Sample, Space, Target, narrow_misfit
+from testbed import POINTS, Example, Mistake, Sample, Space, Target, narrow_misfit
 from testbed_basics.targets.hermite import hermite_sum
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
 from testbed_basics.targets.zonal import gegenbauer, multiplicity
@@ -24,6 +24,10 @@ class IndicatorProduct(Target):
 
     name = "indicator-product"
     references = ("arXiv:2212.13881",)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"design": {"use": "gaussian", "dim": 8}}),)
 
     defined_on = POINTS
 

@@ -8,6 +8,7 @@ from attrs import frozen
 from testbed import (
     POINTS,
     Data,
+    Example,
     HasEigensystem,
     HasPopulationSpectrum,
     Mistake,
@@ -46,6 +47,10 @@ class KernelFunction(Target):
     )
     centres: int = parameter(20, help="number of centres c_i", ge=1)
     norm: float = parameter(1.0, help="norm ‖f*‖_H in the kernel's space", gt=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"kernel": {"use": "ntk.relu"}}, {"design": {"use": "sphere"}}),)
 
     defined_on = POINTS
 

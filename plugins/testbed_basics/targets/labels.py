@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from testbed import Data, Mistake, Problem, Sample, Space, Target, TargetFacts, UnsuitableError
+from testbed import (
+    Data,
+    Example,
+    Mistake,
+    Problem,
+    Sample,
+    Space,
+    Target,
+    TargetFacts,
+    UnsuitableError,
+)
 
 
 @frozen(kw_only=True)
@@ -15,6 +25,10 @@ class Labels(Target):
     """Observations are the design's labels, plus its noise; the truth is unknown, NaN."""
 
     name = "labels"
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"design": {"use": "dataset"}, "metric": {"use": "test-error"}}),)
 
     def facts(self) -> TargetFacts:
         return TargetFacts(known=False)

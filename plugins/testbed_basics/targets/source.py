@@ -10,6 +10,7 @@ from attrs import frozen
 
 from testbed import (
     Design,
+    Example,
     HasPopulationSpectrum,
     HasSourceCondition,
     Mistake,
@@ -91,6 +92,15 @@ class Source(Target, HasSourceCondition):
     directions: int = parameter(
         8, help="directions (sphere) or frequencies (torus) mixed in each eigenspace", ge=1
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"kernel": {"use": "ntk.relu"}, "smoothness": 1.0},
+                {"design": {"use": "sphere"}, "model": {"use": "ntk.relu"}},
+            ),
+        )
 
     defined_on = ("sphere", "torus")
 

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from testbed import (
     POINTS,
+    Example,
     HasWaves,
     Mistake,
     ParameterError,
@@ -44,6 +45,10 @@ class Trigonometric(Target, HasWaves):
         None, help="coefficients s_i; 1 each unless sine or cosine is given"
     )
     cosine: tuple[float, ...] | None = parameter(None, help="coefficients c_i; 0 unless given")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"frequencies": [[1.0, 0.0]]}, {"design": {"use": "torus"}}),)
 
     def __attrs_post_init__(self) -> None:
         count = len(self.frequencies)

@@ -13,6 +13,7 @@ from testbed import (
     Cell,
     Data,
     Estimator,
+    Example,
     HasEigensystem,
     HasGradient,
     Metric,
@@ -53,6 +54,15 @@ class KernelDrift(Metric):
         "train", help="points of the Gram matrix", choices=("train", "test"), role="points"
     )
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+            ),
+        )
+
     def measure(self, problem: Problem, gram: Tensor, initial_gram: Tensor) -> dict[str, Tensor]:
         drift = torch.linalg.matrix_norm(gram - initial_gram)
         return {"kernel_drift": drift / torch.linalg.matrix_norm(initial_gram)}
@@ -78,6 +88,19 @@ class FeatureAlignment(Metric):
     coordinates_used: int | None = parameter(
         None, help="take this many first coordinates as directions, not the target's", ge=1
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "target": {"use": "single-index"},
+                    "model": {"use": "networks.two-layer"},
+                    "optimizer": {"use": "gradient-descent"},
+                },
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         if has(cell.model, HasEigensystem):
@@ -132,6 +155,15 @@ class Sharpness(Metric):
         role="matrix",
     )
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+            ),
+        )
+
     def declared(self) -> Mapping[str, Variable]:
         if self.matrix == "hessian":
             return self.variables
@@ -152,6 +184,15 @@ class WeightNorm(Metric):
         "weight_norm": Variable("norm ‖θ‖ of all parameters"),
         "weight_change": Variable("relative change ‖θ − θ₀‖/‖θ₀‖ of the parameters"),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         if has(cell.model, HasEigensystem):
@@ -211,6 +252,15 @@ class FlowGap(Metric):
     )
     rtol: float = parameter(1e-7, help="relative tolerance of the flow", gt=0, lt=1)
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+            ),
+        )
+
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]
     ) -> Estimator | None:
@@ -241,6 +291,15 @@ class LazyGap(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "lazy_gap": Variable("distance of the predictions to those of the linearised network")
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+            ),
+        )
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Space, parameter
+from testbed import Example, Space, parameter
 from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import layered
@@ -45,6 +45,10 @@ class Mlp(ActivatedNetwork):
         help="s²: variance factor of the hidden layers' weights (2 keeps the size of relu)",
         gt=0,
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"width": 4, "activation": "tanh"}),)
 
     def trained_numbers(self, space: Space) -> float | None:
         first = super().trained_numbers(space)

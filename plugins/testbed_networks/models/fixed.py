@@ -14,6 +14,7 @@ from testbed import (
     POINTS,
     Data,
     Eigensystem,
+    Example,
     Fit,
     HasBasis,
     HasEigensystem,
@@ -188,6 +189,10 @@ class Linearised(FixedFeatures):
         1, help="outputs of the network, to be prepared before any observation is seen", ge=1
     )  # None: as many as the observations have, which are then read
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"of": {"use": "networks.two-layer"}}),)
+
     def __attrs_post_init__(self) -> None:
         reason = "" if isinstance(self.of, Network) else objection(self.of)
         if reason:
@@ -258,6 +263,10 @@ class RandomFeatures(FixedFeatures, HasRandomFeatures):
         "relu", help="activation σ of the features", choices=sorted(ACTIVATIONS)
     )
     bias: bool = parameter(False, help="biases of the features, b ~ N(0, 1)")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"width": 8}),)
 
     def random_features(self) -> Form:
         return Form(self.width, self.activation, self.bias)

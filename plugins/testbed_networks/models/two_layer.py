@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Descent, HasDescent, Problem, parameter
+from testbed import Descent, Example, HasDescent, Problem, parameter
 from testbed.numerics.trees import tree_map
 from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import two_layer
@@ -56,6 +56,10 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
     bias_scale: float = parameter(
         1.0, help="s_b: standard deviation of the biases at the start, if there are any", ge=0
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"width": 8}, {"optimizer": {"use": "gradient-descent"}}),)
 
     @property
     def network(self) -> two_layer.TwoLayer:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, DoesNotApply, Metric, Problem, Risk, UnsuitableError, Variable
+from testbed import Cell, DoesNotApply, Example, Metric, Problem, Risk, UnsuitableError, Variable
 from testbed_ntk.theories.subject import drawn_expansion, spectrum_of
 
 PARTS = {
@@ -40,6 +40,20 @@ class PopulationRisk(Metric):
         "population_risk": Variable("excess risk ‖f − f*‖² under the design's law"),
         "population_risk_error": Variable("largest possible error of population_risk"),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.relu"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         if cell.design.name not in PARTS:

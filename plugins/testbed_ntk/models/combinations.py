@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from testbed import Mistake, ParameterError, Space, inner_misfit, parameter
+from testbed import Example, Mistake, ParameterError, Space, inner_misfit, parameter
 from testbed_ntk.models.base import KernelModel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
@@ -68,6 +68,10 @@ class Sum(Combination):
 
     weights: tuple[float, ...] = parameter((1.0, 1.0), help="w₁ and w₂, at least 0")
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"first": {"use": "ntk.relu"}, "second": {"use": "ntk.periodic"}}),)
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if len(self.weights) != 2 or min(self.weights) < 0 or not any(self.weights):
@@ -96,6 +100,10 @@ class Product(Combination):
 
     name = "ntk.product"
     references = ()
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"first": {"use": "ntk.rbf"}, "second": {"use": "ntk.polynomial"}}),)
 
     def kernel(self, dim: int) -> Kernel:
         return kernels.pointwise_product(self.first.kernel(dim), self.second.kernel(dim))

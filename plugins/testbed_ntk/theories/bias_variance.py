@@ -21,6 +21,7 @@ from testbed import (
     Cell,
     Data,
     DoesNotApply,
+    Example,
     HasGram,
     HasKernelMatrix,
     HasRandomStart,
@@ -108,6 +109,20 @@ class BiasVariance(Theory):
         "bias": Variable("squared bias of the fitted function"),
         "variance": Variable("variance of the fitted function"),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.relu"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
 
     def facts(self) -> TheoryFacts:
         return TheoryFacts(conditional=True)

@@ -16,6 +16,7 @@ from attrs import frozen
 from testbed import (
     Cell,
     DoesNotApply,
+    Example,
     HasPopulationSpectrum,
     HasSourceCondition,
     Model,
@@ -86,6 +87,20 @@ class DeterministicEquivalent(Theory):
         ),
     }
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.relu"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
+
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
@@ -118,6 +133,20 @@ class Rates(Theory):
         "risk_exponent": Variable("exponent of the risk at the best time in n", time=False),
         "time_exponent": Variable("exponent of the best training time in n", time=False),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.laplace"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -183,6 +212,20 @@ class LargeDimension(Theory):
         "minimax_exponent": Variable("exponent of the minimax risk in d", time=False),
     }
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere", "dim": 6},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.laplace"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
+
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
@@ -225,6 +268,19 @@ class PolynomialBarrier(Theory):
     delta: float = parameter(
         0.1, help="least distance δ of γ, n = d^γ, from a whole number", gt=0, lt=0.5
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere", "dim": 6},
+                    "target": {"use": "gegenbauer"},
+                    "model": {"use": "ntk.relu"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

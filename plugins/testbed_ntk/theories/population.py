@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from attrs import frozen
 
-from testbed import Cell, Grid, PopulationSpectrum, Problem, Theory, Variable, parameter
+from testbed import Cell, Example, Grid, PopulationSpectrum, Problem, Theory, Variable, parameter
 from testbed_ntk.theories.subject import spectrum_of
 
 
@@ -35,6 +35,20 @@ class PopulationEigenvalues(Theory):
     modes: Grid = parameter(
         help="modes predicted, as the metric eigenvalues has them", sweepable=False
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"modes": [1, 2, 5]},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "source"},
+                    "model": {"use": "ntk.relu"},
+                    "metric": {"use": "eigenvalues"},
+                },
+            ),
+        )
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         return {"mode": self._numbers()}

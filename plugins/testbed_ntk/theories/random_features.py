@@ -29,6 +29,7 @@ from scipy.optimize import brentq
 from testbed import (
     Cell,
     DoesNotApply,
+    Example,
     HasRandomFeatures,
     Problem,
     RandomFeatures,
@@ -232,6 +233,20 @@ class RandomFeatureEquivalent(Theory):
             "expected mean square against noisy labels", predicts="test_error", accuracy=ACCURACY
         ),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sphere"},
+                    "target": {"use": "linear"},
+                    "model": {"use": "networks.random-features"},
+                    "optimizer": {"use": "spectral-filter"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from testbed import Design, Rng, Sample, Space, parameter
+from testbed import Design, Example, Rng, Sample, Space, parameter
 
 
 @frozen(kw_only=True)
@@ -25,6 +25,15 @@ class GaussianSequence(Design):
     noise: float = parameter(
         1.0, help="noise level σ; 0 gives noiseless sequences", ge=0, role="noise"
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"n": 100, "modes": 12},
+                {"target": {"use": "sequence.power"}, "model": {"use": "sequence.fixed"}},
+            ),
+        )
 
     def draw(self, rng: Rng) -> Sample:
         index, ones = np.arange(1.0, self.modes + 1), np.ones(self.modes)

@@ -10,6 +10,7 @@ from attrs import frozen
 from testbed import (
     SEQUENCES,
     Design,
+    Example,
     Mistake,
     Rng,
     Sample,
@@ -57,6 +58,18 @@ class LinearModel(Design):
     alignment: float = parameter(0.0, help="alignment strength α of A = diag(exp(α t))")
     noise: float = parameter(1.0, help="noise level σ", ge=0, role="noise")
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {"n": 20, "features": 12},
+                {
+                    "target": {"use": "sequence.linear-coefficients"},
+                    "model": {"use": "sequence.fixed"},
+                },
+            ),
+        )
+
     def draw(self, rng: Rng) -> Sample:
         gaussian = rng("inputs").standard_normal((self.n, self.features))
         scales = alignment_scales(self.alignment, self.features)
@@ -87,6 +100,10 @@ class LinearCoefficients(Target):
         "power", help="β_j = j^{−exponent}, or 1/log(j + 1)", choices=("power", "logarithmic")
     )
     exponent: float = parameter(0.2, help="exponent of the power decay", ge=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({}, {"design": {"use": "sequence.linear-model"}}),)
 
     defined_on = SEQUENCES
 

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from testbed import Cell, Metric, Problem, Variable
+from testbed import Cell, Example, Metric, Problem, Variable
 
 Params = Mapping[str, Tensor]
 
@@ -29,6 +29,20 @@ class InvariantDrift(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {
         "invariant_drift": Variable("largest relative drift of a conserved quantity")
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sequence.gaussian"},
+                    "target": {"use": "sequence.sparse-power"},
+                    "model": {"use": "sequence.diagonal"},
+                    "optimizer": {"use": "gradient-descent"},
+                },
+            ),
+        )
 
     def applies(self, cell: Cell) -> str | None:
         model: Any = cell.model

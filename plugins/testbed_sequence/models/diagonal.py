@@ -13,6 +13,7 @@ from testbed import (
     SEQUENCES,
     Design,
     DoesNotApply,
+    Example,
     Fit,
     HasExactSpectrum,
     HasFlow,
@@ -47,6 +48,10 @@ class Diagonal(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
     gamma: float = parameter(help="decay of the initial eigenvalues λ_j = j^{−γ}", gt=0)
     depth: int = parameter(0, help="number D of extra layers b", ge=0)
     b0: float | None = parameter(None, help="start of b; ε^{1/(D+2)} unless given", gt=0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"gamma": 1.5}),)
 
     defined_on = SEQUENCES
 

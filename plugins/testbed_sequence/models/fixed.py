@@ -13,6 +13,7 @@ from testbed import (
     SEQUENCES,
     Design,
     DoesNotApply,
+    Example,
     Fit,
     HasExactSpectrum,
     HasFlow,
@@ -62,6 +63,10 @@ class Fixed(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
         help='"design" takes the eigenvalues that the design brings, and no gamma',
         choices=("gamma", "design"),
     )
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"gamma": 1.5}),)
 
     defined_on = SEQUENCES
 

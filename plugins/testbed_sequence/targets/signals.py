@@ -11,6 +11,7 @@ from attrs import frozen
 from testbed import (
     SEQUENCES,
     DoesNotApply,
+    Example,
     HasPowerDecay,
     Mistake,
     PowerDecay,
@@ -52,6 +53,10 @@ class SparsePower(SequenceTarget, HasPowerDecay):
         None, help="number of non-zero coefficients; as many as fit unless given", ge=1
     )
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"p": 1.0, "q": 2.0}),)
+
     def power_decay(self) -> PowerDecay:
         if self.nonzeros is not None:
             raise DoesNotApply("it needs infinitely many coefficients; the target sets nonzeros")
@@ -79,6 +84,10 @@ class Power(SequenceTarget, HasPowerDecay):
     p: float = parameter(help="decay: θ*_j = C·j^{−(p+1)/2}", gt=0)
     scale: float = parameter(1.0, help="size C of the first coefficient")
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"p": 1.0}),)
+
     def power_decay(self) -> PowerDecay:
         return PowerDecay(self.p, 1.0)
 
@@ -95,6 +104,10 @@ class Block(SequenceTarget):
 
     start: int = parameter(1, help="first index of the block", ge=1)
     count: int = parameter(10, help="number of indices", ge=1)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"start": 2, "count": 3}),)
 
     def misfit(self, space: Space) -> Mistake | None:
         last = self.start + self.count - 1
@@ -133,6 +146,10 @@ class Coefficients(SequenceTarget):
         None, help="a .csv or .nc file of coefficients, instead", role="file"
     )
     variable: str = parameter("truth", help="variable of the netCDF file")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example({"values": [1.0, -0.5]}),)
 
     def misfit(self, space: Space) -> Mistake | None:
         count = len(self.coefficients or ())

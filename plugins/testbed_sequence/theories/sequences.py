@@ -15,6 +15,7 @@ from attrs import frozen
 from testbed import (
     Cell,
     DoesNotApply,
+    Example,
     HasPowerDecay,
     HasPowerEigenvalues,
     IsSpectral,
@@ -72,6 +73,19 @@ class ExpectedRisk(Theory):
         "excess_risk": Variable("expected excess risk", predicts="excess_risk")
     }
 
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sequence.gaussian"},
+                    "target": {"use": "sequence.sparse-power"},
+                    "model": {"use": "sequence.diagonal"},
+                },
+            ),
+        )
+
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
     ) -> dict[str, np.ndarray]:
@@ -103,6 +117,19 @@ class SpanBounds(Theory):
         "lower": Variable("lower bound (d† − 1)ε² of the initial order", time=False),
         "upper": Variable("upper bound 2d†ε² of the initial order", time=False),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sequence.gaussian"},
+                    "target": {"use": "sequence.sparse-power"},
+                    "model": {"use": "sequence.diagonal"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -136,6 +163,19 @@ class Rates(Theory):
         "risk_exponent": Variable("exponent of the risk at the best time in n", time=False),
         "time_exponent": Variable("exponent of the best stopping time in n", time=False),
     }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(
+                {},
+                {
+                    "design": {"use": "sequence.gaussian", "modes": 400},
+                    "target": {"use": "sequence.sparse-power"},
+                    "model": {"use": "sequence.diagonal"},
+                },
+            ),
+        )
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

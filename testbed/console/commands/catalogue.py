@@ -30,7 +30,8 @@ def describe(name: str) -> None:
     from testbed.console.tables import show
     from testbed.loading import load_registry
 
-    show(component_parts(load_registry().find(name)))
+    registry = load_registry()
+    show(component_parts(registry.find(name), registry))
 
 
 @click.command()
