@@ -33,7 +33,7 @@ def testbed_models() -> list[type[Model]]:
 
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
-    """What only features that move have."""
+    """Metrics of features that move."""
     from testbed_adaptive.metrics.overlap import Overlap
     from testbed_adaptive.metrics.path_gap import PathGap
 

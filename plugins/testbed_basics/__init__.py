@@ -135,7 +135,7 @@ def testbed_run_finished(plan: Plan, folder: Path) -> None:
 
 @hookimpl
 def testbed_check_scenario(plan: Plan) -> list[Mistake]:
-    """Refuse batches larger than the sample, data that are not there, modes that nobody has."""
+    """Refuse batches larger than the sample, missing data, and modes beyond the spectrum."""
     from testbed_basics.checks import objections
 
     return objections(plan)

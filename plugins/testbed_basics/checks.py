@@ -1,4 +1,4 @@
-"""What makes a well-typed scenario impossible, as far as it is known before anything is drawn."""
+"""Objections to a scenario that need no draws."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPECTRAL = ("spectrum", "exact_spectrum", "basis")
 
 
 def objections(plan: Plan) -> list[Mistake]:
-    """Reasons against a plan, each once."""
+    """Reasons against a plan, without repetition."""
     cells = [cell for cell in plan.cells if cell.replicates]
     mistakes = [
         mistake for cell in cells for mistake in (*_oversized(plan, cell), *_beyond(plan, cell))
@@ -31,12 +31,12 @@ def objections(plan: Plan) -> list[Mistake]:
 
 
 def _unavailable(plan: Plan, cells: list[Cell]) -> Iterator[Mistake]:
-    """Data sets that are not there, or have fewer points than are asked for."""
-    looked: set[Dataset] = set()
+    """Data sets that are missing, or have too few points."""
+    checked: set[Dataset] = set()
     for cell in cells:
-        if not isinstance(cell.design, Dataset) or cell.design in looked:
+        if not isinstance(cell.design, Dataset) or cell.design in checked:
             continue
-        looked.add(cell.design)
+        checked.add(cell.design)
         try:
             cell.design.expect_available()
         except UnsuitableError as error:

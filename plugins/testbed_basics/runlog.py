@@ -17,7 +17,7 @@ NAME = "run.jsonl"
 
 
 class RunLog:
-    """Appends lines to the log of the run at hand."""
+    """Appends lines to the log of the current run."""
 
     def __init__(self) -> None:
         self._path: Path | None = None

@@ -28,7 +28,7 @@ def testbed_models() -> list[type[Model]]:
 
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
-    """How far features move and training is from its idealisations."""
+    """How far features move, and how far training is from its idealisations."""
     from testbed_networks.metrics import networks as metrics
 
     return [

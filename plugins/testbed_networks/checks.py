@@ -1,4 +1,4 @@
-"""What makes finished results of networks unsound."""
+"""Findings of results of networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def findings(plan: Plan, tree: xr.DataTree) -> list[Finding]:
     return [
         finding
         for (estimator, variable), planned in measured.items()
-        if variable in tree[estimator]  # which it is not where every cell failed
+        if variable in tree[estimator]  # it is missing where every cell failed
         for finding in _unsettled(tree[estimator].to_dataset(), estimator, variable, planned.times)
     ]
 
@@ -32,7 +32,7 @@ def findings(plan: Plan, tree: xr.DataTree) -> list[Finding]:
 def _unsettled(
     dataset: xr.Dataset, estimator: str, variable: str, times: tuple[float, ...] | None
 ) -> Iterator[Finding]:
-    """Values are missing at times asked for, of replicates that stayed ok."""
+    """Find values that are missing at requested times, in replicates that stayed ok."""
     values = dataset[variable]
     recorded = (
         np.ones(values.sizes["time"], bool) if times is None else np.isin(values["time"], times)

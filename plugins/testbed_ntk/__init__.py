@@ -73,7 +73,7 @@ def testbed_check_scenario(plan: Plan) -> list[Mistake]:
 
 @hookimpl
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
-    """Find targets that are made of another kernel than they are fitted with."""
+    """Find targets that were built with another kernel than the model's."""
     from testbed_ntk.checks import findings
 
     return findings(plan)

@@ -25,7 +25,7 @@ from testbed_ntk.models.base import KernelModel, design_dim
 
 GIB = 2**30
 FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed
-MATRICES = {  # most n×n matrices at a time, as measured, by the path's route and what metrics need
+MATRICES = {  # measured maximum of n×n matrices at a time, by the route and by what metrics need
     ("krylov", ""): 1.1,
     ("krylov", "spectrum"): 2.9,
     ("krylov", "leverage"): 3.8,
@@ -38,7 +38,7 @@ FORMS = 2  # of float64 in addition, for the risk under the law of the sphere
 
 
 def objections(plan: Plan) -> list[Mistake]:
-    """Reasons against a plan, each once."""
+    """Reasons against a plan, without repetition."""
     cells = [cell for cell in plan.cells if cell.replicates]
     reasons = [_oversized(plan, cell) for cell in cells] + [_misfit(plan, cell) for cell in cells]
     return list(dict.fromkeys(reason for reason in reasons if reason))
@@ -81,8 +81,7 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
 
 
 def findings(plan: Plan) -> list[Finding]:
-    """Targets that are made of another kernel than the one they are fitted with, an estimator
-    each."""
+    """Targets that were built with another kernel than the model's, one finding per estimator."""
     notes = (_foreign(plan, estimator.name) for estimator in plan.estimators)
     return [finding for finding in notes if finding]
 
@@ -105,13 +104,13 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
         points=len(mismatched),
         judged=len(points),
         seen=str(foreign_kernel(mismatched[0].target, mismatched[0].model)),
-        advice="read the target's smoothness or norm as that of its own kernel's space, or give it "
-        'the model\'s: kernel = "estimator:NAME"',
+        advice="read the target's smoothness or norm in the space of its own kernel, or build it "
+        'with the model\'s kernel: kernel = "estimator:NAME"',
     )
 
 
 def _route(cell: Cell, model: KernelModel, count: int) -> str:
-    """How paths go: some filters, and the limit t = ∞, factorise in any case."""
+    """The route of the path: some filters, and the limit t = ∞, always factorise."""
     name = value_with(cell.optimizer, "filter", "")
     factorised = name in NOT_KRYLOV or math.isinf(cell.times[-1])
     return "krylov" if model.by_krylov(count) and not factorised else "eigen"

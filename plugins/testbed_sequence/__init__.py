@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def testbed_designs() -> list[type[Design]]:
-    """Where sequences come from."""
+    """Designs of sequences."""
     from testbed_sequence.designs.gaussian import GaussianSequence
     from testbed_sequence.designs.linear_model import LinearModel
 
@@ -48,7 +48,7 @@ def testbed_models() -> list[type[Model]]:
 
 @hookimpl
 def testbed_metrics() -> list[type[Metric]]:
-    """What the flows conserve."""
+    """The drift of conserved quantities."""
     from testbed_sequence.metrics.invariants import InvariantDrift
 
     return [InvariantDrift]
@@ -72,7 +72,7 @@ def testbed_check_scenario(plan: Plan) -> list[str]:
 
 @hookimpl
 def testbed_check_results(plan: Plan, tree: xr.DataTree) -> list[Finding]:
-    """Find truncated sequences, and flows that do not keep what they conserve."""
+    """Find truncated sequences, and conserved quantities that drift."""
     from testbed_sequence.checks import findings
 
     return findings(plan, tree)

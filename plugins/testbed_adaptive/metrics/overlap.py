@@ -1,4 +1,4 @@
-"""How well a learned frame sees the target's directions, and when it begins to."""
+"""The overlap of a learned frame with the target's directions, and the escape time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from testbed_adaptive.numerics.stiefel import orthonormal
 @frozen(kw_only=True)
 class Overlap(Metric):
     """|ρ| = |⟨w, w*⟩|; of frames the smallest singular value of WᵀW*, the cosine of the largest
-    angle between their spans. Beside it the escape time: when |ρ| first reaches the threshold, on
-    the line between the two recorded times around it; NaN if it never does."""
+    angle between their spans. The escape time is the first time at which |ρ| reaches
+    the threshold, by linear interpolation between recorded times; NaN if it never does."""
 
     name = "adaptive.overlap"
     references = ("arXiv:2003.10431",)
@@ -29,7 +29,7 @@ class Overlap(Metric):
     }
     concluded = ("escape_time",)
 
-    threshold: float = parameter(0.5, help="|ρ| that ends the escape", gt=0, lt=1)
+    threshold: float = parameter(0.5, help="overlap |ρ| at which the escape ends", gt=0, lt=1)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -1,4 +1,4 @@
-"""How far an adaptive kernel trained on a sample is from its sequence twin."""
+"""The distance of an adaptive kernel, trained on a sample, to its sequence twin."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class PathGap(Metric):
 
 
 def twin_of(model: DiagonalKernel, sequence: Model) -> SequenceTwin:
-    """The twin of an adaptive kernel: the sequence model with its eigenvalues, depth and b₀, in its
-    basis. ValueError if the one learns its eigenvalues and the other does not."""
+    """The twin of an adaptive kernel: the sequence model with the kernel's eigenvalues, depth and
+    b₀, in the kernel's basis. ValueError if only one of the two learns its eigenvalues."""
     template: Any = sequence
     has = {attribute.name for attribute in fields(type(template))}
     if model.fixed == ("depth" in has):

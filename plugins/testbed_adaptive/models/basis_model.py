@@ -1,4 +1,4 @@
-"""What models in a known basis share: which basis, its eigenvalues, and the truth seen in it."""
+"""Base of models in a known basis: the basis, its eigenvalues, and the truth's coefficients."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from testbed import (
 )
 from testbed_adaptive.numerics.bases import BASES, Basis, Given
 
-MODES = 512  # functions of a basis that is endless
+MODES = 512  # default number of functions of an infinite basis
 LAW_OF = {"torus": "torus", "sphere": "sphere", "hermite": "euclidean"}
-"""Where the functions of each basis are orthonormal."""
+"""The kind of design on which the functions of each basis are orthonormal."""
 CACHED = 131072  # numbers of a block of rows
 
 
 @frozen(kw_only=True)
 class BasisModel(Model, HasExactSpectrum):
-    """Base of the models in a known orthonormal basis e_1, e_2, …; not offered itself."""
+    """Base of the models in a known orthonormal basis e_1, e_2, …; no scenario can name it."""
 
     basis_name: str = parameter(
         alias="basis",
@@ -44,8 +44,8 @@ class BasisModel(Model, HasExactSpectrum):
     )
     order: str = parameter(
         "level",
-        help="what eigenvalues decay in: the function's level (1 + |m|² on the torus, 1 + degree "
-        "on the sphere and for hermite, its number if given) or its index j",
+        help="the number in which eigenvalues decay: the function's level (1 + |m|² on the torus, "
+        "1 + degree on the sphere and for hermite, its number if given) or its index j",
         choices=("level", "index"),
     )
     scale: float = parameter(1.0, help="standard deviation of the inputs, for hermite", gt=0)
@@ -73,7 +73,7 @@ class BasisModel(Model, HasExactSpectrum):
         return None
 
     def _too_many(self, space: Space) -> Mistake | None:
-        """The misfit of more modes than a given basis has."""
+        """The mistake of asking for more modes than a given basis has."""
         count = (self.modes or 0) if self.basis_name == "given" else 0
         return narrow_misfit(space, count, f"{count} modes of the given basis", "modes")
 
@@ -106,13 +106,13 @@ class BasisModel(Model, HasExactSpectrum):
         return basis
 
     def indices(self, basis: Basis, like: Tensor) -> Tensor:
-        """What λ = index^{−γ} decays in, (J,)."""
+        """The index of λ = index^{−γ}, (J,)."""
         level = basis.level()
         if self.order == "index":
             level = torch.arange(1.0, len(level) + 1, dtype=torch.float64)
         return level.to(like)
 
-    def seen(self, basis: Basis, problem: Problem) -> tuple[Tensor, Tensor]:
+    def truth_in_basis(self, basis: Basis, problem: Problem) -> tuple[Tensor, Tensor]:
         """The truth's coefficients (R, J), and its energy outside of these functions (R,)."""
         if self.truth == "sample":
             data = problem.test

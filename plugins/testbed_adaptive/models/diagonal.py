@@ -43,8 +43,8 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
 
         ȧ_j = b_j^D β_j ρ_j,   ḃ_j = D a_j b_j^{D−1} β_j ρ_j,   β̇_j = a_j b_j^D ρ_j
 
-    from a = λ^{1/2}, b = b₀, β = 0, λ_j = ν_j^{−γ} for the level ν_j of e_j. Coordinate by
-    coordinate a² − β² = λ and b² − Dβ² = b₀² are conserved; the coordinates are coupled through r.
+    from a = λ^{1/2}, b = b₀, β = 0, λ_j = ν_j^{−γ} for the level ν_j of e_j. Each coordinate
+    conserves a² − β² = λ and b² − Dβ² = b₀²; the residual r couples the coordinates.
 
     With learn = "none" the kernel Σ λ_j e_j(x) e_j(x') stays and the model is kernel regression in
     the same basis, on the same clock. Risks include the truth's energy outside of the basis.
@@ -73,11 +73,11 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
 
     @property
     def fixed(self) -> bool:
-        """Whether the kernel stays."""
+        """Whether the kernel stays fixed."""
         return self.learn == "none"
 
     def facts(self) -> ModelFacts:
-        """A kernel that stays has dual coefficients."""
+        """A fixed kernel has dual coefficients."""
         return ModelFacts(
             batching="batch", reads="inputs", coordinates="function" if self.fixed else "weights"
         )
@@ -126,7 +126,7 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
         if bool((noise == 0).any()):
             raise UnsuitableError(
                 f"{self.name} of depth {self.depth}: found observations that are all 0, for which "
-                "the default b0 = ε^{1/(D+2)} is 0 and nothing would ever move; give b0"
+                "the default b0 = ε^{1/(D+2)} is 0 and no parameter would move; give b0"
             )
         return noise ** (0.5 / (self.depth + 2))
 
@@ -154,7 +154,7 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
     def gradient(
         self, prepared: Prepared, params: Any, problem: Problem, rows: Tensor | None = None
     ) -> Any:
-        """−ρ_j times what multiplies it above; of a fixed kernel W(f − y), in dual coordinates."""
+        """−ρ_j times its factors above; for a fixed kernel W(f − y), in dual coordinates."""
         if self.fixed:
             return self._dual_gradient(prepared, params, problem, rows)
         data, values = batch_of(problem.train, rows), prepared["values"]
@@ -208,7 +208,7 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
     ) -> Spectrum:
         """Under the law for which the basis is orthonormal, in the order of the basis."""
         data = problem.train
-        truth, outside = self.seen(self.basis_of(data.x), problem)
+        truth, outside = self.truth_in_basis(self.basis_of(data.x), problem)
         observed = project(prepared["values"], data.weight * data.y)
         eigenvalue = self._eigenvalue(prepared, params, kernel)
         estimate = self._estimate(prepared, params)
@@ -221,8 +221,8 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
 
 
 def _eigenpairs(weighted: Tensor) -> Prepared:
-    """Eigenvalues (R, k) and eigenvectors (R, n, k) of A Aᵀ, A (R, n, J): all n where there are as
-    many functions, else the J that can be above 0, by singular values."""
+    """Eigenvalues (R, k) and eigenvectors (R, n, k) of A Aᵀ, A (R, n, J): all n if J ≥ n, else the
+    J that can be above 0, by singular values."""
     if weighted.shape[-1] < weighted.shape[-2]:
         vectors, root, _ = torch.linalg.svd(weighted, full_matrices=False)
         return {"value": root.square(), "vectors": vectors}

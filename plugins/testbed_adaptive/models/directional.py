@@ -1,4 +1,4 @@
-"""Directional features: what is learned is where to look, a direction or a frame of a few."""
+"""Directional features: the model learns a direction, or a frame of several directions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
     P(G) = G − W sym(WᵀG). What is trained is a matrix V = WR, R upper triangular with a positive
     diagonal (V = W‖V‖ for one direction), and V moves along P(G)R. The flow then keeps R and turns
     W along P(G); a step of size η takes W to the frame of W − ηP(G), the retraction of Riemannian
-    descent, whatever R; and errors that leave the manifold go into R, which no prediction sees.
+    descent, whatever R; errors that leave the manifold change R, on which predictions do not
+    depend.
     """
 
     name = "adaptive.directional"

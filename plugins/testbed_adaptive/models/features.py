@@ -36,11 +36,11 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
     """f_θ(x) = ⟨Φ_η(x), β⟩, θ = (η, β), both following the gradient of the squared loss
     (arXiv:2412.18756, definition 4.1.1), with a network's last hidden layer as Φ_η.
 
-    β is the network's readout (the parameters `second`), η all others: in a two-layer network the
-    first layer. η moves at `feature_rate` times its own speed on the network's clock: 1 is the
-    network itself, 0 leaves Φ_η at its start, random features, and what lies between tells how much
-    of a gain comes from features that move. The feature spectrum is that of the conjugate kernel
-    Φ_ηᵀΦ_η. Starts, draws, predictions and kernels are those of the network.
+    β is the network's readout (the parameters `second`), and η all other parameters: in a two-layer
+    network the first layer. η moves `feature_rate` times as fast as in the network: rate 1 is the
+    network, rate 0 keeps Φ_η at its start (random features), and rates between 0 and 1 show how
+    much of a gain comes from features that move. The feature spectrum is that of the conjugate
+    kernel Φ_ηᵀΦ_η. Starts, draws, predictions and kernels are those of the network.
     """
 
     name = "adaptive.features"
@@ -48,7 +48,7 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
 
     of: Model = parameter(help="the network: a table with use = …, such as networks.two-layer")
     feature_rate: float = parameter(
-        1.0, help="speed of the features η relative to the network's own; 0: they stay", ge=0
+        1.0, help="speed of the features η relative to the network's; 0 keeps them fixed", ge=0
     )
     zero_readout: bool = parameter(
         False, help="start from β = 0, and so from f = 0, instead of the network's own readout"
@@ -75,7 +75,7 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
     def withheld(self) -> Withheld:
         if self.feature_rate == 1:
             return super().withheld()
-        reason = f"the steps of {self.of.name} know one speed for all parameters"
+        reason = f"the steps of {self.of.name} have one speed for all parameters"
         return {**super().withheld(), HasDescent: reason}
 
     def misfit(self, space: Space) -> Mistake | None:
@@ -85,8 +85,8 @@ class Features(ModelWrapper, HasExactSpectrum, HasBasis, HasGram, HasDescent):
         params = self.of.start(drawn, prepared, problem)
         if not isinstance(params, dict) or READOUT not in params:
             raise UnsuitableError(
-                f"{self.name}: found {self.of.name}, whose parameters name no readout "
-                f"{READOUT!r}, expected a network"
+                f"{self.name}: found {self.of.name}, whose parameters contain no "
+                f"readout {READOUT!r}, expected a network"
             )
         return (
             params | {READOUT: torch.zeros_like(params[READOUT])} if self.zero_readout else params

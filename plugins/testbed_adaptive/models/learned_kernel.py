@@ -26,7 +26,7 @@ from testbed import (
 )
 from testbed.numerics.spans import resolution
 
-State = dict[str, Tensor]  # what the features η have become
+State = dict[str, Tensor]  # the learned features η
 Prepared = dict[str, Any]
 ROOT_DIM = "sqrt-dim"
 
@@ -54,7 +54,7 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="loop", coordinates="function")
 
-    # --- what a learned kernel says of itself -------------------------------------------------
+    # --- methods of subclasses ----------------------------------------------------------------
 
     def rows(self, data: Data) -> Tensor | None:
         """The training rows that the readout is fitted on; None: all."""
@@ -65,7 +65,7 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         raise NotImplementedError
 
     def kernel(self, state: State, x: Tensor, second: Tensor | None = None) -> Tensor:
-        """k_η(x, other) on scaled inputs, (n, n'); k_η(x, x) if `other` is None."""
+        """k_η(x, second) on scaled inputs, (n, n'); k_η(x, x) if `second` is None."""
         raise NotImplementedError
 
     def pairs(self, state: State, x: Tensor, gram: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,10 +73,10 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         all, or those of a kernel of rank k < n that are not in its null space."""
         return eigenpairs(gram, root)
 
-    # --- what core asks -----------------------------------------------------------------------
+    # --- the contract of models ---------------------------------------------------------------
 
     def scaled(self, x: Tensor) -> Tensor:
-        """The inputs as the kernel sees them."""
+        """The inputs multiplied by the input scale."""
         factor = x.shape[-1] ** 0.5 if isinstance(self.input_scale, str) else self.input_scale
         return factor * x
 
@@ -127,8 +127,8 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
     def gradient(
         self, prepared: Prepared, params: Tensor, problem: Problem, rows: Tensor | None = None
     ) -> Tensor:
-        """W(Kα − y), minus the velocity of the dual coefficients. A batch of training rows acts
-        through those of them that the readout is fitted on."""
+        """W(Kα − y), minus the velocity of the dual coefficients. Of a batch of training rows only
+        those that the readout is fitted on count."""
         residual = prepared["gram"] @ params - _fitted_rows(problem.train.y, prepared)
         slope = _columnwise(prepared["root"], residual).square() * residual
         if rows is None:
@@ -164,12 +164,14 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
             )
             fitted = self.predict(prepared, params, self.probe(prepared, data.x))
 
-        def seen(values: Tensor) -> Tensor:
+        def in_basis(values: Tensor) -> Tensor:
             return vectors.mT @ (_columnwise(root, values) * values)
 
-        coefficients, size = seen(truth), _columnwise(root, truth) * truth
+        coefficients, size = in_basis(truth), _columnwise(root, truth) * truth
         outside = (size.square().sum() - coefficients.square().sum()).clamp_min(0)
-        return Spectrum(value, coefficients, seen(fitted), seen(y), outside, resolution(value))
+        return Spectrum(
+            value, coefficients, in_basis(fitted), in_basis(y), outside, resolution(value)
+        )
 
     def basis(self, prepared: Prepared, params: Tensor) -> Tensor:
         vectors: Tensor = prepared["vectors"]
@@ -191,5 +193,5 @@ def _fitted_rows(values: Tensor, prepared: Prepared) -> Tensor:
 
 
 def _columnwise(root: Tensor, values: Tensor) -> Tensor:
-    """(n,) made to multiply (n,) or (n, outputs)."""
+    """The root (n,) in a shape that multiplies values (n,) or (n, outputs)."""
     return root if values.ndim == 1 else root[:, None]

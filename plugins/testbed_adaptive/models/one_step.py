@@ -21,8 +21,8 @@ def first_step(sigma: Centred, first: Tensor, second: Tensor, x: Tensor, y: Tens
     W (m, d), `second` a (m,), x (n, d), y (n,), G₀ (m, d).
 
     >>> from testbed_adaptive.numerics.centred_activations import CENTRED
-    >>> one = torch.ones(1, 1)
-    >>> first_step(CENTRED["quadratic"], one, 0 * one[0], one, one[0])  # a = 0: nothing moves
+    >>> unit = torch.ones(1, 1)
+    >>> first_step(CENTRED["quadratic"], unit, 0 * unit[0], unit, unit[0])  # a = 0: G₀ = 0
     tensor([[0.]])
     """
     count, width = len(x), len(first)
@@ -35,7 +35,7 @@ def first_step(sigma: Centred, first: Tensor, second: Tensor, x: Tensor, y: Tens
 @frozen(kw_only=True)
 class OneStep(LearnedKernel):
     """f(x) = m^{−1/2} Σ_k a_k σ(⟨w_k, x⟩), the first layer one gradient step from its start, then
-    the readout by ridge regression on observations that the step has not seen (arXiv:2205.01445).
+    the readout by ridge regression on observations that the step did not use (arXiv:2205.01445).
 
     w_k ~ N(0, I/d), a_k ~ N(0, 1/m), E σ(z) = 0 for z ~ N(0, 1). The first half of the training
     points gives W₁ = W₀ + η√m G₀, G₀ the negative gradient of the (1/2n) loss; the other half fits

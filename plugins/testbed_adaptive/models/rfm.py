@@ -26,8 +26,9 @@ def learned_metric(
     """M after `iterations` rounds of α = (K_M + ridge·I)⁻¹y, M ← (1/n) Σ ∇f(x_i)∇f(x_i)ᵀ from M = I
     (arXiv:2212.13881, algorithm 1), (d, d).
 
-    Shapes: x (n, d), y (n,) or (n, outputs), whose outer products are added. `diagonal` keeps M's
-    diagonal only. UnsuitableError if K_M + ridge·I is not positive definite up to rounding.
+    Shapes: x (n, d), y (n,) or (n, outputs), for which outer products are summed over outputs.
+    `diagonal` keeps M's diagonal only. UnsuitableError if K_M + ridge·I is not positive definite up
+    to rounding.
     """
     metric = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     observed = y if y.ndim > 1 else y[:, None]
@@ -46,10 +47,10 @@ class RecursiveFeatureMachine(LearnedKernel):
     the constant parameter `reg`, then take M = (1/n) Σ ∇f(x_i)∇f(x_i)ᵀ of the fit
     (arXiv:2212.13881).
 
-    Only the last fit follows the path over time t = 1/ridge: at t it solves with K_M + (n/t)I. No
-    iterations are the plain kernel. M keeps the scale of the gradients, so that directions without
-    any vanish from the distance and the bandwidth L acts relative to that scale. Each round takes
-    the rounding of the last further: float32 is good for a few percent after five.
+    Only the last fit follows the path over time t = 1/ridge: at t it solves with K_M + (n/t)I. With
+    0 iterations it is the plain kernel. M keeps the scale of the gradients: directions with zero
+    gradient vanish from the distance, and the bandwidth L acts relative to that scale. Each round
+    amplifies the rounding of the last: float32 is accurate to a few per cent after five.
     """
 
     name = "adaptive.rfm"
@@ -59,7 +60,7 @@ class RecursiveFeatureMachine(LearnedKernel):
         "laplace", help="the kernel's shape", choices=KERNELS, alias="kernel"
     )
     bandwidth: float = parameter(10.0, help="length L", gt=0)
-    iterations: int = parameter(5, help="how often M is learned anew", ge=0)
+    iterations: int = parameter(5, help="number of times that M is learned", ge=0)
     reg: float = parameter(
         1e-3, help="ridge, added to K_M, of the fits that M is learned from", gt=0
     )

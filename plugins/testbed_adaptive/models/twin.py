@@ -1,4 +1,4 @@
-"""The bridge from regression to sequences: the sequence model that sees the same problem."""
+"""The bridge from regression to sequences: a sequence model fitted to the same problem."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ PASSED = (HasPredictions, HasGradient, HasFlow, HasSpectrum, HasExactSpectrum)
 
 @frozen(kw_only=True)
 class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
-    """The sequence model that sees of a regression problem only z_j = (1/n) Σ_i y_i e_j(x_i),
+    """The sequence model that reads from a regression problem only z_j = (1/n) Σ_i y_i e_j(x_i),
     j = 1 … J, and fits f(x) = Σ θ_j e_j(x) by ½‖z − θ‖².
 
     z observes the coefficients θ*_j = ⟨f*, e_j⟩ with variance near ε² = (σ² + ‖f*‖²)/n each, since
     random inputs spread f* too; ε² is estimated by Σ y²/n², as the adaptive kernel does for its
     start b₀, and errors are correlated across j. The sequence's index is the level of e_j (or j,
-    see `order`), so that λ_j = index^{−γ} are the adaptive kernel's eigenvalues. How far the paths
-    of the two are apart as n grows is the first open question of arXiv:2412.18756.
+    see `order`), so that λ_j = index^{−γ} are the adaptive kernel's eigenvalues. The distance
+    of the two paths as n grows is the first open question of arXiv:2412.18756.
     """
 
     name = "adaptive.sequence-twin"
@@ -93,7 +93,7 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
 
     @contextmanager
     def _fits(self) -> Iterator[None]:
-        """What `of` objects to z is said in the regression's words: the reader knows no z."""
+        """Report the objections of `of` in terms of the regression, whose user does not know z."""
         try:
             yield
         except UnsuitableError as error:
@@ -114,7 +114,7 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
         data = batch_of(problem.train, rows)
         basis = self.basis_of(data.x)
         z = project(basis.values(data.x), data.weight * data.y)
-        truth, outside = self.seen(basis, problem)
+        truth, outside = self.truth_in_basis(basis, problem)
         place = self.indices(basis, z).expand_as(z)
         train = Data(place, z, truth, torch.ones_like(z))
         return Problem(train, train, effective_noise(problem), {"outside": outside})
@@ -123,30 +123,30 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
         sequence = self._sequence(problem, None)
         with self._fits():
             inner = Batched(self.of).prepare(drawn, sequence)
-        return {"sequence": sequence, "own": inner}
+        return {"sequence": sequence, "inner": inner}
 
     def start(self, drawn: Any, prepared: Prepared, problem: Problem) -> Any:
-        return Batched(self.of).start(drawn, prepared["own"], prepared["sequence"])
+        return Batched(self.of).start(drawn, prepared["inner"], prepared["sequence"])
 
     def probe(self, prepared: Prepared, x: Tensor) -> dict[str, Any]:
-        inner = Batched(self.of).probe(prepared["own"], prepared["sequence"].train.x)
-        return {"values": self.basis_of(x).values(x), "own": inner}
+        inner = Batched(self.of).probe(prepared["inner"], prepared["sequence"].train.x)
+        return {"values": self.basis_of(x).values(x), "inner": inner}
 
     def predict(self, prepared: Prepared, params: Any, probe: dict[str, Any]) -> Tensor:
-        fitted = Batched(self.of).predict(prepared["own"], params, probe["own"])
+        fitted = Batched(self.of).predict(prepared["inner"], params, probe["inner"])
         return combine(probe["values"], fitted)
 
     def gradient(
         self, prepared: Prepared, params: Any, problem: Problem, rows: Tensor | None = None
     ) -> Any:
-        """Of ½‖z − θ‖², the sequence's own loss; a batch of rows gives its own z."""
+        """The gradient of ½‖z − θ‖², the sequence's loss; a batch of rows gives another z."""
         sequence = prepared["sequence"] if rows is None else self._sequence(problem, rows)
-        return Batched(self.of).gradient(prepared["own"], params, sequence)
+        return Batched(self.of).gradient(prepared["inner"], params, sequence)
 
     def flow(self, fit: Fit, last: Any, since: float, times: Sequence[float]) -> Any:
         prepared, of = fit.prepared, Batched(self.of)
         assert isinstance(of, HasFlow)
-        inner = Fit(of, prepared["own"], fit.start, prepared["sequence"], fit.draws)
+        inner = Fit(of, prepared["inner"], fit.start, prepared["sequence"], fit.draws)
         return of.flow(inner, last, since, times)
 
     def spectrum(
@@ -155,5 +155,5 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
         sequence = prepared["sequence"]
         of = Batched(self.of)
         assert isinstance(of, HasSpectrum)
-        inner = of.spectrum(prepared["own"], params, sequence, kernel, points)
+        inner = of.spectrum(prepared["inner"], params, sequence, kernel, points)
         return inner._replace(outside=inner.outside + sequence.expansion["outside"])

@@ -34,7 +34,7 @@ class Parts(NamedTuple):
 
 
 def unreadable(where: str, content: str, expected: str) -> UnsuitableError:
-    """The error of a file that is not what it should be."""
+    """The error of a file with unexpected content."""
     return UnsuitableError(f"found {content} in {where}, expected {expected}; fetch the file again")
 
 
@@ -97,7 +97,7 @@ PIXELS = 3 * 32 * 32
 
 
 def read_cifar(place: Path) -> Parts:
-    """CIFAR-10 from the binary archive, from what it unpacks to, or from a folder with either."""
+    """CIFAR-10 from the binary archive, from its unpacked folder, or from a folder with either."""
     if place.is_file():
         if place.name != ARCHIVE:
             raise UnsuitableError(f"found the file {place}, expected {ARCHIVE} or its folder")
@@ -121,7 +121,7 @@ def read_cifar_archive(path: Path) -> Parts:
             for name in BATCHES:
                 stream = archive.extractfile(f"{FOLDER}/{name}")
                 if stream is None:
-                    raise KeyError(f"{name} is no file")
+                    raise KeyError(f"{name} is not a file")
                 batches[name] = stream.read()
     except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError) as error:
         expected = f"the batches {FOLDER}/{BATCHES[0]} …"

@@ -48,7 +48,8 @@ class Dataset(Design):
     """Points of a data set, drawn without replacement, with labels instead of a truth.
 
     Where the authors made a split, n points come from their training part and n_test from their
-    test part; otherwise both from the whole, disjoint. A larger sample extends a smaller one.
+    test part; otherwise both come from the whole set, disjoint. A larger sample extends a smaller
+    one.
 
     Labels as regression: two classes are −1 and +1, in the order of `classes`; C > 2 classes are
     one-hot minus 1/C, (n, C); numbers are brought to mean 0 and variance 1 if `standardise`. Means
@@ -79,7 +80,7 @@ class Dataset(Design):
     standardise: bool = parameter(
         True, help="mean 0 and variance 1: of each feature, or of each channel of images"
     )
-    unit: bool = parameter(False, help="then every input divided by its length")
+    unit: bool = parameter(False, help="divide every input by its length, after standardising")
     noise: float = parameter(0.0, help="noise level σ added to the labels", ge=0, role="noise")
 
     @classmethod
@@ -108,7 +109,7 @@ class Dataset(Design):
             )
 
     def files(self) -> tuple[Path, ...]:
-        """Where the data lie if no path is given."""
+        """The files of the data if no path is given."""
         place, _ = locate(self.data, self.path)
         return () if place is None or self.path else (place,)
 
@@ -125,7 +126,7 @@ class Dataset(Design):
         return Space("data", labels=True)
 
     def expect_available(self) -> None:
-        """UnsuitableError where the data are missing, damaged, or fewer than are asked for."""
+        """UnsuitableError where the data are missing, damaged, or too few."""
         self._expect_enough(self._pools())
 
     def draw(self, rng: Rng) -> Sample:

@@ -1,7 +1,7 @@
-"""Data sets that are not installed with the package: what they are, where they belong, and how to
-get them.
+"""Data sets that are not installed with the package: their files, their places, and how to get
+them.
 
-A run never downloads: a scenario writes nowhere but into its run folder. Once per machine,
+A run never downloads: a scenario writes only into its run folder. Once per machine,
 
     python -m testbed_basics.designs.downloads cifar-10 [FOLDER]
 
@@ -54,7 +54,7 @@ DOWNLOADS = {
 
 
 def home(folder: str) -> Path:
-    """Where a data set is looked for unless a path is given: the user's cache, or the folder that
+    """The folder of a data set unless a path is given: the user's cache, or the folder that
     the environment variable TESTBED_DATA names."""
     import pooch
 
@@ -64,8 +64,8 @@ def home(folder: str) -> Path:
 def download(name: str, folder: Path | None = None) -> list[Path]:
     """Fetch a data set's files into `folder` (default: its home) and check them.
 
-    Files that are there already are checked and kept. Raises UnsuitableError with what is missing,
-    where it belongs and what to use instead.
+    Existing files are checked and kept. Raises UnsuitableError that names the missing files, their
+    place, and other data to use instead.
     """
     import pooch
 
@@ -85,7 +85,7 @@ def download(name: str, folder: Path | None = None) -> list[Path]:
 
 
 def missing(name: str, files: Sequence[str], folder: Path) -> str:
-    """What is missing, where it belongs and how to get it, for errors."""
+    """The text of an error: the missing files, their place, and how to get them."""
     wanted = DOWNLOADS[name]
     addresses = ", ".join(f"{wanted.url}{file} (MD5 {wanted.files[file]})" for file in files)
     pronoun = "them" if files[1:] else "it"
@@ -115,7 +115,7 @@ def check(path: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`downloads NAME [FOLDER]`: fetch one data set, say where it is."""
+    """`downloads NAME [FOLDER]`: fetch one data set and print its files."""
     if not 1 <= len(arguments) <= 2:
         print(f"usage: downloads NAME [FOLDER], NAME one of {', '.join(DOWNLOADS)}")
         return 2

@@ -10,11 +10,11 @@ from testbed import Design, Example, ParameterError, Rng, Sample, Space, paramet
 
 @frozen(kw_only=True)
 class RandomPoints(Design):
-    """Base of the random designs: n independent points and y = f*(x) + σξ, ξ ~ N(0, 1); not offered
-    itself. The loss is (1/2n) Σ(y − f(x))².
+    """Base of the random designs: n independent points and y = f*(x) + σξ, ξ ~ N(0, 1); no
+    scenario can name it. The loss is (1/2n) Σ(y − f(x))².
 
-    Rows are drawn one after another, and points and noise of the test sample come from streams of
-    their own, so that a larger sample of either kind extends a smaller one.
+    Rows are drawn one after another, and the test sample has its own streams of points and noise,
+    so that a larger sample of either kind extends a smaller one.
     """
 
     dim: int = parameter(help="dimension d of the inputs", ge=1)
@@ -114,7 +114,7 @@ class AnisotropicGaussian(RandomPoints):
 
     @property
     def variances(self) -> np.ndarray:
-        """Of each coordinate, (dim,)."""
+        """The variance of each coordinate, (dim,)."""
         variances: np.ndarray = self.scale**2 * np.arange(1.0, self.dim + 1) ** -self.decay
         return variances
 
@@ -128,7 +128,7 @@ class AnisotropicGaussian(RandomPoints):
 
 @frozen(kw_only=True)
 class Torus(RandomPoints):
-    """Uniform on [−1, 1)^d, whose opposite faces are one."""
+    """Uniform on [−1, 1)^d with opposite faces identified."""
 
     name = "torus"
 

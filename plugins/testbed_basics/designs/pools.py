@@ -1,4 +1,4 @@
-"""What a data set offers to draw from, before anything is drawn: inputs, labels, moments."""
+"""The points of a data set before any draw: inputs, labels, moments."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ HOMES = {"fashion-mnist": "fashion-mnist", "cifar-10": "cifar-10"}
 
 
 def locate(data: str, path: str | None) -> tuple[Path | None, float]:
-    """Where a data set lies, None for an installed one, and when a file of it last changed."""
+    """The place of a data set, None for an installed one, and the last change of its files."""
     place = Path(path) if path else home(HOMES[data]) if data in HOMES else None
     if place is None:
         return None, 0.0
@@ -84,7 +84,7 @@ def locate(data: str, path: str | None) -> tuple[Path | None, float]:
 def read(data: str, place: Path | None, changed: float) -> Pools:
     """A data set, read and checked once for each process, and again when the file has changed.
 
-    Raises UnsuitableError with what is missing or wrong.
+    Raises UnsuitableError that says what is missing or wrong.
     """
     if place is None:
         pools = Pools(_installed(data), None)
@@ -136,8 +136,8 @@ def _file(path: Path) -> Pool:
 
 
 def _expect_as_long_as_it_says(path: Path) -> None:
-    """ValueError if an array's header claims more numbers than the archive holds bytes for: room
-    for them would be taken before the first is read."""
+    """ValueError if an array's header claims more numbers than the archive has bytes for:
+    NumPy would allocate memory for them before it reads the first."""
     with ZipFile(path) as archive:
         for member in archive.infolist():
             with archive.open(member) as stream:
@@ -196,7 +196,7 @@ def floats(pool: Pool, rows: np.ndarray | slice, grayscale: bool) -> np.ndarray:
 
 def moments(pool: Pool, grayscale: bool) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each feature, (features,), or of each channel of images,
-    (channels, 1, 1); 1 for what does not vary."""
+    (channels, 1, 1); the deviation is 1 where the values do not vary."""
     images = pool.x.ndim == 4
     sums: list[np.ndarray] = []
     for start in range(0, len(pool.x), CHUNK):

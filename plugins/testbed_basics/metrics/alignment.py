@@ -1,4 +1,4 @@
-"""How well a kernel suits a truth: alignment, and the smoothness that the truth has in it."""
+"""The alignment of a kernel with the truth, and the truth's smoothness in the kernel's space."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ENDS = ("", "_error", "_modes")  # of the variables of a decay
 class TargetAlignment(SpectrumMetric):
     """Kernel–target alignment ⟨K, yyᵀ⟩/(‖K‖ ‖yyᵀ‖) in [0, 1], y the truth or the observations.
 
-    In eigenpairs it is Σ s_k c_k²/((Σ s_k²)^½ Σ c_k²), c the coefficients of y, with what lies
-    outside of the spectrum in the last sum. `centred` takes the mean out of features and y (Cortes,
-    Mohri, Rostamizadeh, arXiv:1203.0550) and needs the Gram matrix; without it the definition is
-    that of Cristianini et al., NIPS 2001.
+    In eigenpairs it is Σ s_k c_k²/((Σ s_k²)^½ Σ c_k²), c the coefficients of y; the last sum
+    includes the energy outside the spectrum. `centred` subtracts the means of features and y
+    (Cortes, Mohri, Rostamizadeh, arXiv:1203.0550) and needs the Gram matrix; without it the
+    definition is that of Cristianini et al., NIPS 2001.
     """
 
     name = "target-alignment"
@@ -37,16 +37,17 @@ class TargetAlignment(SpectrumMetric):
     }
 
     against: str = parameter("truth", help="what the kernel is aligned with", choices=AGAINST)
-    centred: bool = parameter(False, help="take the means of features and target out first")
+    centred: bool = parameter(False, help="subtract the means of features and target first")
 
     def needed(self) -> Needs:
-        """The Gram matrix where means are taken out, else the spectrum."""
+        """The Gram matrix if means are subtracted, else the spectrum."""
         return ("gram",) if self.centred else ("spectrum",)
 
     def applies(self, cell: Cell) -> str | None:
         if self.against == "observations" or cell.target.facts().known:
             return None
-        return f'the target {cell.target.name} knows no true function; use against = "observations"'
+        advice = 'use against = "observations"'
+        return f"the target {cell.target.name} has no known true function; {advice}"
 
     def measure(
         self, problem: Problem, spectrum: Spectrum | None = None, gram: Tensor | None = None
@@ -104,7 +105,10 @@ class SourceCondition(SpectrumMetric):
 
     name = "source-condition"
     references = ("arXiv:2412.18756", "doi:10.2307/3318636")
-    needs = (("exact_spectrum",), ("spectrum", "parameters"))  # the second tells a sample's apart
+    needs = (
+        ("exact_spectrum",),
+        ("spectrum", "parameters"),
+    )  # the second marks an empirical spectrum
     variables: ClassVar[Mapping[str, Variable]] = {
         "source_smoothness": Variable(
             "largest s with the truth in [H]^s, by its decay",
@@ -130,7 +134,7 @@ class SourceCondition(SpectrumMetric):
     def applies(self, cell: Cell) -> str | None:
         if cell.target.facts().known:
             return None
-        return f"the target {cell.target.name} knows no true function"
+        return f"the target {cell.target.name} has no known true function"
 
     def measure(
         self, problem: Problem, spectrum: Spectrum, parameters: Any = None

@@ -1,4 +1,4 @@
-"""Errors against observed labels, for data whose truth nobody knows."""
+"""Errors against observed labels, for data with an unknown truth."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Misclassification(Metric):
             classified = getattr(cell.design, "classified", True)
         except UnsuitableError as error:
             return str(error)
-        return None if classified else f"the labels of {cell.design.name} are numbers, no classes"
+        return None if classified else f"the labels of {cell.design.name} are numbers, not classes"
 
     def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
         wrong = classes_of(predictions) != classes_of(problem.test.y)
@@ -81,5 +81,5 @@ class Misclassification(Metric):
 
 
 def classes_of(values: Tensor) -> Tensor:
-    """The class that outputs say: (n,) by sign, (n, outputs) by the largest; (n,)."""
+    """The predicted class, (n,): by the sign of (n,), by the largest output of (n, outputs)."""
     return values > 0 if values.ndim == 1 else values.argmax(-1)

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 FAR = 2.0  # ratio of eigenvalues from which on energy counts as leaked, not as shared by neighbours
-UNSURE = 2.0  # factor to which the leaked energy is known
+UNSURE = 2.0  # the leaked energy is known up to this factor
 FEWEST = 5  # modes above the leakage from which a decay is estimated
 ITERATIONS = 200
-SMALL = 1e-8  # move of the slope at which it is found
+SMALL = 1e-8  # change of the slope at which the iteration stops
 
 
 class Decay(NamedTuple):
@@ -50,8 +50,8 @@ def empirical_decay(value: Tensor, energy: Tensor, first: int, count: float) -> 
 
     The error is that of the likelihood, of a leakage that is known to a factor of two only, and of
     a scatter beyond χ²'s. With fewer than five modes above the leakage the slope is that of all
-    energy, a lower bound of s since leakage only flattens, and the error NaN. All NaN without
-    energy or with fewer modes than that.
+    energy, a lower bound of s since leakage only flattens, and the error is NaN. Without energy,
+    or with fewer than five modes in all, slope and error are NaN.
     """
     nothing = value.new_full((), torch.nan)
     if len(value) <= first:

@@ -10,7 +10,7 @@ SHOWN = 100
 
 
 def chosen(grid: Grid | None, available: int, what: str) -> np.ndarray:
-    """Numbers from 1 to `available`, as the grid asks; all up to 100, else 100 log-spaced ones."""
+    """The grid's numbers, from 1 to `available`; without a grid at most 100, log-spaced."""
     if grid is None:
         if available <= SHOWN:
             return np.arange(1, available + 1)

@@ -30,7 +30,7 @@ class ExcessRisk(Metric):
     def applies(self, cell: Cell) -> str | None:
         if cell.target.facts().known:
             return None
-        return f"the target {cell.target.name} knows no true function; use test-error"
+        return f"the target {cell.target.name} has no known true function; use test-error"
 
     def measure(
         self,
@@ -46,7 +46,7 @@ class ExcessRisk(Metric):
 
 @frozen(kw_only=True)
 class TrainingLoss(Metric):
-    """The loss that is descended, ½ Σ weight·(y − f)²."""
+    """The training loss ½ Σ weight·(y − f)²."""
 
     name = "training-loss"
     needs = (("train_predictions",), ("exact_spectrum",))

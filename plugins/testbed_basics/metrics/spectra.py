@@ -1,4 +1,4 @@
-"""The learned kernel: eigenvalues, eigenvectors, and where the truth lies in them."""
+"""The learned kernel: eigenvalues, eigenvectors, and the truth's coefficients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINTS = ("train", "test")
 
 @frozen(kw_only=True)
 class SpectrumMetric(Metric):
-    """Base of metrics that read the feature spectrum; not offered itself."""
+    """Base of metrics that read the feature spectrum; no scenario can name it."""
 
     needs: ClassVar[Needs] = ("spectrum",)
 

@@ -31,7 +31,7 @@ MEASURED = {
 
 
 def filter_of(optimizer: Optimizer) -> str:
-    """The spectral filter that an optimizer is; empty for those of other plugins."""
+    """The name of an optimizer's spectral filter; empty for optimizers of other plugins."""
     if isinstance(optimizer, SpectralFilter):
         return optimizer.filter
     if isinstance(optimizer, GradientDescent):
@@ -40,7 +40,7 @@ def filter_of(optimizer: Optimizer) -> str:
 
 
 def fitted_points(data: Data, leverage: Tensor) -> tuple[Data, Tensor]:
-    """The data with all weight on the points that are fitted, and the leverage, 0 elsewhere."""
+    """The data with weight on the fitted points only, and the leverage, 0 at other points."""
     left_out = torch.isnan(leverage)
     weight = torch.where(left_out, 0, data.weight)
     weight = weight * (data.weight.sum() / weight.sum())
@@ -52,10 +52,10 @@ class LeaveOneOutRisk(Metric):
     """Σ weight·((y − ŷ)/(1 − S_ii))²: every point predicted from the others.
 
     Exact for ridge regression, where the refit without a point keeps its ridge n/t on K; for other
-    filters an approximation, good while the fit does not interpolate. NaN where 1 − S_ii drowns in
-    rounding. The attribute `comment` says which it is. Relative errors against refits without each
-    point, smallest and largest (`MEASURED`: 40 points on S³, linear truth, σ = 0.4, ReLU tangent
-    kernel of depth 2; at t = 1000 the fit interpolates):
+    filters an approximation, good while the fit does not interpolate. NaN where 1 − S_ii is below
+    rounding. The attribute `comment` says whether it is exact. Relative errors against refits
+    without each point, smallest and largest (`MEASURED`: 40 points on S³, linear truth, σ = 0.4,
+    ReLU tangent kernel of depth 2; at t = 1000 the fit interpolates):
 
         filter                     t ≤ 60           t = 1000
         ridge                      exact            exact
@@ -85,7 +85,7 @@ class LeaveOneOutRisk(Metric):
         if name == "ridge":
             return "exact for ridge"
         if name not in MEASURED:
-            return f"an approximation for {cell.optimizer.name}, whose error nobody has measured"
+            return f"an approximation for {cell.optimizer.name}, whose error has not been measured"
         low, high = MEASURED[name]
         return (
             f"an approximation for {name}, {low:+.0%} to {high:+.0%} off the refits of 40 points "

@@ -1,4 +1,4 @@
-"""Adam: steps scaled by running moments of the gradient, on a clock of its own."""
+"""Adam: steps scaled by running moments of the gradient, on its own clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Adam(Stepped):
         return (Example({"learning_rate": 0.01}, {"model": {"use": "networks.two-layer"}}),)
 
     def facts(self) -> OptimizerFacts:
-        """Its time is not the flow's: gaps to the flow at equal time mean nothing."""
+        """Adam has its own clock: gaps to the flow at equal time mean nothing."""
         return evolve(super().facts(), clock="own")
 
     def accepts(self, model: Model) -> str | None:
@@ -45,13 +45,13 @@ class Adam(Stepped):
             return (
                 f"{model.name} is not held in the parameters that are trained: scaling its dual "
                 "or function coefficients one by one is not Adam on its features; take "
-                "gradient-descent or sgd, or a model that holds its parameters, networks.two-layer "
-                "say"
+                "gradient-descent or sgd, or a model that holds its parameters, such as "
+                "networks.two-layer"
             )
         return reason
 
     def init(self, params: Parameters) -> Any:
-        """Both moments, 0."""
+        """The two moments, both 0."""
         zeros = tree_map(torch.zeros_like, params)
         return zeros, zeros
 

@@ -1,4 +1,4 @@
-"""Models that are fitted at once, without a training clock."""
+"""Models that are fitted in one step, without a training clock."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from testbed.numerics.trees import tree_map
 
 @frozen(kw_only=True)
 class Fit(Optimizer):
-    """The fit of an outside library, as it is. It has no clock: its one recorded time, 0, stands
-    for the fitted model, and times of the scenario are not taken."""
+    """The fit of an external library. It has no clock: its only recorded time, 0, stands for the
+    fitted model, and the scenario's times do not apply."""
 
     name = "fit"
     requires: ClassVar[tuple[type[Capability], ...]] = (HasFit,)

@@ -46,7 +46,7 @@ OWN_TIME = Variable("training time reached in whole steps of the replicate's own
 class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
     """θ ← θ − η ∇L, on the clock τ = η·steps/(1 − momentum).
 
-    Models with an eigensystem take the closed form of the same steps; others are stepped. Asked
+    Models with an eigensystem take the closed form of the same steps; others are stepped. Requested
     times are rounded to whole steps. With `learning_rate = { edge = 0.9 }` every replicate has its
     own η = 0.9·2/λ_max, λ_max the sharpness at its start, and its own whole steps: replicates run
     one by one, and the rate and the time reached are recorded for each.
@@ -68,7 +68,7 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
     )
 
     def declared(self) -> Mapping[str, Variable]:
-        """What training notes; with a step size for each replicate, that too."""
+        """The variables that training records, with the step size if each replicate has its own."""
         noted = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
         return {**self.variables, **noted}
 
@@ -79,11 +79,11 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
 
     @property
     def edge(self) -> float | None:
-        """The share of 2/λ_max, where that gives the step size."""
+        """The share of 2/λ_max if it defines the step size, else None."""
         return self.learning_rate.share if isinstance(self.learning_rate, Edge) else None
 
     def facts(self) -> OptimizerFacts:
-        """With step sizes of their own, replicates have whole steps of their own too."""
+        """Replicates with their own step sizes also have their own whole steps."""
         return evolve(super().facts(), times_per_replicate=self.edge is not None)
 
     def closed(self, model: Model) -> bool:
@@ -142,8 +142,8 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
         return Advance((state, count), params, {"finite_steps": torch.stack(record, 1)})
 
     def _bisected(self, fit: Fit, done: int, target: int) -> Tensor:
-        """Of the steps in (done, target] those that led to numbers in bounds, (replicates,), where
-        the last did not: by bisection, as what diverges in closed form grows from step to step."""
+        """The number of steps in (done, target] that led to numbers in bounds, (replicates,), if
+        the last did not: by bisection, since closed forms that diverge grow with each step."""
         carries = []
         for row in range(len(fit.problem.train.weight)):
             good, bad = done, target
@@ -170,7 +170,7 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
     def _own_record(
         self, record: Mapping[str, Any], times: Sequence[float], like: Tensor
     ) -> dict[str, Tensor]:
-        """What a replicate with a step size of its own notes, (1, times) each."""
+        """The record of a replicate with its own step size, (1, times) each."""
 
         def row(values: Sequence[float]) -> Tensor:
             return torch.tensor([values], dtype=torch.float64, device=like.device)

@@ -1,4 +1,4 @@
-"""Gradient flow: exact where the model can, adaptive integration everywhere else."""
+"""Gradient flow: exact if the model allows it, otherwise by adaptive integration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class GradientFlow(Optimizer, HasLeverage, IsSpectral):
     """Gradient flow of ½ Σ weight·(y − f)², recorded at times τ.
 
     Where the model has an eigensystem the last time may be inf: the least-squares fit of least
-    norm, as `spectral-filter` has it.
+    norm, as in `spectral-filter`.
 
     "exact" takes the model's closed form or its eigensystem; "numeric" integrates adaptively, with
     one step size per replicate; "auto" is exact where it can be. The numeric route is explicit: it
@@ -72,7 +72,7 @@ class GradientFlow(Optimizer, HasLeverage, IsSpectral):
         return OptimizerFacts(batching="batch")
 
     def route(self, model: Model) -> str:
-        """Which way this model goes: "flow", "eigensystem" or "numeric"."""
+        """The route for this model: "flow", "eigensystem" or "numeric"."""
         if self.method == "numeric":
             return "numeric"
         if has(model, HasFlow):
@@ -93,7 +93,7 @@ class GradientFlow(Optimizer, HasLeverage, IsSpectral):
         )
 
     def reaches_limit(self, model: Model) -> bool:
-        """Where the exact flow is a spectral filter, on the model's path or its eigensystem."""
+        """Whether the exact flow is a spectral filter, on the model's path or its eigensystem."""
         filters = has(model, HasFilterPath) or has(model, HasEigensystem)
         return self.method != "numeric" and filters
 

@@ -19,17 +19,17 @@ AT_ONCE = 2**22  # row numbers of one replicate held at a time
 @frozen(kw_only=True)
 class Sgd(HeavyBall):
     """θ ← θ − η ∇L_B on the clock τ = η·steps/(1 − momentum), L_B the loss of a mini-batch B
-    rescaled by n/|B|, whose expected gradient is that of the whole loss.
+    rescaled by n/|B|, whose expected gradient is the gradient of the full loss.
 
-    Every epoch goes through the points in a new random order, as many batches as fit whole; with
-    replacement every batch is drawn afresh. The batches are those of a generator whose key is drawn
-    beforehand, so that they depend on the replicate and on the number of the step alone.
+    Every epoch goes through the points in a new random order, as many whole batches as fit; with
+    replacement every batch is drawn anew. The batches come from a generator whose key is drawn
+    beforehand, so that they depend only on the replicate and the number of the step.
     """
 
     name = "sgd"
 
     batch_size: int = parameter(help="points of a mini-batch", ge=1)
-    replacement: bool = parameter(False, help="draw each batch afresh, instead of by epochs")
+    replacement: bool = parameter(False, help="draw each batch anew, instead of by epochs")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -60,7 +60,7 @@ class Sgd(HeavyBall):
         return rows
 
     def stepped(self, fit: Fit) -> Take:
-        """As many steps at a time as keep their row numbers in bounds."""
+        """Steps in parts, so that the row numbers held at a time stay in bounds."""
         take, size = super().stepped(fit), max(1, AT_ONCE // self.batch_size)
 
         def in_parts(state: Any, done: int, count: int) -> Any:

@@ -53,16 +53,16 @@ class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
     name = "spectral-filter"
     references: ClassVar[tuple[str, ...]] = ("doi:10.1016/j.jco.2006.07.001",)
 
-    filter: str = parameter("flow", help="which algorithm", choices=NAMES, role="filter")
+    filter: str = parameter("flow", help="the algorithm", choices=NAMES, role="filter")
     qualification: float | None = parameter(
-        None, help="of iterated-ridge only: q, how often ridge refits its residuals", gt=0
+        None, help="for iterated-ridge only: q, how often ridge refits its residuals", gt=0
     )
     learning_rate: float | None = parameter(
-        None, help="of descent and heavy-ball only: step size η", gt=0,
+        None, help="for descent and heavy-ball only: step size η", gt=0,
         no_table="only gradient-descent takes { edge = … }", role="step_size",
     )  # fmt: skip
     momentum: float | None = parameter(
-        None, help="of heavy-ball only: μ", ge=0, lt=1, role="momentum"
+        None, help="for heavy-ball only: momentum μ", ge=0, lt=1, role="momentum"
     )
 
     @classmethod
@@ -88,7 +88,7 @@ class SpectralFilter(Optimizer, HasLeverage, IsSpectral):
         return OptimizerFacts(batching="batch")
 
     def reaches_limit(self, model: Model) -> bool:
-        """Not with algorithms of whole steps."""
+        """True except for algorithms of whole steps."""
         return self.filter not in STEPPED
 
     @property

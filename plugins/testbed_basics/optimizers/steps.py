@@ -1,4 +1,4 @@
-"""What optimizers of whole steps share: step sizes, the clock, and the step of a divergence."""
+"""Base of optimizers of whole steps: step sizes, the clock, and the step of a divergence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Edge(Mapping[str, float]):
 
 
 def step_size(raw: Any) -> Any:
-    """A table as an Edge, anything else as it is; ValueError for tables of other words."""
+    """A table as an Edge, anything else as it is; ParameterError for tables with other keys."""
     if not isinstance(raw, Mapping):
         return raw
     if set(raw) != {"edge"}:
@@ -78,8 +78,8 @@ def step_size(raw: Any) -> Any:
 
 @frozen(kw_only=True)
 class Stepped(StepOptimizer):
-    """Base of optimizers that step all replicates at once, and note how many steps held; not
-    offered itself."""
+    """Base of optimizers that step all replicates at once, and record how many steps led to
+    numbers in bounds; no scenario can name it."""
 
     variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
 
@@ -98,7 +98,7 @@ class Stepped(StepOptimizer):
 @frozen(kw_only=True)
 class HeavyBall(Stepped):
     """Base of descent with heavy-ball momentum: v ← μv − η∇L, θ ← θ + v on the clock
-    τ = η·steps/(1 − μ); not offered itself."""
+    τ = η·steps/(1 − μ); no scenario can name it."""
 
     momentum: float = parameter(0.0, help="heavy-ball momentum μ", ge=0, lt=1, role="momentum")
 
@@ -151,14 +151,14 @@ class HeavyBall(Stepped):
 
 
 def in_bounds(params: Any) -> Tensor:
-    """Which replicates hold numbers in bounds only, as their status has it, (replicates,)."""
+    """Whether each replicate holds only numbers in bounds, as its status says, (replicates,)."""
     parts = [bounded(leaf).flatten(1).all(1) for leaf in tensors(params)]
     return torch.stack(parts).all(0)
 
 
 def finite_steps(take: Take, state: Any, done: int, target: int) -> Tensor:
-    """Of the steps in (done, target] those that led to numbers in bounds, (replicates,): until the
-    first that did not. The steps are taken once more, one by one."""
+    """The number of steps in (done, target] before the first that left the bounds, (replicates,).
+    The steps are taken again, one by one."""
     alive = in_bounds(state[0])
     count = alive.new_zeros(alive.shape, dtype=torch.float64)
     for step in range(done, target):
@@ -196,11 +196,11 @@ def no_steps(fit: Fit) -> Tensor:
 def train(
     take: Take, carry: tuple[Any, Tensor], targets: Sequence[int], done: int
 ) -> tuple[tuple[Any, Tensor], Any, Tensor]:
-    """Steps through the targets. `carry` is a state, and how many steps led to numbers in bounds
-    in each replicate; returned are the next, parameters (replicates, times, …) and those counts.
+    """Steps through the targets. `carry` is a state, and the number of steps in bounds of each
+    replicate. The result is the next carry, parameters (replicates, times, …) and these numbers.
 
-    Where training diverged is found without a look at every step: the steps between two recorded
-    times are taken again where one of them lost a replicate.
+    The function does not check every step for divergence: it repeats the steps between two recorded
+    times if a replicate left the bounds between them.
     """
     state, count = carry
     recorded, record = [], []

@@ -1,4 +1,4 @@
-"""Energy by degree of polynomials in d coordinates, exactly, under the laws that have degrees.
+"""Exact energy by degree of polynomials in d coordinates, under laws that have degrees.
 
 A polynomial is a dict from exponents (e_1, …, e_p) to coefficients; it may name fewer coordinates
 than there are.
@@ -31,8 +31,8 @@ def sphere_energies(terms: Terms, dim: int) -> Energies:
     [g, |x|^{2i} Δ^i g] = [Δ^i g, Δ^i g] since Δ is adjoint to |x|², and ∫ (Hg)² is
     [g, Hg] / Π_{l<k} (d + 2l). Axler, Bourdon and Ramey, Harmonic Function Theory, chapter 5.
 
-    >>> found = sphere_energies({(2,): 1.0}, 3)  # x₁² = 1/3 + (x₁² − 1/3), mean square 1/5
-    >>> {degree: round(energy, 6) for degree, energy in found.items()}
+    >>> energies = sphere_energies({(2,): 1.0}, 3)  # x₁² = 1/3 + (x₁² − 1/3), mean square 1/5
+    >>> {degree: round(energy, 6) for degree, energy in energies.items()}
     {0: 0.111111, 1: 0.0, 2: 0.088889}
     """
     parts: dict[int, Terms] = defaultdict(dict)
@@ -88,8 +88,8 @@ def gaussian_energies(terms: Terms, scale: float) -> Energies:
     """Σ of squared Hermite coefficients by total degree, x = scale·z, z ~ N(0, I):
     z^e = Σ_{r = e − 2i} e!/(2^i i! √r!) h_r.
 
-    >>> found = gaussian_energies({(2,): 1.0}, 1.0)  # z² = 1 + √2 h₂
-    >>> {degree: round(energy, 12) for degree, energy in found.items()}
+    >>> energies = gaussian_energies({(2,): 1.0}, 1.0)  # z² = 1 + √2 h₂
+    >>> {degree: round(energy, 12) for degree, energy in energies.items()}
     {0: 1.0, 2: 2.0}
     """
     hermite: Terms = {}

@@ -1,4 +1,4 @@
-"""A product behind a threshold."""
+"""A product of coordinates times an indicator."""
 
 from __future__ import annotations
 

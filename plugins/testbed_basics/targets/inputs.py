@@ -1,4 +1,4 @@
-"""Inputs as targets read them, and the law they come from."""
+"""The inputs of targets, and the law of these inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ coordinates) and for Gaussian inputs (Hermite), |m|² on the torus, and for a li
 anisotropic Gaussian inputs the index of a coordinate; the degree inf stands for all that lies
 beyond those listed. Empty where no such decomposition is known.
 
-Beside them targets hand over what they are made of, which gives every coefficient: on the torus
+Targets also return their construction, from which every coefficient follows: on the torus
 `frequencies` (terms, d), `sine` and `cosine`, on the sphere `directions` (q, d) and `weights`
 (levels, q) of zonal functions."""
 

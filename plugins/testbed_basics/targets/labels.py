@@ -1,4 +1,4 @@
-"""The labels of a data set, where nobody knows the truth."""
+"""The labels of a data set with an unknown truth."""
 
 from __future__ import annotations
 

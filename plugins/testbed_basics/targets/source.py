@@ -44,14 +44,15 @@ def source_levels(spectrum: PopulationSpectrum, smoothness: float) -> Levels:
 
     Per mode j of decreasing eigenvalue this is f_j² ≍ λ_j^s/j, on the border of [H]^s: the sum
     Σ f_j² λ_j^{−s} grows like log j, and converges for each smaller smoothness. In large dimension
-    N_k/J_k → 1, so that ‖P_k f*‖² ≍ λ_k^s ≍ d^{−ks}. What the kernel does not list is left out.
+    N_k/J_k → 1, so that ‖P_k f*‖² ≍ λ_k^s ≍ d^{−ks}. Modes that the kernel does not list have no
+    energy.
     """
     positive = np.flatnonzero(spectrum.eigenvalue > 0)
     order = positive[np.argsort(-spectrum.eigenvalue[positive], kind="stable")]
     multiplicity = spectrum.multiplicity[order]
     relative = spectrum.eigenvalue[order] / spectrum.eigenvalue[order[0]]
     energy = relative**smoothness * multiplicity / np.cumsum(multiplicity)
-    kept = energy > 0  # what has not underflown
+    kept = energy > 0  # energies that did not underflow
     degree, energy = spectrum.degree[order[kept]], energy[kept]
     back = np.argsort(degree)
     return Levels(degree[back], energy[back] / energy.sum())

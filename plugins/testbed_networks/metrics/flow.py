@@ -30,14 +30,15 @@ from testbed.numerics.trees import flatten, tree_map, unflatten
 class CompanionFlow(Optimizer):
     """Gradient flow to compare with a descent of step η; no scenario names it.
 
-    Exact where the model has an eigensystem, adaptive integration where it is smooth. Elsewhere
-    adaptive steps would stop at every kink: there it is 2θ_{h/2} − θ_h of two descents with steps
-    h = η/refine and h/2, Richardson's extrapolation, which cancels the error of first order in h.
-    What is left is about 1/refine² of the descent's distance to the flow while no unit crosses a
-    kink, and a few per cent of it, of either sign, where they do.
+    The flow is exact where the model has an eigensystem, and integrated adaptively where the model
+    is smooth. For other models adaptive steps would stop at every kink; the flow is then
+    2θ_{h/2} − θ_h of two descents with steps h = η/refine and h/2. This Richardson extrapolation
+    cancels the error of first order in h. The remaining error is about 1/refine² of the descent's
+    distance to the flow while no unit crosses a kink, and a few per cent of it, of either sign,
+    where units do.
 
-    Where the descent has its own step c·2/λ_max for each replicate, so has this, and stops where
-    that one's whole steps stop.
+    If the descent has a step c·2/λ_max for each replicate, the flow uses the same steps and stops
+    at the same times.
     """
 
     name = "networks.companion-flow"
@@ -46,7 +47,9 @@ class CompanionFlow(Optimizer):
     step: float | None = parameter(None, help="step size η of the descent", gt=0)
     edge: float | None = parameter(None, help="c, where η = c·2/λ_max at the start", gt=0)
     momentum: float = parameter(0.0, help="momentum μ: a step takes time η/(1 − μ)", ge=0, lt=1)
-    refine: int = parameter(16, help="steps of the coarser descent for each one", ge=2)
+    refine: int = parameter(
+        16, help="steps of the coarser descent for each step of the descent", ge=2
+    )
     rtol: float = parameter(1e-7, help="relative tolerance of the integration", gt=0, lt=1)
 
     def facts(self) -> OptimizerFacts:
@@ -79,7 +82,7 @@ class CompanionFlow(Optimizer):
     def _one(
         self, fit: Fit, rate: float, before: Any, since: float, times: Sequence[float]
     ) -> tuple[Any, Any]:
-        """One replicate, its axis kept: what it goes on from, and parameters (1, times, …)."""
+        """One replicate, its axis kept: the next state, and parameters (1, times, …)."""
         length = rate / (1 - self.momentum)
         if has(fit.model, HasEigensystem):
             return before, filtered(fit, "flow", times)

@@ -37,7 +37,7 @@ Params = Mapping[str, Tensor]
 @frozen(kw_only=True)
 class KernelDrift(Metric):
     """‖K_t − K_0‖_F/‖K_0‖_F: the relative change of the learned kernel's Gram matrix since the
-    start. Of a wide network in the NTK parameterization the tangent kernel hardly moves."""
+    start. In a wide network of the NTK parameterization the tangent kernel hardly moves."""
 
     name = "networks.kernel-drift"
     references = ("arXiv:1806.07572",)
@@ -108,7 +108,7 @@ class FeatureAlignment(Metric):
         if not isinstance(cell.model, Network) and not first_layer(cell.model):
             return f'{cell.model.name} has parameters that are not a dict with "first", (m, d)'
         if self.coordinates_used is None and not hasattr(cell.target, "directions"):
-            return f"the target {cell.target.name} names no directions; give coordinates_used"
+            return f"the target {cell.target.name} has no directions; give coordinates_used"
         return None
 
     def measure(self, problem: Problem, parameters: Params) -> dict[str, Tensor]:
@@ -136,9 +136,9 @@ class Sharpness(Metric):
     Σ_i weight_i ∇f_i ∇f_iᵀ, in the metric of the steps (times m^{2κ−1}): descent of step η leaves
     the flow where it nears 2/η (arXiv:2103.00065).
 
-    That of the Gauss–Newton part, of one output, is the largest eigenvalue of the weighted Gram
-    matrix of the tangent kernel. To a relative 1e-6 as a rule, 1e-4 always; NaN where the iteration
-    does not settle.
+    For one output, the largest eigenvalue of the Gauss–Newton part is the one of the tangent
+    kernel's weighted Gram matrix. The relative error is usually 1e-6 and at most 1e-4; NaN where
+    the iteration does not settle.
     """
 
     name = "networks.sharpness"
@@ -175,8 +175,8 @@ class Sharpness(Metric):
 
 @frozen(kw_only=True)
 class WeightNorm(Metric):
-    """‖θ‖ over all parameters, and their change ‖θ − θ₀‖/‖θ₀‖ since the start, of any model that
-    does not keep its features; the change is undefined, NaN, where θ₀ = 0."""
+    """‖θ‖ over all parameters, and their change ‖θ − θ₀‖/‖θ₀‖ since the start, for models
+    whose features move; the change is undefined (NaN) where θ₀ = 0."""
 
     name = "networks.weight-norm"
     needs = ("parameters", "initial_parameters")
@@ -237,9 +237,9 @@ def _rate_of(estimator: Estimator) -> Any:
 @frozen(kw_only=True)
 class FlowGap(Metric):
     """Distance (Σ weight·(f − g)²)^½ at the test points of a descent f to the gradient flow g of
-    the same network from the same start at equal time. Networks with kinks are compared with
-    what descents of steps η/refine and half of that extrapolate to: good to a few per cent of the
-    distance, of either sign."""
+    the same network from the same start at equal time. For networks with
+    kinks the flow is extrapolated from descents of steps η/refine and half of it: accurate to a few
+    per cent of the distance, of either sign."""
 
     name = "networks.flow-gap"
     needs = ("predictions", "companion_predictions")
@@ -307,12 +307,14 @@ class LazyGap(Metric):
         model, optimizer = estimator.model, estimator.optimizer
         reason = "" if isinstance(model, Network) else objection(model)
         if reason:
-            raise ValueError(f"{model.name} is no network that leaves its linearisation: {reason}")
+            raise ValueError(
+                f"{model.name} is not a network that leaves its linearisation: {reason}"
+            )
         if optimizer.facts().clock == "own":
-            raise ValueError(f"the steps of {optimizer.name} are not those of its kernel")
+            raise ValueError(f"the steps of {optimizer.name} differ from the steps of its kernel")
         if isinstance(value_with(optimizer, "step_size", None), Mapping):
             raise ValueError(
-                "a learning rate at the edge of the network is not that of its linearisation"
+                "a learning rate at the edge of the network is not at the edge of its linearisation"
             )
         return Estimator(
             f"{estimator.name}: linearised", Linearised(of=model, outputs=None), optimizer

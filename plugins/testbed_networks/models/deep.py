@@ -27,7 +27,7 @@ class Mlp(ActivatedNetwork):
     every layer move at order one as m → ∞. It is the abc-parameterization a = (−½, 0, …, 0, ½),
     b = ½, c = 0 of arXiv:2011.14522 (definition 5.1), shifted by its symmetry a + θ, b − θ, c − 2θ
     with θ = ½ to a = (0, ½, …, ½, 1), b = 0, c = −1: multipliers m^{−a}, steps m^{−c}.
-    "mean-field": the same, but hidden weights start at N(0, 1/m), which is the average m^{−1}Σ over
+    "mean-field": the same, but hidden weights start at N(0, 1/m), as in the average m^{−1}Σ over
     the neurons of every layer (arXiv:2001.11443). With weights of mean 0, as here, layers beyond
     the first then start at their biases, whatever the input, which maximal-update scaling avoids;
     with one hidden layer the two are the same network.
@@ -69,7 +69,7 @@ class Mlp(ActivatedNetwork):
     def initial(
         self, generator: np.random.Generator, dim: int, outputs: tuple[int, ...]
     ) -> dict[str, np.ndarray]:
-        """The layers from four streams, so that biases or depth leave the others' draws alone."""
+        """The layers from four streams, so that biases and depth do not change the other draws."""
         first, second, bias, hidden = generator.spawn(4)
         rows = [*(self.width,) * (self.depth - 1), self.distinct]
         readout = second.standard_normal((self.distinct, *outputs))

@@ -1,4 +1,4 @@
-"""Deep linear networks near the identity, and the population's view of what they have learned."""
+"""Deep linear networks near the identity, with the population spectrum of their kernel."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class DeepLinear(Network, HasExactSpectrum):
     """f(x) = aᵀ W^D … W¹ x, square layers W^ℓ = I + s·N(0, 1), a readout a = a₀ + cI + s·N(0, 1),
     all trained by gradient descent on the clock τ = η·steps (arXiv:2509.20294, figure 5).
 
-    The readout's I is the first columns of the identity: e₁ for one output. With c = 1 the network
-    starts where that of the figure does, near f(x) = x₁; with c = 0 near f = 0.
+    In the readout, I means the first columns of the identity: e₁ for one output. With c = 1 the
+    network starts near f(x) = x₁, as in the figure; with c = 0 near f = 0.
 
     Its learned kernel is xᵀ S x'. For inputs of covariance I (`isotropic`) the eigenfunctions of
-    the population are ⟨v_j, x⟩, v_j the eigenvectors of S: the spectrum then holds their
-    eigenvalues, the truth's ⟨v_j, β*⟩, the fit's, and the observed (1/n) Σ y_i ⟨v_j, x_i⟩, and the
-    risk is exact. Otherwise it is that of the Gram matrix on a sample.
+    the population are ⟨v_j, x⟩, v_j the eigenvectors of S: the spectrum then holds
+    the eigenvalues and the coefficients of the truth, ⟨v_j, β*⟩, of the fit, and of the
+    observations, (1/n) Σ y_i ⟨v_j, x_i⟩, and the risk is exact. Otherwise the spectrum belongs to
+    the Gram matrix on a sample.
     """
 
     name = "networks.deep-linear"
@@ -34,10 +35,10 @@ class DeepLinear(Network, HasExactSpectrum):
     scale: float = parameter(0.01, help="standard deviation s of the random part", ge=0)
     readout: float = parameter(0.0, help="a₀ of the readout's start a₀ + cI + s·N(0, 1)")
     readout_identity: float = parameter(
-        0.0, help="c of the readout's start; 1 is that of arXiv:2509.20294: e₁ for one output"
+        0.0, help="c of the readout's start; 1 as in arXiv:2509.20294: e₁ for one output"
     )
     isotropic: bool = parameter(
-        False, help="inputs have mean 0 and covariance I: spectra are the population's"
+        False, help="inputs have mean 0 and covariance I, so that spectra are population spectra"
     )
 
     @property
@@ -45,7 +46,9 @@ class DeepLinear(Network, HasExactSpectrum):
         return 1  # no activations are held
 
     def withheld(self) -> Withheld:
-        sample = f"the spectrum of {self.name} is that of a sample; isotropic = true makes it exact"
+        sample = (
+            f"the spectrum of {self.name} is the one of a sample; isotropic = true makes it exact"
+        )
         return {} if self.isotropic else {HasExactSpectrum: sample}
 
     def draw(self, rng: Rng, problem: Problem) -> dict[str, np.ndarray]:
@@ -81,11 +84,11 @@ class DeepLinear(Network, HasExactSpectrum):
         fitted = linear.coefficients(params).squeeze(-1)
         observed = torch.einsum("rn,rn,rnd->rd", data.weight, data.y, data.x)
 
-        def seen(values: Tensor) -> Tensor:
+        def in_basis(values: Tensor) -> Tensor:
             return (vectors.mT @ values.unsqueeze(-1)).squeeze(-1)
 
         outside = torch.zeros_like(value[:, 0])
-        parts = (value, seen(truth), seen(fitted), seen(observed), outside)
+        parts = (value, in_basis(truth), in_basis(fitted), in_basis(observed), outside)
         return Spectrum(*parts, resolution(value))
 
     def _truth(self, problem: Problem) -> Tensor:

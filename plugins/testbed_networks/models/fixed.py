@@ -47,15 +47,15 @@ Prepared = dict[str, Any]
 
 @frozen(kw_only=True)
 class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis, HasGram):
-    """Base of f = f₀ + Φ(x)ᵀθ with features Φ that stay, in dual coordinates θ = Σ_i α_i Φ(x_i):
+    """Base of f = f₀ + Φ(x)ᵀθ with fixed features Φ, in dual coordinates θ = Σ_i α_i Φ(x_i):
 
         f(x) = f₀(x) + k(x, X) α,   α̇ = W(y − f(X)),   k(x, x') = ⟨Φ(x), Φ(x')⟩
 
-    on the clock of the features' own gradient flow; not offered itself. Its eigensystem gives every
-    flow, descent and spectral filter in closed form.
+    on the clock of the features' gradient flow; no scenario can name it. Its eigensystem gives
+    every flow, descent and spectral filter in closed form.
 
     Several outputs either share one kernel, and then f₀ = 0, or every pair (point, output) has its
-    features: then f₀ is (R, n, outputs), and kernels have a row for each pair, outputs fastest.
+    own features: then f₀ is (R, n, outputs), and kernels have a row for each pair, outputs fastest.
     """
 
     def facts(self) -> ModelFacts:
@@ -65,7 +65,7 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
 
     @property
     def features(self) -> Network | Foreign:
-        """The network whose features they are."""
+        """The network that has these features."""
         raise NotImplementedError
 
     def kernel(self, drawn: Any, x: Tensor, second: Tensor | None) -> Tensor:
@@ -76,7 +76,7 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         """f₀(x), (R, n) or (R, n, outputs)."""
         raise NotImplementedError
 
-    # --- what core asks -----------------------------------------------------------------------
+    # --- the contract of models ---------------------------------------------------------------
 
     defined_on = POINTS
 
@@ -112,7 +112,7 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
     def gradient(
         self, prepared: Prepared, params: Tensor, problem: Problem, rows: Tensor | None = None
     ) -> Tensor:
-        """W(f − y): what gradient descent in θ takes from the dual coordinates."""
+        """W(f − y): gradient descent in θ subtracts it from the dual coordinates."""
         data = problem.train
         probe = {"start": prepared["start"], "cross": prepared["gram"]}
         residual = self.predict(prepared, params, probe) - data.y
@@ -125,7 +125,7 @@ class FixedFeatures(Model, HasEigensystem, HasFilterPath, HasSpectrum, HasBasis,
         return torch.zeros_like(slope).scatter_add(1, index, chosen)
 
     def eigensystem(self, prepared: Prepared) -> Eigensystem:
-        """Of pairs (point, output) where these have features of their own."""
+        """The eigensystem over points, or over pairs (point, output) with features of their own."""
         return Eigensystem(prepared["value"], prepared["vectors"], prepared["start"].flatten(1))
 
     def path(self, fit: Fit, name: str, times: Sequence[float], **options: Any) -> Tensor:
@@ -175,7 +175,7 @@ class Linearised(FixedFeatures):
     """A network at its initialisation as a model with fixed features (arXiv:1806.07572):
     f(x) = f₀(x) + J(x)(θ − θ₀), J the Jacobian at θ₀, trained on the network's own clock.
 
-    It starts from the network's own draws, so that the distance between the two is how far the
+    It starts from the network's draws, so that the distance between the two measures how far the
     network has left its lazy dynamics. The network may be any plugin's model that autograd trains:
     its kernel then comes from per-example Jacobians of `predict`. Several outputs are linearised
     together: n points with k outputs make a kernel of nk rows.
@@ -186,7 +186,7 @@ class Linearised(FixedFeatures):
 
     of: Model = parameter(help="the network that is linearised")
     outputs: int | None = parameter(
-        1, help="outputs of the network, to be prepared before any observation is seen", ge=1
+        1, help="number of outputs, known before any observation is read", ge=1
     )  # None: as many as the observations have, which are then read
 
     @classmethod
@@ -203,7 +203,7 @@ class Linearised(FixedFeatures):
             )
 
     def facts(self) -> ModelFacts:
-        """A network prepares from the inputs alone; another plugin's model says so or not."""
+        """Networks prepare from inputs alone; models of other plugins declare what they read."""
         inputs = isinstance(self.of, Network) or self.of.facts().reads == "inputs"
         if inputs and self.outputs is not None:
             return super().facts()
@@ -252,8 +252,8 @@ class RandomFeatures(FixedFeatures, HasRandomFeatures):
     """f(x) = m^{−1/2} Σ_k a_k σ(⟨w_k, x⟩ + b_k) with w_k ~ N(0, I) and b_k ~ N(0, 1) frozen and a
     trained from 0: the second layer of a two-layer network alone, on the same draws.
 
-    The clock is that of both parameterizations of the two-layer network, whose features' kernel is
-    (1/m) σ(H)σ(H)ᵀ for either.
+    The clock is the one of the two-layer network: in both parameterizations the features' kernel is
+    (1/m) σ(H)σ(H)ᵀ.
     """
 
     name = "networks.random-features"

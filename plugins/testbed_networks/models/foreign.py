@@ -1,4 +1,4 @@
-"""Models of other plugins, seen as what linearisations and metrics ask of a network."""
+"""Models of other plugins, with the methods that linearisations and metrics need of a network."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from testbed.numerics.trees import as_tensors, index, stack
 
 
 def objection(model: Model) -> str:
-    """Why Jacobians of `predict` do not say how a model is trained at its start; "" if they do."""
+    """Why Jacobians of `predict` do not describe the training at the start; "" if they do."""
     if has(model, HasEigensystem):
         return "its features stay as they are"
     if type(model).gradient is not HasGradient.gradient:
-        return "its gradient is its own, and need not be that of its parameters"
+        return "it defines its gradient itself, which need not be the derivative in its parameters"
     if model.facts().batching == "loop":
         return "it runs replicate by replicate, and need not be differentiable"
     return lack(model, HasPredictions) or ""
 
 
 def first_layer(model: Model) -> bool:
-    """Whether its parameters are a dict with a matrix `first` of as many columns as inputs have:
-    seen at a start on two points of three coordinates, where it has one."""
+    """Whether a model's parameters are a dict with a matrix `first` that has one column for each
+    input coordinate. The function starts the model on two points of three coordinates."""
     zero = torch.zeros(1, 2, dtype=torch.float64)
     data = Data(torch.eye(3, dtype=torch.float64)[None, :2], zero, zero, zero + 0.5)
     problem, batched = Problem(data, data, zero[:, 0], {}), Batched(model)
@@ -48,7 +48,7 @@ def first_layer(model: Model) -> bool:
         drawn = model.draw(Streams(0, 0), index(problem, 0))
         stacked = stack([as_tensors(drawn, torch.float64, "cpu")])
         params = batched.start(stacked, batched.prepare(stacked, problem), problem)
-    except Exception:  # whatever asks for other data, sequences say, has no such layer
+    except Exception:  # models of other data, such as sequences, have no such layer
         return False
     first = params.get("first") if isinstance(params, dict) else None
     return isinstance(first, Tensor) and first.ndim == 3 and first.shape[-1] == 3
@@ -57,7 +57,7 @@ def first_layer(model: Model) -> bool:
 class Foreign:
     """A model with `predict` alone: its tangent kernel ⟨∇f(x), ∇f(x')⟩ by per-example Jacobians.
 
-    The origin of a linearisation is here what the model prepared and its parameters at the start.
+    The origin of a linearisation holds what the model prepared and its parameters at the start.
     """
 
     def __init__(self, model: Model):
@@ -67,10 +67,10 @@ class Foreign:
         return self.model.draw(rng, problem)
 
     def expect_vectors(self, problem: Problem, batched: bool) -> None:
-        """Inputs are whatever the model takes."""
+        """Accept every input: the model itself objects."""
 
     def origin(self, drawn: Any, problem: Problem) -> dict[str, Any]:
-        """Where it is linearised, of every replicate."""
+        """The point of linearisation of every replicate."""
         model = Batched(self.model)
         prepared = model.prepare(drawn, problem)
         origin = {"prepared": prepared, "params": model.start(drawn, prepared, problem)}

@@ -38,24 +38,24 @@ GROUP_FLOATS = 2**24  # activations of one layer held at a time
 
 @frozen(kw_only=True)
 class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
-    """Base of all networks, written with the replicate axis; not offered itself.
+    """Base of all networks, written with the replicate axis; no scenario can name it.
 
     Loss ½ Σ weight·(y − f)², summed over outputs where there are several. `gradient` is the
-    direction of descent on the clock τ, the factor m^{2κ−1} included, so that the sharpness has it
-    too. The kernels of a state govern training on that clock: ∂_τ f = −Θ (weight∘(f − y)), Θ the
+    direction of descent on the clock τ; it includes the factor m^{2κ−1}, and so does the sharpness.
+    The kernels of a state govern training on that clock: ∂_τ f = −Θ (weight∘(f − y)), Θ the
     "tangent" kernel; "features" is the part of the last layer, Φ_η(x)ᵀΦ_η(x') with the last hidden
-    layer as Φ_η. Several outputs share the features, and their tangent kernel is the mean of their
-    own.
+    layer as Φ_η. Several outputs share the features, and their tangent kernel is the mean over the
+    outputs.
     """
 
     def facts(self) -> ModelFacts:
         return ModelFacts(batching="batch", time_batching="loop")
 
     def trained_numbers(self, space: Space) -> float | None:
-        """Of one hidden layer and a readout; deeper networks add their square layers."""
+        """The count for one hidden layer and a readout; deeper networks add their square layers."""
         return None if space.dim is None else float(self.width) * (space.dim + 1)
 
-    # --- what a network says of itself --------------------------------------------------------
+    # --- methods of subclasses ----------------------------------------------------------------
 
     @property
     def width(self) -> int:
@@ -84,7 +84,7 @@ class Network(Model, HasSpectrum, HasBasis, HasGram, HasTrainedNumbers):
         between x and x if `second` is None."""
         raise NotImplementedError
 
-    # --- what core asks -----------------------------------------------------------------------
+    # --- the contract of models ---------------------------------------------------------------
 
     defined_on = POINTS
 
@@ -194,7 +194,7 @@ class ActivatedNetwork(Network):
             )
 
     def facts(self) -> ModelFacts:
-        """Adaptive integration of the flow relies on derivatives of the activation."""
+        """The model is smooth if its activation is; adaptive integration of the flow needs that."""
         return evolve(super().facts(), smooth=activation(self.activation).smooth)
 
     @property

@@ -27,15 +27,15 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
     (arXiv:1806.07572), the second moves its features (arXiv:1804.06561). With symmetric
     initialisation f₀ = 0.
 
-    Large scales are the other way to lazy training, at any width (arXiv:1812.07956): of relu
-    without biases, scales s₁ = s₂ = s are the output times α = s² on the clock ατ. They stand in
-    the start and not in the function, so that steps are not scaled: the limit of the tangent kernel
-    under "ntk" is
+    Large scales are the other way to lazy training, at any width (arXiv:1812.07956): for relu
+    without biases, scales s₁ = s₂ = s multiply the output by α = s² on the clock ατ. The scales
+    enter the start and not the function, so that steps are not scaled: the limit of the tangent
+    kernel under "ntk" is
 
         Θ = E σ(u)σ(u') + s₂² (⟨x, x'⟩ + 1) E σ'(u)σ'(u'),   u = ⟨w, x⟩ + b      (+ 1 only with b)
 
-    which is that of ntk.network, with first_variance = s², output_variance = 1, bias_variance = s²
-    and output_bias_variance = 0, where all scales are one s, and of no such network where s₁ ≠ s₂.
+    which is ntk.network with first_variance = s², output_variance = 1, bias_variance = s²
+    and output_bias_variance = 0 if all scales equal s; it is no such kernel if s₁ ≠ s₂.
     """
 
     name = "networks.two-layer"
@@ -115,7 +115,7 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
         velocity: Params | None = None,
         batches: Tensor | None = None,
     ) -> Descent:
-        """Steps of `gradient` in preallocated buffers: what optimizers of fixed steps ask for."""
+        """Steps of `gradient` in preallocated buffers, for optimizers of fixed steps."""
         data = problem.train
         descent = two_layer.descend(
             self.network,

@@ -23,7 +23,7 @@ class Activation(NamedTuple):
     over points in ∂L/∂a into a by-product of ∂L/∂W.
 
     `fill(h, value)` writes σ(h) into `value`, and `slope(h, value)` turns one of the two buffers
-    into σ'(h) and returns it. Where `aliases`, both may be handed the same buffer.
+    into σ'(h) and returns it. If `aliases`, both arguments may be the same buffer.
     """
 
     name: str
@@ -62,7 +62,7 @@ def _sigmoid_second(h: Tensor) -> Tensor:
 RELU = Activation(
     "relu",
     value=torch.relu,
-    derivative=lambda h: (h > 0).to(h.dtype),  # 0 at the kink, as autograd has it
+    derivative=lambda h: (h > 0).to(h.dtype),  # 0 at the kink, as in autograd
     second=None,
     fill=lambda h, value: torch.clamp_min(h, 0, out=value),
     slope=lambda h, value: value.sign_(),

@@ -7,8 +7,8 @@ For two-layer networks in closed form, with H = XWᵀ + 1bᵀ and D = σ'(H) dia
 
 (arXiv:1806.07572). Both are m^{2κ−1} times the product of the Jacobians, hence 1/m for every κ:
 the kernels that govern training on the clock τ, ∂_τ f = −Θ (weight∘(f − y)) (for the conjugate
-kernel: when the second layer alone is trained). Of several outputs the tangent kernel is the mean
-of their own ones, a² the mean of theirs: what all converge to as m → ∞.
+kernel: when the second layer alone is trained). For several outputs the tangent kernel is the
+mean over the outputs, with a² their mean; all outputs converge to it as m → ∞.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TILE = 256  # rows: a tile and its factors stay in cache
 
 
 class _Factors:
-    """What a kernel value needs of each point."""
+    """The factors of kernel values at each point."""
 
     def __init__(self, network: TwoLayer, params: Params, x: Tensor, slopes: bool):
         pre = preactivation(params, x)  # (…, n, m)
@@ -45,7 +45,7 @@ def conjugate_kernel(
 def tangent_kernel(
     network: TwoLayer, params: Params, x: Tensor, second: Tensor | None = None
 ) -> Tensor:
-    """Empirical NTK of the layers that are trained, shape (…, n, n'), as the module's text has it.
+    """Empirical NTK of the layers that are trained, shape (…, n, n'), as defined above.
 
     Without `second` it is symmetric to the last bit, and only one triangle of tiles is computed.
     """
@@ -105,7 +105,7 @@ def _mirrored(lower: Tensor, width: int) -> Tensor:
 
 
 def _outer_size(params: Params) -> Tensor:
-    """a_k of one output, whose square is what counts, (…, m); of several √(mean of a_k²)."""
+    """a_k of one output, of which only the square counts, (…, m); of several √(mean of a_k²)."""
     weight = params["second"]
     return weight.square().mean(-1).sqrt() if several(params) else weight
 

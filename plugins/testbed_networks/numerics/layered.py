@@ -123,12 +123,12 @@ def tangent_kernel(
     for column in columns:
         top = network.output * column.unsqueeze(-2)
         back = backward(network, params, left, top)
-        back_other = back if second is None else backward(network, params, right, top)
+        back_second = back if second is None else backward(network, params, right, top)
         for layer, scale in enumerate(network.multipliers):
             inputs = scale**2 * (left.value[layer] @ right.value[layer].mT)
             if "bias" in params:
                 inputs = inputs + 1
-            total = total + inputs * (back[layer] @ back_other[layer].mT) / len(columns)
+            total = total + inputs * (back[layer] @ back_second[layer].mT) / len(columns)
     return _symmetric(network.step * total, second)
 
 

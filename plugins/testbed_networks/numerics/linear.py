@@ -7,7 +7,7 @@ network is x ↦ ⟨A_Dᵀa, x⟩, and with B_ℓ = (W^D … W^{ℓ+1})ᵀ a and
 
 products of matrices with vectors alone, where backpropagation of n points takes n times as many.
 The features' and the tangent kernel are xᵀ S x' with S = A_DᵀA_D, and
-S = A_DᵀA_D + Σ_ℓ ‖B_ℓ‖² A_{ℓ−1}ᵀA_{ℓ−1}, of several outputs the mean over them.
+S = A_DᵀA_D + Σ_ℓ ‖B_ℓ‖² A_{ℓ−1}ᵀA_{ℓ−1}, respectively; with several outputs, their mean.
 
 Parameters are a dict: `first` (R, d, d) is W¹, `hidden` (R, D − 1, d, d) the others if there are
 any, `second` (R, d) or (R, d, outputs) is a. x is (R, n, d), y is (R, n) or (R, n, outputs).

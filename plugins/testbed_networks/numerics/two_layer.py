@@ -81,7 +81,7 @@ def gradient(network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Te
     """∇ ½ Σ weight·(y − f)², zero for layers that are not trained; without the factor m^{2κ−1}.
 
     With c = m^{−κ}·weight∘(f − y), (n, outputs), and D = σ'(H): ∂a = σ(H)ᵀc, and with P = D∘(c aᵀ),
-    ∂W = PᵀX and ∂b = Pᵀ1. Of one output P is never formed: ∂W = diag(a) Dᵀ diag(c) X.
+    ∂W = PᵀX and ∂b = Pᵀ1. For one output P is never formed: ∂W = diag(a) Dᵀ diag(c) X.
     """
     pre = preactivation(params, x)  # (…, n, m)
     value, second = network.activation.value(pre), readout(params)
@@ -103,7 +103,7 @@ def gradient(network: TwoLayer, params: Params, x: Tensor, y: Tensor, weight: Te
 
 
 class Descent(NamedTuple):
-    """Where training stands: enough to go on as if it had never stopped."""
+    """The state of training, sufficient to continue exactly."""
 
     params: Params
     velocity: Params | None  # the last step, where there is momentum
@@ -116,7 +116,7 @@ def group_size(width: int) -> int:
     """How many replicates are trained at a time, decided by the width alone.
 
     Small networks share their calls, which take longer than the arithmetic of one; the activations
-    of large ones fill the cache alone. Two at least, so that there is something to share.
+    of a large one fill the cache. At least two replicates share a group.
     """
     return max(2, min(16, 2048 // width))
 
@@ -146,10 +146,10 @@ def descend(
         learning_rate: η, one for all or one per replicate, (R,).
         batches: (R, steps, batch) rows of x, for SGD; weights are multiplied by n/batch, which
             keeps the expected gradient. None: all rows.
-        velocity: where momentum stands, of an earlier `Descent`; None: at rest.
+        velocity: the velocity of an earlier `Descent`; None: at rest.
         group: replicates at a time, `group_size` unless given.
 
-    A replicate that diverges ends with non-finite parameters. The others do not feel it.
+    A replicate that diverges ends with non-finite parameters and does not affect the others.
     """
     replicates = x.shape[0]
     rate = torch.as_tensor(learning_rate, dtype=x.dtype, device=x.device).expand(replicates)
@@ -178,7 +178,7 @@ def _joined(parts: list[Params]) -> Params:
 
 
 class _Block(NamedTuple):
-    """Rows that are taken together: their buffers, and their part of the data."""
+    """Rows that are processed together: their buffers, and their part of the data."""
 
     rows: slice
     pre: Tensor  # (R, b, m) H
@@ -235,7 +235,7 @@ class _Loop:
         return params | {"bias": first[:, -1].contiguous()} if self.biased else params
 
     def rest(self, momentum: float, velocity: Params | None) -> None:
-        """Set the momentum and where it stands."""
+        """Set the momentum and the velocity."""
         self.momentum = momentum
         if velocity is None:
             self.velocity = (torch.zeros_like(self.first), torch.zeros_like(self.second))

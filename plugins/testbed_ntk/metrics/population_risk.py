@@ -1,4 +1,4 @@
-"""The exact risk of kernel regression, where design and truth allow it."""
+"""The exact risk of kernel regression, for designs and truths with known expansions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),
     "torus": (("frequencies", "sine", "cosine", "energy"), "source and trigonometric"),
 }
-"""What a target's expansion must hold on each design, and the targets that know it."""
+"""Keys that a target's expansion must hold on each design, and the targets that provide them."""
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""Kernel regression: what all kernels share once their values are known."""
+"""Kernel regression: the base of all kernel models."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from testbed_ntk.numerics.random_start import RandomStart
 from testbed_ntk.numerics.sphere import SphereSpectrum, sphere_spectrum
 
 Prepared = Mapping[str, Any]
-"""What a DualModel prepares; `kernel`; and `forms`, which give the risk under the design's law."""
+"""The entries of a DualModel, `kernel`, and `forms` for the risk under the design's law."""
 
 RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
 
 
 def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
-    """β of λ_j ≍ j^{−β} on S^{d−1}, for a kernel that is like (1 − t)^ν near t = 1, ν its order.
+    """β of λ_j ≍ j^{−β} on S^{d−1}, for a kernel like (1 − t)^ν near t = 1 of order ν.
 
     It has μ_k ≍ k^{−(d−1+2ν)}, each with ≍ k^{d−2} modes, hence β = (d − 1 + 2ν)/(d − 1).
     """
@@ -47,9 +47,9 @@ def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
     try:
         zonal = model.profile(space.dim) is not None
     except UnsuitableError:
-        zonal = True  # it has one, whose spectrum alone is out of reach
+        zonal = True  # it has a profile, but no computable spectrum
     if not zonal:
-        raise DoesNotApply(f"{model.name} with these parameters is no function of the cosine")
+        raise DoesNotApply(f"{model.name} with these parameters is not a function of the cosine")
     return (space.dim - 1 + 2 * order) / (space.dim - 1)
 
 
@@ -68,7 +68,7 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
         raise NotImplementedError
 
     def profile(self, dim: int) -> Profile | None:
-        """k as a function of the cosine on the unit sphere of R^dim; None where it is none."""
+        """k as a function of the cosine on the unit sphere of R^dim; None if k depends on more."""
         return None
 
     # --- training ---------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
         raise NotImplementedError
 
     def forms(self, kernel: Kernel, x: Tensor) -> ZonalForms | TorusForms:
-        """What `population_risk` is computed from."""
+        """The quadratic forms from which `population_risk` is computed."""
         profile = functools.partial(self.profile, x[0].numel())
         return ZonalForms(self.name, profile, kernel, x)
 
@@ -103,9 +103,9 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """Eigenvalues under the design's law, by degree, as far as they are known to three digits;
-        `trace` says how much the degrees beyond hold.
+        `trace` minus their sum belongs to the higher degrees.
 
-        UnsuitableError where the first is not known, or one is negative: no kernel then.
+        UnsuitableError if the first is not known, or if one is negative: it is then no kernel.
         """
         self._profile_on(design)
         return _on_sphere(self, design_dim(design))
@@ -130,13 +130,13 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
 
     @property
     def known_on(self) -> str:
-        """The designs that `population_spectrum` knows."""
+        """The designs that `population_spectrum` covers."""
         return "sphere"
 
 
 @functools.lru_cache(maxsize=64)
 def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
-    """The population spectrum on S^{dim − 1}, found once and not to be written to."""
+    """The population spectrum on S^{dim − 1}, computed once; its arrays are read-only."""
     profile = model.profile(dim)
     assert profile is not None  # as the model has made sure
     value, multiplicity = known_eigenvalues(sphere_spectrum(profile, dim))
@@ -173,7 +173,7 @@ def known_eigenvalues(spectrum: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]
     """
     reliable = spectrum.error < RELIABLE
     following = np.append(np.where(reliable, spectrum.eigenvalue, 0.0), 0.0)
-    for k in range(len(reliable) - 1, -1, -1):  # of the known, positive ones
+    for k in range(len(reliable) - 1, -1, -1):  # the next reliable, positive eigenvalue
         following[k] = following[k] if following[k] > 0 else following[k + 1]
     hidden = np.maximum(spectrum.bound, np.abs(spectrum.eigenvalue))
     listed = reliable | (hidden < RELIABLE * following[1:])

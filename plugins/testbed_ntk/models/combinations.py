@@ -15,15 +15,16 @@ from testbed_ntk.numerics.profiles import Profile
 
 @frozen(kw_only=True)
 class Combination(KernelModel):
-    """Base of what is made of two kernels, each of which may be made of others; not offered itself.
+    """Base of combinations of two kernels, which may be combinations themselves; no scenario can
+    name it.
 
-    The route is its own; those of its parts play no role.
+    The route is a parameter of the combination; the routes of its parts play no role.
     """
 
     first: KernelModel = parameter(
         help="a kernel: a table with use = …, sums and products included"
     )
-    second: KernelModel = parameter(help="another")
+    second: KernelModel = parameter(help="another kernel")
 
     def __attrs_post_init__(self) -> None:
         named: tuple[tuple[str, Any], ...] = (("first", self.first), ("second", self.second))
@@ -58,7 +59,7 @@ class Combination(KernelModel):
 
 @frozen(kw_only=True)
 class Sum(Combination):
-    """w₁k₁ + w₂k₂ of two kernels; more by a sum within the sum.
+    """w₁k₁ + w₂k₂ of two kernels; nested sums add more.
 
     A constant is ntk.dot-product with coefficients = [1.0].
     """
@@ -93,7 +94,7 @@ class Sum(Combination):
 
 @frozen(kw_only=True)
 class Product(Combination):
-    """k₁k₂ of two kernels; more by a product within the product.
+    """k₁k₂ of two kernels; nested products multiply more.
 
     ntk.dot-product with coefficients = [c] as one of them scales the other by c.
     """

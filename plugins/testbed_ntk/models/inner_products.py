@@ -33,7 +33,7 @@ class Polynomial(KernelModel):
         return profiles.polynomial_profile(self.degree, self.scale, self.offset)
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
-        """On Gaussian points of degree 1 as well: those of a linear kernel."""
+        """Degree 1 has a spectrum on Gaussian points too: the one of a linear kernel."""
         if self.degree == 1 and design.name in GAUSSIAN:
             return linear_spectrum(design, self.scale, self.offset)
         return super().population_spectrum(design)
@@ -46,8 +46,8 @@ class Polynomial(KernelModel):
 
 @frozen(kw_only=True)
 class DotProduct(KernelModel):
-    """Σ_j a_j ⟨x, x'⟩^j from its coefficients; none may be negative for a kernel in every
-    dimension, and data show a violation as a negative eigenvalue."""
+    """Σ_j a_j ⟨x, x'⟩^j. It is a kernel in every dimension only if no coefficient is negative; a
+    violation shows as a negative eigenvalue on data."""
 
     name = "ntk.dot-product"
 
@@ -68,7 +68,7 @@ class DotProduct(KernelModel):
         return profiles.series_profile(self.coefficients)
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
-        """On Gaussian points of degree 1 as well: those of a linear kernel."""
+        """Degree 1 has a spectrum on Gaussian points too: the one of a linear kernel."""
         if len(self.coefficients) == 2 and design.name in GAUSSIAN:
             return linear_spectrum(design, self.coefficients[1], self.coefficients[0])
         return super().population_spectrum(design)
@@ -93,5 +93,5 @@ def linear_spectrum(design: Any, scale: float, offset: float) -> PopulationSpect
 
 
 def spectrum_sum(spectrum: PopulationSpectrum) -> float:
-    """Of all eigenvalues, each as often as its multiplicity."""
+    """The sum of all eigenvalues, each counted with its multiplicity."""
     return float(spectrum.eigenvalue @ spectrum.multiplicity)

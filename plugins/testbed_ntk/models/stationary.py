@@ -13,10 +13,11 @@ from testbed_ntk.numerics.profiles import Profile
 
 @frozen(kw_only=True)
 class Stationary(KernelModel):
-    """Base of the kernels of the difference x − x', with k(x, x) = σ²; not offered itself.
+    """Base of the kernels of the difference x − x', with k(x, x) = σ²; no scenario can
+    name it.
 
-    Inputs are measured from near the mean of the training points: shifting all of them by the same
-    vector changes nothing but the digits that the inputs themselves have lost.
+    Inputs are measured from a point near the mean of the training points: shifting all of them by
+    the same vector changes the kernel only by the rounding of the shifted inputs.
     """
 
     bandwidth: float | tuple[float, ...] = parameter(
@@ -43,7 +44,7 @@ class Stationary(KernelModel):
         return self.kind_misfit(space) or Mistake("bandwidth", text, "one for each coordinate")
 
     def on_sphere(self, bandwidth: float) -> Profile | None:
-        """k/σ² as a function of the cosine; None where it is none."""
+        """k/σ² as a function of the cosine; None where k depends on more."""
         return None
 
     def kernel(self, dim: int) -> Kernel:
@@ -112,7 +113,7 @@ class Rbf(Stationary):
 @frozen(kw_only=True)
 class Matern(Stationary, HasEigenvalueDecay):
     """Matérn kernel of smoothness ν, σ² 2^{1−ν}/Γ(ν) u^ν K_ν(u) with u = √(2ν)‖x − x'‖/ℓ: σ²e^{−u}
-    times 1, 1 + u or 1 + u + u²/3 for ν = 0.5, 1.5, 2.5. Half-integers are the fast ones."""
+    times 1, 1 + u or 1 + u + u²/3 for ν = 0.5, 1.5, 2.5. Half-integers ν are fast."""
 
     name = "ntk.matern"
 
@@ -147,8 +148,8 @@ class RationalQuadratic(Stationary):
 class Periodic(Stationary):
     """σ² exp(−2 Σ_i sin²(π(x_i − x'_i)/p)/ℓ²), of period p in every coordinate.
 
-    scikit-learn's ExpSineSquared in one dimension; in several that one takes the sine of the
-    distance, which is not positive semidefinite.
+    scikit-learn's ExpSineSquared in one dimension; in several, scikit-learn
+    takes the sine of the distance, which is not positive semidefinite.
     """
 
     name = "ntk.periodic"

@@ -23,7 +23,7 @@ from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
 from testbed_ntk.numerics.kernels import Kernel
 
-FEATURES = 200_000  # beyond which they fill the memory
+FEATURES = 200_000  # largest number of features; more would fill the memory
 
 
 @frozen(kw_only=True)
@@ -66,7 +66,7 @@ class Torus(KernelModel, HasEigenvalueDecay):
         return TorusForms(self.frequencies, self.smoothness, x)
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
-        """λ = (1 + |m|²)^{−r} with the number of m of each |m|², which stands as the degree."""
+        """λ = (1 + |m|²)^{−r} with the number of m of each |m|²; the degree is |m|²."""
         shell, count = self._shells(design)
         return PopulationSpectrum((1.0 + shell) ** -self.smoothness, count, shell)
 

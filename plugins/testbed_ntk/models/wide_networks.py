@@ -31,7 +31,8 @@ from testbed_ntk.numerics.random_start import RandomStart, standard_normals
 
 @frozen(kw_only=True)
 class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
-    """Base of the kernels of infinitely wide fully connected networks; not offered itself.
+    """Base of the kernels of infinitely wide fully connected networks; no scenario can
+    name it.
 
     Σ⁰ = Θ⁰ = σ_w²⟨x, x'⟩/d + σ_b²; Σ^ℓ = σ_w² E + σ_b²; Θ^ℓ = Σ^ℓ + σ_w² Ė Θ^{ℓ−1}, where E and Ė
     are E σ(u)σ(v) and E σ'(u)σ'(v) over Gaussian pairs of covariance Σ^{ℓ−1}. The two-layer network
@@ -47,7 +48,9 @@ class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
     references = ("arXiv:1806.07572", "arXiv:1711.00165")
 
     depth: int = parameter(1, help="number L of hidden layers", ge=1)
-    weight_variance: float = parameter(2.0, help="σ_w² of every layer without its own", gt=0)
+    weight_variance: float = parameter(
+        2.0, help="σ_w² of every layer without a separate variance", gt=0
+    )
     bias_variance: float = parameter(0.0, help="σ_b² of every layer", ge=0)
     first_variance: float | None = parameter(
         None,
@@ -85,7 +88,7 @@ class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
         return network_kernels.network(self.layers(dim), name, self.tangent)
 
     def eigenvalue_decay(self, space: Space) -> float:
-        """Of the kernels of ReLU: ν = ½ of the tangent kernel of any depth, 3/2 of Σ^L."""
+        """ReLU kernels have the order ν = ½ (tangent kernel of any depth) or 3/2 (Σ^L)."""
         name: str = getattr(self, "activation", "relu")
         if name != "relu":
             raise DoesNotApply(f"the eigenvalues of {name} networks do not decay like a power")
@@ -98,7 +101,7 @@ class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
     def withheld(self) -> Withheld:
         if self.initial == "zero":
             return {HasRandomStart: f'{self.name} starts at 0; initial = "process" makes it random'}
-        reason = f"{self.name} knows its random start at training and test points only"
+        reason = f"the random start of {self.name} is known at training and test points only"
         return {HasPopulationRisk: reason}
 
     def draw(self, rng: Rng, problem: Problem) -> np.ndarray | None:
@@ -143,9 +146,9 @@ class ReluTangent(WideNetwork):
 class NetworkTangent(WideNetwork):
     """Neural tangent kernel Θ^L of a fully connected network of any activation.
 
-    `networks.two-layer` tends to it with first_variance = 1 and output_variance = 1, `networks.mlp`
-    if weight_variance is its own besides; with biases there, bias_variance = 1 and
-    output_bias_variance = 0. Quadratic is σ(h) = h².
+    `networks.two-layer` tends to it with first_variance = 1 and output_variance = 1, and
+    `networks.mlp` if both also share weight_variance; if the network has biases, bias_variance = 1
+    and output_bias_variance = 0. Quadratic is σ(h) = h².
     """
 
     name = "ntk.network"

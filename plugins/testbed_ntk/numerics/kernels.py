@@ -1,10 +1,10 @@
 """Kernels, ready to be computed tile by tile.
 
-A kernel is two pure functions: `embed` sees each input by itself, `tile` makes a block of kernel
-values from two sets of embedded points. Most tiles are functions of inner products; on the diagonal
-of a Gram matrix these are replaced by `Points.square`, so that k(x, x) is exact. Kernels of the
-difference x − x' measure inputs from a centre, since a common shift of all inputs would cost inner
-products digits, and take differences where the inputs lie many lengths apart.
+A kernel is two pure functions: `embed` transforms each input by itself, `tile` makes a block of
+kernel values from two sets of embedded points. Most tiles are functions of inner products; on the
+diagonal of a Gram matrix these are replaced by `Points.square`, so that k(x, x) is exact. Kernels
+of the difference x − x' measure inputs from a centre, since a common shift of all inputs would cost
+inner products digits, and take differences where the inputs lie many lengths apart.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ FAR = 16.0  # lengths from the centre, from where on squared distances are sums 
 
 
 class Points(NamedTuple):
-    """Inputs as a kernel sees them."""
+    """Inputs in the form that a kernel reads."""
 
     rows: Tensor  # (n, p) their inner products enter the tiles
     square: Tensor  # (n,) the exact inner product of a row with itself
     layers: Tensor | None = None  # (statistics, n) of networks: factors of each layer
-    parts: tuple[Points, ...] = ()  # of sums and products: as each of their kernels sees them
+    parts: tuple[Points, ...] = ()  # of sums and products: the points of each of their kernels
     direct: bool = False  # whether their distances are those of differences
 
     def block(self, chosen: slice) -> Points:

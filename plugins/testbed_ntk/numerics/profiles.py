@@ -49,14 +49,14 @@ def network_profile(
     def profile(t: np.ndarray) -> np.ndarray:
         q, sigma = weight[0] + bias[0], weight[0] * t + bias[0]
         theta = sigma
-        for own_weight, own_bias in zip(weight[1:], bias[1:], strict=True):
+        for layer_weight, layer_bias in zip(weight[1:], bias[1:], strict=True):
             c = sigma / q
             c = c if np.iscomplexobj(c) else np.clip(c, -1, 1)
             angle = np.arccos(-c)  # π − arccos c
-            sigma = own_weight * q * (c * angle + np.sqrt((1 - c) * (1 + c))) / (2 * np.pi)
-            sigma = sigma + own_bias
-            theta = sigma + own_weight * angle / (2 * np.pi) * theta
-            q = own_weight * q / 2 + own_bias
+            sigma = layer_weight * q * (c * angle + np.sqrt((1 - c) * (1 + c))) / (2 * np.pi)
+            sigma = sigma + layer_bias
+            theta = sigma + layer_weight * angle / (2 * np.pi) * theta
+            q = layer_weight * q / 2 + layer_bias
         return theta if tangent else sigma
 
     return Profile(profile)
@@ -69,21 +69,21 @@ def _smooth_profile(
     E = Σ a_j² c^j and Ė = (1/q) Σ j a_j² c^{j−1} (arXiv:1602.05897)."""
     q = weight[0] + bias[0]
     layers = []
-    for own_weight, own_bias in zip(weight[1:], bias[1:], strict=True):
+    for layer_weight, layer_bias in zip(weight[1:], bias[1:], strict=True):
         energy = np.square(hermite_coefficients(sigma, q))
         layers.append((energy, np.arange(1, len(energy)) * energy[1:] / q, 1 / q))
-        q = own_weight * energy.sum() + own_bias
+        q = layer_weight * energy.sum() + layer_bias
 
     def profile(t: np.ndarray) -> np.ndarray:
         covariance = weight[0] * t + bias[0]
         theta = covariance
         behind = zip(weight[1:], bias[1:], layers, strict=True)
-        for own_weight, own_bias, (energy, slope, scale) in behind:
+        for layer_weight, layer_bias, (energy, slope, scale) in behind:
             c = covariance * scale
-            covariance = own_weight * np.polynomial.polynomial.polyval(c, energy) + own_bias
+            covariance = layer_weight * np.polynomial.polynomial.polyval(c, energy) + layer_bias
             if tangent:
                 rise = np.polynomial.polynomial.polyval(c, slope)
-                theta = covariance + own_weight * rise * theta
+                theta = covariance + layer_weight * rise * theta
         return theta if tangent else covariance
 
     return Profile(profile)

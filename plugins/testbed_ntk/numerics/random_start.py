@@ -2,7 +2,7 @@
 
 Drawn jointly at training and test points, f₀ = √q ⊙ Lz with q = Σ(x, x), LLᵀ the correlations of Σ
 plus JITTER, and z standard normal. In this order, training points first, a training point's f₀
-hangs on those before it alone: the first 100 are the same for n = 100 and n = 1000.
+depends only on the points before it: the first 100 are the same for n = 100 and n = 1000.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from testbed import Problem, UnsuitableError
 from testbed_ntk.numerics.gram import gram_matrix
 from testbed_ntk.numerics.kernels import Kernel
 
-OUTPUTS = 100  # that normals are drawn for: models that read inputs do not see how many there are
+OUTPUTS = 100  # outputs with drawn normals: models that read only inputs do not know their number
 JITTER = 1e-10
-"""Share of its variance by which f₀ is freed of the other points. Cholesky needs some n·eps, which
+"""Share of the variance of f₀ added to the diagonal. Cholesky needs some n·eps, which
 is 2e−12 for 10⁴ points; a number that depended on n would make the first samples depend on it."""
 
 
 def standard_normals(generator: np.random.Generator, train: int, test: int) -> np.ndarray:
-    """(points, 2, OUTPUTS): row i for the training point i and the test point i, so that neither
-    number of points moves the others' numbers.
+    """(points, 2, OUTPUTS): row i for the training point i and the test point i, so that the
+    number of points of one kind does not change the normals of the other.
 
     >>> generator = [np.random.Generator(np.random.Philox(1)) for _ in range(2)]
-    >>> few, many = standard_normals(generator[0], 2, 1), standard_normals(generator[1], 1, 9)
-    >>> bool((few == many[:2]).all())
+    >>> short, long = standard_normals(generator[0], 2, 1), standard_normals(generator[1], 1, 9)
+    >>> bool((short == long[:2]).all())
     True
     """
     return generator.standard_normal((max(train, test), 2, OUTPUTS))

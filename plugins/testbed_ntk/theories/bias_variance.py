@@ -40,7 +40,7 @@ NEGLIGIBLE = 1e-9  # for smaller ts, 1 − ψ has lost its digits, and φ is its
 
 
 class Start(NamedTuple):
-    """Covariance Σ of one output of f₀, seen likewise."""
+    """Covariance Σ of one output of f₀, in the same eigenvectors."""
 
     train: np.ndarray  # (n, n) UᵀΣ(X, X)U
     cross: np.ndarray  # (m, n) Σ(x, X)U
@@ -48,7 +48,7 @@ class Start(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """One replicate, seen in the eigenvectors of its K/n."""
+    """One replicate, in the eigenvectors of its K/n."""
 
     eigenvalue: np.ndarray  # (n,)
     truth: np.ndarray  # (n, outputs) Uᵀ f*(X)
@@ -60,7 +60,7 @@ class Parts(NamedTuple):
 
 
 def residual(cell: Cell) -> Residual:
-    """ψ_t(s) of the cell's optimizer; DoesNotApply if it is no spectral algorithm."""
+    """ψ_t(s) of the cell's optimizer; DoesNotApply if it is not a spectral algorithm."""
     kind = algorithm(cell)
     name, rate, momentum = kind.name, kind.learning_rate, kind.momentum
     if name == "flow":
@@ -95,7 +95,7 @@ class BiasVariance(Theory):
     variance.
 
     Exact for flow, descent with and without momentum, ridge, iterated ridge and cut-off. At t = ∞
-    it is that of the pseudo-inverse of K/n, eigenvalues below n·eps·s_max being 0.
+    the algorithm is the pseudo-inverse of K/n, with eigenvalues below n·eps·s_max set to 0.
     """
 
     name = "ntk.bias-variance"
@@ -134,9 +134,9 @@ class BiasVariance(Theory):
         if not cell.design.sizes()["test"]:
             raise DoesNotApply("it predicts at test points, and the design has none")
         if not cell.target.facts().known:
-            raise DoesNotApply(f"the target {cell.target.name} knows no true function")
+            raise DoesNotApply(f"the target {cell.target.name} has no known true function")
         psi = residual(cell)
-        if problem is None:  # the plan asks without one
+        if problem is None:  # planning calls it without a problem
             return {}
         parts = _parts(cell.model, problem)
         with np.errstate(over="ignore", invalid="ignore"):  # too large a step leaves the numbers

@@ -1,7 +1,7 @@
-"""What theory says about kernel regression, from a cell's parameters alone.
+"""Theories of kernel regression, from a cell's parameters alone.
 
-Nothing here imports the kernels it predicts: they are asked for what they declare, among it their
-population spectrum, which has its own second route in the tests.
+This module imports no kernels: it reads what they declare, including their population spectrum,
+which the tests compute by a second route.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ LEAST_DIM, LEAST_SAMPLES = 5, 3  # below which statements for growing d are not 
 
 
 def levels_of(spectrum: PopulationSpectrum, trace: float, energies: Energies) -> Levels:
-    """Spectrum and truth on the same eigenspaces; what the spectrum does not list is apart."""
+    """Spectrum and truth on the same eigenspaces; `tail` and `outside` hold the unlisted parts."""
     energy = np.array([energies.get(float(degree), 0.0) for degree in spectrum.degree])
     beyond = float((spectrum.eigenvalue * spectrum.multiplicity).sum())
     tail = max(trace - beyond, 0.0)
@@ -72,7 +72,7 @@ class DeterministicEquivalent(Theory):
     """Test and training error of kernel ridge regression from the kernel's population spectrum and
     the target's energy in each eigenspace (arXiv:2110.03922); the ridge is δ = n/t.
 
-    NaN at times at which the effective ridge comes down to eigenvalues beyond those that are known.
+    NaN at times at which the effective ridge is not well above the unknown eigenvalues.
     """
 
     name = "ntk.deterministic-equivalent"

@@ -48,7 +48,7 @@ NODES = 96  # of each quadrature: eigenvalues to 1e-8 and better
 
 
 class FeatureErrors(NamedTuple):
-    """A mean square, with what it was found from."""
+    """A mean square, with the γ and κ that it was computed from."""
 
     test: float  # with noise
     gamma: float

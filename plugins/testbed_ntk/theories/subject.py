@@ -1,8 +1,8 @@
-"""What a cell of kernel regression is: its algorithm, the truth's energies, the kernels'
-spectra and their decay.
+"""The subject of the theories of kernel regression: the algorithm of a cell, the truth's energies,
+the kernels' spectra and their decay.
 
-Nothing here imports the kernels: they are asked for what they declare, among it their population
-spectrum, which has its own second route in the tests.
+This module imports no kernels: it reads what they declare, including their population spectrum,
+which the tests compute by a second route.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DRAWS = 64  # of a target whose energies are random
 
 
 def algorithm(cell: Cell) -> Algorithm:
-    """The spectral algorithm that the cell trains by; DoesNotApply if it is none."""
+    """The spectral algorithm that the cell trains by; DoesNotApply if it has none."""
     return declared(cell.optimizer, IsSpectral).algorithm()
 
 
@@ -110,7 +110,7 @@ def _energies(target: Target, design: Design, seed: int) -> Energies | None:
 
 
 def drawn_expansion(target: Target, design: Design, seed: int, replicate: int) -> Mapping[str, Any]:
-    """What the target of a replicate knows of itself, on no points at all."""
+    """The expansion of a replicate's target, from a sample of a single zero point."""
     nothing = np.zeros((1, _dim(design)))
     ones, zero = np.ones(1), np.zeros(1)
     sample = Sample(nothing, ones, zero, 0.0, nothing, ones, zero, design=design)
@@ -153,7 +153,7 @@ def expect_cosine_kernel(model: Model, dim: int) -> None:
     try:
         zonal = declared(model, HasProfile).profile(dim) is not None
     except UnsuitableError:
-        zonal = True  # it is one, whose spectrum alone is out of reach
+        zonal = True  # it has a profile, but no computable spectrum
     if not zonal:
         raise DoesNotApply(
             f"it covers kernels that depend on the cosine alone; {model.name} with these "
@@ -169,7 +169,7 @@ def sphere_dim(cell: Cell) -> int:
     return space.dim
 
 
-# --- what a target in [H]^s is to the model -------------------------------------------------------
+# --- the smoothness of a target for the model -----------------------------------------------------
 
 
 def source_smoothness(cell: Cell) -> float:
@@ -193,11 +193,13 @@ def decay_exponent(model: Model, cell: Cell) -> float:
 
 
 def expect_learnable(cell: Cell, last: int | None = None) -> None:
-    """DoesNotApply where the risk stays above 0, for the target has energy where the kernel has no
-    eigenvalue: at all degrees, or at those up to the last that is asked for."""
+    """DoesNotApply where the risk stays above 0 because the target has energy at a degree whose
+    eigenvalue is 0; `last` limits the check to the degrees up to it."""
     spectrum, energy_of = spectrum_of(cell.model, cell), energies(cell)
     listed = dict(zip(spectrum.degree.tolist(), spectrum.eigenvalue.tolist(), strict=True))
-    beyond = 0.0 if space_of(cell.design).kind == "torus" else 1.0  # the torus lists all there are
+    beyond = (
+        0.0 if space_of(cell.design).kind == "torus" else 1.0
+    )  # on the torus the list is complete
     missed = sum(
         energy
         for degree, energy in energy_of.items()

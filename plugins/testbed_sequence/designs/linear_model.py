@@ -1,4 +1,4 @@
-"""A linear regression seen as a sequence model (arXiv:2509.20294, Figure 3)."""
+"""A linear regression written as a sequence model (arXiv:2509.20294, Figure 3)."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ LINEAR_MODEL = "linear model"
 
 @frozen(kw_only=True)
 class LinearModel(Design):
-    """y = Xβ + noise with X → XA, β → A^{−1}β, A = diag(e^{α t}), so that predictions Xβ stay while
-    the order of the spectrum turns against the signal as α grows.
+    """y = Xβ + noise with X → XA, β → A^{−1}β, A = diag(e^{α t}), so that predictions Xβ do
+    not change, while the order of the spectrum becomes less aligned with the signal as α grows.
 
-    With the SVD X/√n = U diag(s) Vᵀ it is the sequence model z = s∘(Vᵀβ) + ξ, ξ ~ N(0, σ²/n), of
-    eigenvalues s². Rows of the inputs are (index, s², s∘Vᵀ): what the target and the models need.
+    With the SVD X/√n = U diag(s) Vᵀ the regression is the sequence model z = s∘(Vᵀβ) + ξ,
+    ξ ~ N(0, σ²/n), of eigenvalues s². Rows of the inputs are (index, s², s∘Vᵀ), which the target
+    and the models read.
     """
 
     name = "sequence.linear-model"
@@ -91,7 +92,7 @@ class LinearModel(Design):
 
 @frozen(kw_only=True)
 class LinearCoefficients(Target):
-    """β of a linear model: j^{−0.2} or 1/log(j + 1), carried through A^{−1} so that Xβ stays."""
+    """β of a linear model: j^{−0.2} or 1/log(j + 1), multiplied by A^{−1} so that Xβ stays."""
 
     name = "sequence.linear-coefficients"
     references = ("arXiv:2509.20294",)

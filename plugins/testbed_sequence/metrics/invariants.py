@@ -1,4 +1,4 @@
-"""How well a flow keeps what it must conserve."""
+"""How much the quantities drift that a flow must conserve."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class InvariantDrift(Metric):
 
     Diagonal models conserve a² − β² and b² − Dβ² (arXiv:2409.00894, equations 13 and 14),
     orthogonal ones d² − α², ‖Aᵀz‖ and, in matrix form, AᵀA = I. Changes are relative to the terms
-    that cancel. Exact flows leave rounding, about 1e-15; steps of descent leave what they err.
+    that cancel. Exact flows drift by rounding, about 1e-15; steps of descent drift by their
+    discretisation error.
     """
 
     name = "sequence.invariant-drift"
@@ -49,7 +50,7 @@ class InvariantDrift(Metric):
         if model.name == "sequence.diagonal":
             return None
         if model.name != "sequence.orthogonal":
-            return f"{model.name} has no invariants that it knows"
+            return f"{model.name} has no invariants that this metric knows"
         if model.constraint == "free":
             return "a free basis conserves neither AᵀA nor ‖Aᵀz‖"
         return None
@@ -73,7 +74,7 @@ def relative_change(now: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]) -> 
 def _diagonal(now: Params, then: Params) -> list[Tensor]:
     drifts = [relative_change((now["a"], now["beta"]), (then["a"], then["beta"]))]
     if "b" in now:
-        # The depth is no parameter, but b² − b₀² = Dβ² tells it: the nearest integer.
+        # The depth follows from b² − b₀² = Dβ², rounded to the nearest integer.
         beta = now["beta"].square()
         grown = now["b"].square() - then["b"].square()
         depth = torch.round((grown * beta).sum() / beta.square().sum().clamp(min=1e-300))
@@ -85,7 +86,7 @@ def _diagonal(now: Params, then: Params) -> list[Tensor]:
 
 def _orthogonal(now: Params, then: Params) -> list[Tensor]:
     grown = relative_change((now["scale"], now["weight"]), (then["scale"], then["weight"]))
-    held = (now["scale"] == then["scale"]).all()  # frozen eigenvalues: α alone moves
+    held = (now["scale"] == then["scale"]).all()  # with fixed eigenvalues only α moves
     drifts = [torch.where(held, 0.0, grown)]
     if "observed" in now:
         length, start = (params["observed"].norm() for params in (now, then))

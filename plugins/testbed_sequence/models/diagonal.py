@@ -1,4 +1,4 @@
-"""Diagonal over-parameterization: eigenvalues learned in a known basis."""
+"""Diagonal over-parameterization: the model learns eigenvalues in a known basis."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Diagonal(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
     """θ_j = a_j b_j^D β_j, all trained: ȧ = b^D β r, ḃ = D a b^{D−1} β r, β̇ = a b^D r, r = z − θ,
     from a = λ^{1/2}, b = b₀, β = 0 (arXiv:2409.00894, equations 7, 8, 13, 14).
 
-    a² − β² = λ and b² − Dβ² = b₀² are conserved, so that every coordinate is one scalar equation,
-    solved exactly.
+    The flow conserves a² − β² = λ and b² − Dβ² = b₀²; every coordinate then follows one scalar
+    equation, which is solved exactly.
     """
 
     name = "sequence.diagonal"
@@ -76,7 +76,7 @@ class Diagonal(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
         if bool((noise == 0).any()):
             raise UnsuitableError(
                 f"sequence.diagonal of depth {self.depth}: found noise 0, for which the default "
-                "b0 = ε^{1/(D+2)} is 0 and nothing would ever move; give b0"
+                "b0 = ε^{1/(D+2)} is 0 and no parameter would move; give b0"
             )
         return (noise ** (0.5 / (self.depth + 2))).unsqueeze(1)
 

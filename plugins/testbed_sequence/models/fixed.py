@@ -1,4 +1,4 @@
-"""Fixed features on a sequence: the kernel that never learns."""
+"""Fixed features on a sequence: the kernel stays as it is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def power_spectrum(x: Tensor, gamma: float) -> Tensor:
 
 
 def design_spectrum(x: Tensor) -> Tensor:
-    """The eigenvalues s² that a design matrix brings along in the second column of x."""
+    """The eigenvalues s² of a design matrix, from the second column of x."""
     if x.ndim == 2:
         raise UnsuitableError(
             'found spectrum = "design" on a design without one, expected sequence.linear-model; '
@@ -60,7 +60,7 @@ class Fixed(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
     spectrum_from: str = parameter(
         "gamma",
         alias="spectrum",
-        help='"design" takes the eigenvalues that the design brings, and no gamma',
+        help='"design" takes the eigenvalues of the design and ignores gamma',
         choices=("gamma", "design"),
     )
 
@@ -77,7 +77,9 @@ class Fixed(Model, HasFlow, HasExactSpectrum, HasPowerEigenvalues):
         if space.kind != "sequence":
             raise DoesNotApply(f"{self.name} is a model of sequences")
         if self.spectrum_from == "design":
-            raise DoesNotApply(f"{self.name} takes its eigenvalues from the design, no power law")
+            raise DoesNotApply(
+                f"{self.name} takes its eigenvalues from the design, which follow no power law"
+            )
         return PowerEigenvalues(self.gamma, learned=False)
 
     def prepare(self, drawn: Any, problem: Problem) -> Tensor:

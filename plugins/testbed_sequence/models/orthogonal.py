@@ -43,10 +43,10 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
     """θ = A diag(d) α with A ∈ O(J), all trained: ḋ = α∘e, α̇ = d∘e, Ȧ = A skew(y vᵀ), where
     y = Aᵀz, v = d∘α, e = y − v, from A = I, d = λ^{1/2}, α = 0.
 
-    The start is testbed's reading; the paper's own could not be read. The reduced form follows
-    (Aᵀz, d, α, Aᵀθ*) in O(J) a step and never forms A; the matrix form has A itself, turned by
-    exact rank-two rotations. With the constraint "free", A moves in all matrices and the spectrum
-    is that of A diag(d²) Aᵀ.
+    The start is testbed's choice; the one of the paper was not available. The reduced form follows
+    (Aᵀz, d, α, Aᵀθ*) in O(J) a step and never forms A; the matrix form keeps A and turns it by
+    exact rank-two rotations. With the constraint "free", A ranges over all matrices and the
+    spectrum is the one of A diag(d²) Aᵀ.
     """
 
     name = "sequence.orthogonal"
@@ -62,7 +62,9 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
         "orthogonal", help="where A may move", choices=("orthogonal", "free")
     )
     form: str = parameter(
-        "reduced", help='"matrix" keeps A itself, for eigenvectors', choices=("reduced", "matrix")
+        "reduced",
+        help='"matrix" keeps A, so that eigenvectors exist',
+        choices=("reduced", "matrix"),
     )
     rtol: float = parameter(1e-10, help="relative tolerance of the flow", gt=0, lt=1)
     atol: float = parameter(1e-12, help="absolute tolerance of the flow", gt=0)
@@ -98,7 +100,7 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
     def gradient(
         self, prepared: Tensor, params: Params, problem: Problem, rows: Tensor | None = None
     ) -> Params:
-        """The Riemannian gradient of ½‖z − A diag(d) α‖²; what is not trained gets zeros."""
+        """The Riemannian gradient of ½‖z − A diag(d) α‖²; 0 for parameters that are not trained."""
         fitted = params["scale"] * params["weight"]
         if self.reduced:
             observed = params["observed"]
@@ -106,7 +108,7 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
             observed = (params["basis"].mT @ problem.train.y.unsqueeze(-1)).squeeze(-1)
         residual = observed - fitted
         if self.constraint == "free":
-            residual = self._rest_seen(params, problem)
+            residual = self._projected_residual(params, problem)
         slope = {"weight": -params["scale"] * residual}
         slope["scale"] = (
             -params["weight"] * residual if "eigenvalues" in self.train else 0 * residual
@@ -114,22 +116,22 @@ class Orthogonal(Model, HasFlow, HasExactSpectrum, HasBasis):
         slope |= self._turn(params, problem, observed, fitted)
         return {name: slope[name] for name in params}
 
-    def _rest_seen(self, params: Params, problem: Problem) -> Tensor:
+    def _projected_residual(self, params: Params, problem: Problem) -> Tensor:
         """Aᵀ(z − Av) of a free A."""
         fitted = params["basis"] @ (params["scale"] * params["weight"]).unsqueeze(-1)
         residual = problem.train.y - fitted.squeeze(-1)
         return (params["basis"].mT @ residual.unsqueeze(-1)).squeeze(-1)
 
     def _turn(self, params: Params, problem: Problem, y: Tensor, v: Tensor) -> Params:
-        """Minus the velocity of the basis, or of what is seen from it."""
+        """Minus the velocity of the basis, or of vectors in its coordinates."""
         moves = float("basis" in self.train)
         if self.reduced:
 
-            def seen(u: Tensor) -> Tensor:  # skew(y vᵀ) u
+            def turned(u: Tensor) -> Tensor:  # skew(y vᵀ) u
                 inner = (v * u).sum(-1, keepdim=True), (y * u).sum(-1, keepdim=True)
                 return 0.5 * moves * (inner[0] * y - inner[1] * v)
 
-            return {"observed": seen(params["observed"]), "truth": seen(params["truth"])}
+            return {"observed": turned(params["observed"]), "truth": turned(params["truth"])}
         basis = params["basis"]
         if self.constraint == "free":
             residual = problem.train.y - (basis @ v.unsqueeze(-1)).squeeze(-1)

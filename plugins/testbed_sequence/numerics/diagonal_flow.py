@@ -2,8 +2,9 @@
 
 Each coordinate obeys ``ȧ = b^D β r``, ``ḃ = D a b^{D−1} β r``, ``β̇ = a b^D r`` with
 ``r = z − a b^D β`` and ``a(0) = √λ``, ``b(0) = b₀``, ``β(0) = 0`` (arXiv:2409.00894, equations 7,
-8, 13, 14). The conserved quantities ``a² − β² = λ`` and ``b² − Dβ² = b₀²`` leave one autonomous
-scalar equation in β. Depth 0 has a closed form; deeper ones are inverted from their travel time.
+8, 13, 14). The conserved quantities ``a² − β² = λ`` and ``b² − Dβ² = b₀²`` reduce it to one
+autonomous scalar equation in β. Depth 0 has a closed form; deeper ones are inverted from their
+travel time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ COLUMNS = 512  # neighbouring eigenvalues in a block: they need similar numbers 
 
 
 class Path(NamedTuple):
-    """State of every coordinate at the asked times, each ``(..., time, mode)``."""
+    """State of every coordinate at the requested times, each ``(..., time, mode)``."""
 
     theta: Tensor  # a b^D β, the estimate of the signal
     a: Tensor
@@ -171,7 +172,7 @@ def _closed_form(z: Tensor, eigenvalue: Tensor, clock: Tensor) -> Tensor:
 
     ``R = √(4z² + λ²)``, ``U = 2z + 4z²/(R + λ)``, ``m = 1 + λ/(R + 2z)``, ``E = e^{−Rt}``,
     ``W = −U expm1(−Rt) λ / (λ + U E/m)``; then ``β = W / (2√(λ + W))`` and
-    ``θ = (W/4)(2λ + W)/(λ + W)``. Where λ = 0 the value is finite and without meaning.
+    ``θ = (W/4)(2λ + W)/(λ + W)``. Where λ = 0 the value is finite but meaningless.
     """
     spread = torch.where(eigenvalue > 0, eigenvalue, 1.0)
     twice = 2 * z.abs()

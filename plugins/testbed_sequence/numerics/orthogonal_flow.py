@@ -1,14 +1,14 @@
 """Gradient flow of the sequence model with a learned basis: ``θ = A diag(d) α``.
 
 Squared loss ``½‖z − A diag(d) α‖²``, all parameters trained from ``A = I, d = √λ, α = 0``
-(arXiv:2412.18756, sections 4.3.2 and 4.3.3; the paper's own initialisation could not be read, this
-one is ours). With ``y = Aᵀz``, ``v = d∘α``, ``e = y − v``:
+(arXiv:2412.18756, sections 4.3.2 and 4.3.3; the initialisation of the paper was not available,
+this one is testbed's choice). With ``y = Aᵀz``, ``v = d∘α``, ``e = y − v``:
 
     ḋ = α∘e,   α̇ = d∘e,   Ȧ = A skew(y vᵀ)   (A orthogonal),   Ȧ = (z − Av) vᵀ   (A free).
 
 With A orthogonal the flow closes on (y, d, α): ``ẏ = ½(‖y‖² v − ⟨v, y⟩ y)``, and any other vector
-seen from the moving basis, ``u = Aᵀx``, follows ``u̇ = ½(⟨y, u⟩ v − ⟨v, u⟩ y)``. A is never formed:
-a step costs O(J). ``d² − α² = λ`` and ``‖y‖`` are conserved.
+in the coordinates of the moving basis, ``u = Aᵀx``, follows ``u̇ = ½(⟨y, u⟩ v − ⟨v, u⟩ y)``. A is
+never formed: a step costs O(J). ``d² − α² = λ`` and ``‖y‖`` are conserved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRAINABLE = frozenset({"basis", "eigenvalues"})
 
 
 class Reduced(NamedTuple):
-    """State seen from the moving basis, each ``(..., mode)``; a path has ``(..., time, mode)``."""
+    """State in the moving basis, each ``(..., mode)``; a path has ``(..., time, mode)``."""
 
     observed: Tensor  # y = Aᵀz
     scale: Tensor  # d, the square roots of the learned eigenvalues
@@ -99,7 +99,7 @@ def _held(start: Reduced, times: Sequence[float], since: float, eigenvalues: boo
 
 def reduced_field(modes: int, train: Collection[str] = TRAINABLE) -> Field:
     """Velocity of ``(y, d, α, Aᵀθ*)`` packed into rows of ``4·modes``, O(J) a row: A moves, and d
-    where ``train`` says so.
+    moves if ``train`` contains it.
     """
 
     def field(state: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def free_flow(
     rtol: float = 1e-10,
     atol: float = 1e-12,
 ) -> Matrices:
-    """Path with A unconstrained, each part with a time axis before its own: O(J²) a step.
+    """Path with A unconstrained, each part with a time axis before its last axes: O(J²) a step.
 
     The learned spectrum is then that of ``A diag(d²) Aᵀ``, not d². Conserved: ``d² − α²`` and
     ``‖A_j‖² − d_j²``.

@@ -33,7 +33,12 @@ from testbed_sequence.numerics.orthogonal_flow import (
 _GROW = (0.0792036964311957, 0.353172906049774, -0.0420650803577195)
 _TURN = (0.209515106613362, -0.143851773179818)
 GROW = (*_GROW, 1 - 2 * sum(_GROW), *_GROW[::-1])  # seven stages of the eigenvalues' flow
-TURN = (*_TURN, 0.5 - sum(_TURN), 0.5 - sum(_TURN), *_TURN[::-1])  # between them, of the basis'
+TURN = (
+    *_TURN,
+    0.5 - sum(_TURN),
+    0.5 - sum(_TURN),
+    *_TURN[::-1],
+)  # six stages of the basis' flow, between them
 MOST_STEPS = 200_000
 
 
@@ -47,7 +52,7 @@ class Rotation(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """What decides the motion, each ``(r, n)``."""
+    """The vectors that determine the motion, each ``(r, n)``."""
 
     observed: Tensor  # y = Aᵀz
     scale: Tensor  # d
@@ -66,10 +71,10 @@ def matrix_flow(
     atol: float = 1e-12,
 ) -> Matrices:
     """Path of the orthogonal model at non-decreasing ``times``, each part with a time axis before
-    its own: ``basis (..., time, mode, mode)``, ``scale`` and ``weight (..., time, mode)``.
+    its last axes: ``basis (..., time, mode, mode)``, ``scale`` and ``weight (..., time, mode)``.
 
-    ``z (..., mode)`` is fixed; the observation seen from the basis is ``Aᵀz``. Local errors of
-    ``(Aᵀz, d, α)`` stay below ``atol + rtol |·|``. One step size per replicate.
+    ``z (..., mode)`` is fixed; the observation in the coordinates of the basis is ``Aᵀz``. Local
+    errors of ``(Aᵀz, d, α)`` stay below ``atol + rtol |·|``. One step size per replicate.
     """
     check_trainable(train)
     batch, modes = z.shape[:-1], z.shape[-1]
@@ -84,7 +89,7 @@ def matrix_flow(
 
 
 class _March:
-    """Where every row stands: basis, vectors, clock, next step."""
+    """The state of every row: basis, vectors, clock, next step."""
 
     def __init__(
         self,
@@ -136,7 +141,7 @@ class _March:
         self.basis[lost], self.clock[lost] = torch.nan, torch.inf
 
     def _rest(self, rows: Tensor, last: float) -> None:
-        """A row rests if even its present speed, kept up to the end, stays below the tolerance."""
+        """A row rests if its speed, kept up to the end, moves it by less than the tolerance."""
         remaining = (last - self.clock[rows])[:, None]
         resting = torch.ones_like(rows, dtype=torch.bool)
         vectors = Vectors(*(part[rows] for part in self.vectors))

@@ -2,8 +2,8 @@
 
 ``dt/dβ = 1 / (f (z − fβ))`` with ``f = a b^D = √(λ + β²) (b₀² + Dβ²)^{D/2}``, from 0 to the rest
 point β* where fβ = z (arXiv:2409.00894, equations 13, 14, after the conserved quantities). Instead
-of stepping through time, t is integrated once as a function of position, then inverted wherever it
-is asked for: no accumulation, no step size, every time by itself.
+of stepping through time, the module integrates t once as a function of position and inverts it at
+each requested time: errors do not accumulate, there is no step size, and times are independent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REST_STEPS = 7
 class Chart(NamedTuple):
     """Travel time along ``s = asinh(β/m)``, ``m = min(√λ, b₀/√D)``, from 0 to the rest point s*.
 
-    ``t(s) = −q* log(1 − s/s*) + G(s)``: the pole of dt/ds at s* is taken out with its residue q*,
+    ``t(s) = −q* log(1 − s/s*) + G(s)``: the pole of dt/ds at s* is subtracted with its residue q*,
     so that G is analytic in the strip |Im s| < min(π/2, 2π/(D+2)) and equal panels resolve it.
     Within panel k, x = position in the panel, ``u = −log(1 − x/(K − k))`` and
     ``t = t_k + q* u + P_k(x)``, concave in u. Tables are ``(k, n)``, rows beyond K unused.
@@ -153,7 +153,7 @@ def _travel(chart: Chart, clock: Tensor) -> Tensor:
 
     Travel time is increasing and concave in u: the tangents at both ends of the panel bound the
     root from below, and Newton from there rises to it without ever passing it, first in single
-    precision. A fixed number of steps serves all, and no coordinate sees another.
+    precision. All coordinates take the same fixed number of steps, and none depends on another.
     """
     count = chart.arrival.shape[1]
     panel = _panel_index(chart.arrival, clock)  # (t, n)
@@ -189,7 +189,7 @@ def _newton(down: Tensor, problem: Sequence[Tensor], steps: int) -> Tensor:
 
 
 def _panel_index(arrival: Tensor, clock: Tensor) -> Tensor:
-    """Panel of each time ``(t, n)``: how many arrivals, after the first, are not later."""
+    """Panel of each time ``(t, n)``: the number of arrivals after the first that are not later."""
     first = torch.searchsorted(clock, arrival[1:].contiguous())  # (k − 1, n)
     begun = torch.zeros(len(clock) + 1, arrival.shape[1], dtype=torch.int32, device=clock.device)
     begun.scatter_add_(0, first, torch.ones_like(first, dtype=torch.int32))

@@ -47,7 +47,9 @@ class SparsePower(SequenceTarget, HasPowerDecay):
     references = ("arXiv:2409.00894", "arXiv:2509.20294")
 
     p: float = parameter(help="decay: the j-th non-zero coefficient is C·j^{−(p+1)/2}", gt=0)
-    q: float = parameter(1.0, help="misalignment: it stands at index ⌊j^q⌋", ge=1)
+    q: float = parameter(
+        1.0, help="misalignment: the j-th non-zero coefficient has index ⌊j^q⌋", ge=1
+    )
     scale: float = parameter(1.0, help="size C of the first coefficient")
     nonzeros: int | None = parameter(
         None, help="number of non-zero coefficients; as many as fit unless given", ge=1
@@ -66,7 +68,7 @@ class SparsePower(SequenceTarget, HasPowerDecay):
         modes = len(x)
         count = modes if self.nonzeros is None else min(self.nonzeros, modes)
         j = np.arange(1.0, count + 1)
-        # 32^1.2 is 63.99… in floating point where it is 64
+        # 32^1.2 = 64 exactly, but 63.99… in floating point
         position = np.floor(j**self.q + 1e-9)
         inside = position <= modes
         truth = np.zeros(modes)
@@ -126,12 +128,12 @@ class Block(SequenceTarget):
         return truth
 
 
-MOST = 10**7  # coefficients that are read from a file
+MOST = 10**7  # largest number of coefficients read from a file
 
 
 @frozen(kw_only=True)
 class Coefficients(SequenceTarget):
-    """Given coefficients, from the scenario or from a file; zero beyond them.
+    """Coefficients from the scenario or from a file; zero beyond them.
 
     A CSV file holds one number a line; of a netCDF file the variable `variable` is read. Relative
     paths start from the working directory.
@@ -143,7 +145,7 @@ class Coefficients(SequenceTarget):
         None, alias="values", help="the coefficients θ*_1, θ*_2, …", sweepable=False
     )
     path: str | None = parameter(
-        None, help="a .csv or .nc file of coefficients, instead", role="file"
+        None, help="a .csv or .nc file of coefficients, instead of values", role="file"
     )
     variable: str = parameter("truth", help="variable of the netCDF file")
 
@@ -157,7 +159,7 @@ class Coefficients(SequenceTarget):
         return self.kind_misfit(space) or narrow_misfit(space, count, words, "values", advice)
 
     def values(self, drawn: Any, x: np.ndarray) -> np.ndarray:
-        coefficients = self._given()
+        coefficients = self._coefficients()
         if len(coefficients) > len(x):
             raise UnsuitableError(
                 f"sequence.coefficients: found {len(coefficients)} coefficients, expected at most "
@@ -165,11 +167,11 @@ class Coefficients(SequenceTarget):
             )
         return np.concatenate([coefficients, np.zeros(len(x) - len(coefficients))])
 
-    def _given(self) -> np.ndarray:
+    def _coefficients(self) -> np.ndarray:
         if self.coefficients is not None:
             return np.asarray(self.coefficients, dtype=np.float64)
         path = Path(self.path or "")
-        if not path.is_file():  # a device would be read for ever
+        if not path.is_file():  # reading a device would never end
             raise UnsuitableError(
                 f"sequence.coefficients: found no file {path}, expected a .csv or .nc file"
             )
@@ -180,7 +182,7 @@ class Coefficients(SequenceTarget):
                 return np.asarray(file[self.variable][:], dtype=np.float64)
         try:
             return np.atleast_1d(np.loadtxt(path, delimiter=",", max_rows=MOST))
-        except ValueError:  # its text would quote a line of the file
+        except ValueError:  # the text of the error would quote a line of the file
             raise UnsuitableError(
                 f"sequence.coefficients: found something other than numbers in {path}, expected a "
                 "file of one number a line"

@@ -4,7 +4,7 @@
 integrals. θ(t; z) is odd in z and, late, almost a step at a small z: Gauss–Hermite rules miss it
 (errors of per cents), so composite Gauss–Legendre over ξ/ε ∈ [−9, 9] is used, split at z = 0, with
 panels graded geometrically towards it. Coordinates without truth differ in λ alone: their risk is
-interpolated. The flow shares nothing with this but the solution of one coordinate.
+interpolated. This module and the flow share only the solution of one coordinate.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ NODES = 8  # Gauss–Legendre nodes a panel
 FINEST = 1e-3  # width of the panel at z = 0, over the length of its side
 CHEBYSHEV = 81  # interpolation nodes in log λ for coordinates without truth
 SAMPLES = 257  # coordinates computed where many carry truth
-CHECKS = 16  # and those that test the interpolation between them
-AGREEMENT = 1e-5  # relative: else every coordinate is computed
+CHECKS = 16  # coordinates that test the interpolation between them
+AGREEMENT = 1e-5  # relative; if the test misses it, every coordinate is computed
 BLOCK = 65536  # (time, node) pairs worked on at once
 
 
 class _Problem(NamedTuple):
-    """What all coordinates share."""
+    """The parameters that all coordinates share."""
 
     deviation: float  # ε
     b0: float
@@ -89,8 +89,8 @@ def _risk_without_truth(eigenvalue: Array, problem: _Problem) -> Array:
 
 
 def _risk_with_truth(truth: Array, eigenvalue: Array, problem: _Problem) -> Array:
-    """Sum over coordinates that carry truth: all of them, or where they are many and truth is a
-    smooth function of λ (power laws), splines of log risk in log λ through some of them.
+    """Sum over the coordinates that carry truth. Where they are many and the truth is a smooth
+    function of λ (power laws), a spline of log risk in log λ through some of them gives the sum.
     """
     if len(truth) > 2 * SAMPLES:
         order = np.argsort(eigenvalue, kind="stable")
@@ -108,7 +108,7 @@ def _splined(truth: Array, eigenvalue: Array, problem: _Problem) -> Array | None
     even = np.searchsorted(place, np.linspace(place[0], place[-1], SAMPLES))
     chosen = np.unique(np.concatenate([even.clip(max=len(place) - 1), [0, len(place) - 1]]))
     risk = coordinate_risk(truth[chosen], eigenvalue[chosen], problem)
-    from scipy.interpolate import CubicSpline  # costs start-up time wherever it is not needed
+    from scipy.interpolate import CubicSpline  # imported here: it slows down start-up
 
     spline = CubicSpline(place[chosen], np.log(np.maximum(risk, np.finfo(float).tiny)))
     remaining = np.setdiff1d(np.arange(len(place)), chosen)
@@ -149,7 +149,7 @@ def _error(truth: Array, eigenvalue: Array, nodes: Array, problem: _Problem) -> 
 def _noise_nodes(truth: Array, deviation: float, panels: int) -> tuple[Array, Array]:
     """Nodes in ξ/ε and weights with the normal density ``(n, q)``, split where θ* + ξ = 0.
 
-    Without truth one side suffices: the risk is even in ξ. Without noise one node does.
+    Without truth one side suffices: the risk is even in ξ. Without noise one node suffices.
     """
     if deviation == 0:
         return np.zeros((len(truth), 1)), np.ones((len(truth), 1))

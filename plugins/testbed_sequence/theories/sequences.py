@@ -1,7 +1,7 @@
-"""What theory says about sequence models, from a cell's parameters alone.
+"""Theories of sequence models, from a cell's parameters alone.
 
-Nothing here imports the models it predicts: their declarations are read, and only the scalar
-solution of one coordinate is shared, through the quadrature.
+This module imports no model: it reads the declarations of the models that it predicts. It shares
+only the scalar solution of one coordinate with them, through the quadrature.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from testbed_sequence.theories.quadrature import expected_risk, expected_risk_fi
 
 
 class Subject(NamedTuple):
-    """What a cell of a sequence model under gradient flow is, in the words of the theories."""
+    """A sequence model under gradient flow, as the theories describe it."""
 
     law: PowerEigenvalues
     modes: int  # J
@@ -41,7 +41,7 @@ class Subject(NamedTuple):
 
 
 def sequence(cell: Cell) -> Subject:
-    """The cell as a Gaussian sequence under gradient flow; DoesNotApply if it is none."""
+    """The cell as a Gaussian sequence under gradient flow; DoesNotApply if the cell is not one."""
     space = space_of(cell.design)
     if space.kind != "sequence" or space.law or space.dim is None:
         raise DoesNotApply(f"it covers Gaussian sequences, not {cell.design.name}")
@@ -61,7 +61,7 @@ def expect_noise(subject: Subject) -> None:
 
 @frozen(kw_only=True)
 class ExpectedRisk(Theory):
-    """E Σ (θ_j(t) − θ*_j)², the expectation over noise that replicates only estimate.
+    """E Σ (θ_j(t) − θ*_j)², the expectation over noise, which replicates estimate.
 
     Fixed features: Σ (e^{−λ_j t} θ*_j)² + ε² Σ (1 − e^{−λ_j t})² exactly. Diagonal models of any
     depth: coordinates are independent, so each is integrated over its own noise by quadrature.
@@ -186,7 +186,7 @@ class Rates(Theory):
         law = subject.law
         if law.learned:
             expect_learnable(law, p)
-        # the index up to which the truth stands out: above ε if learned, λ^{−1} < t* if fixed
+        # last index with a visible truth: above ε for learned features, λ^{−1} < t* for fixed ones
         reach = subject.n ** (q / (p + 1 if law.learned else p + q))
         if subject.modes < reach:
             raise DoesNotApply(

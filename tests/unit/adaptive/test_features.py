@@ -126,4 +126,4 @@ def test_only_networks_fit():
     cell = make_cell(
         POINTS, Smooth(), Features(of=OneStep(width=4)), GradientFlow(), TIMES, [ExcessRisk()]
     )
-    assert "name no readout" in execute_cell(cell).error
+    assert "contain no readout" in execute_cell(cell).error

@@ -218,7 +218,7 @@ def test_rates_of_the_published_setting():
     np.testing.assert_allclose([found["risk_exponent"], found["time_exponent"]], [-1 / 2, 3 / 4])
     wide = DiagonalKernel(basis="torus", modes=20_000, gamma=1.5)
     problem = stack([draw_problem(cell(wide), 0)])
-    truth, _ = wide.seen(wide.basis_of(problem.train.x), problem)
+    truth, _ = wide.truth_in_basis(wide.basis_of(problem.train.x), problem)
     place = np.flatnonzero(truth[0].abs().numpy() > 1e-9)[40:]  # where 7.5 is far
     size = truth[0].abs().numpy()[place]
     rank = np.arange(41, 41 + len(place))

@@ -71,7 +71,7 @@ def test_labels_have_no_truth_to_align_with():
         Dataset(n=30, n_test=5), Labels(), models.Laplace(), SpectralFilter(), (1.0,), []
     )
     assert 'against = "observations"' in (TargetAlignment().applies(cell) or "")
-    assert "knows no true function" in (SourceCondition().applies(cell) or "")
+    assert "has no known true function" in (SourceCondition().applies(cell) or "")
 
 
 @pytest.mark.parametrize("smoothness", [0.5, 1.0, 2.0])

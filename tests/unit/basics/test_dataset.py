@@ -370,9 +370,11 @@ def test_metrics_say_where_they_do_not_apply():
     on_digits, on_diabetes = cell(DIGITS, Labels()), cell(DIABETES, Labels())
     on_points = cell(Gaussian(dim=2, n=4), Linear())
     assert ExcessRisk().applies(on_points) is None
-    assert "labels knows no true function; use test-error" in str(ExcessRisk().applies(on_digits))
+    assert "labels has no known true function; use test-error" in str(
+        ExcessRisk().applies(on_digits)
+    )
     assert Misclassification().applies(on_digits) is None
-    assert "numbers, no classes" in str(Misclassification().applies(on_diabetes))
+    assert "numbers, not classes" in str(Misclassification().applies(on_diabetes))
     assert "is a function" in str(Misclassification().applies(on_points))
     missing = cell(Dataset(data="file", path="none.npz", n=2), Labels())
     assert "none.npz" in str(Misclassification().applies(missing))

@@ -278,7 +278,7 @@ optimizer = { use = "gradient-descent", learning_rate = 0.25, momentum = 0.5 }
     assert said["swept"].startswith("exact for ridge; an approximation for flow, -7% to +6% off")
     assert said["heavy"].startswith("an approximation for heavy-ball, -8% to +6% off the refits")
     cell = make_cell(DESIGN, Linear(), MODEL, Sgd(learning_rate=0.1, batch_size=2), TIMES, [])
-    assert "sgd, whose error nobody has measured" in LeaveOneOutRisk().comment(cell, "loo_risk")
+    assert "sgd, whose error has not been measured" in LeaveOneOutRisk().comment(cell, "loo_risk")
 
 
 def test_generalised_cross_validation_is_its_formula():

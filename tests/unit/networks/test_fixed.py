@@ -216,7 +216,9 @@ def test_a_foreign_network_must_predict_point_by_point():
 
 
 def test_only_networks_that_learn_are_linearised():
-    with pytest.raises(ValueError, match=r"found sequence\.diagonal.*: its gradient is its own"):
+    with pytest.raises(
+        ValueError, match=r"found sequence\.diagonal.*: it defines its gradient itself"
+    ):
         Linearised(of=Diagonal(gamma=1.5))
     with pytest.raises(ValueError, match=r"of: found testing\.kernel; expected a network"):
         Linearised(of=Kernel())

@@ -123,7 +123,7 @@ def test_alignment_reads_the_targets_own_directions():
     )
     np.testing.assert_allclose(own, first, rtol=1e-12)  # the two span the same plane
     cell = make_cell(POINTS, Smooth(), RELU, DESCENT, times, ())
-    assert "names no directions" in metrics.FeatureAlignment().applies(cell)
+    assert "has no directions" in metrics.FeatureAlignment().applies(cell)
     for other, words in ((Linearised(of=RELU), "no first layer"), (Scaled(), 'with "first"')):
         cell = make_cell(POINTS, Ridge(), other, DESCENT, times, ())
         assert words in metrics.FeatureAlignment().applies(cell)
@@ -385,8 +385,8 @@ def test_gaps_and_drift_fall_with_the_width_under_ntk_only():
     [
         (metrics.FlowGap(), NET, Adam(learning_rate=0.1), "time of adam is not the flow's"),
         (metrics.FlowGap(), NET, GradientFlow(), "takes no steps"),
-        (metrics.LazyGap(), NET, Adam(learning_rate=0.1), "not those of its kernel"),
-        (metrics.LazyGap(), Linearised(of=NET), DESCENT, "no network that leaves"),
+        (metrics.LazyGap(), NET, Adam(learning_rate=0.1), "differ from the steps of its kernel"),
+        (metrics.LazyGap(), Linearised(of=NET), DESCENT, "not a network that leaves"),
         (metrics.LazyGap(), NET, GradientDescent(learning_rate={"edge": 0.5}), "at the edge"),
     ],
 )

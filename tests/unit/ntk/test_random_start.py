@@ -262,7 +262,7 @@ def test_theories_of_a_start_at_zero_say_so(theory):
 
 def test_the_exact_risk_is_not_known():
     reason = served_needs(PopulationRisk(), Estimator("e", NTK, FLOW), None)[1]
-    assert reason == "ntk.relu knows its random start at training and test points only"
+    assert reason == "the random start of ntk.relu is known at training and test points only"
 
 
 # --- numbers that are hard ------------------------------------------------------------------------

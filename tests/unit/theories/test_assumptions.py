@@ -134,7 +134,7 @@ CASES = [
         (SPHERE, Linear(), RELU, RIDGE),
         [
             ({"model": RandomFeatures(width=5)}, "no fixed kernel"),
-            ({"target": Labels()}, "knows no true function"),
+            ({"target": Labels()}, "has no known true function"),
             ({"optimizer": Sgd(learning_rate=0.1, batch_size=5)}, "no spectral algorithm"),
             ({"optimizer": GradientDescent(learning_rate={"edge": 0.9})}, "differs from replicate"),
         ],
