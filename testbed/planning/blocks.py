@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import ceil
 
-from attrs import evolve
-
 from testbed.contract.cells import Cell
 from testbed.errors import Mistake
 from testbed.planning.expansion import ADVICE, Expansions
-from testbed.planning.keys import cell_key, preparation_key
-from testbed.planning.points import Point, Points
+from testbed.planning.keys import Texts, cell_key, preparation_key
+from testbed.planning.points import Point, Points, cell_with
 from testbed.scenario.scenario import Scenario
 
 
@@ -36,7 +34,8 @@ def divide(
         return (), [*mistakes, Mistake("$", text, f"at most {scenario.compute.cells}", ADVICE)]
     every = (point for made in points.values() for point in made)
     divided = (cell for point in every for cell in _cells(scenario, point))
-    return tuple(_grouped(map(_keyed, divided))), mistakes
+    texts = Texts()
+    return tuple(_grouped(_keyed(cell, texts) for cell in divided)), mistakes
 
 
 def _count(scenario: Scenario, point: Point) -> int:
@@ -49,14 +48,14 @@ def _cells(scenario: Scenario, point: Point) -> Iterator[Cell]:
     """The theory cell of a point, and its blocks of replicates."""
     cell = point.cell
     if _predicts(cell):
-        yield evolve(cell, metrics=())
+        yield cell_with(cell, metrics=())
     if not point.simulated:
         return
     conditional = tuple(planned for planned in cell.theories if planned.theory.facts().conditional)
     size = _block(scenario, cell)
     for first in range(0, scenario.replicates, size):
         replicates = tuple(range(first, min(first + size, scenario.replicates)))
-        yield evolve(cell, replicates=replicates, theories=conditional)
+        yield cell_with(cell, replicates=replicates, theories=conditional)
 
 
 def _predicts(cell: Cell) -> bool:
@@ -75,9 +74,11 @@ def shares_preparation(cell: Cell) -> bool:
     return bool(cell.replicates) and cell.model.facts().reads == "inputs"
 
 
-def _keyed(cell: Cell) -> Cell:
-    key = cell_key(cell)
-    return evolve(cell, key=key, group=preparation_key(cell) if shares_preparation(cell) else key)
+def _keyed(cell: Cell, texts: Texts) -> Cell:
+    key = cell_key(cell, texts)
+    return cell_with(
+        cell, key=key, group=preparation_key(cell) if shares_preparation(cell) else key
+    )
 
 
 def _grouped(cells: Iterable[Cell]) -> Iterator[Cell]:

@@ -50,7 +50,8 @@ def _rate(cell: Cell) -> float | None:
 def step_over_limit(cell: Cell) -> float | None:
     """η λ_max/(2(1 + μ)), with the largest eigenvalue that the kernel is known to have: above 1
     descent diverges. None where no eigenvalue is known."""
-    rate, largest = _rate(cell), _largest_eigenvalue(cell)
+    rate = _rate(cell)
+    largest = None if rate is None else _largest_eigenvalue(cell)
     if rate is None or largest is None or cell.optimizer.facts().clock != "flow":
         return None
     momentum = value_with(cell.optimizer, "momentum", 0.0) or 0.0
@@ -75,7 +76,8 @@ def _largest_eigenvalue(cell: Cell) -> float | None:
 def work(cell: Cell) -> float:
     """Floating-point operations of training a cell step by step, with one point per step for
     batches; 0 if the steps or the number of parameters is not known."""
-    space, rate = cell.design.space(), _rate(cell)
+    rate = _rate(cell)
+    space = None if rate is None else cell.design.space()
     if rate is None or space is None or not isinstance(cell.model, HasTrainedNumbers):
         return 0.0
     numbers = cell.model.trained_numbers(space)

@@ -145,13 +145,34 @@ def files_of(component: Component) -> list[Path]:
 # --- cells --------------------------------------------------------------------------------------
 
 
-def cell_key(cell: Cell) -> str:
+class Texts:
+    """The texts of what many cells share, each made once for the same object.
+
+    Objects are told apart by identity, and kept alive so that none takes another's place.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[object, str, frozenset[type]]] = {}
+
+    def of(self, value: object) -> tuple[str, frozenset[type]]:
+        """The text of a value, and the component classes in it."""
+        if not isinstance(value, Component | tuple):
+            return _described(value)
+        if id(value) not in self._made:
+            self._made[id(value)] = value, *_described(value)
+        return self._made[id(value)][1:]
+
+
+def cell_key(cell: Cell, texts: Texts | None = None) -> str:
     """Identifies everything that a cell's numbers depend on: `request.code`.
 
     Its place in the sweep does not count, so that points may be added anywhere.
     """
-    text, classes = _described(_asked(cell))
-    return f"{_hash(text)}.{code_digest_of(classes)}"
+    texts = texts or Texts()
+    described = [texts.of(value) for value in _asked(cell)]
+    text = "".join([f"{part}, " for part, _ in described])
+    classes = frozenset().union(*[kinds for _, kinds in described])
+    return f"{_hash(f'[{text}]')}.{code_digest_of(classes)}"
 
 
 def origin_of_cell(cell: Cell) -> Origin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
@@ -19,8 +19,16 @@ class Once:
         self._answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def __call__(self, function: Callable[..., Answer], *objects: object) -> Answer:
-        key = (function, *(part if isinstance(part, str) else id(part) for part in objects))
+        key = (function, *[part if isinstance(part, str) else id(part) for part in objects])
         if key not in self._answers:
             self._answers[key] = objects, function(*objects)
         answer: Answer = self._answers[key][1]
         return answer
+
+    def same(self, objects: Sequence[Answer]) -> tuple[Answer, ...]:
+        """The same tuple for the same objects in the same order."""
+        return self(_together, *objects)
+
+
+def _together(*objects: Answer) -> tuple[Answer, ...]:
+    return objects

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from testbed.contract.border import ComponentFault
 from testbed.contract.cells import Cell
@@ -29,6 +30,14 @@ class Point:
     positions: Mapping[str, int] = field(hash=False)
     cell: Cell
     simulated: bool
+
+
+_FIELDS = tuple(attribute.name for attribute in fields(Cell))
+
+
+def cell_with(cell: Cell, **changes: Any) -> Cell:
+    """The cell with some of its fields changed: as `evolve`, but several times as fast."""
+    return Cell(**{name: getattr(cell, name) for name in _FIELDS} | changes)
 
 
 Points = Mapping[str, Sequence[Point]]

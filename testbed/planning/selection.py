@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from testbed.contract.answers import reason_of, variables_of
 from testbed.contract.border import ComponentFault, calling
@@ -34,7 +35,7 @@ from testbed.planning.fitting import (
 )
 from testbed.planning.inspection import auxiliary_names, expect_coordinates
 from testbed.planning.once import Once
-from testbed.planning.points import Point, Points
+from testbed.planning.points import Point, Points, cell_with
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import MetricTable, TheoryTable
 
@@ -101,6 +102,7 @@ def select(
     chosen: dict[str, list[Point]] = {}
     names: dict[str, set[str]] = {}
     verdicts: list[tuple[str, Verdict]] = []
+    seen: set[tuple[str, int]] = set()
     for name, expansion in expansions.items():
         chosen[name], names[name] = [], set()
         for point in points[name]:
@@ -113,10 +115,18 @@ def select(
                 ),
                 *(_theory_verdict(c, point.cell, once) for c in theories if c.is_asked_of(name)),
             ]
-            mistakes.update(dict.fromkeys(_clashes(made, point.cell, expansion, once)))
-            names[name].update(_names(made))
-            verdicts += ((name, verdict) for verdict in made)
-            chosen[name].append(_with(point, made))
+            same = once.same(made)
+            cell = point.cell
+            auxiliary = once(auxiliary_names, cell.design, cell.optimizer, cell.times)
+            clashes = once(_clashes, same, cell.optimizer, expansion, auxiliary)
+            mistakes.update(dict.fromkeys(clashes))
+            if (name, id(same)) not in seen:
+                seen.add((name, id(same)))
+                names[name].update(_names(same))
+                verdicts += ((name, verdict) for verdict in same)
+            metrics_here, theories_here = once(_planned, same)
+            cell = cell_with(cell, metrics=metrics_here, theories=theories_here)
+            chosen[name].append(Point(point.positions, cell, point.simulated))
     mistakes.update(dict.fromkeys(_refused(verdicts)))
     selection = Selection(
         chosen,
@@ -147,12 +157,14 @@ def _candidates(
     return candidates, mistakes
 
 
-def _with(point: Point, verdicts: Iterable[Verdict]) -> Point:
-    """The point with what was planned for it."""
+def _planned(
+    verdicts: Iterable[Verdict],
+) -> tuple[tuple[PlannedMetric, ...], tuple[PlannedTheory, ...]]:
+    """The metrics and theories that were planned."""
     planned = [verdict.planned for verdict in verdicts]
     metrics = tuple(item for item in planned if isinstance(item, PlannedMetric))
     theories = tuple(item for item in planned if isinstance(item, PlannedTheory))
-    return evolve(point, cell=evolve(point.cell, metrics=metrics, theories=theories))
+    return metrics, theories
 
 
 # --- metrics and theories -----------------------------------------------------------------------
@@ -166,8 +178,10 @@ def _metric_verdict(
     assert isinstance(table, MetricTable) and isinstance(metric, Metric)
     estimator = Estimator(cell.estimator, cell.model, cell.optimizer)
     try:
-        with calling(metric, "applies"):
-            reason = reason_of(metric, "applies", metric.applies(cell)) or ""
+        reason = ""
+        if type(metric).applies is not Metric.applies:
+            with calling(metric, "applies"):
+                reason = reason_of(metric, "applies", metric.applies(cell)) or ""
         if reason:
             return Verdict(candidate, reason=reason)
         companion, reason = _companion(metric, estimator, peers)
@@ -180,17 +194,30 @@ def _metric_verdict(
         return Verdict(candidate, reason=reason, fault=fault_text)
     needs, reason = once(_needs, metric, cell.model, cell.optimizer, *(companion or ()))
     times, untimed = once(_subset, table, cell.times)
-    reason = reason or _untested(metric, needs, cell.design)
+    reason = reason or once(_untested, metric, needs, cell.design)
     if reason or untimed:
         return Verdict(candidate, reason=reason or untimed)
     names = once(_metric_names, table, metric)
+    if companion is None:
+        return once(_measured, candidate, names, needs, times)
     return Verdict(candidate, PlannedMetric(metric, names, needs, times, table.mean, companion))
+
+
+def _measured(
+    candidate: Candidate, names: Mapping[str, str], needs: tuple[Asked, ...], times: Any
+) -> Verdict:
+    """The verdict on a metric without a companion, which many points share."""
+    table, metric = candidate.table, candidate.component
+    assert isinstance(table, MetricTable) and isinstance(metric, Metric)
+    return Verdict(candidate, PlannedMetric(metric, names, needs, times, table.mean))
 
 
 def _companion(
     metric: Metric, estimator: Estimator, peers: Mapping[str, Estimator]
 ) -> tuple[Estimator | None, str]:
     """The metric's companion, and why there is none although it needs one."""
+    if type(metric).companion is Metric.companion:
+        return None, ""
     try:
         with calling(metric, "companion"):
             companion: object = metric.companion(estimator, peers)
@@ -226,7 +253,14 @@ def _coordinate_fault(owner: Metric | Theory, design: Design) -> str:
 def _needs(metric: Metric, model: Model, optimizer: Optimizer, *companion: Any) -> tuple[Any, str]:
     """The needs that an estimator serves, and why it serves none of the alternatives."""
     partner = Estimator(*companion) if companion else None
-    return served_needs(metric, Estimator("", model, optimizer), partner)
+    needs, reason = served_needs(metric, Estimator("", model, optimizer), partner)
+    return _one_object(needs), reason
+
+
+@lru_cache(maxsize=1024)
+def _one_object(needs: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """The same object for equal needs, so that points whose needs are equal share verdicts."""
+    return needs
 
 
 def _untested(metric: Metric, needs: tuple[Asked, ...], design: Design) -> str:
@@ -277,7 +311,13 @@ def _theory_verdict(candidate: Candidate, cell: Cell, once: Once) -> Verdict:
     fault_text = once(_coordinate_fault, theory, cell.design)
     if fault_text:
         return Verdict(candidate, fault=fault_text)
-    return Verdict(candidate, once(_planned_theory, theory), reason)
+    return once(_predicted, candidate, reason)
+
+
+def _predicted(candidate: Candidate, reason: str) -> Verdict:
+    """The verdict on a theory, which many points share."""
+    assert isinstance(candidate.component, Theory)
+    return Verdict(candidate, _planned_theory(candidate.component), reason)
 
 
 def _planned_theory(theory: Theory) -> PlannedTheory:
@@ -312,13 +352,23 @@ def _names(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 
 def _clashes(
-    verdicts: Iterable[Verdict], cell: Cell, expansion: Expansion, once: Once
-) -> Iterator[Mistake]:
+    verdicts: Iterable[Verdict],
+    optimizer: Optimizer,
+    expansion: Expansion,
+    auxiliary: Mapping[str, str],
+) -> list[Mistake]:
     """The variables whose names or dimensions an estimator has already."""
-    swept = once(swept_names, expansion.dims)
-    auxiliary = once(auxiliary_names, cell.design, cell.optimizer, cell.times)
+    return list(_each_clash(verdicts, optimizer, swept_names(expansion.dims), auxiliary))
+
+
+def _each_clash(
+    verdicts: Iterable[Verdict],
+    optimizer: Optimizer,
+    swept: set[str],
+    auxiliary: Mapping[str, str],
+) -> Iterator[Mistake]:
     taken: dict[str, dict[str, str]] = {
-        "metric": dict.fromkeys(cell.optimizer.declared(), cell.optimizer.name),
+        "metric": dict.fromkeys(optimizer.declared(), optimizer.name),
         "theory": {},
     }
     for verdict in verdicts:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 def shapes_of(plan: Plan) -> dict[str, GroupShape]:
     """The swept dimensions, times and variables of every group, without computing anything."""
     variables: dict[str, dict[str, tuple[str, ...]]] = {}
+    seen = set()
     for cell in plan.cells:
-        variables.setdefault(cell.estimator, {}).update(_variables(cell))
+        shared = (cell.metrics, cell.theories, cell.optimizer)
+        key = (cell.estimator, bool(cell.replicates), *map(id, shared))
+        if key not in seen:
+            seen.add(key)
+            variables.setdefault(cell.estimator, {}).update(_variables(cell))
     shapes = {}
     for estimator in plan.estimators:
         sweeps = {dim.name: dim.coordinate for dim in estimator.dims}

@@ -26,9 +26,15 @@ def variable_sizes(
     cell are padded to the longest, so the largest cell counts for all.
     """
     largest: dict[str, int] = {}
+    seen = set()
     for cell in cells:
         if cell.replicates and cell.replicates[0] != 0:
             continue  # all blocks of a point have the sizes of the first
+        shared = (cell.metrics, cell.theories, cell.design, cell.times)
+        key = (cell.estimator, bool(cell.replicates), *map(id, shared))
+        if key in seen:
+            continue
+        seen.add(key)
         for name, count in _numbers(cell, replicates, once):
             label = f"{cell.estimator}/{name}"
             largest[label] = max(largest.get(label, 0), points[cell.estimator] * FLOAT * count)
