@@ -45,7 +45,7 @@ def kind_page(registry: Registry, kind: str) -> str:
     """Every component of a kind in full."""
     parts = [f"# {PLURAL[kind].capitalize()}"]
     for _, offer in offers(registry, kind):
-        parts += component_section(offer)
+        parts += component_section(offer, registry)
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,19 +54,20 @@ def offers(registry: Registry, kind: str) -> list[tuple[str, Offer]]:
     return [(name, registry.offers[name]) for name in registry.names(kind)]
 
 
-def component_section(offer: Offer) -> list[str]:
+def component_section(offer: Offer, registry: Registry) -> list[str]:
     """What `testbed describe` says of a component, as Markdown."""
     component = offer.component
-    _, doc, *parts = component_parts(offer)
+    _, doc, *parts = component_parts(offer, registry)
     section = [f"({anchor(component.name)})=\n## `{component.name}`", docstring(str(doc))]
     section.append(f"From {offer.plugin}.")
     for part in parts:
         if isinstance(part, Table):
             section.append(f"**{part.title.capitalize()}**")
             section.append(markdown_table(part.header, part.rows))
-        elif part.startswith("example\n"):
-            code = inspect.cleandoc(part.removeprefix("example\n"))
-            section.append(f"```toml\n{code}\n```")
+        elif part.startswith(("example\n", "a small scenario with it\n")):
+            heading, code = part.split("\n", 1)
+            section.append(f"{heading.capitalize()}:")
+            section.append(f"```toml\n{inspect.cleandoc(code)}\n```")
         elif part.startswith("references: "):
             section.append("References: " + linked(part.removeprefix("references: ")) + ".")
         else:
