@@ -30,7 +30,8 @@ from testbed.contract.shape import shape_objection
 from testbed.errors import Mistake, PluginError, did_you_mean
 
 RESERVED = (
-    "kind", "name", "references", "facts", "files", "needs", "requires", "variables", "use",
+    "kind", "name", "references", "examples", "facts", "files", "needs", "requires", "variables",
+    "use",
 )  # fmt: skip
 BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namespace
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
