@@ -219,7 +219,7 @@ class LargeDimension(Theory):
                 {},
                 {
                     "design": {"use": "sphere", "dim": 6},
-                    "target": {"use": "source"},
+                    "target": {"use": "source", "kernel": {"use": "ntk.laplace"}},
                     "model": {"use": "ntk.laplace"},
                     "optimizer": {"use": "spectral-filter"},
                 },
