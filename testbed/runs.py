@@ -253,7 +253,7 @@ class _Run:
             cells,
             self.options.executor,
             self.options.workers,
-            apart=frozenset(self.deadly),
+            isolated=frozenset(self.deadly),
             note=self.store.note_running,
         )
         for result in results:

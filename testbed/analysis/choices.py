@@ -52,21 +52,21 @@ def best_parameter(
     mean = kept.mean(REPLICATE)
     mean = mean.min("time") if "time" in mean.dims else mean
     position = mean.fillna(np.inf).argmin(along)
-    known = mean.notnull().any(along)
+    defined = mean.notnull().any(along)
     parameter = values[along].isel({along: position}).drop_vars(along, errors="ignore")
     positive = bool((values > 0).where(values.notnull(), True).all())
     choice = log_least if positive else least
     statistic = jackknife(
         kept, lambda means: choice(means.reshape(*means.shape[: means.ndim - len(core)], -1)), core
     )
-    rest = [dim for dim in there.left.dims if dim in (along, "time")]
-    left = there.left.where(there.asked > 0).min(rest).fillna(0).astype(int)
-    counts = there._replace(left=left, asked=there.asked.max(rest), lost=lost)
+    dims = [dim for dim in there.left.dims if dim in (along, "time")]
+    left = there.left.where(there.requested > 0).min(dims).fillna(0).astype(int)
+    counts = there._replace(left=left, requested=there.requested.max(dims), lost=lost)
     table = interval(statistic, "positive" if positive else "skewed", level, counts)
     units = str(values.attrs.get("units", "1"))
     table = labelled(table, Labels(f"{name_of(values)} at the best {along}", units), level)
-    table["parameter"] = parameter.where(known).assign_attrs(values[along].attrs)
-    at_end = known & ((position == 0) | (position == values.sizes[along] - 1))
+    table["parameter"] = parameter.where(defined).assign_attrs(values[along].attrs)
+    at_end = defined & ((position == 0) | (position == values.sizes[along] - 1))
     table["at_end"] = at_end.assign_attrs(long_name="whether it is an end of the sweep")
     return table
 
@@ -76,5 +76,5 @@ def quantiles(
 ) -> xr.DataArray:
     """Quantiles over replicates; NaN where replicates are lost."""
     there = presence(values, dim)
-    found = bare(values.where(~there.lost)).quantile(share, dim)
-    return found.assign_attrs(values.attrs, long_name=f"quantile of {name_of(values)}")
+    table = bare(values.where(~there.lost)).quantile(share, dim)
+    return table.assign_attrs(values.attrs, long_name=f"quantile of {name_of(values)}")

@@ -49,15 +49,15 @@ def collapse(
         )
 
     statistic = jackknife(kept, lambda means: best(means, 0), [along, over])
-    rest = jackknife(kept, lambda means: best(means, 1), [along, over]).estimate
-    left = there.left.where(there.asked > 0).min(along).fillna(0).astype(int)
-    table = interval(statistic, "student", level, Presence(left, there.asked.max(along), lost))
+    spread = jackknife(kept, lambda means: best(means, 1), [along, over]).estimate
+    left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
+    table = interval(statistic, "student", level, Presence(left, there.requested.max(along), lost))
     if not survivors:
         for part in ("estimate", "lower", "upper"):
             table[part] = table[part].where(~lost)
     labels = Labels(f"exponent of {along} that collapses {name_of(values)} against {over}")
     table = labelled(table, labels, level)
-    table["spread"] = rest.where(table["estimate"].notnull())
+    table["spread"] = spread.where(table["estimate"].notnull())
     table["spread"].attrs = {"long_name": "distance of the collapsed logarithms", "units": "1"}
     return table
 

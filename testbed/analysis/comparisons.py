@@ -33,7 +33,7 @@ def paired_difference(
     there = _both(first, second, best)
     statistic = least if best else np.copy
     core = ["time"] if best else []
-    parts = [jackknife(_kept(one, there, survivors), statistic, core) for one in (first, second)]
+    parts = [jackknife(_kept(side, there, survivors), statistic, core) for side in (first, second)]
     table = interval(parts[0] - parts[1], "skewed", level, there)
     names = f"{name_of(minuend)}{' at the best time' if best else ''}"
     units = str(minuend.attrs.get("units", "1"))
@@ -56,7 +56,7 @@ def paired_ratio(
     there = _both(first, second, best)
     statistic = log_least if best else np.log
     core = ["time"] if best else []
-    parts = [jackknife(_kept(one, there, survivors), statistic, core) for one in (first, second)]
+    parts = [jackknife(_kept(side, there, survivors), statistic, core) for side in (first, second)]
     table = interval(parts[0] - parts[1], "skewed", level, there)
     for name in ("estimate", "lower", "upper"):
         table[name] = np.exp(table[name])
@@ -124,10 +124,10 @@ def fieller(
     present = np.isfinite(above) & np.isfinite(below)
     count = present.sum(-1).astype(float)
 
-    def covariance(one: Floats, another: Floats) -> Floats:
+    def covariance(first: Floats, second: Floats) -> Floats:
         centred = [
             np.where(present, part - (np.where(present, part, 0).sum(-1) / count)[..., None], 0)
-            for part in (one, another)
+            for part in (first, second)
         ]
         return np.asarray((centred[0] * centred[1]).sum(-1) / (count - 1) / count)
 
@@ -143,30 +143,32 @@ def fieller(
 
 
 def _slopes(
-    one: xr.DataArray, another: xr.DataArray, along: str, survivors: bool
+    first: xr.DataArray, second: xr.DataArray, along: str, survivors: bool
 ) -> tuple[Jackknife, Jackknife, Presence]:
-    first, second = _pair(one, another, best=True)
-    statistics = [slope_statistic(part, along, survivors=survivors) for part in (first, second)]
+    left_values, right_values = _pair(first, second, best=True)
+    statistics = [
+        slope_statistic(part, along, survivors=survivors) for part in (left_values, right_values)
+    ]
     (left, there), (right, beside) = statistics
     both = Presence(
         xr.apply_ufunc(np.minimum, there.left, beside.left, dask="allowed"),
-        xr.apply_ufunc(np.maximum, there.asked, beside.asked, dask="allowed"),
+        xr.apply_ufunc(np.maximum, there.requested, beside.requested, dask="allowed"),
         there.lost | beside.lost,
     )
     return left, right, both
 
 
-def _pair(one: xr.DataArray, another: xr.DataArray, best: bool) -> tuple[xr.DataArray, ...]:
+def _pair(first: xr.DataArray, second: xr.DataArray, best: bool) -> tuple[xr.DataArray, ...]:
     """Both without what they differ in; ValueError if their coordinates cannot be aligned."""
-    for dim in set(one.dims) & set(another.dims):
+    for dim in set(first.dims) & set(second.dims):
         if best and dim == "time":
             continue
-        if not np.array_equal(one[dim].values, another[dim].values):
+        if not np.array_equal(first[dim].values, second[dim].values):
             raise ValueError(
                 f"found different coordinates along {dim!r}, expected equal ones; select common "
                 "values first, for times with .sel(time=…, method='nearest')"
             )
-    return tuple(map(_plain, (one, another)))
+    return tuple(map(_plain, (first, second)))
 
 
 def _plain(values: xr.DataArray) -> xr.DataArray:
@@ -183,18 +185,22 @@ def _plain(values: xr.DataArray) -> xr.DataArray:
 def _both(first: xr.DataArray, second: xr.DataArray, best: bool) -> Presence:
     """Replicates that both have, of those that either was asked for."""
     count = path_presence if best else presence
-    one, another = count(first), count(second)
-    asked = xr.apply_ufunc(np.maximum, one.asked, another.asked, dask="allowed")
+    first_presence, second_presence = count(first), count(second)
+    requested = xr.apply_ufunc(
+        np.maximum, first_presence.requested, second_presence.requested, dask="allowed"
+    )
     values = [
         part.notnull().any("time") if best and "time" in part.dims else part.notnull()
         for part in (first, second)
     ]
     left = (values[0] & values[1]).sum(REPLICATE)
     if best:
-        left = xr.apply_ufunc(np.minimum, left, one.left, dask="allowed")
-        left = xr.apply_ufunc(np.minimum, left, another.left, dask="allowed")
-    left, asked = left.drop_vars("replicates_asked", errors="ignore"), asked
-    return Presence(left, asked.drop_vars("replicates_asked", errors="ignore"), left < asked)
+        left = xr.apply_ufunc(np.minimum, left, first_presence.left, dask="allowed")
+        left = xr.apply_ufunc(np.minimum, left, second_presence.left, dask="allowed")
+    left, requested = left.drop_vars("replicates_asked", errors="ignore"), requested
+    return Presence(
+        left, requested.drop_vars("replicates_asked", errors="ignore"), left < requested
+    )
 
 
 def _kept(values: xr.DataArray, there: Presence, survivors: bool) -> xr.DataArray:

@@ -54,5 +54,5 @@ def first_crossing(time: Floats, values: Floats, threshold: float) -> Floats:
     low = np.take_along_axis(values, before[..., None], -1)[..., 0]
     with np.errstate(all="ignore"):
         share = np.where(high > low, (threshold - low) / (high - low), 1.0)
-    found = time[before] + share * (time[position] - time[before])
-    return np.where(above.any(-1), found, np.nan)
+    crossing = time[before] + share * (time[position] - time[before])
+    return np.where(above.any(-1), crossing, np.nan)

@@ -36,8 +36,8 @@ def extrapolation(
     kept = bare(values if survivors else values.where(~there.lost))
     size = np.asarray(values[along].values, dtype=float)
     rates = RATES if rate is None else np.array([rate])
-    left = there.left.where(there.asked > 0).min(along).fillna(0).astype(int)
-    present = Presence(left, there.asked.max(along), lost)
+    left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
+    present = Presence(left, there.requested.max(along), lost)
 
     def approach(part: int) -> Statistic:
         return lambda means: fitted(size, least(means) if with_time else means, rates)[part]
@@ -75,9 +75,9 @@ def fitted(size: Floats, means: Floats, rates: Floats) -> tuple[Floats, Floats]:
         with np.errstate(all="ignore"):
             level = (second * plain - first * cross) / scale
             slope = (total * cross - first * plain) / scale
-        rest = (weight * (filled - level[..., None] - slope[..., None] * power) ** 2).sum(-1)
-        better = rest < best
-        best = np.where(better, rest, best)
+        residual = (weight * (filled - level[..., None] - slope[..., None] * power) ** 2).sum(-1)
+        better = residual < best
+        best = np.where(better, residual, best)
         limit, rate = np.where(better, level, limit), np.where(better, candidate, rate)
     enough = here.sum(-1) >= needed
     return np.where(enough, limit, np.nan), np.where(enough, rate, np.nan)

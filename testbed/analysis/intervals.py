@@ -88,7 +88,7 @@ def interval(
     reason = xr.apply_ufunc(
         reasons,
         there.left,
-        there.asked,
+        there.requested,
         estimate.notnull(),
         finite,
         skewness,
@@ -99,28 +99,30 @@ def interval(
     return xr.Dataset({**parts, "replicates": there.left, "reason": reason})
 
 
-def reasons(left: Floats, asked: Floats, known: Floats, finite: Floats, skewness: Floats) -> Texts:
+def reasons(
+    left: Floats, requested: Floats, defined: Floats, finite: Floats, skewness: Floats
+) -> Texts:
     """Why an interval is missing or not to be relied on; empty where it is."""
-    arrays = np.broadcast_arrays(left, asked, known, finite, skewness)
+    arrays = np.broadcast_arrays(left, requested, defined, finite, skewness)
     skewed = np.abs(skewness) > np.maximum(SKEWNESS, SKEWED * np.sqrt(left))
-    doubtful = np.asarray((left < asked) | (left < LEAST) | np.logical_not(finite) | skewed)
+    doubtful = np.asarray((left < requested) | (left < LEAST) | np.logical_not(finite) | skewed)
     texts = np.full(doubtful.shape, "", dtype=object)
     texts[doubtful] = [_reason(*row) for row in zip(*(a[doubtful] for a in arrays), strict=True)]
     return texts
 
 
-def _reason(left: int, asked: int, known: bool, finite: bool, skewness: float) -> str:
+def _reason(left: int, requested: int, defined: bool, finite: bool, skewness: float) -> str:
     parts = []
-    if left < asked:
-        parts.append(f"{left} of {asked} replicates are left")
+    if left < requested:
+        parts.append(f"{left} of {requested} replicates are left")
     elif left == 0:
         parts.append("not simulated")
     if 0 < left < LEAST:
         count = "one replicate" if left == 1 else f"{left} replicates"
         parts.append(f"{count}, where an interval needs at least {LEAST}")
-    elif left and known and not finite:
+    elif left and defined and not finite:
         parts.append("the values lie too far apart for an interval")
-    elif left and not known and left >= asked:
+    elif left and not defined and left >= requested:
         parts.append("not defined for these values")
     if finite and abs(skewness) > max(SKEWNESS, SKEWED * np.sqrt(left)):
         parts.append(

@@ -57,11 +57,11 @@ def _pseudo_values(array: Floats, statistic: Statistic, core: int) -> tuple[Floa
         # the mean that a missing replicate leaves behind is that of the others
         without = np.where(count - present > 0, _without(filled, axis) / (count - present), np.nan)
         estimate = statistic(np.squeeze(means, axis))
-        rest = statistic(without)
+        reduced = statistic(without)
     here = present.any(tuple(range(axis + 1, array.ndim)))  # (…, replicate)
     number = here.sum(-1, keepdims=True)
     with np.errstate(all="ignore"):
-        pseudo = number * estimate[..., None] - (number - 1) * rest
+        pseudo = number * estimate[..., None] - (number - 1) * reduced
     return estimate, np.where(here, pseudo, np.nan)
 
 

@@ -24,9 +24,9 @@ def simulated(dataset: xr.Dataset, name: str) -> xr.DataArray:
         return values
     status = dataset["status"]
     codes = _codes(status)
-    asked = status.isin([codes["ok"], codes["failed"], codes["diverged"]]).sum(REPLICATE)
+    requested = status.isin([codes["ok"], codes["failed"], codes["diverged"]]).sum(REPLICATE)
     label = {"long_name": "number of replicates asked for", "units": "1"}
-    return values.where(status == codes["ok"]).assign_coords({ASKED: asked.assign_attrs(label)})
+    return values.where(status == codes["ok"]).assign_coords({ASKED: requested.assign_attrs(label)})
 
 
 def _codes(status: xr.DataArray) -> dict[str, int]:
@@ -39,7 +39,7 @@ class Presence(NamedTuple):
     """How many replicates there are at each point."""
 
     left: xr.DataArray  # replicates with a value
-    asked: xr.DataArray
+    requested: xr.DataArray
     lost: xr.DataArray  # bool: some that were asked for have none
 
 
@@ -51,10 +51,10 @@ def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
     present = xr.apply_ufunc(np.isfinite, values, dask="allowed")
     left = present.sum(dim)
     if ASKED in values.coords:
-        asked = xr.zeros_like(left) + values[ASKED].drop_vars(ASKED)
+        requested = xr.zeros_like(left) + values[ASKED].drop_vars(ASKED)
     else:
-        asked = xr.where(left > 0, values.sizes[dim], 0)
-    return Presence(left, asked, left < asked)
+        requested = xr.where(left > 0, values.sizes[dim], 0)
+    return Presence(left, requested, left < requested)
 
 
 def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
@@ -64,11 +64,11 @@ def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
     """
     if "time" not in values.dims:
         return presence(values, dim)
-    left, asked, _ = presence(values, dim)
+    left, requested, _ = presence(values, dim)
     measured = left.where(left > 0)
     least = measured.min("time").fillna(0).astype(int)
-    asked = asked.max("time")
-    return Presence(least, asked, least < asked)
+    requested = requested.max("time")
+    return Presence(least, requested, least < requested)
 
 
 def bare(values: xr.DataArray) -> xr.DataArray:

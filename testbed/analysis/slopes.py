@@ -52,8 +52,8 @@ def _bend(values: xr.DataArray, along: str, dim: str, survivors: bool) -> xr.Dat
     core = [along, "time"] if with_time else [along]
     x = np.log(np.asarray(values[along].values, dtype=float))
     change = jackknife(kept, parabola(x - x.mean(), with_time), core, dim)
-    left = there.left.where(there.asked > 0).min(along).fillna(0).astype(int)
-    counts = Presence(left, there.asked.max(along), there.lost.any(along))
+    left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
+    counts = Presence(left, there.requested.max(along), there.lost.any(along))
     return interval(change, "student", REFUSAL, counts, dim)
 
 
@@ -87,10 +87,10 @@ def slope_statistic(
     statistic = _jackknifed(values, along, dim, survivors, part=0)
     if not survivors:
         statistic = Jackknife(statistic.estimate.where(~lost), statistic.pseudo.where(~lost))
-    simulated = there.asked > 0
+    simulated = there.requested > 0
     left = there.left.where(simulated).min(along).fillna(0).astype(int)
-    asked = there.asked.max(along)
-    return statistic, Presence(left, asked, lost)
+    requested = there.requested.max(along)
+    return statistic, Presence(left, requested, lost)
 
 
 def _jackknifed(

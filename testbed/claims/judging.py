@@ -37,10 +37,10 @@ def judge_claims(
 ) -> list[Verdict]:
     """The verdicts on all claims. Levels are corrected for their number (Bonferroni): the chance
     that any true claim of the scenario is refuted is at most 1 − confidence."""
-    asked = [(claim, point) for claim in claims for point in _points(claim, tree)]
+    pairs = [(claim, point) for claim in claims for point in _points(claim, tree)]
     return [
-        _verdict(claim, point, tree, findings, kinds, 1 - (1 - claim.confidence) / len(asked))
-        for claim, point in asked
+        _verdict(claim, point, tree, findings, kinds, 1 - (1 - claim.confidence) / len(pairs))
+        for claim, point in pairs
     ]
 
 
@@ -87,8 +87,10 @@ def _flagged(claim: ClaimTable, findings: Sequence[Finding]) -> Judgement:
     """1 if the check has a finding about the estimator, else 0; 1 is allowed."""
     name = claim.of.split("/")[0]
     fired = [f for f in findings if f.check == claim.expect and f.estimator in ("", name)]
-    seen = any(finding.seen != "the scenario expects it, and it was not found" for finding in fired)
-    value = float(seen)
+    flagged = any(
+        finding.seen != "the scenario expects it, and it was not found" for finding in fired
+    )
+    value = float(flagged)
     return Judgement(estimate=value, lower=value, upper=value, allowed=(1.0, 1.0))
 
 
@@ -106,8 +108,8 @@ def _evidence(
         expect = float(single.mean()) if claim.that != "agrees" else math.nan
     rival = None
     if claim.than:
-        other, name = claim.than.split("/")
-        rival = _selected(simulated(tree[other].to_dataset(), name), claim, point)
+        opponent, name = claim.than.split("/")
+        rival = _selected(simulated(tree[opponent].to_dataset(), name), claim, point)
     return Evidence(
         values=_selected(simulated(dataset, variable), claim, point),
         rival=rival,

@@ -85,15 +85,19 @@ def component_parts(offer: Offer, registry: Registry) -> list[str | Table]:
     parts: list[str | Table] = [
         f"{component.name} ({component.kind}, from {offer.plugin})",
         inspect.getdoc(component) or "(without a docstring)",
-        Table("parameters", [_parameter_row(*own) for own in _parameters(component)], PARAMETER),
+        Table(
+            "parameters",
+            [_parameter_row(*variable) for variable in _parameters(component)],
+            PARAMETER,
+        ),
     ]
     variables = getattr(component, "variables", {})
     if "declared" in vars(component):
         parts.append("variables: depend on the parameters; `testbed plan` lists them")
     elif variables:
         rows = [
-            (name, f"({', '.join(own.dims)})", own.units, own.long_name)
-            for name, own in variables.items()
+            (name, f"({', '.join(variable.dims)})", variable.units, variable.long_name)
+            for name, variable in variables.items()
         ]
         parts.append(Table("variables", rows, ("name", "own dims", "units", "long name")))
     needs = _needs_text(component)

@@ -40,13 +40,13 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
             yield f"  {count} of {dataset['status'].size} replicates are {word}"
     if "excess_risk" in dataset and "replicate" in dataset["excess_risk"].dims:
         yield from _risk(simulated(dataset, "excess_risk"))
-    rest = sorted(
+    names = sorted(
         str(name)
         for name, values in dataset.data_vars.items()
         if "time" in values.dims and "__" not in str(name) and name != "excess_risk"
     )
-    if rest:
-        yield f"  also: {', '.join(rest)}"
+    if names:
+        yield f"  also: {', '.join(names)}"
 
 
 def _risk(risk: xr.DataArray) -> Iterator[str]:

@@ -77,13 +77,13 @@ def held(held_values: Mapping[str, object]) -> str:
     return f"held: {words(fixed)}" if fixed else ""
 
 
-def selection(group: Group, name: str, more: str = "") -> str:
+def selection(group: Group, name: str, suffix: str = "") -> str:
     """The line that selects a variable of an estimator, as `at` holds it."""
     line = f"tree[{group.name!r}][{name!r}]"
     values = {dim: value for dim, value in group.held.items()}
     if values:
         line += f".sel({', '.join(f'{dim}={value!r}' for dim, value in values.items())})"
-    return line + more
+    return line + suffix
 
 
 def at_of(options: Options) -> Mapping[str, object]:

@@ -132,8 +132,8 @@ class DualModel(
     ) -> Tensor:
         """W(f₀ + Kα − y): minus the velocity of the dual coefficients, not the gradient in them."""
         data = problem.train
-        rest = self.predict(prepared, params, prepared["gram"]) - data.y
-        slope = columnwise(data.weight, rest) * rest
+        residual = self.predict(prepared, params, prepared["gram"]) - data.y
+        slope = columnwise(data.weight, residual) * residual
         if rows is None:
             return slope
         share = len(data.weight) / len(rows)
@@ -146,10 +146,10 @@ class DualModel(
         """Dual coefficients of one replicate along a filter's path, (times, n) or (times, n,
         outputs), by the route that this model takes."""
         gram: WeightedGram = fit.prepared["gram"]
-        rest = fit.problem.train.y
+        residual = fit.problem.train.y
         if fit.prepared["initial"] is not None:
-            rest = rest - fit.prepared["initial"].added(torch.zeros_like(rest), True)
-        return gram.filter_path(rest, name, times, self.by_krylov(len(rest)), **options)
+            residual = residual - fit.prepared["initial"].added(torch.zeros_like(residual), True)
+        return gram.filter_path(residual, name, times, self.by_krylov(len(residual)), **options)
 
     def by_krylov(self, count: int) -> bool:
         """Whether paths on this many points are tried in a Krylov space."""

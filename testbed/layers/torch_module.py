@@ -92,7 +92,9 @@ class TorchModule(Model, HasGram):
                 f'{self.name}: found the kernel {kernel!r}, expected "tangent": a module does '
                 'not say which layer its features are; set kernel = "tangent"'
             )
-        theta = jacobian_kernel(lambda own, at: self.predict(prepared, own, at), params, x)
+        theta = jacobian_kernel(
+            lambda parameters, inputs: self.predict(prepared, parameters, inputs), params, x
+        )
         return theta if theta.ndim == 2 else theta.diagonal(dim1=2, dim2=3).mean(-1)
 
 

@@ -109,7 +109,7 @@ def _randn_like(g: np.random.Generator, like: Tensor, **options: object) -> Tens
     return _normal_(g, torch.empty_like(like))
 
 
-def _randperm(g: np.random.Generator, count: int, *rest: object, **options: object) -> Tensor:
+def _randperm(g: np.random.Generator, count: int, *args: object, **options: object) -> Tensor:
     return torch.from_numpy(g.permutation(count))
 
 

@@ -38,9 +38,9 @@ def eigenspace(spectrum: Spectrum) -> Tensor:
     value = torch.gather(spectrum.eigenvalue, -1, order(spectrum))
     if spectrum.resolution is None:
         return torch.arange(value.shape[-1], device=value.device).expand(value.shape)
-    apart = value[..., :-1] - value[..., 1:] > spectrum.resolution.unsqueeze(-1)
+    separated = value[..., :-1] - value[..., 1:] > spectrum.resolution.unsqueeze(-1)
     first = torch.zeros_like(value[..., :1], dtype=torch.int64)
-    return torch.cat([first, torch.cumsum(apart, -1)], -1)
+    return torch.cat([first, torch.cumsum(separated, -1)], -1)
 
 
 def ranked_energy(spectrum: Spectrum, energy: Tensor) -> Tensor:

@@ -38,7 +38,10 @@ def leaf_map(function: Callable[..., object], *trees: Any) -> Any:
 def tree_map(function: Callable[..., object], *trees: Nested) -> Nested:
     """Apply `function` to the tensors of equal trees; other leaves are taken from the first."""
     tree: Nested = leaf_map(
-        lambda first, *rest: function(first, *rest) if isinstance(first, Tensor) else first, *trees
+        lambda first, *following: (
+            function(first, *following) if isinstance(first, Tensor) else first
+        ),
+        *trees,
     )
     return tree
 
@@ -109,9 +112,9 @@ def stack(trees: Sequence[Nested]) -> Nested:
     """
 
     def of_leaves(*leaves: Any) -> object:
-        first, *rest = leaves
+        first, *following = leaves
         if isinstance(first, Tensor):
-            return torch.stack(list(leaves)) if rest else first.unsqueeze(0)
+            return torch.stack(list(leaves)) if following else first.unsqueeze(0)
         plain = isinstance(first, str | int | float | None)
         return first if plain and all(leaf == first for leaf in leaves) else Each(leaves)
 

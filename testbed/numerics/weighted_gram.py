@@ -75,7 +75,7 @@ class WeightedGram:
         return self.product(dual) / columnwise(self.root, dual)
 
     def filter_path(
-        self, rest: Tensor, name: str, times: Sequence[float], krylov: bool, **options: float
+        self, residual: Tensor, name: str, times: Sequence[float], krylov: bool, **options: float
     ) -> Tensor:
         """Dual coefficients α_t = W^{1/2} φ_t(A) W^{1/2} rest along a spectral filter's path,
         (times, n) or (times, n, outputs).
@@ -83,7 +83,7 @@ class WeightedGram:
         `krylov` tries one Krylov space first, which holds where it converges and the filter is
         smooth. `name` and `options` as in `testbed.numerics.filters`.
         """
-        y = columnwise(self.root, rest) * rest
+        y = columnwise(self.root, residual) * residual
 
         def phi(eigenvalue: Tensor) -> Tensor:
             return spectral_filter(name, eigenvalue, times, **options)

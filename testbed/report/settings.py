@@ -88,8 +88,8 @@ def _grid(value: Mapping[str, object]) -> str:
         if isinstance(bounds, list) and len(bounds) == 3:
             first, last, count = map(in_words, bounds)
             included = value.get("include")
-            more = f", and {in_words(included)}" if included else ""
-            return f"{first} to {last}, {count} values, {kind}{more}"
+            addition = f", and {in_words(included)}" if included else ""
+            return f"{first} to {last}, {count} values, {kind}{addition}"
     if "values" in value:
         return in_words(value["values"])
     inner = {k: v for k, v in value.items() if k != "use"}

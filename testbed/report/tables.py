@@ -19,11 +19,11 @@ Row = list[str]
 
 
 class Table(NamedTuple):
-    """Rows under a header; `more` counts the rows that are left out."""
+    """Rows under a header; `omitted` counts the rows that are left out."""
 
     header: Row
     rows: list[Row]
-    more: int = 0
+    omitted: int = 0
 
 
 def cut(header: Row, rows: list[Row]) -> Table:

@@ -47,9 +47,9 @@ def verified(path: Path) -> bool | None:
 def _place(descriptor: int) -> int | None:
     """Where the digits stand."""
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as content:
-        found = content.find(MARK)
-        place = found + len(MARK)
-        return None if found < 0 or place + DIGITS > len(content) else place
+        start = content.find(MARK)
+        place = start + len(MARK)
+        return None if start < 0 or place + DIGITS > len(content) else place
 
 
 def _digest(path: Path, place: int) -> str:

@@ -112,10 +112,10 @@ class GroupRecord:
 
     def fill(self, cell: Cell, result: CellResult) -> None:
         """Put what a result holds in its place."""
-        own = self._allocate()
+        labels = self._allocate()
         for name, values in result.variables.items():
             array = self._arrays[name]
-            place = self._place(cell, result, name, array, own)
+            place = self._place(cell, result, name, array, labels)
             if array.mean:
                 array.values[place] += values
                 array.counts[place] += result.counts[name]
@@ -128,7 +128,12 @@ class GroupRecord:
         self._fill_statuses(cell, result)
 
     def _place(
-        self, cell: Cell, result: CellResult, name: str, array: _Array, own: dict[str, np.ndarray]
+        self,
+        cell: Cell,
+        result: CellResult,
+        name: str,
+        array: _Array,
+        labels: dict[str, np.ndarray],
     ) -> Any:
         """Where a cell's array belongs in the whole one."""
         axes: list[slice | np.ndarray] = []
@@ -138,7 +143,7 @@ class GroupRecord:
             elif dim == "time":
                 axes.append(slice(0, len(self.estimator.times)))
             else:
-                axes.append(_as_slice(np.searchsorted(own[dim], result.coordinates[name, dim])))
+                axes.append(_as_slice(np.searchsorted(labels[dim], result.coordinates[name, dim])))
         if all(isinstance(axis, slice) for axis in axes):
             return (*cell.index, *axes)
         spread = [np.arange(a.start, a.stop) if isinstance(a, slice) else a for a in axes]
@@ -221,9 +226,9 @@ class GroupRecord:
 
     def dataset(self) -> xr.Dataset:
         """The group: variables, their counts, statuses and all the coordinates they use."""
-        own = self._allocate()
+        allocated = self._allocate()
         coordinates = coordinates_of(self.plan, self.estimator, self.cells)
-        for dim, values in own.items():
+        for dim, values in allocated.items():
             labels = {"long_name": dim.replace("_", " "), "units": "1"}
             coordinates[dim] = (dim, values, labels)
         data: dict[str, xr.Variable] = {}

@@ -166,17 +166,17 @@ class Journal:
 
     def stored(self, keys: Iterable[str]) -> Iterator[Stored]:
         """The finished cells of these keys; damaged ones are set aside, to be computed again."""
-        for asked in keys:
-            row = self._row(asked)
+        for wanted in keys:
+            row = self._row(wanted)
             if row is None:
                 continue
             key, header, arrays, origin, checksum = row
             try:
-                if checksum is not None and checksum != _checksum(asked, header, arrays, origin):
+                if checksum is not None and checksum != _checksum(wanted, header, arrays, origin):
                     raise ValueError("its checksum differs")
                 yield Stored(decode(key, header, arrays), origin or "")
             except (ValueError, TypeError, AttributeError) as error:
-                self._quarantine(asked, error)
+                self._quarantine(wanted, error)
 
     def _row(self, key: str) -> Row | None:
         query = f"SELECT {_ALL} FROM cells WHERE key = ?"

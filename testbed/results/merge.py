@@ -42,38 +42,45 @@ def united_scenario(texts: Mapping[str, str]) -> str:
     return texts[folders[0]] if united == first else tomli_w.dumps(united)
 
 
-def _united(one: object, two: object, path: str, misfits: list[str]) -> Any:
-    if one == two:
-        return one
-    if path == "$.replicates" and type(one) is int and type(two) is int:
-        return max(one, two)
-    if isinstance(one, dict) and isinstance(two, dict):
-        if _is_sweep(one) and _is_sweep(two):
-            return {**one, "values": _joined(one["values"], two["values"])}
-        return {key: _member(one, two, key, path, misfits) for key in dict.fromkeys([*one, *two])}
-    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
-        pairs = enumerate(zip(one, two, strict=True))
-        return [_united(a, b, f"{path}[{at}]", misfits) for at, (a, b) in pairs]
+def _united(first: object, second: object, path: str, misfits: list[str]) -> Any:
+    if first == second:
+        return first
+    if path == "$.replicates" and type(first) is int and type(second) is int:
+        return max(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        if _is_sweep(first) and _is_sweep(second):
+            return {**first, "values": _joined(first["values"], second["values"])}
+        return {
+            key: _member(first, second, key, path, misfits)
+            for key in dict.fromkeys([*first, *second])
+        }
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = enumerate(zip(first, second, strict=True))
+        return [_united(a, b, f"{path}[{position}]", misfits) for position, (a, b) in pairs]
     misfits.append(path)
-    return one
+    return first
 
 
 def _member(
-    one: Mapping[str, object], two: Mapping[str, object], key: str, path: str, misfits: list[str]
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    key: str,
+    path: str,
+    misfits: list[str],
 ) -> Any:
-    if key in one and key in two:
-        return _united(one[key], two[key], f"{path}.{key}", misfits)
+    if key in first and key in second:
+        return _united(first[key], second[key], f"{path}.{key}", misfits)
     misfits.append(f"{path}.{key}")
-    return one.get(key, two.get(key))
+    return first.get(key, second.get(key))
 
 
 def _is_sweep(table: Mapping[str, object]) -> bool:
     return isinstance(table.get("values"), list) and "labels" not in table
 
 
-def _joined(one: list[Any], two: list[Any]) -> list[Any]:
+def _joined(first: list[Any], second: list[Any]) -> list[Any]:
     """Values of both, in order where they have one."""
-    values = [*one, *(value for value in two if value not in one)]
+    values = [*first, *(value for value in second if value not in first)]
     ordered = all(isinstance(value, int | float) for value in values)
     return sorted(values) if ordered else values
 
@@ -106,12 +113,12 @@ def copy_cells(target: Journal, source: Path) -> int:
         journal.close()
 
 
-def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Whether two machines agree, to rounding: their last bits may differ."""
-    if one.keys() != two.keys():
+    if first.keys() != second.keys():
         return False
     return all(
-        one[name].shape == two[name].shape
-        and np.allclose(one[name], two[name], rtol=1e-6, atol=1e-12, equal_nan=True)
-        for name in one
+        first[name].shape == second[name].shape
+        and np.allclose(first[name], second[name], rtol=1e-6, atol=1e-12, equal_nan=True)
+        for name in first
     )

@@ -45,25 +45,27 @@ class Replay:
 
 
 def replay(
-    path: str | Path, asked: str, execute: Callable[[Sequence[Cell]], Iterator[CellResult]]
+    path: str | Path, point: str, execute: Callable[[Sequence[Cell]], Iterator[CellResult]]
 ) -> Replay:
     """Compute one point of a result again; `asked` is like `adaptive, n=100, depth=1`, with
     `replicate=3` for the block of one replicate alone."""
     tree = read_tree(path)
     plan = plan_of_text(str(tree.attrs.get("scenario", "")), str(path))
-    estimator, wanted = parse(asked)
+    estimator, wanted = parse(point)
     cells = _chosen(plan, estimator, wanted)
     again = record(plan, list(execute(cells)))
     blocks = [cell for cell in plan.cells if cell.index == cells[0].index]
-    whole = {cell.key for cell in blocks if cell.estimator == estimator} == {c.key for c in cells}
-    pair = [_at(node[estimator].to_dataset(), cells, whole) for node in (tree, again)]
+    complete = {cell.key for cell in blocks if cell.estimator == estimator} == {
+        c.key for c in cells
+    }
+    pair = [_at(node[estimator].to_dataset(), cells, complete) for node in (tree, again)]
     origin = provenance.differences(tree.attrs, provenance.made_here(cells))
     return Replay(tuple(cells), tuple(_differences(*pair)), tuple(origin))
 
 
-def parse(asked: str) -> tuple[str, dict[str, str]]:
+def parse(point: str) -> tuple[str, dict[str, str]]:
     """`adaptive, n=100` as an estimator and values by dimension."""
-    name, *parts = [part.strip() for part in asked.split(",")]
+    name, *parts = [part.strip() for part in point.split(",")]
     wanted = {}
     for part in parts:
         dim, equals, value = part.partition("=")
@@ -102,8 +104,8 @@ def _matches(cell: Cell, dim: str, value: str) -> bool:
     if dim == "replicate":
         return value.isdecimal() and int(value) in cell.replicates
     if dim not in cell.point:
-        known = did_you_mean(dim, [*cell.point, "replicate"])
-        raise ResultError(f"--cell: found no dimension {dim!r} of {cell.estimator!r}; {known}")
+        advice = did_you_mean(dim, [*cell.point, "replicate"])
+        raise ResultError(f"--cell: found no dimension {dim!r} of {cell.estimator!r}; {advice}")
     here = cell.point[dim]
     if isinstance(here, str):
         return here == value
@@ -113,12 +115,12 @@ def _matches(cell: Cell, dim: str, value: str) -> bool:
         return False
 
 
-def _at(dataset: xr.Dataset, cells: Sequence[Cell], whole: bool) -> xr.Dataset:
+def _at(dataset: xr.Dataset, cells: Sequence[Cell], complete: bool) -> xr.Dataset:
     """The dataset at the cells' point; without what belongs to all replicates, unless all ran."""
     sweep = [str(dim) for dim in dataset["status"].dims if dim != "replicate"]
     here = dataset.isel(dict(zip(sweep, cells[0].index, strict=True)))
     here = here.drop_vars(UNCOMPARED, errors="ignore")
-    if whole:
+    if complete:
         return here
     replicates = [replicate for cell in cells for replicate in cell.replicates]
     names = [str(name) for name in here.data_vars if "replicate" in here[name].dims]
@@ -130,12 +132,12 @@ def _differences(before: xr.Dataset, after: xr.Dataset) -> Iterator[Difference]:
         if name not in before or name not in after or before[name].shape != after[name].shape:
             yield Difference(name, 0, float("nan"))
             continue
-        one, two = before[name].values, after[name].values
-        if one.dtype.kind not in "fiu":
-            count = int((one.astype(str) != two.astype(str)).sum())
+        first, second = before[name].values, after[name].values
+        if first.dtype.kind not in "fiu":
+            count = int((first.astype(str) != second.astype(str)).sum())
             if count:
                 yield Difference(name, count, float("nan"))
-        elif not np.array_equal(one, two, equal_nan=True):
-            differing = ~((one == two) | (np.isnan(one) & np.isnan(two)))
-            gap = np.abs(one.astype(float) - two.astype(float))[differing]
+        elif not np.array_equal(first, second, equal_nan=True):
+            differing = ~((first == second) | (np.isnan(first) & np.isnan(second)))
+            gap = np.abs(first.astype(float) - second.astype(float))[differing]
             yield Difference(name, int(differing.sum()), float(np.nanmax(gap, initial=0.0)))

@@ -89,12 +89,12 @@ def expect_same_libraries(plan: Plan, journal: Journal, kept: Kept) -> None:
     cells = {cell.key: cell for cell in plan.cells}
     then: dict[str, dict[str, None]] = {}
     count = 0
-    seen: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    compared: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
     for key, digest in kept.origins.items():
         pair = (digest, key.partition(".")[2])
-        if digest in origins and pair not in seen:
-            seen[pair] = origin_of_cell(cells[key]).other_libraries(origins[digest])
-        differing = seen.get(pair, {})
+        if digest in origins and pair not in compared:
+            compared[pair] = origin_of_cell(cells[key]).other_libraries(origins[digest])
+        differing = compared.get(pair, {})
         count += bool(differing)
         for name, (before, now) in differing.items():
             then.setdefault(f"{name} {before} (here {now})", {})[key] = None
@@ -148,5 +148,5 @@ def made_by(
     digests = journal.origins_of_cells()
     used = dict.fromkeys(digests.get(key, "") for key in finished)
     origins = journal.origins()
-    known = tuple(origins[digest] for digest in used if digest in origins)
-    return Made(known, files_read(plan.cells), stale)
+    present = tuple(origins[digest] for digest in used if digest in origins)
+    return Made(present, files_read(plan.cells), stale)

@@ -88,8 +88,8 @@ def _origin(tree: xr.DataTree) -> Iterator[Verdict]:
     whether this installation would give the same numbers."""
     text = str(tree.attrs.get("scenario", ""))
     same = provenance.digest(text) == tree.attrs.get("scenario_sha256")
-    found = "agrees" if same else "does not agree"
-    yield Verdict(same, f"scenario: its text {found} with its digest")
+    verb = "agrees" if same else "does not agree"
+    yield Verdict(same, f"scenario: its text {verb} with its digest")
     try:
         plan = plan_of_text(text, str(tree.attrs.get("title", "scenario")))
     except ScenarioError as error:

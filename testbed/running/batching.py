@@ -119,8 +119,8 @@ class Single(View):
             return function
 
         def call(*trees: object) -> object:
-            many = tree_map(lambda leaf: leaf.unsqueeze(0), trees)
-            return tree_map(lambda leaf: leaf.squeeze(0), function(*many))
+            batch = tree_map(lambda leaf: leaf.unsqueeze(0), trees)
+            return tree_map(lambda leaf: leaf.squeeze(0), function(*batch))
 
         return cast(Mapped, call)
 
@@ -150,34 +150,38 @@ def _is_capability(base: type) -> bool:
 def _viewed(member: Member) -> Callable[..., object]:
     """A member of the contract in a view: trees are mapped, static arguments pass by."""
 
-    def method(self: View, *given: object, **named: object) -> object:
+    def method(self: View, *args: object, **named: object) -> object:
         function = getattr(self.model, member.name)
-        arguments = _in_order(member, given, named)
+        arguments = _in_order(member, args, named)
         words = list(member.defaults)[: len(arguments)]
-        at = [position for position, word in enumerate(words) if word not in member.static]
+        mapped_positions = [
+            position for position, word in enumerate(words) if word not in member.static
+        ]
 
         def call(*trees: object) -> object:
-            whole = list(arguments)
-            for position, tree in zip(at, trees, strict=True):
-                whole[position] = tree
-            return function(*whole, **named)
+            filled = list(arguments)
+            for position, tree in zip(mapped_positions, trees, strict=True):
+                filled[position] = tree
+            return function(*filled, **named)
 
-        return self.lifted(call)(*(_seen(self, arguments[position]) for position in at))
+        return self.lifted(call)(
+            *(_seen(self, arguments[position]) for position in mapped_positions)
+        )
 
     method.__name__ = member.name
     return method
 
 
 def _in_order(
-    member: Member, given: tuple[object, ...], named: dict[str, object]
+    member: Member, args: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object, ...]:
     """Positional arguments, with those given by name; options of no position stay in `named`."""
     if not named:
-        return given
+        return args
     words = list(member.defaults)
     last = max((words.index(word) for word in named if word in member.defaults), default=-1)
-    more = [named.pop(word, member.defaults[word]) for word in words[len(given) : last + 1]]
-    return (*given, *more)
+    tail = [named.pop(word, member.defaults[word]) for word in words[len(args) : last + 1]]
+    return (*args, *tail)
 
 
 def _seen(view: View, argument: object) -> object:
@@ -188,8 +192,8 @@ def _seen(view: View, argument: object) -> object:
 def _passed(name: str) -> Callable[..., object]:
     """A member of a capability that is no function of tensors."""
 
-    def method(self: View, *given: object, **named: object) -> object:
-        return getattr(self.model, name)(*given, **named)
+    def method(self: View, *args: object, **named: object) -> object:
+        return getattr(self.model, name)(*args, **named)
 
     method.__name__ = name
     return method
@@ -209,8 +213,8 @@ class Training:
         self._view = Batched(model) if self._batching == "batch" else Single(model)
 
     def _lift(self, function: Callable[..., Any], fit: Fit, *trees: Tree) -> Any:
-        seen = fit._replace(model=self._view)
-        return lift(self._batching, function)(seen, *trees)
+        viewed = fit._replace(model=self._view)
+        return lift(self._batching, function)(viewed, *trees)
 
     def start(self, fit: Fit) -> Carry:
         return self._lift(self.optimizer.start, fit)
@@ -241,7 +245,10 @@ def over_times(model: Model, function: Callable[..., Any]) -> Callable[[Paramete
 
     def call(params: Parameters) -> Any:
         count = next(tensors(params)).shape[1]
-        moments = [tree_map(lambda leaf, at=at: leaf[:, at], params) for at in range(count)]
+        moments = [
+            tree_map(lambda leaf, position=position: leaf[:, position], params)
+            for position in range(count)
+        ]
         return tree_map(lambda *leaves: torch.stack(leaves, 1), *map(function, moments))
 
     return call

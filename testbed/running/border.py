@@ -74,9 +74,9 @@ def private(leaf: Tensor) -> Tensor:
     return kept.clone().expand(leaf.shape)
 
 
-def _same(given: object, copied: object) -> bool:
+def _same(original: object, copied: object) -> bool:
     """Whether two trees hold equal numbers, NaN equal to NaN."""
-    pairs = zip(tensors(given), tensors(copied), strict=True)
+    pairs = zip(tensors(original), tensors(copied), strict=True)
     return all(bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in pairs)
 
 
@@ -97,20 +97,21 @@ def measured_array(
     name: str,
     value: object,
     leading: tuple[int, ...],
-    own: tuple[int, ...],
+    lengths: tuple[int, ...],
 ) -> np.ndarray:
     """One variable that was measured, (replicates, times, own…) in double precision."""
     if not isinstance(value, Tensor):
         raise ComponentFault(owner, f"found {name} as {type(value).__name__}, expected a tensor")
     shape = tuple(value.shape)
     if shape[: len(leading)] != leading:
-        found = f"found {name} of shape {shape}"
-        raise ComponentFault(owner, f"{found}, expected {(*leading, *own)}")
-    if shape[len(leading) :] != own:
+        text = f"found {name} of shape {shape}"
+        raise ComponentFault(owner, f"{text}, expected {(*leading, *lengths)}")
+    if shape[len(leading) :] != lengths:
         raise ComponentFault(
             owner,
             f"found {name} of shape {shape[len(leading) :]} for one replicate at one time, "
-            f"expected {own}, by its dims and their coordinates; correct measure or coordinates",
+            f"expected {lengths}, by its dims and their coordinates; correct measure or "
+            "coordinates",
         )
     if value.is_complex():
         raise ComponentFault(owner, f"found complex numbers in {name}, expected real ones")

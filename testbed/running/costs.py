@@ -36,14 +36,14 @@ def costs_of(plan: Plan) -> dict[str, Cost]:
     Replicates are extrapolated on a line through one and a few of them, cells by the mean of the
     two that were tried: a rough number, good to a factor of two where costs vary evenly.
     """
-    found = {}
+    costs = {}
     for estimator in plan.estimators:
         cells = [cell for cell in plan.cells if cell.estimator == estimator.name]
         try:
-            found[estimator.name] = _cost(cells)
+            costs[estimator.name] = _cost(cells)
         except Exception as error:  # components may raise anything; the run itself will say more
-            found[estimator.name] = Cost(0.0, 0.0, f"{type(error).__name__}: {error}")
-    return found
+            costs[estimator.name] = Cost(0.0, 0.0, f"{type(error).__name__}: {error}")
+    return costs
 
 
 def _cost(cells: Sequence[Cell]) -> Cost:
@@ -69,11 +69,11 @@ def _simulation(cell: Cell) -> tuple[float, float]:
     """Seconds and bytes of a whole cell."""
     from testbed.running.execute import tried
 
-    whole = len(cell.replicates)
-    one, memory = tried(cell, 1)
-    few = min(TRIED, whole)
-    if few == 1 or one > LONG:
-        return one * whole, memory
-    more, _ = tried(cell, few)
-    each = max(more - one, 0.0) / (few - 1)
-    return one + each * (whole - 1), memory
+    count = len(cell.replicates)
+    first, memory = tried(cell, 1)
+    sample = min(TRIED, count)
+    if sample == 1 or first > LONG:
+        return first * count, memory
+    seconds, _ = tried(cell, sample)
+    step = max(seconds - first, 0.0) / (sample - 1)
+    return first + step * (count - 1), memory

@@ -124,16 +124,16 @@ def _prediction(
 ) -> tuple[Arrays, dict[tuple[str, str], np.ndarray]]:
     """A theory's variables and their coordinates, under the result's names."""
     theory = planned.theory
-    own = theory_coordinates(theory, cell)
+    labels = theory_coordinates(theory, cell)
     values = predicted(theory, cell, cell.reached, problem)
     arrays: Arrays = {}
     coordinates: dict[tuple[str, str], np.ndarray] = {}
     for variable, name in planned.names.items():
         declared = theory.variables[variable]
         times = (len(cell.times),) if declared.time else ()
-        shape = (*times, *(len(own[dim]) for dim in declared.dims))
+        shape = (*times, *(len(labels[dim]) for dim in declared.dims))
         arrays[name] = real_array(theory, variable, values[variable], shape)
-        coordinates |= {(name, dim): own[dim] for dim in declared.dims}
+        coordinates |= {(name, dim): labels[dim] for dim in declared.dims}
     return arrays, coordinates
 
 
@@ -169,9 +169,11 @@ def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
             result = _simulated(cell, cache)
         except WriteFault as fault:
             cache.clear()
-            guilty = [one for one in cell.metrics if one.metric is fault.component]
-            faults |= {name: str(fault) for one in guilty for name in one.names.values()}
-            cell = evolve(cell, metrics=tuple(one for one in cell.metrics if one not in guilty))
+            guilty = [entry for entry in cell.metrics if entry.metric is fault.component]
+            faults |= {name: str(fault) for entry in guilty for name in entry.names.values()}
+            cell = evolve(
+                cell, metrics=tuple(entry for entry in cell.metrics if entry not in guilty)
+            )
         else:
             return evolve(result, faults={**result.faults, **faults})
 
@@ -180,8 +182,10 @@ def _simulated(cell: Cell, cache: PreparationCache) -> CellResult:
     problems = [draw_problem(cell, replicate) for replicate in cell.replicates]
     size = _chunk_size(cell, problems[0])
     parts = [
-        _Simulation(cell, cell.replicates[at : at + size], problems[at : at + size], cache).run()
-        for at in range(0, len(problems), size)
+        _Simulation(
+            cell, cell.replicates[start : start + size], problems[start : start + size], cache
+        ).run()
+        for start in range(0, len(problems), size)
     ]
     merged = parts[0] if len(parts) == 1 else _merge(cell, parts)
     theory = _conditional(cell, problems)
@@ -237,27 +241,27 @@ def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
 
 def tried(cell: Cell, count: int) -> tuple[float, float]:
     """Simulate the cell's first replicates: seconds that took, and bytes the whole cell holds."""
-    some, whole = cell.replicates[:count], len(cell.replicates)
+    replicates, total = cell.replicates[:count], len(cell.replicates)
     started = time.perf_counter()
     with torch.no_grad():
-        problems = [draw_problem(cell, replicate) for replicate in some]
-        whole = min(whole, _chunk_size(cell, problems[0]))
-        simulation = _Simulation(cell, some, problems, PreparationCache())
+        problems = [draw_problem(cell, replicate) for replicate in replicates]
+        total = min(total, _chunk_size(cell, problems[0]))
+        simulation = _Simulation(cell, replicates, problems, PreparationCache())
         simulation.run()
     staying, moving = simulation.held()
-    numbers = staying + moving * block_length(cell, whole, moving)
-    return time.perf_counter() - started, 8 * whole * numbers
+    numbers = staying + moving * block_length(cell, total, moving)
+    return time.perf_counter() - started, 8 * total * numbers
 
 
 def _conditional(cell: Cell, problems: Sequence[Problem]) -> CellResult:
     if not any(planned.theory.facts().conditional for planned in cell.theories):
         return CellResult(cell.key, np.zeros(0, dtype=np.int8))
-    each = [_predict(cell, problem) for problem in problems]
-    faults = {name: text for one in reversed(each) for name, text in one.faults.items()}
-    omitted = {name: text for one in reversed(each) for name, text in one.omitted.items()}
-    kept = [name for name in each[0].variables if name not in faults and name not in omitted]
-    variables = {name: np.stack([one.variables[name] for one in each]) for name in kept}
-    return evolve(each[0], variables=variables, omitted=omitted, faults=faults)
+    results = [_predict(cell, problem) for problem in problems]
+    faults = {name: text for result in reversed(results) for name, text in result.faults.items()}
+    omitted = {name: text for result in reversed(results) for name, text in result.omitted.items()}
+    kept = [name for name in results[0].variables if name not in faults and name not in omitted]
+    variables = {name: np.stack([result.variables[name] for result in results]) for name in kept}
+    return evolve(results[0], variables=variables, omitted=omitted, faults=faults)
 
 
 def _until_divergence(
@@ -309,8 +313,8 @@ class _Simulation:
 
         Where only the run tells the times, only it can tell that a companion misses them.
         """
-        apart = self.cell.optimizer.facts().times_per_replicate
-        reason = companion_objection(companion, self.reached) if apart else ""
+        unplanned = self.cell.optimizer.facts().times_per_replicate
+        reason = companion_objection(companion, self.reached) if unplanned else ""
         try:
             if not reason:
                 self.companions[companion] = self._path(companion, None)
@@ -381,21 +385,21 @@ class _Simulation:
         """Positions of recorded times, as many at once as fit into the memory bound."""
         length = block_length(self.cell, len(self.rngs), self.held()[1])
         total = len(self.cell.times)
-        for at in range(0, total, length):
-            yield range(at, min(at + length, total))
+        for start in range(0, total, length):
+            yield range(start, min(start + length, total))
 
     def _advance(self, positions: range) -> None:
         """Train every path through one block of times, then measure."""
-        asked = [self.cell.times[at] for at in positions]
-        reached = [self.reached[at] for at in positions]
-        states, record = self.main.advance(asked)
+        times = [self.cell.times[position] for position in positions]
+        reached = [self.reached[position] for position in positions]
+        states, record = self.main.advance(times)
         followed = self._followed(reached)
         alive = self._watch(states, reached)
-        self._note(record, (len(self.rngs), len(asked)))
+        self._note(record, (len(self.rngs), len(times)))
         for series in self.series:
             companion = series.planned.companion
             beside = followed.get(companion) if companion else None
-            series.add(positions, asked, states, beside, alive)
+            series.add(positions, times, states, beside, alive)
 
     def _followed(self, reached: Sequence[float]) -> dict[Estimator, States]:
         """The companions' states at the times that training reached."""
@@ -430,8 +434,8 @@ class _Simulation:
         finite = torch.stack(
             [bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
         ).all(0)
-        seen = (finite & self.alive[:, None]).to(torch.int8)
-        alive = torch.cummin(seen, 1).values.bool()  # (replicates, times)
+        bounded_so_far = (finite & self.alive[:, None]).to(torch.int8)
+        alive = torch.cummin(bounded_so_far, 1).values.bool()  # (replicates, times)
         first = alive.sum(1).cpu().numpy()  # position of the first time that is not finite
         for replicate in np.flatnonzero((first < len(reached)) & np.isnan(self.diverged_at)):
             self.diverged_at[replicate] = reached[first[replicate]]

@@ -27,16 +27,16 @@ def results_of(
     executor: str = "serial",
     workers: int | None = None,
     *,
-    apart: frozenset[str] = frozenset(),
+    isolated: frozenset[str] = frozenset(),
     note: Note = lambda key: None,
 ) -> Iterator[CellResult]:
-    """Run cells on an executor, results as they come. Those named in `apart` run in a worker, since
-    the process may have ended in them."""
+    """Run cells on an executor and yield each result as it comes. Cells whose keys are in
+    `isolated` run in a worker, since they may have ended an earlier process."""
     if executor == "processes":
         yield from processes(cells, workers or os.cpu_count() or 1)
         return
-    yield from processes([cell for cell in cells if cell.key in apart], 1)
-    yield from serial([cell for cell in cells if cell.key not in apart], note)
+    yield from processes([cell for cell in cells if cell.key in isolated], 1)
+    yield from serial([cell for cell in cells if cell.key not in isolated], note)
 
 
 def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[CellResult]:

@@ -41,12 +41,12 @@ class MetricSeries:
         self._still: dict[str, np.ndarray] = {}
 
     def add(
-        self, positions: range, asked: list[float], states: States, companion: States | None,
+        self, positions: range, times: list[float], states: States, companion: States | None,
         alive: Tensor,
     ) -> None:  # fmt: skip
         """Measure the states of one block; `alive` (replicates, times) says which are finite."""
         subset = self.planned.times
-        chosen = tuple(i for i, time in enumerate(asked) if subset is None or time in subset)
+        chosen = tuple(i for i, time in enumerate(times) if subset is None or time in subset)
         if not chosen or self.fault:
             return
         try:
@@ -82,17 +82,17 @@ class MetricSeries:
         expect_names(metric, "measure", values, names)
         return values
 
-    def _keep(self, at: list[int], values: Mapping[str, object], finite: np.ndarray) -> None:
+    def _keep(self, positions: list[int], values: Mapping[str, object], finite: np.ndarray) -> None:
         """Keep the values at these positions of time, NaN where a replicate is not finite."""
         metric = self.planned.metric
-        for own, name in self.planned.names.items():
-            if own in metric.concluded:
+        for variable, name in self.planned.names.items():
+            if variable in metric.concluded:
                 continue
-            shape = self._own_shape(name, own)
-            array = measured_array(metric, own, values[own], finite.shape, shape)
+            shape = self._own_shape(name, variable)
+            array = measured_array(metric, variable, values[variable], finite.shape, shape)
             array = np.where(finite.reshape(*finite.shape, *(1,) * len(shape)), array, np.nan)
-            if metric.declared()[own].time:
-                self._blocks.setdefault(name, []).append((at, array))
+            if metric.declared()[variable].time:
+                self._blocks.setdefault(name, []).append((positions, array))
             else:
                 self._still.setdefault(name, array[:, 0])
 
@@ -101,19 +101,19 @@ class MetricSeries:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """What moves with time, and what does not, under the names that `measure` takes."""
         moving, still = {}, {}
-        for asked in self.planned.needs:
-            options = options_of(asked.need, self.planned.metric)
-            at = companion if asked.moment == "companion" else states
-            assert at is not None  # the plan gives a companion to every metric that asks
-            if asked.moment == "initial":
-                value = states.path.initial.need(asked.need, options)
-                still[asked.handed_over] = (
-                    tree_map(lambda leaf: leaf[:, 0], value) if asked.need.per_time else value
+        for request in self.planned.needs:
+            options = options_of(request.need, self.planned.metric)
+            source = companion if request.moment == "companion" else states
+            assert source is not None  # the plan gives a companion to every metric that asks
+            if request.moment == "initial":
+                value = states.path.initial.need(request.need, options)
+                still[request.handed_over] = (
+                    tree_map(lambda leaf: leaf[:, 0], value) if request.need.per_time else value
                 )
-            elif asked.need.per_time:
-                moving[asked.handed_over] = at.need(asked.need, options)
+            elif request.need.per_time:
+                moving[request.handed_over] = source.need(request.need, options)
             else:
-                still[asked.handed_over] = at.need(asked.need, options)
+                still[request.handed_over] = source.need(request.need, options)
         return moving, still
 
     def _locate(self, problem: Problem, moving: Mapping[str, Any]) -> None:
@@ -129,21 +129,21 @@ class MetricSeries:
             sizes["modes"] = moving["basis"].shape[-1]
         metric = self.planned.metric
         coordinates = coordinates_of(metric, metric.declared(), sizes)
-        for own, name in self.planned.names.items():
-            for dim in metric.declared()[own].dims:
+        for variable, name in self.planned.names.items():
+            for dim in metric.declared()[variable].dims:
                 self.coordinates[name, dim] = coordinates[dim]
 
-    def _own_shape(self, name: str, own: str) -> tuple[int, ...]:
+    def _own_shape(self, name: str, variable: str) -> tuple[int, ...]:
         """The lengths of a variable's dims besides replicate and time."""
-        dims = self.planned.metric.declared()[own].dims
+        dims = self.planned.metric.declared()[variable].dims
         return tuple(len(self.coordinates[name, dim]) for dim in dims)
 
     def _full(self, name: str) -> np.ndarray:
         blocks = self._blocks[name]
         shape = blocks[0][1].shape
         full = np.full((shape[0], len(self.times), *shape[2:]), np.nan)
-        for at, array in blocks:
-            full[:, at] = array
+        for positions, array in blocks:
+            full[:, positions] = array
         return full
 
     def _all(self) -> dict[str, np.ndarray]:
@@ -162,16 +162,19 @@ class MetricSeries:
         metric, names = self.planned.metric, self.planned.names
         if not metric.concluded:
             return {}
-        given = {own: moving[name] for own, name in names.items() if name in moving}
+        paths = {variable: moving[name] for variable, name in names.items() if name in moving}
         with calling(metric, "conclude"):
-            answer = metric.conclude(read_only(self.times), read_only(given))
+            answer = metric.conclude(read_only(self.times), read_only(paths))
         expect_names(metric, "conclude", answer, metric.concluded)
-        replicates = next(iter(given.values())).shape[0]
+        replicates = next(iter(paths.values())).shape[0]
         return {
-            names[own]: real_array(
-                metric, own, answer[own], (replicates, *self._own_shape(names[own], own))
+            names[variable]: real_array(
+                metric,
+                variable,
+                answer[variable],
+                (replicates, *self._own_shape(names[variable], variable)),
             )
-            for own in metric.concluded
+            for variable in metric.concluded
         }
 
     def finish(self) -> SeriesResult:

@@ -42,7 +42,7 @@ class Path:
         self.training = Training(optimizer, model)
         self.keep = keep
         facts = model.facts()
-        see = inputs_only if facts.reads == "inputs" else (lambda whole: whole)
+        see = inputs_only if facts.reads == "inputs" else (lambda full: full)
 
         def draw() -> Any:
             streams = [rng.declaring(facts.streams) for rng in rngs]
@@ -120,7 +120,9 @@ class States:
             return self
         if chosen not in self._parts:
             params = tree_map(lambda leaf: leaf[:, list(chosen)], self.params)
-            self._parts[chosen] = States(self.path, params, [self.times[at] for at in chosen])
+            self._parts[chosen] = States(
+                self.path, params, [self.times[position] for position in chosen]
+            )
         return self._parts[chosen]
 
     def need(self, need: Need, options: Mapping[Role, str] = NO_OPTIONS) -> Any:
@@ -171,9 +173,9 @@ class States:
     def _arguments(self, need: Need, options: Mapping[Role, str]) -> tuple[list[Tree], list[Tree]]:
         """What the method takes before and after the parameters."""
         words = need.arguments
-        at = words.index("params") if "params" in words else len(words)
-        before = [self._argument(word, options) for word in words[:at]]
-        return before, [self._argument(word, options) for word in words[at + 1 :]]
+        place = words.index("params") if "params" in words else len(words)
+        before = [self._argument(word, options) for word in words[:place]]
+        return before, [self._argument(word, options) for word in words[place + 1 :]]
 
     def _argument(self, word: Argument, options: Mapping[Role, str]) -> Tree:
         fit = self.path.fit
@@ -199,7 +201,7 @@ class States:
         for replicate in range(next(tensors(self.params)).shape[0]):
             prepared, problem = (index(tree, replicate) for tree in (fit.prepared, fit.problem))
             params = index(self.params, replicate)
-            moments = [index(params, at) for at in range(len(self.times))]
+            moments = [index(params, position) for position in range(len(self.times))]
             values = [self._sharpness_at(prepared, problem, moment, matrix) for moment in moments]
             rows.append(torch.stack(values))
         return torch.stack(rows)

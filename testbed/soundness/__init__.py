@@ -60,17 +60,17 @@ def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> 
     A check that fails itself is a finding, never the end of the run. Checks of plugins see the
     results read-only.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, check in CHECKS.items():
-        found += _made(name, check, tree)
+        findings += _made(name, check, tree)
     if registry is not None:
         failures: list[str] = []
         hook = registry.hook("testbed_check_results", failures)
         for answer in hook(plan=plan, tree=Fresh(lambda: read_only(tree))):
-            found += answer
-        found += [_failed("plugin-check", text) for text in failures]
-    found = list(_expected(found, plan.scenario.expectations))
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+            findings += answer
+        findings += [_failed("plugin-check", text) for text in failures]
+    findings = list(_expected(findings, plan.scenario.expectations))
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
@@ -81,26 +81,34 @@ def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
         return [_failed(name, f"the check could not be made: {type(error).__name__}: {error}")]
 
 
-def _failed(name: str, seen: str) -> Finding:
+def _failed(name: str, text: str) -> Finding:
     """The finding for a check that failed itself."""
-    return Finding(check=name, seen=seen, advice="look at the results without it")
+    return Finding(check=name, seen=text, advice="look at the results without it")
 
 
-def _expected(found: Sequence[Finding], expectations: Iterable[Expectation]) -> Iterator[Finding]:
+def _expected(
+    findings: Sequence[Finding], expectations: Iterable[Expectation]
+) -> Iterator[Finding]:
     """Findings with those that the scenario expects marked so; what it missed is a note."""
     expectations = list(expectations)
-    for finding in found:
-        covering = [one for one in expectations if one.covers(finding.check, finding.estimator)]
+    for finding in findings:
+        covering = [
+            expectation
+            for expectation in expectations
+            if expectation.covers(finding.check, finding.estimator)
+        ]
         if covering:
             finding = evolve(finding, severity="expected", because=covering[0].because)
         yield finding
-    for one in expectations:
-        for name in one.of or ("",):
-            if not any(f.check == one.check and name in ("", f.estimator) for f in found):
+    for expectation in expectations:
+        for name in expectation.of or ("",):
+            if not any(
+                f.check == expectation.check and name in ("", f.estimator) for f in findings
+            ):
                 yield Finding(
-                    check=one.check,
+                    check=expectation.check,
                     severity="note",
                     estimator=name,
                     seen="the scenario expects it, and it was not found",
-                    advice=f"remove the expectation, or see why it fails: {one.because}",
+                    advice=f"remove the expectation, or see why it fails: {expectation.because}",
                 )

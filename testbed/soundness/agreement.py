@@ -52,9 +52,9 @@ def _comparisons(name: str, dataset: xr.Dataset) -> Iterator[Comparison]:
         if "replicate" not in values.dims or not set(theory.dims) <= set(values.dims):
             continue
         if "replicate" in theory.dims:  # a prediction each: the differences should be 0
-            rest = values - theory
+            residual = values - theory
             mean = theory.where(values.notnull()).mean("replicate").assign_attrs(theory.attrs)
-            yield Comparison(name, str(variable), rest, mean, xr.zeros_like(mean))
+            yield Comparison(name, str(variable), residual, mean, xr.zeros_like(mean))
         else:
             yield Comparison(name, str(variable), values, theory, theory)
 
@@ -81,13 +81,13 @@ def _disagreement(comparison: Comparison, level: float) -> Iterator[Finding]:
     worst = table.isel(place.position)
     predicted = float(theory.broadcast_like(table["estimate"]).isel(place.position))
     mean = float(worst["estimate"]) + (predicted if conditional else 0.0)
-    said = {"expectation": "predicts", "lower bound": "bounds from below by"}
+    verbs = {"expectation": "predicts", "lower bound": "bounds from below by"}
     yield Finding(
         check="agreement",
         estimator=comparison.estimator,
         variable=comparison.variable,
         **place.named(),
-        seen=f"the theory {said.get(states, 'bounds from above by')} {predicted:.4g}, the mean of "
+        seen=f"the theory {verbs.get(states, 'bounds from above by')} {predicted:.4g}, the mean of "
         f"{int(worst['replicates'])} replicates is {mean:.4g}: "
         f"{float(distance.isel(place.position)):.3g} standard errors and {_share(mean, predicted)} "
         "apart",

@@ -39,14 +39,14 @@ def failure(tree: xr.DataTree) -> Iterator[Finding]:
 
 def _missing(estimator: str, dataset: xr.Dataset) -> Iterator[Finding]:
     """One finding for each component that failed, however many variables it has."""
-    seen: set[str] = set()
+    reported: set[str] = set()
     for name in map(str, dataset.data_vars):
         variable = name.removesuffix(ENDING)
         if variable == name or (place := worst_place((dataset[name] != "") * 1, 0)) is None:
             continue
         text = str(dataset[name].isel(place.position).values)
-        if text not in seen:
-            seen.add(text)
+        if text not in reported:
+            reported.add(text)
             yield Finding(
                 check="failure",
                 severity="problem",

@@ -21,9 +21,9 @@ def wide_mean(tree: xr.DataTree) -> Iterator[Finding]:
     """No interval of the mean at all, or one that is wide against it."""
     for name, risk in _simulated(tree):
         best = oracle(risk)
-        few = (best["replicates"] < LEAST) & best["estimate"].notnull()
-        if bool(few.any()):
-            yield _too_few(name, risk, best, few)
+        sparse = (best["replicates"] < LEAST) & best["estimate"].notnull()
+        if bool(sparse.any()):
+            yield _too_few(name, risk, best, sparse)
         half = _half(best)
         place = worst_place(half / best["estimate"].where(best["estimate"] > 0), WIDE)
         if place:
@@ -40,16 +40,16 @@ def wide_mean(tree: xr.DataTree) -> Iterator[Finding]:
             )
 
 
-def _too_few(name: str, risk: xr.DataArray, best: xr.Dataset, few: xr.DataArray) -> Finding:
+def _too_few(name: str, risk: xr.DataArray, best: xr.Dataset, sparse: xr.DataArray) -> Finding:
     """Means that have no interval."""
-    least = int(best["replicates"].where(few).min())
+    least = int(best["replicates"].where(sparse).min())
     return Finding(
         check="wide-mean",
         severity="note",
         estimator=name,
         variable=str(risk.name),
-        points=int(few.sum()),
-        judged=few.size,
+        points=int(sparse.sum()),
+        judged=sparse.size,
         seen="one replicate has no interval" if least == 1 else "two replicates have no interval",
         advice="raise `replicates`, unless nothing is random",
     )

@@ -55,7 +55,7 @@ def findings_text(tree: xr.DataTree) -> str:
     findings = read_findings(tree)
     if not findings:
         return "soundness: nothing found"
-    return "\n".join(["soundness", *(line for one in findings for line in _lines(one))])
+    return "\n".join(["soundness", *(line for finding in findings for line in _lines(finding))])
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     where = finding.estimator + (f"/{finding.variable}" if finding.variable else "")
     if finding.judged > 1:
         where += f", {finding.points} of {finding.judged} points"
-    at = f"at {finding.cell}: " if finding.cell else ""
-    place = f"  {where}" if where else ""  # what was expected of all and found nowhere has none
-    yield printable(f"  {finding.severity:<8} {finding.check}{place}: {at}{finding.seen}")
+    cell = f"at {finding.cell}: " if finding.cell else ""
+    place = f"  {where}" if where else ""  # an expectation for all estimators names no place
+    yield printable(f"  {finding.severity:<8} {finding.check}{place}: {cell}{finding.seen}")
     yield printable(f"           → {finding.because or finding.advice}")

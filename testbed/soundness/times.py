@@ -28,22 +28,22 @@ def times(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _moved(name: str, reached: xr.DataArray, resting: xr.DataArray) -> Iterator[Finding]:
-    asked = reached["time"]
-    move = (abs(reached - asked) / asked).where(asked > 0)
+    requested = reached["time"]
+    move = (abs(reached - requested) / requested).where(requested > 0)
     # points where replicates take no step at all are worse than any rounding
     place = worst_place(move.max(("replicate", "time")) + resting.sum("replicate"), LARGEST_MOVE)
     if place is None:
         return
     worst = _largest(move.isel(place.position))
-    at = reached.isel(place.position).isel(worst)
+    farthest = reached.isel(place.position).isel(worst)
     idle = np.flatnonzero(resting.isel(place.position).values)
     yield Finding(
         check="times",
         estimator=name,
         variable="time_reached",
         **place.named(),
-        seen=f"whole steps stop at τ = {float(at):.3g} for τ = {float(at['time']):.3g} in "
-        f"replicate {worst['replicate']}{_named(idle)}",
+        seen=f"whole steps stop at τ = {float(farthest):.3g} for τ = {float(farthest['time']):.3g} "
+        f"in replicate {worst['replicate']}{_named(idle)}",
         advice="begin `times` later or lower the edge, or analyse against time_reached, where the "
         "values belong",
     )
@@ -63,9 +63,9 @@ def _on_one_step(name: str, reached: xr.DataArray) -> Iterator[Finding]:
     place = worst_place(same.sum(("replicate", "time")), 0)
     if place is None:
         return
-    own = reached.isel(place.position)
+    steps = reached.isel(place.position)
     worst = _largest(same.isel(place.position))
-    pair = own.isel(replicate=worst["replicate"], time=slice(worst["time"], worst["time"] + 2))
+    pair = steps.isel(replicate=worst["replicate"], time=slice(worst["time"], worst["time"] + 2))
     first, second = pair["time"].values
     yield Finding(
         check="times",
@@ -81,5 +81,5 @@ def _on_one_step(name: str, reached: xr.DataArray) -> Iterator[Finding]:
 def _largest(values: xr.DataArray) -> dict[str, int]:
     """Positions of the largest number, the first of equals."""
     flat = np.nanargmax(values.values)
-    at = np.unravel_index(int(flat), values.shape)
-    return {str(dim): int(one) for dim, one in zip(values.dims, at, strict=True)}
+    positions = np.unravel_index(int(flat), values.shape)
+    return {str(dim): int(position) for dim, position in zip(values.dims, positions, strict=True)}

@@ -67,7 +67,7 @@ class Case:
     def problems(self) -> list[Problem]:
         """The regression problem of every replicate, in tensors."""
         problems = [draw_problem(self.cell, replicate) for replicate in self.replicates]
-        return problems if self.change is None else [self.change(one) for one in problems]
+        return problems if self.change is None else [self.change(problem) for problem in problems]
 
     def path(self) -> Path:
         """The estimator at time 0, set up for training as core sets it up in a run."""
@@ -104,13 +104,13 @@ def make_case(
     """
     if isinstance(component, type):
         component = _instance(component)
-    given: dict[str, object] = {
+    chosen: dict[str, object] = {
         "design": design, "target": target, "model": model, "optimizer": optimizer,
     }  # fmt: skip
-    if component.kind in given:
-        given[component.kind] = component
+    if component.kind in chosen:
+        chosen[component.kind] = component
     reasons = []
-    for case in _candidates(component, given, tuple(times), tolerance):
+    for case in _candidates(component, chosen, tuple(times), tolerance):
         reason = _misfit(case)
         if reason is None:
             return case
@@ -132,7 +132,7 @@ def _instance(component: type[Component]) -> Component:
 
 
 def _candidates(
-    component: Component, given: Mapping[str, Any], times: tuple[float, ...], tolerance: float
+    component: Component, chosen: Mapping[str, Any], times: tuple[float, ...], tolerance: float
 ) -> Iterator[Case]:
     """Cases in the order of preference: points, then a sequence; exact flows before numeric."""
     for design, model in (
@@ -144,10 +144,10 @@ def _candidates(
         for optimizer in partners.FLOWS:
             yield Case(
                 component,
-                given["design"] or design,
-                given["target"] or partners.Smooth(),
-                given["model"] or model,
-                given["optimizer"] or optimizer,
+                chosen["design"] or design,
+                chosen["target"] or partners.Smooth(),
+                chosen["model"] or model,
+                chosen["optimizer"] or optimizer,
                 times,
                 tolerance,
             )
@@ -200,9 +200,9 @@ class _AnyName(Mapping[str, Estimator]):
 def planned(case: Case) -> tuple[PlannedMetric, str]:
     """The case's metric as a cell would measure it, and why it cannot be measured, or ""."""
     metric: Any = case.component
-    own = Estimator("tested", case.model, case.optimizer)
-    companion = metric.companion(own, _AnyName(own))
-    needs, reason = served_needs(metric, own, companion)
+    estimator = Estimator("tested", case.model, case.optimizer)
+    companion = metric.companion(estimator, _AnyName(estimator))
+    needs, reason = served_needs(metric, estimator, companion)
     names = {name: name for name in metric.declared()}
     return PlannedMetric(metric, names, needs, companion=companion), reason
 

@@ -69,11 +69,11 @@ def check_component(
     case = make_case(component, **partners)
     excused = dict(expected or {})
     laws = laws_of(case, thorough)
-    known = [law.name for law in laws]
+    names = [law.name for law in laws]
     broken = [
-        f"{name}: found no such law of {case.component.name}; {did_you_mean(name, known)}"
+        f"{name}: found no such law of {case.component.name}; {did_you_mean(name, names)}"
         for name in excused
-        if name not in known
+        if name not in names
     ]
     for law in laws:
         objection = broken_by(law, case)

@@ -109,17 +109,17 @@ def _larger(design: Any) -> Iterator[tuple[str, Design]]:
 
 def samples_extend(case: Case) -> None:
     """A longer sample begins with the shorter one: inputs, and noise of the same law."""
-    few = _sample(case.design, case)
-    rows = len(few.x)
+    short = _sample(case.design, case)
+    rows = len(short.x)
     for name, larger in _larger(case.design):
-        many = _sample(larger, case)
-        if len(many.x) <= rows or many.x.shape[1:] != few.x.shape[1:]:
+        long = _sample(larger, case)
+        if len(long.x) <= rows or long.x.shape[1:] != short.x.shape[1:]:
             continue
-        assert np.array_equal(many.x[:rows], few.x), (
+        assert np.array_equal(long.x[:rows], short.x), (
             f"found other inputs among the first {rows} when {name} is doubled, expected the same; "
             "draw rows one after another from one stream"
         )
-        assert np.array_equal(many.noise[:rows], few.noise), (
+        assert np.array_equal(long.noise[:rows], short.noise), (
             f"found other noise among the first {rows} when {name} is doubled, expected the same"
         )
 
@@ -130,9 +130,9 @@ def noise_leaves_inputs(case: Case) -> None:
     design: Any = case.design
     level = getattr(design, name)
     changed = evolve(design, **{name: 2 * level + 1})
-    one, other = _sample(case.design, case), _sample(changed, case)
-    assert np.array_equal(one.x, other.x), "found other inputs for another noise level"
-    assert not np.array_equal(one.noise, other.noise), "found noise that ignores the noise level"
+    quiet, loud = _sample(case.design, case), _sample(changed, case)
+    assert np.array_equal(quiet.x, loud.x), "found other inputs for another noise level"
+    assert not np.array_equal(quiet.noise, loud.noise), "found noise that ignores the noise level"
 
 
 DESIGN_LAWS = (
@@ -173,12 +173,12 @@ def values_are_pointwise(case: Case) -> None:
     """f* at the first inputs does not depend on how many follow."""
     drawn, sample = _drawn(case)
     half = max(1, len(sample.x) // 2)
-    whole = case.target.values(drawn, sample.x)
+    values = case.target.values(drawn, sample.x)
     try:
         first = case.target.values(drawn, sample.x[:half])
     except UnsuitableError:
         return  # a sequence too short for this truth, which says so
-    np.testing.assert_allclose(first, whole[:half], rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(first, values[:half], rtol=1e-12, atol=1e-300)
 
 
 TARGET_LAWS = (

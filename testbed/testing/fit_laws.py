@@ -62,8 +62,10 @@ def _is_regression(case: Case) -> bool:
 
 def fit_ignores_the_order_of_rows(case: Case) -> None:
     """Training rows in another order give the same fitted function."""
-    apart = predictions(evolve(case, change=reversed_rows))
-    close(apart, predictions(case), 10 * case.tolerance, "predictions, training rows reversed")
+    reversed_fit = predictions(evolve(case, change=reversed_rows))
+    close(
+        reversed_fit, predictions(case), 10 * case.tolerance, "predictions, training rows reversed"
+    )
 
 
 def fit_reads_no_truth(case: Case) -> None:
@@ -94,12 +96,12 @@ def gradient_is_that_of_the_loss(case: Case) -> None:
     model, prepared, params, problem = moment(case)
     probe = model.probe(prepared, problem.train.x)
 
-    def height(own: Any) -> torch.Tensor:
-        return loss(problem.train, model.predict(prepared, own, probe))
+    def height(parameters: Any) -> torch.Tensor:
+        return loss(problem.train, model.predict(prepared, parameters, probe))
 
     expected = torch.utils._pytree.tree_leaves(torch.func.grad(height)(params))
-    found = torch.utils._pytree.tree_leaves(model.gradient(prepared, params, problem))
-    for ours, theirs in zip(found, expected, strict=True):
+    gradient = torch.utils._pytree.tree_leaves(model.gradient(prepared, params, problem))
+    for ours, theirs in zip(gradient, expected, strict=True):
         close(
             ours.detach(),
             theirs.detach(),
@@ -132,10 +134,13 @@ def gram_is_what_trains(case: Case) -> None:
     if fitted.ndim > 1:
         return  # of several outputs the kernel is a mean
     step = model.gradient(prepared, params, problem)
-    found = along(lambda own: model.predict(prepared, own, probe), params, step)
+    velocity = along(lambda parameters: model.predict(prepared, parameters, probe), params, step)
     expected = -gram @ (data.weight * (fitted - data.y))
     close(
-        found.detach(), expected.detach(), 1e-6, "∂f along −gradient against −gram @ weight∘(f − y)"
+        velocity.detach(),
+        expected.detach(),
+        1e-6,
+        "∂f along −gradient against −gram @ weight∘(f − y)",
     )
 
 
@@ -146,9 +151,11 @@ def spectrum_belongs_to_gram(case: Case) -> None:
     gram = model.gram(prepared, params, problem.train.x, "features")
     value = torch.linalg.eigvalsh(root[:, None] * gram * root).detach().flip(0)
     spectrum = model.spectrum(prepared, params, problem, "features", "train")
-    found = spectrum.eigenvalue.detach().sort(descending=True).values
-    count = min(len(found), len(value))
-    close(found[:count], value[:count].clamp_min(0), 1e-6, "eigenvalues of spectrum against gram")
+    eigenvalue = spectrum.eigenvalue.detach().sort(descending=True).values
+    count = min(len(eigenvalue), len(value))
+    close(
+        eigenvalue[:count], value[:count].clamp_min(0), 1e-6, "eigenvalues of spectrum against gram"
+    )
 
 
 def eigensystem_belongs_to_gram(case: Case) -> None:
@@ -159,8 +166,8 @@ def eigensystem_belongs_to_gram(case: Case) -> None:
         return
     root = problem.train.weight.sqrt()
     gram = model.gram(prepared, params, problem.train.x, "features")
-    found = (system.vectors * system.eigenvalue) @ system.vectors.mT
-    close(found, root[:, None] * gram * root, 1e-6, "U diag(s) Uᵀ against √w gram √w")
+    product = (system.vectors * system.eigenvalue) @ system.vectors.mT
+    close(product, root[:, None] * gram * root, 1e-6, "U diag(s) Uᵀ against √w gram √w")
 
 
 def _sampled(case: Case) -> bool:
@@ -211,10 +218,10 @@ def optimizer_descends(case: Case) -> None:
 def optimizer_keeps_the_clock(case: Case) -> None:
     """At a time t the fit is nearer to gradient flow at t than to the flow at t/4 or 4t."""
     time = case.times[len(case.times) // 2]
-    own = predictions(evolve(case, times=(time,)))
+    fit = predictions(evolve(case, times=(time,)))
     flows = evolve(case, optimizer=NumericFlow(), times=(time / 4, time, 4 * time))
     early, same, late = np.moveaxis(predictions(flows), 1, 0)
-    gaps = [float(np.abs(own[:, 0] - flow).mean()) for flow in (early, same, late)]
+    gaps = [float(np.abs(fit[:, 0] - flow).mean()) for flow in (early, same, late)]
     assert gaps[1] <= min(gaps[0], gaps[2]), (
         f"found predictions at time {time:g} that are {gaps[1]:.3g} from gradient flow at that "
         f"time, {gaps[0]:.3g} from it at t/4 and {gaps[2]:.3g} at 4t, expected the first to be the "

@@ -47,20 +47,20 @@ def having(*capabilities: type[Capability]) -> Callable[[Case], bool]:
 # --- comparing ------------------------------------------------------------------------------------
 
 
-def close(found: object, expected: object, tolerance: float, what: str) -> None:
+def close(actual: object, expected: object, tolerance: float, what: str) -> None:
     """|found − expected| ≤ tolerance · max|expected|, everywhere; NaN equals NaN."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.shape == expected.shape, (
-        f"{what}: found shape {found.shape}, expected {expected.shape}"
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, (
+        f"{what}: found shape {actual.shape}, expected {expected.shape}"
     )
     finite = expected[np.isfinite(expected)]
     scale = max(float(np.abs(finite).max(initial=0.0)), 1e-12)
-    same = np.isclose(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+    same = np.isclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
     if not same.all():
-        gap = np.nanmax(np.abs(found - expected)) / scale
+        gap = np.nanmax(np.abs(actual - expected)) / scale
         where = tuple(int(i) for i in np.argwhere(~same)[0])
         raise AssertionError(
-            f"{what}: found {found[where]:.10g} at {where}, expected {expected[where]:.10g}; the "
+            f"{what}: found {actual[where]:.10g} at {where}, expected {expected[where]:.10g}; the "
             f"largest relative difference is {gap:.2g}, allowed are {tolerance:g}"
         )
 
@@ -89,13 +89,13 @@ def drawn_alike(draw: Callable[[], Any]) -> None:
     """Two draws from fresh streams are the same NumPy arrays, in float64 where they are floats."""
     first, second = list(leaves(draw())), list(leaves(draw()))
     assert len(first) == len(second), "found draws of different structure, expected the same twice"
-    for one, other in zip(first, second, strict=True):
-        if isinstance(one, torch.Tensor):
+    for leaf, repeated in zip(first, second, strict=True):
+        if isinstance(leaf, torch.Tensor):
             raise AssertionError("found a tensor among the draws, expected NumPy arrays")
-        if isinstance(one, np.ndarray | np.generic):
-            if one.dtype.kind == "f":
-                assert one.dtype == np.float64, f"found draws in {one.dtype}, expected float64"
-            assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), (
+        if isinstance(leaf, np.ndarray | np.generic):
+            if leaf.dtype.kind == "f":
+                assert leaf.dtype == np.float64, f"found draws in {leaf.dtype}, expected float64"
+            assert np.array_equal(leaf, repeated, equal_nan=leaf.dtype.kind == "f"), (
                 "found other numbers when drawing again from a fresh stream; all randomness must "
                 "come from rng(role), and each role be asked for once"
             )
@@ -133,8 +133,8 @@ def trains_repeatably(case: Case) -> None:
     for leaf, kept in zip(tensors(path.fit.start), before, strict=True):
         assert torch.equal(leaf, kept), "found the start changed by training, expected pure methods"
     again = case.walk()[0]
-    for one, other in zip(tensors(first.params), tensors(again.params), strict=True):
-        assert torch.equal(torch.nan_to_num(one), torch.nan_to_num(other)), (
+    for trained, repeated in zip(tensors(first.params), tensors(again.params), strict=True):
+        assert torch.equal(torch.nan_to_num(trained), torch.nan_to_num(repeated)), (
             "found other bits in a second run of the same training, expected pure methods"
         )
 

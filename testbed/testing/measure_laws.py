@@ -31,8 +31,8 @@ def _metric(case: Case) -> Metric:
 
 def measured(case: Case, metric: Any = None) -> CellResult:
     """The metric's variables on the case, as a cell leaves them."""
-    one, _ = planned(case)
-    cell = evolve(case.cell, metrics=(evolve(one, metric=metric or one.metric),))
+    plan, _ = planned(case)
+    cell = evolve(case.cell, metrics=(evolve(plan, metric=metric or plan.metric),))
     result = execute_cell(cell)
     assert not result.error, f"found the error {result.error}, expected numbers"
     return result
@@ -57,28 +57,28 @@ def variables_are_declared(case: Case) -> None:
     """`measure` returns the declared variables except the concluded ones, which do not change over
     time; each has its declared dims and coordinates."""
     metric: Any = case.component
-    seen: set[str] = set()
+    returned: set[str] = set()
 
     def measure(self: Metric, *problem: object, **needs: object) -> Any:
         values = metric.measure(*problem, **needs)
-        seen.update(values)
+        returned.update(values)
         return values
 
     result = measured(case, recast(metric, measure=measure))
     declared = _declared(case)
     expected = set(declared) - set(metric.concluded)
-    assert seen == expected, (
-        f"found the variables {sorted(seen)}, expected those declared: {sorted(expected)}"
+    assert returned == expected, (
+        f"found the variables {sorted(returned)}, expected those declared: {sorted(expected)}"
     )
     moving = [name for name in metric.concluded if declared[name].time]
     assert not moving, f"found {moving} concluded, expected time=False"
     assert not set(declared) & RESERVED_VARIABLES, "found a reserved name among the variables"
     for name, variable in declared.items():
-        own = tuple(len(result.coordinates[name, dim]) for dim in variable.dims)
+        lengths = tuple(len(result.coordinates[name, dim]) for dim in variable.dims)
         times = (len(case.times),) if variable.time else ()
         shape = result.variables[name].shape
-        assert shape == (len(case.replicates), *times, *own), (
-            f"found {name} of shape {shape[1:]} for a replicate, expected {(*times, *own)}"
+        assert shape == (len(case.replicates), *times, *lengths), (
+            f"found {name} of shape {shape[1:]} for a replicate, expected {(*times, *lengths)}"
         )
 
 
@@ -106,19 +106,22 @@ def measures_a_replicate_alone(case: Case) -> None:
 
 def measures_one_by_one(case: Case) -> None:
     """One replicate after the other gives what all at once give."""
-    together, apart = measured(case).variables, measured(case, one_by_one(case.component)).variables
+    together, separate = (
+        measured(case).variables,
+        measured(case, one_by_one(case.component)).variables,
+    )
     for name, values in together.items():
-        close(apart[name], values, ROUNDING, f"{name} one by one")
+        close(separate[name], values, ROUNDING, f"{name} one by one")
 
 
 def inputs_stay_as_they_are(case: Case) -> None:
     """`measure` changes nothing that it is given."""
-    one, _ = planned(case)
+    plan, _ = planned(case)
     before: list[tuple[str, torch.Tensor, torch.Tensor]] = []
 
     def spied(self: Any, *problem: Any, **needs: Any) -> Any:
-        given = {"problem": problem, **needs}
-        kept = [(name, leaf) for name, tree in given.items() for leaf in tensors(tree)]
+        arguments = {"problem": problem, **needs}
+        kept = [(name, leaf) for name, tree in arguments.items() for leaf in tensors(tree)]
         copies = [leaf.clone() for _, leaf in kept]
         try:
             return type(case.component).measure(self, *problem, **needs)  # type: ignore[attr-defined]
@@ -127,7 +130,7 @@ def inputs_stay_as_they_are(case: Case) -> None:
             before.extend((name, leaf, copy) for (name, leaf), copy in pairs)
 
     metric = recast(_metric(case), facts=lambda self: MetricFacts(batching="loop"), measure=spied)
-    execute_cell(evolve(case.cell, metrics=(evolve(one, metric=metric),)))
+    execute_cell(evolve(case.cell, metrics=(evolve(plan, metric=metric),)))
     for name, leaf, copy in before:
         assert torch.equal(torch.nan_to_num(leaf), torch.nan_to_num(copy)), (
             f"found {name} changed by measure, expected it untouched: write `x = x - x.mean()`, "
@@ -169,8 +172,8 @@ def predictions_are_declared(case: Case) -> None:
     )
     coordinates = theory.coordinates(case.design.sizes())
     for name, variable in theory.variables.items():
-        own = tuple(len(coordinates[dim]) for dim in variable.dims)
-        expected = (*((len(case.times),) if variable.time else ()), *own)
+        lengths = tuple(len(coordinates[dim]) for dim in variable.dims)
+        expected = (*((len(case.times),) if variable.time else ()), *lengths)
         shape = values[name].shape
         assert shape == expected, f"found {name} of shape {shape}, expected {expected}"
 
@@ -203,13 +206,13 @@ def theory_runs_in_a_cell(case: Case) -> None:
 
 def predicts_a_known_variable(case: Case) -> None:
     """`predicts` names a variable that some metric measures."""
-    known = {name for metric in _metrics(Metric) for name in getattr(metric, "variables", {})}
-    known |= {name for offer in load_registry().offers.values() for name in _measured(offer)}
+    measurable = {name for metric in _metrics(Metric) for name in getattr(metric, "variables", {})}
+    measurable |= {name for offer in load_registry().offers.values() for name in _measured(offer)}
     for name, variable in _theory(case).variables.items():
         told = variable.predicts
-        assert told is None or told in known, (
+        assert told is None or told in measurable, (
             f"found Variable(predicts={told!r}) of {name}, expected the variable of a metric; "
-            f"{did_you_mean(str(told), known)}"
+            f"{did_you_mean(str(told), measurable)}"
         )
 
 
@@ -229,11 +232,11 @@ def theory_is_near_the_simulation(case: Case) -> None:
     """The predicted excess risk is within a quarter, and six standard errors, of the mean over 64
     simulated replicates."""
     predicted = _predicted(case)["excess_risk"]
-    many = evolve(case, replicates=tuple(range(64)))
-    states = many.walk()[0]
+    simulation = evolve(case, replicates=tuple(range(64)))
+    states = simulation.walk()[0]
     data = states.path.fit.problem.test
-    rest = states.need(NEEDS["predictions"]).detach() - data.truth[:, None]
-    risks = (data.weight[:, None] * rest**2).sum(-1).double().numpy()  # (replicates, times)
+    residual = states.need(NEEDS["predictions"]).detach() - data.truth[:, None]
+    risks = (data.weight[:, None] * residual**2).sum(-1).double().numpy()  # (replicates, times)
     mean, error = risks.mean(0), risks.std(0, ddof=1) / 8
     gap = np.abs(predicted - mean)
     worst = int((gap - 0.25 * mean - 6 * error).argmax())

@@ -47,8 +47,8 @@ def _moment(case: Case) -> tuple[Any, Any, Any, Problem]:
     """Model, preparation, parameters and problem of one replicate at the middle of its times."""
     states = walked(case)[0]
     fit = states.path.fit
-    own = index(states.params, 0)
-    params = index(own, len(case.times) // 2)
+    trajectory = index(states.params, 0)
+    params = index(trajectory, len(case.times) // 2)
     return Single(case.model), index(fit.prepared, 0), params, index(fit.problem, 0)
 
 
@@ -61,7 +61,7 @@ def _vector(tree: object) -> torch.Tensor:
 
 def draws_repeat(case: Case) -> None:
     """Drawing again from fresh streams gives the same NumPy arrays."""
-    see = inputs_only if case.model.facts().reads == "inputs" else (lambda whole: whole)
+    see = inputs_only if case.model.facts().reads == "inputs" else (lambda full: full)
     problem = see(case.problems()[0])
     streams = Streams(case.seed, 0).declaring(case.model.facts().streams)
     drawn_alike(lambda: case.model.draw(streams, problem))
@@ -111,8 +111,8 @@ def gradient_descends(case: Case) -> None:
 
     def height(flat: torch.Tensor) -> torch.Tensor:
         like = tree_map(lambda leaf: leaf[None], params)
-        own = index(unflatten(like, flat), 0)
-        return loss(problem.train, model.predict(prepared, own, probe))
+        parameters = index(unflatten(like, flat), 0)
+        return loss(problem.train, model.predict(prepared, parameters, probe))
 
     slope = torch.func.jvp(height, (start,), (toward,))[1]
     scale = float(height(start)) + 1e-12
@@ -125,42 +125,42 @@ def gradient_descends(case: Case) -> None:
 def gradient_of_all_rows(case: Case) -> None:
     """`rows` = all rows changes nothing, and the mean over single rows is the whole gradient."""
     model, prepared, params, problem = _moment(case)
-    whole = _vector(model.gradient(prepared, params, problem))
+    gradient = _vector(model.gradient(prepared, params, problem))
     count = problem.train.weight.shape[-1]
     every = _vector(model.gradient(prepared, params, problem, torch.arange(count)))
-    close(every, whole, ROUNDING, "gradient of all rows")
+    close(every, gradient, ROUNDING, "gradient of all rows")
     singles = [model.gradient(prepared, params, problem, torch.tensor([i])) for i in range(count)]
     mean = torch.stack([_vector(tree) for tree in singles]).mean(0)
-    close(mean, whole, ROUNDING, "mean of the gradients of single rows")
+    close(mean, gradient, ROUNDING, "mean of the gradients of single rows")
 
 
 def spectrum_is_sound(case: Case) -> None:
     """The spectrum's parts have one shape (modes,), which `spectrum_length` says beforehand if
     anything; eigenvalues and `outside` are not negative."""
     model, prepared, params, problem = _moment(case)
-    found = model.spectrum(prepared, params, problem, "features", "train")
-    modes = found.eigenvalue.shape
+    spectrum = model.spectrum(prepared, params, problem, "features", "train")
+    modes = spectrum.eigenvalue.shape
     assert len(modes) == 1, f"found eigenvalues of shape {tuple(modes)}, expected (modes,)"
-    said = model.spectrum_length(case.design, "train")
-    assert said in (None, *modes), f"found spectrum_length {said}, expected {modes[0]}"
+    length = model.spectrum_length(case.design, "train")
+    assert length in (None, *modes), f"found spectrum_length {length}, expected {modes[0]}"
     for name in ("eigenvalue", "truth", "estimate", "observed"):
-        part = getattr(found, name)
+        part = getattr(spectrum, name)
         assert part.shape[:1] == modes, f"found {name} of shape {tuple(part.shape)}, expected modes"
         finite(part, name)
-    least = -1e-10 * float(found.eigenvalue.abs().max())
-    assert float(found.eigenvalue.min()) >= least, "found a negative eigenvalue, expected none"
-    energy = float(found.truth.square().sum()) + 1e-12
-    assert float(found.outside) >= -1e-10 * energy, "found outside < 0, expected an energy"
+    least = -1e-10 * float(spectrum.eigenvalue.abs().max())
+    assert float(spectrum.eigenvalue.min()) >= least, "found a negative eigenvalue, expected none"
+    energy = float(spectrum.truth.square().sum()) + 1e-12
+    assert float(spectrum.outside) >= -1e-10 * energy, "found outside < 0, expected an energy"
 
 
 def spectrum_is_the_risk(case: Case) -> None:
     """A population spectrum gives the risk that predictions give where the test points are all."""
     model, prepared, params, problem = _moment(case)
     spectrum = model.spectrum(prepared, params, problem, "features", "train")
-    seen = (spectrum.estimate - spectrum.truth).square().sum() + spectrum.outside
+    risk = (spectrum.estimate - spectrum.truth).square().sum() + spectrum.outside
     data = problem.test
-    rest = model.predict(prepared, params, model.probe(prepared, data.x)) - data.truth
-    close(seen, (data.weight * rest.square()).sum(), 1e-6, "risk from the spectrum")
+    residual = model.predict(prepared, params, model.probe(prepared, data.x)) - data.truth
+    close(risk, (data.weight * residual.square()).sum(), 1e-6, "risk from the spectrum")
 
 
 def _is_a_sequence(case: Case) -> bool:
@@ -239,13 +239,13 @@ def reached_is_sound(case: Case) -> None:
 def own_reached_is_sound(case: Case) -> None:
     """A time of its own for every replicate and time asked, in order."""
     path: Path = case.path()
-    found = path.training.reached_by(path.carry, case.times)
+    reached = path.training.reached_by(path.carry, case.times)
     shape = (len(case.replicates), len(case.times))
-    assert tuple(found.shape) == shape, (
-        f"found own times of shape {tuple(found.shape)}, expected {shape}: (replicates, times)"
+    assert tuple(reached.shape) == shape, (
+        f"found own times of shape {tuple(reached.shape)}, expected {shape}: (replicates, times)"
     )
-    assert found.dtype == torch.float64, f"found own times in {found.dtype}, expected float64"
-    assert bool((found.diff(dim=1) >= 0).all()), "found own times out of order"
+    assert reached.dtype == torch.float64, f"found own times in {reached.dtype}, expected float64"
+    assert bool((reached.diff(dim=1) >= 0).all()), "found own times out of order"
 
 
 def record_is_declared(case: Case) -> None:

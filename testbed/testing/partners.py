@@ -138,10 +138,10 @@ class Kernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         problem: Problem,
         rows: Tensor | None = None,
     ) -> Tensor:
-        at = torch.arange(len(params)) if rows is None else rows
+        positions = torch.arange(len(params)) if rows is None else rows
         data = batch_of(problem.train, rows)
-        rest = data.weight * (prepared["gram"][at] @ params - data.y)
-        return torch.zeros_like(params).index_add(0, at, rest)
+        residual = data.weight * (prepared["gram"][positions] @ params - data.y)
+        return torch.zeros_like(params).index_add(0, positions, residual)
 
     def eigensystem(self, prepared: dict[str, Tensor]) -> Eigensystem:
         return Eigensystem(prepared["value"], prepared["vectors"], 0 * prepared["root"])

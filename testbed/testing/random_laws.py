@@ -79,7 +79,7 @@ def replicates_differ(case: Case) -> None:
     )
     if not first:
         return  # nothing is drawn, or integers alone
-    same = all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
+    same = all(np.array_equal(left, right) for left, right in zip(first, second, strict=True))
     assert not same, (
         "found the same numbers drawn for replicates 0 and 1, expected others: rng(role) is keyed "
         "by the replicate, a seed of one's own is not"
@@ -108,9 +108,9 @@ def truth_ignores_the_training_sample(case: Case) -> None:
     for sample in (first, mixed):
         drawn = case.target.draw(Streams(case.seed, 0), sample._replace(design=case.design))
         values.append(case.target.values(drawn, first.test_x))
-    one, other = values
-    assert np.allclose(one, other, rtol=1e-9, atol=1e-12), (
-        f"found f*(x) = {one.flat[0]:.6g} with one training sample and {other.flat[0]:.6g} with "
+    before, after = values
+    assert np.allclose(before, after, rtol=1e-9, atol=1e-12), (
+        f"found f*(x) = {before.flat[0]:.6g} with one training sample and {after.flat[0]:.6g} with "
         "another, at the same test point; expected a truth that draw(rng, sample) takes from rng "
         "alone"
     )
@@ -135,11 +135,11 @@ def variance_is_the_noises(case: Case) -> None:
     samples = [case.design.draw(Streams(case.seed, row)) for row in range(200)]
     noise = np.concatenate([sample.noise.ravel() for sample in samples])
     weight = float(np.mean([sample.weight.mean() for sample in samples]))
-    found, expected = samples[0].variance, float(np.mean(noise**2)) * weight
+    variance, expected = samples[0].variance, float(np.mean(noise**2)) * weight
     spread = 6 * (2 / len(noise)) ** 0.5 * expected  # six standard errors
-    assert abs(found - expected) <= spread + 1e-15, (
-        f"found the variance {found:.6g}, expected {expected:.6g} ± {spread:.1g} from the noise of "
-        "200 replicates: ε² = σ²/n for regression, weights 1/n"
+    assert abs(variance - expected) <= spread + 1e-15, (
+        f"found the variance {variance:.6g}, expected {expected:.6g} ± {spread:.1g} from the noise "
+        "of 200 replicates: ε² = σ²/n for regression, weights 1/n"
     )
 
 
