@@ -2,7 +2,7 @@
 
 It is the SHA-256 of all bytes of the file, its own 64 digits counted as zeros. netCDF's own
 checksums protect arrays alone: scalars, strings and structure are outside them. The attribute is a
-variable-length string, which HDF5 keeps where no checksum of its own forbids filling it in.
+variable-length string, which HDF5 stores without a checksum, so that it can be filled in later.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def verified(path: Path) -> bool | None:
 
 
 def _place(descriptor: int) -> int | None:
-    """Where the digits stand."""
+    """The position of the digits in the file; None if there are none."""
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as content:
         start = content.find(MARK)
         place = start + len(MARK)

@@ -28,7 +28,7 @@ MADE_BY_OTHER_CODE = {
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Several texts as one, each once: they may hold what stands between them."""
+    """Several texts joined into one, each once; a text may itself be such a joined text."""
     return "; ".join(dict.fromkeys(filter(None, texts)))
 
 
@@ -68,7 +68,7 @@ class GroupRecord:
     # --- sizes --------------------------------------------------------------------------------
 
     def survey(self, cell: Cell, result: CellResult) -> None:
-        """Note which variables a result has, and where their own dims are."""
+        """Note the variables of a result and the coordinates of their dims."""
         for name in result.variables:
             array = self._arrays.get(name) or self._noted(cell, result, name)
             comment = comment_of(cell, name)
@@ -111,7 +111,7 @@ class GroupRecord:
     # --- variables ----------------------------------------------------------------------------
 
     def fill(self, cell: Cell, result: CellResult) -> None:
-        """Put what a result holds in its place."""
+        """Copy a result's arrays to the cell's place."""
         labels = self._allocate()
         for name, values in result.variables.items():
             array = self._arrays[name]
@@ -135,7 +135,7 @@ class GroupRecord:
         array: _Array,
         labels: dict[str, np.ndarray],
     ) -> Any:
-        """Where a cell's array belongs in the whole one."""
+        """The place of a cell's array in the full array."""
         axes: list[slice | np.ndarray] = []
         for dim in array.dims[len(cell.index) :]:
             if dim == "replicate":
@@ -236,7 +236,7 @@ class GroupRecord:
             data[name] = self._variable(array)
             if array.counted:
                 data[f"{name}__ok_count"] = self._count(array, data[name])
-        if "time_reached" in data:  # optimizers whose replicates have steps of their own note it
+        if "time_reached" in data:  # recorded by optimizers whose replicates have different steps
             coordinates["time_reached"] = data.pop("time_reached")
         for name, reasons in self._reasons.items():
             label = WHY[name.rpartition("__")[2]]
@@ -244,8 +244,8 @@ class GroupRecord:
         return xr.Dataset(data | self._statuses(), coordinates, self._attributes())
 
     def _attributes(self) -> dict[str, str]:
-        """What was asked for and is not measured here, and why; which kernels of targets are not
-        the model's; a line each."""
+        """What was requested and is not measured, with the reason, and which kernels of targets are
+        not the model's; one line each."""
         omitted = [
             f"{omission.what}: {omission.reason}"
             for omission in self.plan.omissions

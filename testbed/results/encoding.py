@@ -1,6 +1,6 @@
 """A cell's result as bytes and back: a JSON header and the arrays one after another.
 
-Nothing in it needs unpickling. Results that earlier versions stored as npz archives are read too.
+It needs no unpickling. Results that earlier versions stored as npz archives can be read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The result file: written whole or not at all, and checked when it is read."""
+"""The result file: written completely or not at all, and checked when it is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASIDE = ".writing-"  # begins the name of a folder in which a file is written be
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> None:
-    """Write a tree so that `path` always holds a whole file: aside, synced, renamed."""
+    """Write a tree to a temporary file, sync and rename it: `path` never holds part of a file."""
     try:
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=path.parent))
     except OSError as error:
@@ -72,7 +72,7 @@ def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, object]]]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a run that was killed while it wrote has left behind in its folder."""
+    """Remove temporary files of a run that was killed while it wrote."""
     for place in (*folder.glob(f"{ASIDE}*"), *folder.glob(f".{RESULTS}.*")):
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Which groups of a result hold an estimator, and which are tables of the result itself."""
+"""Tell the groups of estimators in a result from its tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joining runs of one scenario that were made apart: more replicates, more points of a sweep."""
+"""Join separate runs of one scenario, with more replicates or more points of a sweep."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import tomli_w
 from testbed.errors import ResultError
 from testbed.results.journal import Journal
 
-LABELS = ("title", "description", "references", "figure")  # what no number depends on
+LABELS = ("title", "description", "references", "figure")  # keys on which no number depends
 
 
 def united_scenario(texts: Mapping[str, str]) -> str:
     """One scenario that holds the cells of several, by the folders they come from.
 
-    They may differ in `replicates`, where the largest number counts, and in lists of swept values,
-    which are joined. ResultError with every other place where they differ.
+    They may differ in `replicates`, where the largest number counts, and in lists of swept
+    values, which are joined. ResultError with every other place where they differ.
     """
     folders = list(texts)
     first = tomllib.loads(texts[folders[0]])
@@ -79,7 +79,7 @@ def _is_sweep(table: Mapping[str, object]) -> bool:
 
 
 def _joined(first: list[Any], second: list[Any]) -> list[Any]:
-    """Values of both, in order where they have one."""
+    """The values of both lists, sorted if all are numbers."""
     values = [*first, *(value for value in second if value not in first)]
     ordered = all(isinstance(value, int | float) for value in values)
     return sorted(values) if ordered else values

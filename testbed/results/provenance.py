@@ -1,4 +1,4 @@
-"""Where numbers come from: the code and the libraries that made them, machine and time."""
+"""The origin of numbers: code, libraries, machine and time."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def files_read(cells: Iterable[Cell]) -> dict[str, str]:
 
 
 def differences(attributes: Mapping[Hashable, object], here: Made) -> list[str]:
-    """What made a result and is not as it is here: modules and data by digest, libraries by
-    version. Names that only one side knows are left out: other cells may have needed them."""
+    """Modules and data (by digest) and libraries (by version) of a result that differ from those
+    here. Names that only one side has are left out: other cells may have needed them."""
     then, now = _lines(str(attributes.get("code", ""))), _lines(here.code_text())
     changed = [f"{name} has changed" for name in then if name in now and then[name] != now[name]]
     before, after = _versions(str(attributes.get("source", ""))), _versions(here.source())

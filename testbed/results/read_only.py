@@ -1,4 +1,4 @@
-"""Results for others to look at: the same numbers, which raise when they are written to."""
+"""Read-only results: the same numbers, which raise when they are written to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import xarray as xr
 
 
 def read_only(tree: xr.DataTree) -> xr.DataTree:
-    """A tree of its own over the numbers of another. What is added to it, or renamed, stays there.
+    """A new tree that shares the numbers of another; additions to it leave the other unchanged.
 
-    Texts are copied, for xarray keeps no view of them.
+    Texts are copied, since xarray keeps no view of them.
     """
     nodes = {node.path: _read_only(node.to_dataset(inherit=False).copy()) for node in tree.subtree}
     return xr.DataTree.from_dict(nodes, name=tree.name)

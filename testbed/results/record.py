@@ -1,4 +1,4 @@
-"""The border between arrays and labels: results of cells become an xarray.DataTree.
+"""Turn the results of cells into an xarray.DataTree with labels.
 
 One group per estimator, with dims (sweep…, replicate, time, own…); the root holds attributes only.
 `docs/analysis.md` describes what a reader finds.
@@ -20,8 +20,8 @@ from testbed.results.provenance import Made
 def record(plan: Plan, results: Iterable[CellResult], made: Made | None = None) -> xr.DataTree:
     """The results of a plan's cells as a labelled tree; cells without a result are `not_run`.
 
-    `made` says what made the numbers; without it, what is installed here. Results are gone through
-    twice and never held together, so that recording takes little more memory than its result.
+    `made` says what made the numbers; without it, what is installed here. Results are read
+    twice and never all held in memory, so that recording takes little more memory than its result.
     """
     results = list(results) if isinstance(results, Iterator) else results
     made = made or provenance.made_here(plan.cells)

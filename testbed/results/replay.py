@@ -1,4 +1,4 @@
-"""Computing a point of a result again, from the file alone, and comparing it bit by bit."""
+"""Compute a point of a result again from the file alone, and compare it bit by bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNCOMPARED = ("duration", "error", "stale")
 
 @frozen
 class Difference:
-    """A variable that came out otherwise: how many numbers, and the largest difference."""
+    """A variable whose numbers differ: how many, and by how much at most."""
 
     variable: str
     count: int
@@ -47,7 +47,7 @@ class Replay:
 def replay(
     path: str | Path, point: str, execute: Callable[[Sequence[Cell]], Iterator[CellResult]]
 ) -> Replay:
-    """Compute one point of a result again; `asked` is like `adaptive, n=100, depth=1`, with
+    """Compute one point of a result again; `point` is like `adaptive, n=100, depth=1`, with
     `replicate=3` for the block of one replicate alone."""
     tree = read_tree(path)
     plan = plan_of_text(str(tree.attrs.get("scenario", "")), str(path))
@@ -116,7 +116,7 @@ def _matches(cell: Cell, dim: str, value: str) -> bool:
 
 
 def _at(dataset: xr.Dataset, cells: Sequence[Cell], complete: bool) -> xr.Dataset:
-    """The dataset at the cells' point; without what belongs to all replicates, unless all ran."""
+    """The dataset at the cells' point; variables without replicates only if all replicates ran."""
     sweep = [str(dim) for dim in dataset["status"].dims if dim != "replicate"]
     here = dataset.isel(dict(zip(sweep, cells[0].index, strict=True)))
     here = here.drop_vars(UNCOMPARED, errors="ignore")

@@ -1,4 +1,4 @@
-"""What a journal holds of a plan: which cells are finished, which run again, and why."""
+"""Compare a journal with a plan: which cells are finished, which run again, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VersionsError(ResultError):
 
 @frozen
 class Kept:
-    """The finished cells of a plan. Everything goes by the keys that the plan gives.
+    """The finished cells of a plan. All mappings use the keys of the plan.
 
     `keys` leads to the key in the journal, another one for a stale cell; `stale` says what changed
     since a stale cell was made; `errors` what a failed one raised.

@@ -73,7 +73,7 @@ class RunFolder:
     def begin(self, text: str, file: str) -> None:
         """Take the folder for a scenario's text, read from `file`.
 
-        What other text has left, results.nc and figures, is moved to the folder `earlier`.
+        Files made from another text, results.nc and figures, move to the folder `earlier`.
         """
         if self.journal.fact("text") not in ("", text):
             self._move_earlier()
@@ -101,7 +101,7 @@ class RunFolder:
     def note_running(self, key: str) -> None:
         """Note the cell that begins in this process, or with "" that none is running.
 
-        Kept in the system's memory at once, which outlives this process.
+        The system holds the write in memory at once, so that it survives the end of this process.
         """
         try:
             if self._running is None:
@@ -119,7 +119,7 @@ class RunFolder:
         return self.journal.stored(keys)
 
     def write_results(self, tree: xr.DataTree) -> Path:
-        """Put results.nc in place: written aside, synced, renamed."""
+        """Write results.nc through a temporary file."""
         path = self.path / RESULTS
         write_tree(tree, path)
         self._written = time.monotonic()

@@ -26,14 +26,14 @@ _READ = "import sys; from testbed.results.files import read_tree; read_tree(sys.
 
 @frozen
 class Verdict:
-    """One thing that was looked at: whether it is right, and in words what was found."""
+    """The outcome of one check: whether it is right, and what was found, in words."""
 
     right: bool
     text: str
 
 
 def verify(path: str | Path) -> Iterator[Verdict]:
-    """Look at a result file, or at the one in a run folder. What cannot be read ends it."""
+    """Check a result file, or the one in a run folder. An unreadable file ends the checks."""
     file = result_file(path)
     intact = checksum.verified(file) if file.stat().st_size else None
     if intact is not None:

@@ -1,8 +1,8 @@
-"""From one replicate to many: every component, however it is written, seen with a replicate axis.
+"""Batching: give every component a replicate axis, however the component is written.
 
 `Batched(model)` gives any model's methods a leading replicate axis. `Training(optimizer, model)`
-does the same for a pair: an optimizer in batch form sees the batched model, one written for a
-single replicate sees a single model, and the whole is mapped.
+does the same for a pair. An optimizer in batch form sees the batched model. An optimizer written
+for one replicate sees a model of one replicate, and its methods are mapped over replicates.
 
 The views have exactly the members that the contract marks with `per_replicate`, in the model's
 capabilities and in Model itself: nothing reaches a model unmapped.
@@ -44,7 +44,7 @@ def lift(batching: Batching, function: Mapped) -> Mapped:
 
 
 def mapped(function: Mapped, axis: int = 0) -> Mapped:
-    """torch.func.vmap over `axis` of every tensor in the argument trees; static leaves pass by."""
+    """torch.func.vmap over `axis` of every tensor in the argument trees; static leaves are kept."""
 
     def call(*trees: object) -> object:
         shape: list[object] = []
@@ -148,7 +148,7 @@ def _is_capability(base: type) -> bool:
 
 
 def _viewed(member: Member) -> Callable[..., object]:
-    """A member of the contract in a view: trees are mapped, static arguments pass by."""
+    """A member of the contract in a view: trees are mapped, static arguments are kept."""
 
     def method(self: View, *args: object, **named: object) -> object:
         function = getattr(self.model, member.name)
@@ -175,7 +175,7 @@ def _viewed(member: Member) -> Callable[..., object]:
 def _in_order(
     member: Member, args: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object, ...]:
-    """Positional arguments, with those given by name; options of no position stay in `named`."""
+    """Positional arguments, with those passed by name; keyword-only options stay in `named`."""
     if not named:
         return args
     words = list(member.defaults)
@@ -190,7 +190,7 @@ def _seen(view: View, argument: object) -> object:
 
 
 def _passed(name: str) -> Callable[..., object]:
-    """A member of a capability that is no function of tensors."""
+    """A member of a capability that does not take tensors, passed on unchanged."""
 
     def method(self: View, *args: object, **named: object) -> object:
         return getattr(self.model, name)(*args, **named)
@@ -239,7 +239,7 @@ class Training:
 
 
 def over_times(model: Model, function: Callable[..., Any]) -> Callable[[Parameters], Any]:
-    """A function of parameters (replicates, …), mapped over those of many times."""
+    """A function of parameters (replicates, …), mapped over their time axis."""
     if model.facts().time_batching == "vmap":
         return mapped(function, axis=1)
 

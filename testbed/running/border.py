@@ -1,11 +1,11 @@
-"""What metrics and theories are handed, and what they hand back.
+"""Checks of what metrics and theories receive and of what they return.
 
 Metrics share predictions and spectra. One that writes into them would change what the others
 measure, and what is trained next. Tensors count the writes into their memory: `Handed` compares the
 counts before and after. Metrics in a loop or in batch form may reach the memory through NumPy, past
 the count; they get copies, which are compared with the originals.
 
-Whatever is returned wrongly is a ComponentFault with what was found and what was expected.
+A wrong return value raises ComponentFault, which says what was found and what was expected.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from testbed.numerics.trees import tensors, tree_map
 
 
 class WriteFault(ComponentFault):
-    """A metric that wrote into what others read: its cell has to be run again without it."""
+    """A metric wrote into values that other metrics read: the cell must run again without it."""
 
 
 class CellFault(ComponentFault):
-    """A fault in what every metric of a cell builds on: it costs the cell."""
+    """A fault in values that every metric of a cell uses: the whole cell fails."""
 
 
 class Handed:
@@ -39,7 +39,7 @@ class Handed:
         self._writes = {name: _writes(value) for name, value in self._given.items()}
 
     def expect_unchanged(self) -> None:
-        """WriteFault if an original was changed, ComponentFault if only the metric's copy was."""
+        """WriteFault if an original was changed, ComponentFault if only a copy was changed."""
         written = [
             name for name, value in self._given.items() if self._writes[name] != _writes(value)
         ]
@@ -53,7 +53,7 @@ class Handed:
 
 
 def _writes(tree: object) -> list[int]:
-    """How often the memory of each tensor was written to; views share their count."""
+    """The number of writes into the memory of each tensor; views share a count."""
     return [leaf._version for leaf in tensors(tree)]
 
 
@@ -66,7 +66,7 @@ def _written(names: Sequence[str]) -> str:
 
 
 def private(leaf: Tensor) -> Tensor:
-    """A copy in memory of its own. Axes along which a tensor repeats itself stay without memory."""
+    """A copy in memory of its own. Expanded axes of a tensor still take no memory."""
     repeated = [axis for axis in range(leaf.ndim) if not leaf.stride(axis) and leaf.shape[axis] > 1]
     kept = leaf
     for axis in repeated:
@@ -99,7 +99,7 @@ def measured_array(
     leading: tuple[int, ...],
     lengths: tuple[int, ...],
 ) -> np.ndarray:
-    """One variable that was measured, (replicates, times, own…) in double precision."""
+    """A measured variable in double precision, (replicates, times, dims of the variable…)."""
     if not isinstance(value, Tensor):
         raise ComponentFault(owner, f"found {name} as {type(value).__name__}, expected a tensor")
     shape = tuple(value.shape)

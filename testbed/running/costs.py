@@ -1,4 +1,4 @@
-"""What a plan will cost, found by trying out a few replicates of a few cells."""
+"""Estimate the cost of a plan by running a few replicates of a few cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = 5.0  # seconds of one replicate after which no more are tried
 
 @frozen
 class Cost:
-    """Of all cells of an estimator; `memory` is that of the largest cell tried."""
+    """The cost of all cells of an estimator; `memory` is that of the largest cell tried."""
 
     seconds: float
     memory: float  # bytes
@@ -33,8 +33,9 @@ class Cost:
 def costs_of(plan: Plan) -> dict[str, Cost]:
     """Seconds and memory of each estimator, from its first and its last cell.
 
-    Replicates are extrapolated on a line through one and a few of them, cells by the mean of the
-    two that were tried: a rough number, good to a factor of two where costs vary evenly.
+    The times of one and of a few replicates give a line in the number of replicates; the mean of
+    the two cells stands for all cells. The result is right to a factor of two where costs vary
+    evenly between cells.
     """
     costs = {}
     for estimator in plan.estimators:
@@ -54,7 +55,7 @@ def _cost(cells: Sequence[Cell]) -> Cost:
     seconds, memory = 0.0, 0.0
     with threads_of(cells[0].model.facts().threads):
         if simulated:
-            tried(simulated[0], 1)  # what only the first call costs is not counted
+            tried(simulated[0], 1)  # a first run, not timed, pays the costs of first calls
             ends = [_simulation(cell) for cell in (simulated[0], simulated[-1])]
             seconds = len(simulated) * sum(end[0] for end in ends) / 2
             memory = max(end[1] for end in ends)

@@ -1,4 +1,4 @@
-"""One cell: draw, fit, measure. The border between components (attrs) and tensors.
+"""Run one cell: draw, fit, measure. Here components (attrs) become tensors.
 
 Everything random is drawn first, replicate by replicate; what follows is a pure function of
 tensors. Block sizes follow from the shapes of the draws and the scenario's memory bound alone, so
@@ -34,18 +34,18 @@ Arrays = dict[str, np.ndarray]
 
 
 class PreparationCache:
-    """The preparations of the group of cells at hand; a new group replaces them."""
+    """The preparations of the current group of cells; a new group replaces them."""
 
     def __init__(self) -> None:
         self._group = ""
         self._made: dict[str, object] = {}
 
     def clear(self) -> None:
-        """Forget what was made: it may have been written into."""
+        """Drop all preparations, since a component may have written into them."""
         self._group, self._made = "", {}
 
     def get(self, group: str, name: str, make: Callable[[], Any]) -> Any:
-        """What was made under `name` for this group, or what `make` returns now."""
+        """The value stored under `name` for this group; `make` computes it the first time."""
         if group != self._group:
             self._group, self._made = group, {}
         if name not in self._made:
@@ -68,7 +68,7 @@ def execute_cell(cell: Cell, cache: PreparationCache | None = None) -> CellResul
 
 
 def _describe(error: BaseException) -> str:
-    """What a cell raised; what testbed raises on purpose needs no place in the code."""
+    """An error of a cell in words, with its place in the code if testbed did not raise it."""
     if isinstance(error, TestbedError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -97,7 +97,7 @@ def _cast(cell: Cell, tree: object) -> Any:
 
 
 def _predict(cell: Cell, problem: Problem | None = None) -> CellResult:
-    """Evaluate the cell's theories: those of the parameters alone, or those of a drawn problem."""
+    """Evaluate the cell's theories: those given a drawn `problem`, or else the others."""
     variables: Arrays = {}
     coordinates: dict[tuple[str, str], np.ndarray] = {}
     omitted: dict[str, str] = {}
@@ -147,8 +147,8 @@ def theory_coordinates(theory: Theory, cell: Cell) -> dict[str, np.ndarray]:
 def predicted(
     theory: Theory, cell: Cell, times: Sequence[float], problem: Problem | None
 ) -> Mapping[str, Any]:
-    """What a theory predicts of a cell, by the names it declares; it may write into none of its
-    arguments but copies."""
+    """The predictions of a theory for a cell, by declared name. The theory gets copies of its
+    arguments, so that it cannot change them."""
     reason = clock_objection(theory, cell)
     if reason:
         raise DoesNotApply(reason)
@@ -162,7 +162,7 @@ def predicted(
 
 
 def _simulate(cell: Cell, cache: PreparationCache) -> CellResult:
-    """Run a cell; once more without a metric that wrote into what it shares with others."""
+    """Run a cell. If a metric writes into shared values, run it again without that metric."""
     faults: dict[str, str] = {}
     while True:
         try:
@@ -200,7 +200,7 @@ def _simulated(cell: Cell, cache: PreparationCache) -> CellResult:
 
 
 def _chunk_size(cell: Cell, problem: Problem) -> int:
-    """Replicates at a time, so that eight recorded times of them fit into the memory bound."""
+    """Replicates per chunk, so that eight recorded times of a chunk fit into the memory bound."""
     if cell.optimizer.facts().times_per_replicate:  # companions of a chunk share its times
         return 1
     numbers = 8 * floats(problem) * min(len(cell.times), 8)
@@ -208,7 +208,7 @@ def _chunk_size(cell: Cell, problem: Problem) -> int:
 
 
 def _budget(cell: Cell) -> float:
-    """Bytes that blocks may take: half of the bound, the other half is left to temporaries."""
+    """Bytes that blocks may take: half of the bound; temporaries take the other half."""
     return cell.compute.memory * 2**30 / 2
 
 
@@ -218,9 +218,9 @@ def block_length(cell: Cell, count: int, numbers: float) -> int:
 
 
 def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
-    """Join the results of chunks of replicates; sums are added, the rest is concatenated.
+    """Join the results of chunks of replicates: add sums, concatenate all other arrays.
 
-    A variable that one chunk could not give is missing from all.
+    A variable that is missing from one chunk is left out of the result.
     """
     faults = {name: text for part in reversed(parts) for name, text in part.faults.items()}
     kept = [name for part in parts for name in part.variables if name not in faults]
@@ -240,7 +240,7 @@ def _merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
 
 
 def tried(cell: Cell, count: int) -> tuple[float, float]:
-    """Simulate the cell's first replicates: seconds that took, and bytes the whole cell holds."""
+    """Simulate the cell's first replicates; return the seconds and the bytes of the whole cell."""
     replicates, total = cell.replicates[:count], len(cell.replicates)
     started = time.perf_counter()
     with torch.no_grad():
@@ -309,9 +309,9 @@ class _Simulation:
         self.faults: dict[str, str] = {}  # of the optimizer's own variables
 
     def _add_companion(self, companion: Estimator) -> None:
-        """Begin a companion's path; what goes wrong there costs the metrics that compare with it.
+        """Begin a companion's path. If it fails, drop the metrics that compare with it.
 
-        Where only the run tells the times, only it can tell that a companion misses them.
+        Where times are known only in the run, the run checks that the companion reaches them.
         """
         unplanned = self.cell.optimizer.facts().times_per_replicate
         reason = companion_objection(companion, self.reached) if unplanned else ""
@@ -372,7 +372,7 @@ class _Simulation:
         )
 
     def held(self) -> tuple[float, float]:
-        """Numbers held for one replicate: those that stay, and those of one recorded time."""
+        """Numbers held for one replicate: those without a time, and those of one recorded time."""
         count, paths = len(self.rngs), [self.main, *self.companions.values()]
         points = self.problem.train.weight.shape[-1] + self.problem.test.weight.shape[-1]
         moving = sum(floats(path.fit.start) for path in paths) / count + len(paths) * points
@@ -382,7 +382,7 @@ class _Simulation:
         return staying / count, 8 * moving  # eight: temporaries of training and measuring
 
     def _blocks(self) -> Iterator[range]:
-        """Positions of recorded times, as many at once as fit into the memory bound."""
+        """Positions of recorded times, in blocks that fit into the memory bound."""
         length = block_length(self.cell, len(self.rngs), self.held()[1])
         total = len(self.cell.times)
         for start in range(0, total, length):
@@ -430,7 +430,7 @@ class _Simulation:
             self.records.setdefault(name, []).append(array)
 
     def _watch(self, states: States, reached: Sequence[float]) -> torch.Tensor:
-        """Which (replicate, time) are in bounds so far; a replicate that left never returns."""
+        """Which (replicate, time) are within bounds; a replicate that left them once stays out."""
         finite = torch.stack(
             [bounded(leaf).reshape(*leaf.shape[:2], -1).all(2) for leaf in tensors(states.params)]
         ).all(0)

@@ -1,6 +1,6 @@
-"""Running cells: in this process, or in worker processes that may die without taking the run along.
+"""Run cells in this process, or in worker processes that may die without ending the run.
 
-The numbers are the same, to the bit, whatever runs them.
+All executors give the same numbers, bit for bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["EXECUTORS", "failed", "processes", "results_of", "serial"]
 
 EXECUTORS = ("serial", "processes")
 Note = Callable[[str], None]
-"""Told the key of the cell that begins in this process, and "" when none does any more."""
+"""Called with the key of the cell that begins in this process, and with "" after the last one."""
 
 
 def results_of(
@@ -40,8 +40,8 @@ def results_of(
 
 
 def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[CellResult]:
-    """Run cells one after another in this process; in one worker where they have a time limit,
-    since nothing in this process could end them."""
+    """Run cells one after another in this process. Cells with a time limit run in one worker, since
+    nothing can end a cell that runs in this process."""
     if any(cell.compute.time_limit is not None for cell in cells):
         yield from processes(cells, 1)
         return
@@ -65,7 +65,7 @@ def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[Cel
 
 
 def processes(cells: Sequence[Cell], workers: int) -> Iterator[CellResult]:
-    """Run cells on worker processes, group by group, results as they come.
+    """Run cells on worker processes, group by group, yielding each result as it comes.
 
     A worker that dies (kill −9, out of memory) costs one try of the cell it had; a cell that
     exceeds its time limit is ended with its worker and recorded as failed. Cells whose model takes

@@ -1,4 +1,4 @@
-"""Running one cell so that no component can end the process with it."""
+"""Run one cell so that no component can end the process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
 
 @contextmanager
 def _without_exit() -> Iterator[None]:
-    """`os._exit` raises in this process; in those that a component forks it does as always."""
+    """Make `os._exit` raise in this process; processes that a component forks keep the real one."""
     process, leave = os.getpid(), os._exit
 
     def stop(status: int) -> NoReturn:
@@ -60,6 +60,6 @@ def _without_exit() -> Iterator[None]:
 
 
 def failed(cell: Cell, error: str, seconds: float = 0.0) -> CellResult:
-    """The result of a cell that could not be run to its end."""
+    """The result of a cell that did not finish."""
     status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
     return CellResult(cell.key, status, error=error, seconds=seconds)

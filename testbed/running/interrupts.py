@@ -1,4 +1,4 @@
-"""Signals that end a run: the first ends it in order, the second at once."""
+"""Signals that end a run: the first stops it cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _watched: list[bool] = []
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that asks the run to end. No component catches it by catching exceptions."""
+    """A signal asked the run to end. It is no Exception, so that components do not catch it."""
 
     def __init__(self, number: int):
         self.number = number
@@ -25,7 +25,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What shells expect of a program that a signal ended."""
+        """The exit code that shells expect from a program that a signal ended."""
         return 128 + self.number
 
 

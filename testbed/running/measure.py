@@ -1,4 +1,4 @@
-"""One metric along a cell: from the needs of each block of states to arrays on the cell's times."""
+"""Measure one metric in a cell: compute its needs per block, collect arrays over times."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from testbed.running.paths import States
 
 
 class MetricSeries:
-    """Collects a metric's variables; NaN where a replicate has diverged or a time is not asked.
+    """Collects a metric's variables; NaN where a replicate diverged or a time is not requested.
 
-    What the metric, or the model on its behalf, does wrong ends the series alone: `fault` says it,
-    and there are no variables.
+    A fault of the metric, or of the model called for it, ends this series only: `fault` holds the
+    text, and there are no variables.
     """
 
     def __init__(self, planned: PlannedMetric, times: Sequence[float]):
@@ -62,7 +62,7 @@ class MetricSeries:
     def _measured(
         self, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
     ) -> Mapping[str, Any]:
-        """What the metric's `measure` returns, once it is sure that it changed nothing else."""
+        """What the metric's `measure` returns, after a check that it changed none of its inputs."""
         metric = self.planned.metric
         if not self.coordinates:
             self._locate(problem, moving)
@@ -99,12 +99,12 @@ class MetricSeries:
     def _needs(
         self, states: States, companion: States | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What moves with time, and what does not, under the names that `measure` takes."""
+        """The needs that change with time, and those that do not, by argument name of `measure`."""
         moving, still = {}, {}
         for request in self.planned.needs:
             options = options_of(request.need, self.planned.metric)
             source = companion if request.moment == "companion" else states
-            assert source is not None  # the plan gives a companion to every metric that asks
+            assert source is not None  # the plan gives a companion to every metric that needs one
             if request.moment == "initial":
                 value = states.path.initial.need(request.need, options)
                 still[request.handed_over] = (
@@ -134,7 +134,7 @@ class MetricSeries:
                 self.coordinates[name, dim] = coordinates[dim]
 
     def _own_shape(self, name: str, variable: str) -> tuple[int, ...]:
-        """The lengths of a variable's dims besides replicate and time."""
+        """The lengths of a variable's dims other than replicate and time."""
         dims = self.planned.metric.declared()[variable].dims
         return tuple(len(self.coordinates[name, dim]) for dim in dims)
 
@@ -158,7 +158,7 @@ class MetricSeries:
             return {}
 
     def _concluded(self, moving: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the metric makes of its whole path."""
+        """The variables that the metric concludes from its full path."""
         metric, names = self.planned.metric, self.planned.names
         if not metric.concluded:
             return {}
@@ -178,7 +178,7 @@ class MetricSeries:
         }
 
     def finish(self) -> SeriesResult:
-        """What was collected: for means the sums over replicates, and how many each holds."""
+        """The collected arrays; for means, the sums over replicates and their counts."""
         arrays = self._all()
         counts: dict[str, np.ndarray] = {}
         if self.planned.mean:

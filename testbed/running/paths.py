@@ -1,4 +1,4 @@
-"""One estimator being trained on a stack of problems, and what metrics ask of its states."""
+"""Train one estimator on a stack of problems, and compute what metrics need from its states."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from testbed.running.border import CellFault
 
 NO_OPTIONS: Mapping[Role, str] = {}
 Keep = Callable[[str, Callable[[], Any]], Any]
-"""`keep(name, make)` returns what was made under this name before, or makes it now."""
+"""`keep(name, make)` returns the value stored under this name, or makes and stores it."""
 
 
 class Path:
-    """A model on its problems with an optimizer; `advance` walks it from recorded time to time."""
+    """A model, its problems and an optimizer; `advance` trains through recorded times."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Path:
         self._initial: States | None = None
 
     def advance(self, times: Sequence[float]) -> tuple[States, dict[str, Tensor]]:
-        """Train through the next recorded times; the states, and what the optimizer notes."""
+        """Train through the next recorded times; return the states and the optimizer's records."""
         with calling(self.training.optimizer, "advance"):
             step = self.training.advance(self.fit, self.carry, self.since, times)
         self.carry, self.since = step.carry, times[-1]
@@ -87,7 +87,7 @@ class Path:
         return tuple(self.training.reached_by(self.carry, times)[0].tolist())
 
     def probe(self, points: str) -> Probe:
-        """What predicting at the train or test inputs needs, made once."""
+        """The probe for predictions at the train or test inputs, made once."""
         data = self.fit.problem.train if points == "train" else self.fit.problem.test
         return self.keep(f"probe-{points}", lambda: self.model.probe(self.fit.prepared, data.x))
 
@@ -126,7 +126,7 @@ class States:
         return self._parts[chosen]
 
     def need(self, need: Need, options: Mapping[Role, str] = NO_OPTIONS) -> Any:
-        """A need's value: tensors (replicates, times, …), without times if it is not per time."""
+        """A need's value: tensors (replicates, times, …), without the time axis if not per time."""
         chosen = {role: options.get(role, default) for role, default in need.options.items()}
         key = (need, *chosen.items())
         if key not in self._known:
@@ -148,7 +148,7 @@ class States:
             return self._of_model(need, options)
 
     def _of_model(self, need: Need, options: Mapping[Role, str]) -> Any:
-        """What the model's method gives at all times, or once."""
+        """The values of the model's method at all times, or its one value."""
         method = getattr(self.path.model, need.method)
         before, after = self._arguments(need, options)
         if not need.per_time:
@@ -171,7 +171,7 @@ class States:
         return values
 
     def _arguments(self, need: Need, options: Mapping[Role, str]) -> tuple[list[Tree], list[Tree]]:
-        """What the method takes before and after the parameters."""
+        """The method's arguments before and after the parameters."""
         words = need.arguments
         place = words.index("params") if "params" in words else len(words)
         before = [self._argument(word, options) for word in words[:place]]

@@ -1,7 +1,7 @@
-"""The threads that a cell's numerics are given.
+"""The number of threads for the numerics of a cell.
 
-They follow from the cell alone, never from the number of workers: one, unless the model's class
-says `threads = "all"`; so the bits do not depend on the executor.
+It depends on the cell alone, never on the number of workers: one, unless the model's class says
+`threads = "all"`. So the bits of a result do not depend on the executor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def threads_of(threads: str) -> Iterator[None]:
-    """The threads that a model's cells are given: "one", or "all" of the machine's."""
+    """Whether a model's cells run on "one" thread or on "all" threads of the machine."""
     import torch
 
     count = (os.cpu_count() or 1) if threads == "all" else 1

@@ -21,7 +21,7 @@ from testbed.contract.cells import STATUS, WORKER_DIED, Cell, CellResult
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
 
-TRIES = 2  # a cell whose worker died is tried once more, in a fresh one
+TRIES = 2  # a cell whose worker died runs once more, in a new worker
 BEGUN = b"begun"
 PATIENCE = 0.2  # seconds between looks at time limits
 _PDEATHSIG = 1  # of prctl: the signal to get when the parent dies
@@ -52,7 +52,7 @@ def crew(waiting: deque[list[Cell]], count: int) -> Iterator[CellResult]:
 
 
 def _outcome(worker: Worker, tries: dict[str, int]) -> CellResult | None:
-    """The result of a worker's cell, if there is one now; a dead worker is replaced."""
+    """The result of a worker's cell, if it is ready; a dead worker is replaced."""
     cell = worker.todo[0]
     outcome = worker.outcome()
     if not isinstance(outcome, str):
@@ -86,7 +86,7 @@ class Worker:
         end.close()
 
     def take(self, cells: list[Cell]) -> None:
-        """Send the first of these cells; one that cannot be pickled has failed."""
+        """Send the first cell; a cell that cannot be pickled fails."""
         self.todo, self._begun, self._refused = cells, None, None
         if not cells:
             return
@@ -103,7 +103,7 @@ class Worker:
             self.pipe.close()  # the worker has died: `outcome` will say so
 
     def outcome(self) -> CellResult | str | None:
-        """The result of the cell at hand, why there will be none, or None: not yet."""
+        """The result of the current cell, the reason why there is none, or None while it runs."""
         if self._refused is not None:
             return self._refused
         try:
@@ -121,11 +121,11 @@ class Worker:
         return None
 
     def seconds(self) -> float:
-        """How long the cell at hand has been running."""
+        """How long the current cell has been running."""
         return time.monotonic() - self._begun if self._begun is not None else 0.0
 
     def overdue(self) -> bool:
-        """Whether the cell at hand, its worker's start aside, has exceeded its time limit."""
+        """Whether the current cell has exceeded its time limit, without its worker's start."""
         limit = self.todo[0].compute.time_limit
         return limit is not None and self.seconds() > limit
 
@@ -191,14 +191,14 @@ def _unpickled(key: str, replicates: tuple[int, ...], content: bytes) -> Cell | 
 
 
 def _warm_up() -> None:
-    """Load what the first gradient of a process loads, seconds long, before a time limit counts."""
+    """Load the modules that the first gradient needs, for seconds, before time limits count."""
     import torch
 
     torch.func.grad(torch.sin)(torch.zeros(()))
 
 
 def die_with_parent(main: bool) -> None:
-    """End this process when its parent is gone, in the middle of a cell too.
+    """End this process when its parent is gone, even in the middle of a cell.
 
     A thread waits for the parent. Where Linux can, a signal comes as well, which reaches code that
     never lets threads run; it would come too early if a thread other than the main one had started
