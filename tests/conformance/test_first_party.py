@@ -102,17 +102,26 @@ NETWORK = {
 SPHERE = {"design": "sphere", "target": "source", "model": "ntk.relu"}
 RIDGE = {**SPHERE, "optimizer": "spectral-filter"}
 DIRECTIONAL = {"design": "wide", "target": "single-index", "model": "adaptive.directional"}
+LONG = {**SEQUENCE, "design": "long"}
+HIGH = {**RIDGE, "design": "high"}
+DIAGONAL = {"model": "adaptive.diagonal", "optimizer": "gradient-flow"}
 TORUS = {"design": "torus", "target": "trigonometric"}
 PARTNERS: dict[str, dict[str, str]] = {
     "adaptive.diagonal": TORUS,
     "adaptive.sequence-twin": TORUS,
-    "adaptive.path-gap": {**TORUS, "model": "adaptive.diagonal", "optimizer": "gradient-flow"},
-    "adaptive.rates": {**TORUS, "model": "adaptive.diagonal", "optimizer": "gradient-flow"},
+    "adaptive.path-gap": {**TORUS, **DIAGONAL},
+    "adaptive.rates": {
+        **TORUS,
+        "design": "noisy",
+        "model": "adaptive.diagonal",
+        "optimizer": "gradient-flow",
+    },
     "adaptive.directional": {**DIRECTIONAL, "optimizer": "gradient-descent"},
     "adaptive.overlap": {**DIRECTIONAL, "optimizer": "gradient-descent"},
     "adaptive.population-flow": {**DIRECTIONAL, "optimizer": "gradient-flow"},
     "adaptive.escape-time": {**DIRECTIONAL, "optimizer": "gradient-flow"},
-    **{f"sequence.{law}": SEQUENCE for law in ("expected-risk", "rates", "span-bounds")},
+    **{f"sequence.{law}": SEQUENCE for law in ("expected-risk", "span-bounds")},
+    "sequence.rates": LONG,
     # what exact flows leave is rounding, which no law is about
     "sequence.invariant-drift": {**SEQUENCE, "optimizer": "gradient-descent"},
     "sequence.linear-coefficients": {"design": "sequence.linear-model"},
@@ -145,17 +154,25 @@ PARTNERS: dict[str, dict[str, str]] = {
     "ntk.population-spectrum": SPHERE,
     "ntk.population-risk": SPHERE,
     "ntk.rates": {**RIDGE, "model": "ntk.laplace"},
-    "ntk.large-dimension": {**RIDGE, "model": "ntk.laplace"},
-    "ntk.polynomial-barrier": {**SPHERE, "target": "gegenbauer"},
+    "ntk.large-dimension": {**HIGH, "model": "ntk.laplace"},
+    "ntk.polynomial-barrier": {**SPHERE, "design": "high", "target": "gegenbauer"},
 }
+
+
+SPECIAL = {
+    "wide": FIRST_PARTY["gaussian"](dim=8, n=12),  # type: ignore[call-arg]
+    "high": FIRST_PARTY["sphere"](dim=6, n=12, noise=0.5),  # type: ignore[call-arg]
+    "noisy": FIRST_PARTY["torus"](dim=2, n=12, noise=0.5),  # type: ignore[call-arg]
+    "long": FIRST_PARTY["sequence.gaussian"](n=100, modes=400),  # type: ignore[call-arg]
+}
+"""Designs that some components need and the examples of designs are not."""
 
 
 def partners(name: str) -> dict[str, Any]:
     """What the component is tried with, where the kit would not choose it by itself."""
     if name in PARTNERS:
         chosen = PARTNERS[name].items()
-        wide = FIRST_PARTY["gaussian"](dim=8, n=12)  # type: ignore[call-arg]
-        return {kind: wide if other == "wide" else example(other) for kind, other in chosen}
+        return {kind: SPECIAL.get(other) or example(other) for kind, other in chosen}
     if name.startswith("sequence.") and FIRST_PARTY[name].kind in ("model", "target"):
         return {"design": Sequence()}
     return {}

@@ -109,7 +109,7 @@ def check(path: Path) -> Path:
     if digest != published[path.name]:
         raise UnsuitableError(
             f"found MD5 {digest} of {path}, expected {published[path.name]}: the file is "
-            "damaged or is not this one; delete it and fetch it again"
+            "damaged or a different one; delete it and fetch it again"
         )
     return path
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.gaussian_process import kernels as peers
 
-from testbed.contract.components import Design
 from testbed.errors import ScenarioError, UnsuitableError
 from testbed.planning.files import read_scenario
 from testbed.planning.fitting import theory_objection
 from testbed.runs import checked_plan
+from testbed_basics.designs.points import Sphere
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk import models
 from testbed_ntk.numerics import profiles
@@ -37,11 +37,8 @@ def on_sphere(count: int, dim: int) -> torch.Tensor:
     return x / x.norm(dim=1, keepdim=True)
 
 
-class Sphere(Design):
-    name = "sphere"
-
-    def __init__(self, dim: int = 3):
-        self.dim = dim
+def sphere(dim=3):
+    return Sphere(dim=dim, n=4)
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -94,7 +91,7 @@ def test_lengths_of_parts_and_kernels_of_the_torus_may_be_combined():
 
 @pytest.mark.parametrize("dim", [3, 10])
 def test_the_spectrum_of_a_sum_is_the_sum_of_spectra(dim):
-    design, count = Sphere(dim), 9
+    design, count = sphere(dim), 9
     own, other = (part.population_spectrum(design).eigenvalue for part in (GAUSSIAN, TANGENT))
     model = models.Sum(first=GAUSSIAN, second=TANGENT, weights=(2.0, 0.5))
     found = model.population_spectrum(design)
@@ -105,7 +102,7 @@ def test_the_spectrum_of_a_sum_is_the_sum_of_spectra(dim):
 
 
 def test_products_of_gaussian_and_of_polynomial_kernels_are_such_kernels():
-    design = Sphere(10)
+    design = sphere(10)
     pairs = [
         (models.Rbf(bandwidth=0.6), models.Rbf(bandwidth=0.8), models.Rbf(bandwidth=0.48)),
         (models.Polynomial(), models.Polynomial(degree=3), models.Polynomial(degree=5)),
@@ -120,7 +117,7 @@ def test_products_of_gaussian_and_of_polynomial_kernels_are_such_kernels():
 
 
 def test_combinations_know_which_terms_their_parts_leave_out():
-    design, narrow = Sphere(3), 0.005  # 1/ℓ² = 40000, more terms than are kept
+    design, narrow = sphere(3), 0.005  # 1/ℓ² = 40000, more terms than are kept
     plain = models.Rbf(bandwidth=narrow).population_spectrum(design).eigenvalue
     scaled = models.Rbf(bandwidth=narrow, variance=2.5)
     half = models.Sum(first=scaled, second=scaled, weights=(0.5, 0.3))
@@ -147,7 +144,7 @@ def test_the_power_series_of_combinations_bound_what_they_leave_out():
 
 
 def test_empirical_eigenvalues_of_combinations_approach_the_population():
-    design, x = Sphere(3), on_sphere(1200, 3)
+    design, x = sphere(3), on_sphere(1200, 3)
     for model in (NESTED, models.Product(first=TANGENT, second=ROUGH)):
         spectrum = model.population_spectrum(design)
         value = torch.linalg.eigvalsh(gram_matrix(model.kernel(3), x) / 1200).flip(0).numpy()
@@ -163,7 +160,7 @@ def test_a_part_without_spectrum_is_named():
         for kind in (models.Sum, models.Product):
             model = kind(first=GAUSSIAN, second=part)
             with pytest.raises(UnsuitableError, match=rf"{kind.name}.*{part.name}: {known}"):
-                model.population_spectrum(Sphere())
+                model.population_spectrum(sphere())
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -177,7 +174,7 @@ def test_weights_are_two_and_not_negative(weights):
 
 def test_only_kernels_are_combined():
     network = TwoLayerNetwork(width=8)
-    with pytest.raises(ValueError, match=r"second: found networks\.two-layer, expected a kernel"):
+    with pytest.raises(ValueError, match=r"second: found networks\.two-layer; expected a kernel"):
         models.Product(first=GAUSSIAN, second=network)
 
 
@@ -247,9 +244,9 @@ def test_scenarios_nest_kernels_and_sweep_their_parameters():
         ),
         (
             'use = "ntk.rbf", bandwidth = [1.0, 2.0]',
-            "ntk.rbf: found 2 lengths in bandwidth; expected 4",
+            "found 2 lengths for points of 4 coordinates",
         ),
-        ('use = "ntk.torus", frequencies = 40', "lower frequencies"),
+        ('use = "ntk.torus", frequencies = 40', "found ntk.torus on points of the unit sphere"),
     ],
 )
 def test_what_is_no_part_is_refused_at_planning(first, message):
