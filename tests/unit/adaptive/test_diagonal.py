@@ -240,7 +240,7 @@ def test_keeps_the_laws(name):
 
 
 def failure(design, target, own):
-    return execute_cell(make_cell(design, target, own, TIGHT, TIMES, [ExcessRisk()])).error
+    return execute_cell(make_cell(design, target, own, TIGHT, TIMES, [ExcessRisk()])).failure
 
 
 def test_what_cannot_work_is_refused():

@@ -86,14 +86,6 @@ def test_data_that_are_not_there_or_not_finite_are_refused_with_all_else(tmp_pat
     assert batches.startswith("planned.toml: $.estimator[1].optimizer.batch_size: ")
 
 
-def test_what_is_left_to_theory_needs_no_data():
-    text = TEXT.format(design=DESIGN + "n = 2000", batch=2)
-    text = text.replace("[[metric]]", '[[theory]]\nuse = "ntk.polynomial-barrier"\n[[metric]]')
-    text = text.replace('name = "whole"', 'name = "whole"\nsimulate = false')
-    text = text.replace('name = "batches"', 'name = "batches"\nsimulate = false')
-    assert not any(cell.replicates for cell in checked_plan(read_scenario(text)).cells)
-
-
 def test_words_alone_stand_for_the_whole_scenario(monkeypatch):
     registry = load_registry()
     asked = type(registry).hook
