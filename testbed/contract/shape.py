@@ -82,8 +82,8 @@ def _objections(component: type[Component]) -> Iterator[str]:
         near = get_close_matches(word, members, n=1, cutoff=NEAR)
         if near and near[0] not in written and _is_method(component, word):
             yield (
-                f"found the method {word!r} in {name}; did you mean {near[0]!r}? "
-                "Otherwise choose a less similar name"
+                f"found the method {word!r} in {name}; did you mean {near[0]!r}? Expected that "
+                "name or, for a method of another meaning, a less similar one"
             )
     for missing in sorted(getattr(component, "__abstractmethods__", ())):
         home = next(base for base in component.__mro__ if missing in vars(base))

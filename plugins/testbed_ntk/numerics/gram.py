@@ -39,6 +39,8 @@ def repeats(x: Tensor) -> Tensor | None:
     >>> repeats(torch.tensor([[3.0], [1.0], [3.0]]))
     tensor([1, 0, 1])
     """
+    if x.is_meta:  # shapes alone, which hold no numbers to compare
+        return None
     rows = flat(x)
     mixed = (rows * torch.arange(1, rows.shape[1] + 1).to(rows).sin()).sum(1)
     if len(mixed.unique()) == len(rows):  # equal rows have equal sums

@@ -8,7 +8,7 @@ import torch
 from attrs import evolve, frozen
 
 import testbed
-from testbed import OptimizerFacts, UnsuitableError
+from testbed import OptimizerFacts, TestbedError
 from testbed.numerics.trees import tree_map
 from testbed.testing import Points, Smooth, check_component, make_case
 from testbed.testing.partners import Plane
@@ -134,21 +134,21 @@ class Looped(Noisy):
 
 
 def test_noise_under_vmap_and_of_other_streams_is_refused_with_the_remedy():
-    with pytest.raises(UnsuitableError, match='batching="loop"'):
+    with pytest.raises(TestbedError, match='batching="loop"'):
         weights(Noisy(learning_rate=0.1))
 
     class Undeclared(Noisy):
         def facts(self):
             return OptimizerFacts(batching="loop")
 
-    with pytest.raises(UnsuitableError, match=r"streams=\(.tests.noise"):
+    with pytest.raises(TestbedError, match=r"streams=\(.tests.noise"):
         weights(Undeclared(learning_rate=0.1))
 
     class AtOnce(Looped):
         def facts(self):
             return evolve(super().facts(), batching="batch")
 
-    with pytest.raises(UnsuitableError, match="normal"):
+    with pytest.raises(TestbedError, match="normal"):
         weights(AtOnce(learning_rate=0.1))
 
 

@@ -265,6 +265,9 @@ class Law(Design):
     name = "tests.law"
     dim: int = 2
 
+    def draw(self, rng):
+        raise AssertionError("a population spectrum needs no sample")
+
 
 def test_torus_eigenvalues_count_every_frequency_once():
     design = type("Torus", (Law,), {"name": "torus"})(dim=2)
@@ -307,7 +310,7 @@ def test_an_unknown_population_spectrum_says_what_is_known():
 def test_more_modes_than_points_are_refused():
     metrics = [Eigenvalues(modes=Grid([1, 2, 500]))]
     cell = make_cell(Cube(), Waves(), models.Rbf(), GradientFlow(), [1.0], metrics)
-    assert "found modes from 1 to 500, expected numbers from 1 to 40" in execute_cell(cell).error
+    assert "found modes from 1 to 500, expected numbers from 1 to 40" in execute_cell(cell).failure
 
 
 def test_an_indefinite_kernel_is_refused_with_its_violation():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from testbed.contract.components import Eigensystem
-from testbed.contract.values import Data, Fit, Problem
+from testbed.contract.capabilities import HasEigensystem
+from testbed.contract.values import Data, Eigensystem, Fit, Problem
 from testbed.numerics.spectral import by_eigensystem
 
 
-class Model:
+class Model(HasEigensystem):
     """An eigensystem and nothing else."""
 
     def __init__(self, system):
