@@ -63,7 +63,7 @@ def test_findings_are_printed_after_the_run_and_shown_again(folder):
 
 def test_without_expectations_they_are_warnings_that_say_what_to_change(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "again")  # with its journal: nothing is computed
-    tree = run(evolve(load_scenario(FILE), expectations=()), tmp_path / "again")
+    tree = run(evolve(load_scenario(FILE), soundness=()), tmp_path / "again")
     severities = {one.check: one.severity for one in read_findings(tree)}
     assert severities == {
         "divergence": "problem",
@@ -87,7 +87,7 @@ def test_what_follows_the_advice_is_found_sound(tmp_path):
         "estimator.divergence.optimizer.learning_rate=0.01",
         "estimator.divergence.optimizer.times=[0.0, 30.0, 60.0, 90.0, 120.0, 150.0]",
     ]
-    tree = run(evolve(load_scenario(FILE, advice), expectations=()), tmp_path)
+    tree = run(evolve(load_scenario(FILE, advice), soundness=()), tmp_path)
     cured = {"overfitting", "unbracketed", "coarse", "divergence"}
     left = {(one.check, one.estimator) for one in read_findings(tree) if one.estimator in cured}
     assert left == {("truncation", name) for name in cured}
