@@ -15,7 +15,7 @@ from testbed.console.cli import main
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
-from testbed.runs import Options, RunWarning, execute_run
+from testbed.runs import Options, execute_run
 
 FAULTY = Path(__file__).parent / "faulty"
 SCENARIO = """
@@ -190,13 +190,13 @@ def test_a_process_that_ends_in_a_cell_is_told_of_by_the_next_run(tmp_path):
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "run" / "results.nc").exists()
-    scenario = read_scenario(
-        SCENARIO, str(tmp_path / "isolation.toml"), ['estimator.f.model.fault="kill"']
-    )
-    with pytest.warns(RunWarning, match="that cell runs in a separate process"):
-        outcome = execute_run(scenario, tmp_path / "run")
-    assert list(errors(outcome)) == [0.5] and "WorkerDied" in errors(outcome)[0.5]
-    assert len(execute_run(scenario, tmp_path / "run").failed) == 1  # and is apart ever after
+    for _ in range(2):  # the next run, and every later one
+        process = command(tmp_path, "kill")
+        output = "".join(filter(None, process.communicate(timeout=120)))
+        assert process.returncode == 1, output
+        assert "WorkerDied" in output
+        failed = read_tree(tmp_path / "run")["f"]["error"]
+        assert [str(text) != "" for text in failed.values.ravel()].count(True) == 1
 
 
 def test_workers_end_with_their_parent_in_the_middle_of_a_cell(tmp_path):
