@@ -30,7 +30,6 @@ suppress_warnings = ["myst.header"]  # generated pages begin at the level of the
 html_theme = "furo"
 html_title = f"Testbed {version}"
 html_copy_source = False
-html_static_path = ["_static"]
 # formulas as MathML, which browsers draw themselves: the site needs no network
 html_math_renderer = "mathml"
 # links from the pages to files of the repository outside docs/ stay links to files
