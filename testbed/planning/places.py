@@ -10,8 +10,8 @@ from typing import Literal
 from testbed.contract.cells import Cell, PlannedMetric
 from testbed.errors import Mistake, UnsuitableError
 from testbed.planning.dimensions import chosen
+from testbed.planning.metrics import metric_names
 from testbed.planning.plan import Plan
-from testbed.planning.selection import metric_names
 
 
 def place(

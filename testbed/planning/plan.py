@@ -24,9 +24,10 @@ from testbed.planning.dimensions import Dimension
 from testbed.planning.expansion import Expansions, expand
 from testbed.planning.forecasts import forecasts
 from testbed.planning.labels import coordinate_warnings, fixed_parameters
+from testbed.planning.omissions import Omission
 from testbed.planning.once import Once
 from testbed.planning.points import build, pair_mistakes
-from testbed.planning.selection import Omission, Selection, select
+from testbed.planning.selection import Selection, select
 from testbed.planning.shapes import unsuitable_figures
 from testbed.planning.sizes import oversized, variable_sizes
 from testbed.scenario.component import Scalar

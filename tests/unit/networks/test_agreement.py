@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve, frozen
 from cells import make_cell, run_cell
 
-import testbed.running.execute
+import testbed.running.simulation
 from testbed.contract.cells import Compute
 from testbed.contract.components import Model
 from testbed.contract.facts import ModelFacts
@@ -97,13 +97,13 @@ def test_the_filter_of_a_linearised_network_is_its_flow_integrated():
 
 def test_what_is_held_does_not_grow_with_the_recorded_times(monkeypatch):
     lengths = []
-    whole = testbed.running.execute.block_length
+    whole = testbed.running.simulation.block_length
 
     def noted(*arguments):
         lengths.append(whole(*arguments))
         return lengths[-1]
 
-    monkeypatch.setattr(testbed.running.execute, "block_length", noted)
+    monkeypatch.setattr(testbed.running.simulation, "block_length", noted)
     longest = []
     for count in (64, 640):
         times = tuple(np.linspace(0.0, 4.0, count + 1))
