@@ -4,8 +4,8 @@
     dataset.testbed.slope("excess_risk", "n")            # a variable of an estimator's group
     tree.testbed.slope("excess_risk", "n")               # of every group that has it: a DataTree
 
-On a Dataset or DataTree the first argument names the variable, and lost replicates are known from
-the status. It exists once `testbed.analysis` is imported.
+On a Dataset or DataTree the first argument names the variable, and the status tells which
+replicates are lost. Importing `testbed.analysis` registers it.
 """
 
 from __future__ import annotations

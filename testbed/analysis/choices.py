@@ -1,4 +1,4 @@
-"""Times and parameters that are chosen: given, by an estimated risk, or the best of a sweep."""
+"""Choices of a time or a parameter: a given time, the least estimated risk, the best of a sweep."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def best_parameter(
 ) -> xr.Dataset:
     """The value of a swept parameter with the least mean, and the mean there with its interval.
 
-    `parameter` holds it, `at_end` whether it is the first or the last of its sweep. With a
+    `parameter` holds the value; `at_end` says whether it is the first or last of its sweep. With a
     dimension `time`, every parameter is judged at its own best time; intervals account for both
     choices.
     """

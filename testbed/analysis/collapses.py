@@ -1,4 +1,4 @@
-"""Finite-size scaling: curves of several sizes that fall on one."""
+"""Finite-size scaling: rescale curves of several sizes so that they coincide."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def collapse(
     height: float = 0.0,
     survivors: bool = False,
 ) -> xr.Dataset:
-    """The exponent a for which curves size^{−height}·mean against `over`/size^a fall on one.
+    """The exponent a for which curves size^{−height}·mean against `over`/size^a coincide.
 
-    `spread` is what remains: the root mean square distance of the logarithms of the curves from
+    `spread` is the remaining root mean square distance of the logarithms of the curves from
     their mean at the best exponent. Curves are interpolated linearly in logarithms on the part of
     the axis that all share; exponents from −2 to 2 are tried. Needs positive means.
     """

@@ -1,4 +1,4 @@
-"""Two estimators side by side, replicate by replicate: they share their draws."""
+"""Comparisons of two estimators replicate by replicate, since they share their draws."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def paired_difference(
 ) -> xr.Dataset:
     """Interval of the mean of minuend − subtrahend, replicate by replicate.
 
-    With `best`, of the difference of the two means, each at its own best time; the interval
-    accounts for both choices. ValueError if coordinates differ: xarray would return an empty result
-    without a word.
+    With `best`, the interval is that of the difference of the two means, each at its own best time,
+    and accounts for both choices. ValueError if coordinates differ: xarray would silently return an
+    empty result.
     """
     first, second = _pair(minuend, subtrahend, best)
     there = _both(first, second, best)
@@ -88,7 +88,7 @@ def slope_ratio(
 ) -> xr.Dataset:
     """Interval of the ratio of two slopes by Fieller's theorem.
 
-    Without limits, and with a reason, where the denominator's interval holds 0.
+    Where the denominator's interval contains 0 there are no limits, and a reason.
     """
     first, second, there = _slopes(numerator, denominator, along, survivors)
     quotient = Jackknife(
@@ -159,7 +159,7 @@ def _slopes(
 
 
 def _pair(first: xr.DataArray, second: xr.DataArray, best: bool) -> tuple[xr.DataArray, ...]:
-    """Both without what they differ in; ValueError if their coordinates cannot be aligned."""
+    """Both arrays without scalar coordinates; ValueError if their coordinates differ."""
     for dim in set(first.dims) & set(second.dims):
         if best and dim == "time":
             continue
@@ -172,8 +172,7 @@ def _pair(first: xr.DataArray, second: xr.DataArray, best: bool) -> tuple[xr.Dat
 
 
 def _plain(values: xr.DataArray) -> xr.DataArray:
-    """Without scalar coordinates: what two estimators differ in is no coordinate of their
-    difference."""
+    """The array without scalar coordinates, since these may differ between the two estimators."""
     scalar = [
         str(name)
         for name, coordinate in values.coords.items()
@@ -183,7 +182,7 @@ def _plain(values: xr.DataArray) -> xr.DataArray:
 
 
 def _both(first: xr.DataArray, second: xr.DataArray, best: bool) -> Presence:
-    """Replicates that both have, of those that either was asked for."""
+    """Replicates with a value in both, out of those requested of either."""
     count = path_presence if best else presence
     first_presence, second_presence = count(first), count(second)
     requested = xr.apply_ufunc(

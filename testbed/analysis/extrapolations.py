@@ -1,4 +1,4 @@
-"""The value that means approach as a size grows."""
+"""Extrapolate means to the limit of a large size."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def extrapolation(
 ) -> xr.Dataset:
     """The limit L of mean = L + c·size^{−rate} as the size grows, with its interval.
 
-    Without `rate` the best of 0.1 … 3 by least squares is taken, for each replicate left out anew;
-    `rate` and its limits are in the result. Relative errors are taken to be equal at all points.
-    With a dimension `time`, means are those at best times. Needs three points, or four if the rate
-    is free.
+    Without `rate` the best of 0.1 … 3 by least squares is taken, chosen again for each replicate
+    left out; `rate` and its limits are in the result. Relative errors are taken to be equal at all
+    points. With a dimension `time`, means are those at best times. Needs three points, or four if
+    the rate is free.
     """
     there = path_presence(values)
     lost = there.lost.any(along)

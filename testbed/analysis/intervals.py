@@ -1,4 +1,4 @@
-"""Intervals of means, and what every interval of this package consists of."""
+"""Intervals of means, and the table that holds every interval of this package."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def mean_interval(
 
     Where some of the replicates asked for are lost there is no mean, unless `survivors`. The limits
     of a positive quantity are positive; by default that is a risk, a loss, or whatever has at least
-    six replicates and no value ≤ 0. Others may have any sign. With fewer than three replicates the
-    limits are NaN.
+    six replicates and no value ≤ 0. The limits of other quantities may have any sign. With fewer
+    than three replicates the limits are NaN.
     """
     there = presence(values, dim)
     kept = bare(values if survivors else values.where(~there.lost))
@@ -83,7 +83,7 @@ def interval(
     finite = xr.apply_ufunc(
         lambda low, high: np.isfinite(low) & np.isfinite(high), lower, upper, dask="allowed"
     )
-    if form == "student":  # a statistic such as a slope is not a mean: its skewness is another
+    if form == "student":  # the skewness of the values is not that of a statistic such as a slope
         skewness = xr.zeros_like(skewness)
     reason = xr.apply_ufunc(
         reasons,
@@ -102,7 +102,7 @@ def interval(
 def reasons(
     left: Floats, requested: Floats, defined: Floats, finite: Floats, skewness: Floats
 ) -> Texts:
-    """Why an interval is missing or not to be relied on; empty where it is."""
+    """Why an interval is missing or unreliable; empty where it is reliable."""
     arrays = np.broadcast_arrays(left, requested, defined, finite, skewness)
     skewed = np.abs(skewness) > np.maximum(SKEWNESS, SKEWED * np.sqrt(left))
     doubtful = np.asarray((left < requested) | (left < LEAST) | np.logical_not(finite) | skewed)
@@ -149,5 +149,5 @@ def labelled(table: xr.Dataset, labels: Labels, level: float) -> xr.Dataset:
 
 
 def name_of(values: xr.DataArray) -> str:
-    """What a variable is called in words."""
+    """The name of a variable in words."""
     return str(values.attrs.get("long_name") or values.name or "values").replace("_", " ")

@@ -12,7 +12,7 @@ from testbed.analysis.limits import Floats
 from testbed.analysis.replicates import REPLICATE
 
 Statistic = Callable[[Floats], Floats]
-"""Of means over replicates, (…, core…) → (…), for any leading axes."""
+"""A function of means over replicates, (…, core…) → (…), for any leading axes."""
 
 
 class Jackknife(NamedTuple):
@@ -31,8 +31,8 @@ def jackknife(
 ) -> Jackknife:
     """A statistic of the means over replicates along the dimensions `core`, and its pseudo-values.
 
-    The statistic is computed from all replicates and with each one left out, choices such as a best
-    time included. Works lazily on dask arrays.
+    The statistic is computed from all replicates and again with each one left out, including
+    choices such as a best time. It works lazily on dask arrays.
     """
     estimate, pseudo = xr.apply_ufunc(
         lambda array: _pseudo_values(array, statistic, len(core)),
@@ -54,7 +54,7 @@ def _pseudo_values(array: Floats, statistic: Statistic, core: int) -> tuple[Floa
     count = present.sum(axis, keepdims=True)
     with np.errstate(all="ignore"):
         means = np.where(count > 0, filled.sum(axis, keepdims=True) / count, np.nan)
-        # the mean that a missing replicate leaves behind is that of the others
+        # leaving out a missing replicate does not change the mean
         without = np.where(count - present > 0, _without(filled, axis) / (count - present), np.nan)
         estimate = statistic(np.squeeze(means, axis))
         reduced = statistic(without)
@@ -66,7 +66,7 @@ def _pseudo_values(array: Floats, statistic: Statistic, core: int) -> tuple[Floa
 
 
 def _without(filled: Floats, axis: int) -> Floats:
-    """Sums that leave each replicate out, from both ends: no digits cancel."""
+    """Sums without each replicate, from sums of both sides, so that no digits cancel."""
     moved = np.moveaxis(filled, axis, 0)
     before, after = np.zeros_like(moved), np.zeros_like(moved)
     np.cumsum(moved[:-1], axis=0, out=before[1:])

@@ -23,7 +23,7 @@ SKEWNESS = (
 
 
 class Moments(NamedTuple):
-    """Of the pseudo-values of each point."""
+    """Moments of the pseudo-values of each point."""
 
     number: Floats
     mean: Floats
@@ -71,7 +71,7 @@ def limits(estimate: Floats, pseudo: Floats, form: Form, level: float) -> tuple[
         curvature, shift = (skewness / 3 - bend) / root, skewness / 6 / root
         lower = values.mean - _undo(quantile, curvature, shift) * values.error
         upper = values.mean - _undo(-quantile, curvature, shift) * values.error
-        if form == "positive":  # the pseudo-values' mean corrects a bias: the estimate is another
+        if form == "positive":  # the bias-corrected mean of pseudo-values is not the estimate
             lower, upper = np.fmin(lower, estimate), np.fmax(upper, estimate)
             enough = values.number >= LEAST
             return np.where(enough, np.exp(lower), np.nan), np.where(enough, np.exp(upper), np.nan)

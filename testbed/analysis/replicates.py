@@ -1,4 +1,4 @@
-"""Which replicates a number rests on: those asked for, those that have a value, those lost."""
+"""Count the replicates behind a number: requested, with a value, lost."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STATUSES = "ok failed diverged not_run theory_only"  # of results that do not na
 def simulated(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """A variable of an estimator's group, lost replicates NaN at all times.
 
-    A replicate that failed or diverged is lost even where it has values: its last ones before it
-    leaves the finite numbers mean nothing. The coordinate `replicates_asked` holds how many there
-    should be, 0 where only theory was asked for; the functions of this package read it.
+    A replicate that failed or diverged is lost even where it has values: its last values
+    before it diverges mean nothing. The coordinate `replicates_asked` holds how many there
+    should be, 0 where only theory was requested; the functions of this package read it.
     """
     values = dataset[name]
     if REPLICATE not in values.dims or "status" not in dataset:
@@ -40,13 +40,14 @@ class Presence(NamedTuple):
 
     left: xr.DataArray  # replicates with a value
     requested: xr.DataArray
-    lost: xr.DataArray  # bool: some that were asked for have none
+    lost: xr.DataArray  # bool: a requested replicate has no value
 
 
 def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
-    """Replicates left, asked for and lost, at each time on its own.
+    """Replicates left, requested and lost, at each time separately.
 
-    Without the coordinate `replicates_asked`, points where none has a value were not simulated.
+    Without the coordinate `replicates_asked`, points where no replicate has a value count as not
+    simulated.
     """
     present = xr.apply_ufunc(np.isfinite, values, dask="allowed")
     left = present.sum(dim)
@@ -58,7 +59,7 @@ def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
 
 
 def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
-    """Replicates left, asked for and lost all along training: a replicate that stops early is lost.
+    """Replicates left, requested and lost over all of training: one that stops early is lost.
 
     Times at which no replicate has a value were not measured, unless none has one at any time.
     """

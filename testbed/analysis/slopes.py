@@ -28,7 +28,8 @@ def slope(
 
     With a dimension `time`, the mean is taken at the best stopping time of each point, and the
     interval accounts for that choice. Points that were not simulated are left out; with fewer than
-    two others the slope is NaN. Where replicates are lost there is no slope, unless `survivors`.
+    two points left the slope is NaN. Where replicates are lost there is no slope, unless
+    `survivors`.
 
     `bend` is the change of the local exponent from the first point to the last, from a parabola.
     No power law fits, and the slope is `refused`, where the 99% interval of the bend does not hold
@@ -58,7 +59,7 @@ def _bend(values: xr.DataArray, along: str, dim: str, survivors: bool) -> xr.Dat
 
 
 def _judged(table: xr.Dataset, bend: xr.Dataset) -> xr.Dataset:
-    """The slope with its bend, refused where that is large and sure."""
+    """The slope with its bend; the slope is refused where the bend is large and significant."""
     exists = table["estimate"].notnull()
     table["bend"] = bend["estimate"].where(exists)
     table["bend"].attrs = {"long_name": "change of the exponent from first point to last"}
@@ -81,7 +82,7 @@ def _with_bend(reason: str, bend: float, refused: bool) -> str:
 def slope_statistic(
     values: xr.DataArray, along: str, dim: str = REPLICATE, *, survivors: bool = False
 ) -> tuple[Jackknife, Presence]:
-    """The slope's jackknife, and the fewest replicates that one of its points has."""
+    """The slope's jackknife, and the smallest number of replicates at its points."""
     there = path_presence(values, dim)
     lost = there.lost.any(along)
     statistic = _jackknifed(values, along, dim, survivors, part=0)

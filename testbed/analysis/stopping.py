@@ -20,10 +20,11 @@ def oracle(
 ) -> xr.Dataset:
     """The best stopping time of the mean over replicates, at each point of the sweep.
 
-    `time` is the argmin over time, `at_end` says that it is an end of the grid, so that the optimum
-    is not bracketed, `value` holds the replicates at that time, and `estimate`, `lower`, `upper`
-    the mean there; the interval accounts for the choice of the time on the same replicates. Where
-    replicates are lost there is no best time, unless `survivors`. NaN means are never chosen.
+    `time` is the argmin over time; `at_end` says that it is an end of the grid, so that the optimum
+    is not bracketed; `value` holds the replicates at that time; `estimate`, `lower` and `upper` are
+    the mean there and its limits. The interval accounts for the choice of the time on the same
+    replicates. Where replicates are lost there is no best time, unless `survivors`. NaN means are
+    never chosen.
     """
     if dim not in values.dims:
         return _best(bare(values), bare(values))
@@ -50,7 +51,7 @@ def _best(kept: xr.DataArray, mean: xr.DataArray) -> xr.Dataset:
     exists = mean.notnull().any("time")
     time = mean["time"].isel(time=position, drop=True).where(exists)
     time = time.drop_vars("time", errors="ignore")  # a vectorised choice bears itself
-    inside = np.isinf(time) | (time == 0)  # there is nothing beyond
+    inside = np.isinf(time) | (time == 0)  # no time lies beyond 0 or ∞
     at_end = exists & ~inside & ((position == 0) | (position == mean.sizes["time"] - 1))
     time.attrs = {"long_name": "best time", "units": str(kept["time"].attrs.get("units", "1"))}
     at_end.attrs = {"long_name": "whether the best time is an end of the grid"}

@@ -1,4 +1,4 @@
-"""Every claim at every point of `each`, with intervals corrected for their number."""
+"""Judge every claim at every point of `each`, with intervals corrected for their number."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _verdict(
             judgement = _flagged(claim, findings)
         else:
             judgement = kinds[claim.that].judge(_evidence(claim, point, tree, level))
-    except Exception as error:  # a claim that cannot be judged costs its own verdict alone
+    except Exception as error:  # a claim that cannot be judged leaves the verdicts on other claims
         reason = f"it could not be judged: {type(error).__name__}: {error}"
         nan = math.nan
         judgement = Judgement(estimate=nan, lower=nan, upper=nan, allowed=(nan, nan), reason=reason)
@@ -123,7 +123,7 @@ def _evidence(
 
 
 def _selected(values: xr.DataArray, claim: ClaimTable, point: Mapping[str, object]) -> xr.DataArray:
-    """The values at the claim's point; a dimension that is not there needs no choice."""
+    """The values at the claim's point; dimensions that the values lack are skipped."""
     for dim, wanted in {**claim.at, **point}.items():
         if dim not in values.dims or (dim == "time" and wanted == ORACLE):
             continue

@@ -20,7 +20,7 @@ from testbed.contract.claims import SUPPORTED, ClaimKind, Evidence, Judgement
 
 
 def _judged(table: xr.Dataset, allowed: tuple[float, float], reason: str = "") -> Judgement:
-    """An interval of one point as a judgement; a missing interval says why."""
+    """The interval of one point as a judgement, or the reason why it is missing."""
     missing = not np.isfinite([float(table["lower"]), float(table["upper"])]).all()
     if missing and not reason:
         reason = str(table["reason"].item()) or "there is no interval"
@@ -65,7 +65,7 @@ def _difference(evidence: Evidence) -> xr.Dataset:
 
 
 def judge_agrees(evidence: Evidence) -> Judgement:
-    """Simulation and theory differ by at most the share `within` of the theory, everywhere."""
+    """Simulation and theory differ everywhere by at most the share `within` of the theory."""
     values, theory = evidence.values, evidence.theory
     assert theory is not None  # as the plan has checked
     if "replicate" in theory.dims:
@@ -82,7 +82,7 @@ def judge_agrees(evidence: Evidence) -> Judgement:
 def _extreme(
     estimate: xr.DataArray, lower: xr.DataArray, upper: xr.DataArray, allowed: tuple[float, float]
 ) -> Judgement:
-    """The judgement of the point that fits an allowed range worst; all must fit."""
+    """The judgement of the point that fits the allowed range worst; all points must fit."""
     if not lower.notnull().any():
         nan = math.nan
         return Judgement(
@@ -98,7 +98,7 @@ def _extreme(
 
 
 def judge_monotone(evidence: Evidence) -> Judgement:
-    """Every mean lies beyond the one before, on the side that `side` says, but for `within`."""
+    """Each mean lies below or above the previous one, as `side` says, up to `within`."""
     values, along = evidence.values, evidence.along
     length = values.sizes[along]
     level = 1 - (1 - evidence.level) / max(length - 1, 1)
@@ -124,7 +124,7 @@ def judge_converges(evidence: Evidence) -> Judgement:
 
 
 def judge_bound(evidence: Evidence) -> Judgement:
-    """The mean lies below or above `expect`, but for `within`, everywhere along a dimension."""
+    """The mean lies below or above `expect`, up to `within`, everywhere along a dimension."""
     points = evidence.values.sizes[evidence.along] if evidence.along else 1
     table = _mean(evidence, evidence.values, 1 - (1 - evidence.level) / points)
     if evidence.side == "above":

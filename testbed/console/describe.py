@@ -167,7 +167,7 @@ def _needs_text(component: type[Component]) -> str:
 
 
 def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
-    """A plan in words, with what was found by trying it out."""
+    """A plan in words, with the estimated costs if it was tried."""
     scenario = plan.scenario
     made, served = plan.preparations
     lines = [

@@ -1,4 +1,4 @@
-"""Results in words: what was run, what became of it, and the numbers that readers ask for first."""
+"""Summarise results in words: the estimators, their status, and the most important numbers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _points(values: xr.DataArray) -> list[Point]:
 
 
 def _best_risk(row: xr.Dataset) -> str:
-    """A mean with its limits, its time and what limits its worth; or why there is none."""
+    """A mean with its limits, its time and its reservations; or why there is none."""
     estimate, reason = float(row["estimate"]), str(row["reason"].item())
     if np.isnan(estimate):
         return f"no best risk: {reason}"

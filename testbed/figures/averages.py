@@ -1,4 +1,4 @@
-"""Means over all replicates that were asked for, and what theories expect, ready to be drawn."""
+"""Means over all requested replicates, and the predictions of theories, ready to be drawn."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def asked(dataset: xr.Dataset) -> xr.DataArray:
 
 
 def mean_of(dataset: xr.Dataset, name: str) -> Band:
-    """The mean of a variable and its interval at each time on its own; NaN where not all
+    """The mean of a variable and its interval at each time separately; NaN where not all
     replicates that were asked for have a value."""
     values = dataset[name]
     if "replicate" not in values.dims:
@@ -111,7 +111,7 @@ def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
 
 
 def expected_at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> dict[str, AtTime]:
-    """What each theory expects of a variable there, by the theory's variable."""
+    """The prediction of each theory for a variable, by the name of the theory's variable."""
     return {
         theory: at_time(expected(dataset, theory).to_dataset(name=theory), theory, when)
         for theory in predictions(dataset, name)

@@ -1,4 +1,4 @@
-"""Axes: a place for infinite times, ticks that never lie on each other, equal limits."""
+"""Axes: a place for infinite times, ticks that do not overlap, equal limits."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def power(value: float) -> str:
 
 
 def same_limits(panels: Sequence[Axes], which: str = "xy") -> None:
-    """Equal limits in all panels of one scale, so that they can be compared."""
+    """Equal limits in all panels with the same scale, so that they can be compared."""
     for axis in which:
         drawn = [ax for ax in panels if ax.has_data()]
         limits = [getattr(ax, f"get_{axis}lim")() for ax in drawn]
@@ -301,7 +301,7 @@ def _heights(axes: Axes) -> Floats:
 
 
 def outer_labels(panels: Sequence[Axes]) -> None:
-    """Labels at the left column and the bottom row alone, where all panels say the same."""
+    """Labels only at the left column and the bottom row, where all panels have the same labels."""
     for axis, edge in (("y", "is_first_col"), ("x", "is_last_row")):
         texts = {getattr(ax, f"get_{axis}label")() for ax in panels}
         if len(texts) != 1:

@@ -1,4 +1,4 @@
-"""The sheet that panels stand on: its size, its title, its legend, and the text it may hold."""
+"""The sheet that holds the panels: its size, title, legend and text."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Canvas:
     # --- legends ------------------------------------------------------------------------------
 
     def legends(self, neutral: Mapping[str, str] | None = None) -> None:
-        """One legend beside the panels if they all say the same or one says much, else one in
+        """One legend next to the panels if their legends agree or one is long, else one in
         each; labels in `neutral` get that colour in a legend that panels share."""
         handles = [axis.get_legend_handles_labels() for axis in self.panels]
         labels = [tuple(names) for _, names in handles if names]
@@ -119,7 +119,7 @@ class Canvas:
         self.figure.legend(artists, labels, loc="outside right center", ncols=columns)
 
     def legend_below(self, artists: Sequence[Artist], labels: Sequence[str]) -> None:
-        """A second legend, below all panels: what holds for each of them."""
+        """A second legend, below all panels, for what they share."""
         if labels:
             longest = max(map(len, labels))
             inches = (0.55 * longest + 4) * _legend_points() / 72

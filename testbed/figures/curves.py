@@ -1,4 +1,4 @@
-"""Curves against a sweep: a variable at one time or at the best one, and what theories expect."""
+"""Curves against a sweep: a variable at a given or the best time, and predictions of theories."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Curve:
 
 
 def default_axis(groups: Iterable[Group], of: str, any_sweep: bool = False) -> str:
-    """n, width or dim; or else, if any sweep will do, the longest one of numbers."""
+    """The sweep n, width or dim; else, if any sweep is allowed, the longest numeric sweep."""
     sizes: dict[str, int] = {}
     for group in groups:
         for dim in group.sweep_of(of) if of in group.dataset else []:

@@ -1,4 +1,4 @@
-"""Tables become figures: what suits is drawn, and a figure that cannot be drawn costs itself."""
+"""Draw the figures of tables; a figure that cannot be drawn does not stop the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMATS = ("svg", "png")
 
 @frozen
 class Table:
-    """A `[[figure]]` table of a scenario, or a kind that is drawn where nothing was asked for."""
+    """A `[[figure]]` table of a scenario, or a kind that is drawn by default."""
 
     kind: str
     options: Mapping[str, object]
@@ -55,7 +55,7 @@ class FilledFigure:
 
 
 def tables_of(specs: Iterable[Figure | FigureSpec]) -> list[Table]:
-    """The scenario's tables; without any, each kind that asks for nothing."""
+    """The scenario's tables; without any, each kind that needs no settings."""
     requested = [
         Table(spec.kind, dict(spec.options), position)
         for position, spec in enumerate(specs, start=1)

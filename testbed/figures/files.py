@@ -1,4 +1,4 @@
-"""A folder of figures: what is up to date stays, what belongs to earlier results goes.
+"""A folder of figures: keep those that are up to date, remove those of earlier results.
 
 The folder's `index.json` holds, for each table, a digest of the data, of the table's settings and
 of the code that draws, with the files that were made. Matplotlib is imported only when something
@@ -55,7 +55,7 @@ def draw_figures(
     `specs` are the scenario's `[[figure]]` tables; without any, every kind that the result has data
     for is drawn. Figures whose data and settings have not changed are not drawn again; files that
     the folder's index lists and that are no figures of these results are removed. A figure that
-    fails costs itself: its line is in `problems`.
+    fails does not stop the others: its line is in `problems`.
     """
     folder, tables = Path(folder), tables_of(specs)
     earlier, data = _read_index(folder), _data_digest(tree)
@@ -128,7 +128,7 @@ def _draw(
                 (folder / f"{stem}.{suffix}").write_bytes(content)
             files = tuple(f"{stem}.{suffix}" for suffix in figure.contents)
             entries.append(Entry(digest, figure.name, files, figure.caption, figure.code))
-    except Exception as error:  # whatever goes wrong in a figure costs that figure alone
+    except Exception as error:  # an error in a figure does not stop the others
         problems.append(f"{table.named()} could not be drawn: {one_line(error)}")
         return
     if table.position and len(entries) == before:

@@ -1,4 +1,4 @@
-"""The groups of a result as figures see them: what `at` holds is selected, shapes are known."""
+"""The groups of a result as figures use them, with the values of `at` selected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECORDS = ("status", "error", "duration", "seed", "diverged_at")  # of the run, 
 
 @frozen
 class Group:
-    """An estimator's data with everything selected that `at` holds."""
+    """An estimator's data with the values of `at` selected."""
 
     name: str
     dataset: xr.Dataset

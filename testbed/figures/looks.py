@@ -1,4 +1,4 @@
-"""Colours, marks and dashes: which difference between curves gets which."""
+"""Choose colours, marks and dashes from the differences between curves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DASHES: tuple[Dash, ...] = (
 )  # fmt: skip
 ESTIMATOR = "estimator"
 
-Key = Mapping[str, object]  # what a curve belongs to: its estimator, and a point of its sweep
+Key = Mapping[str, object]  # a curve: its estimator, and a point of its sweep
 
 
 class Look(NamedTuple):
@@ -72,7 +72,7 @@ def shades(colour: str, count: int) -> list[str]:
 
 
 def label(key: Key) -> str:
-    """What a curve is called: `adaptive, depth = 1`."""
+    """The label of a curve: `adaptive, depth = 1`."""
     point = {name: value for name, value in key.items() if name != ESTIMATOR}
     return ", ".join(filter(None, (str(key.get(ESTIMATOR, "")), words(point))))
 

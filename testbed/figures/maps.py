@@ -93,7 +93,7 @@ def _expected(dataset: xr.Dataset, risk: str, when: object) -> xr.DataArray:
 
 
 def _without_scalars(values: xr.DataArray) -> xr.DataArray:
-    """What two estimators differ in is no coordinate of their ratio."""
+    """The array without scalar coordinates, which may differ between two estimators."""
     scalars = [name for name, coordinate in values.coords.items() if not coordinate.dims]
     bare = values.drop_vars(scalars)
     bare.attrs = {}

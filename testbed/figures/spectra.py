@@ -1,4 +1,4 @@
-"""What was learned: eigenvalues at several times, with the truth's energy below."""
+"""The learned eigenvalues at several times, with the truth's energy."""
 
 from __future__ import annotations
 

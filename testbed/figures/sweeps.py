@@ -1,4 +1,4 @@
-"""What was measured at one time, or at a time that is held, against a sweep."""
+"""Variables measured at one time, or selected at one, against a sweep."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _at_one_time(group: Group) -> Group | None:
 
 
 def _variables(groups: Sequence[Group]) -> list[str]:
-    """What was measured, without records of the run, counts and what theories say."""
+    """The measured variables, without records of the run, counts and theories."""
     names_in_order: dict[str, None] = {}
     for group in groups:
         for name, values in group.dataset.data_vars.items():

@@ -1,4 +1,4 @@
-"""Layers for authors: a component from one or two methods, in the words of its field.
+"""Layers for authors: write a component with one or two methods, in the words of its field.
 
 `TorchModule` takes a torch.nn.Module, `KernelModel` the kernel of two batches of points,
 `StepOptimizer` a step, `FitPredict` an outside library's fit and predict. Each writes the rest of

@@ -1,4 +1,4 @@
-"""Kernel regression in dual coefficients: everything that follows once Gram matrices are known.
+"""Kernel regression in dual coefficients: everything that follows from the Gram matrices.
 
 A subclass says what the Gram matrix of the training points is, and the kernel between these and
 others; training, filters and spectra follow. Authors write a `KernelModel`; kernels that need more
@@ -144,7 +144,7 @@ class DualModel(
 
     def path(self, fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:
         """Dual coefficients of one replicate along a filter's path, (times, n) or (times, n,
-        outputs), by the route that this model takes."""
+        outputs), with this model's solver."""
         gram: WeightedGram = fit.prepared["gram"]
         residual = fit.problem.train.y
         if fit.prepared["initial"] is not None:
@@ -152,7 +152,7 @@ class DualModel(
         return gram.filter_path(residual, name, times, self.by_krylov(len(residual)), **options)
 
     def by_krylov(self, count: int) -> bool:
-        """Whether paths on this many points are tried in a Krylov space."""
+        """Whether to try a Krylov space first for paths on this many points."""
         return self.route == "krylov" or (self.route == "auto" and count > LARGEST_BY_PAIRS)
 
     # --- spectra ----------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ class DualModel(
         """Eigenpairs of the kernel under the empirical law of the points, largest first.
 
         Eigenfunctions are normalised to the weights, Σ w e_j² = 1: at the points e_j = U_j/√w, and
-        a coefficient is Σ w e_j g. As many as there are points, so that nothing is outside.
+        a coefficient is Σ w e_j g. There are as many as points, so that `outside` is 0.
         """
         data = problem.train if points == "train" else problem.test
         if points == "train":

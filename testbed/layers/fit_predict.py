@@ -18,14 +18,14 @@ from testbed.errors import UnsuitableError
 
 
 class HasFit(Capability):
-    """A fit that is made at once, which the optimizer `fit` asks for."""
+    """A fit without training steps, as the optimizer `fit` needs it."""
 
     words = "fit without a training clock"
 
 
 @frozen(kw_only=True)
 class FitPredict(Model, HasFit):
-    """An estimator that is fitted once, by whatever library; train it with the optimizer `fit`.
+    """An estimator that any library fits in one call; train it with the optimizer `fit`.
 
     A subclass writes `fit`, and `evaluate` unless the fitted object has scikit-learn's `predict`.
     Both see NumPy arrays of one replicate. Random estimators take their numbers from `seed`, and

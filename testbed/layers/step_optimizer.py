@@ -1,4 +1,4 @@
-"""Optimizers of whole steps: how a step moves the parameters, and what is carried along."""
+"""Optimizers of whole steps: the update of the parameters and the state carried between steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testbed.numerics.trees import rebuild, tensors, tree_map
 
 
 class Step:
-    """What one step may ask for: its number, gradients, and noise of its own."""
+    """What one step can use: its number, gradients, and noise."""
 
     def __init__(self, number: int, fit: Fit, batched: bool, rows: Tensor | None = None):
         self.number = number
@@ -35,7 +35,7 @@ class Step:
         return self._fit.model.gradient(self._fit.prepared, params, self._fit.problem, rows)
 
     def normal(self, stream: str, like: Parameters) -> Parameters:
-        """Independent standard normal numbers shaped like a tree of tensors, other ones at each
+        """Independent standard normal numbers shaped like a tree of tensors, new ones at each
         step. They depend on the replicate, the stream's name and the step's number alone."""
         keys = self._keys(stream)
         draws = [_generator(key, self.number) for key in (keys if self._batched else keys[None])]

@@ -86,7 +86,7 @@ class TorchModule(Model, HasGram):
         return _shaped(self, values, len(probe), prepared["outputs"])
 
     def gram(self, prepared: Prepared, params: Params, x: Tensor, kernel: str) -> Tensor:
-        """The tangent kernel Σ ∂f(x)/∂θ ∂f(x')/∂θ; of several outputs the mean of their own."""
+        """The tangent kernel Σ ∂f(x)/∂θ ∂f(x')/∂θ; for several outputs, their mean."""
         if kernel != "tangent":
             raise UnsuitableError(
                 f'{self.name}: found the kernel {kernel!r}, expected "tangent": a module does '

@@ -44,7 +44,7 @@ class Eigendecomposition:
 
     On the CPU as described above, by LAPACK's reduction to tridiagonal form and its divide and
     conquer method, at a peak of two and a half matrices, the one given included; elsewhere by the
-    device's own solver. What is asked for first changes no number that is asked for later.
+    device's own solver. The order of calls changes no number.
 
     Args:
         give: returns A (n, n), symmetric to the last bit, and keeps no hold of it: A is overwritten

@@ -1,4 +1,4 @@
-"""Spectral filters: what each algorithm makes of an eigenvalue s by training time t.
+"""Spectral filters: the factor that each algorithm gives an eigenvalue s at training time t.
 
 Residuals ψ_t(s) = 1 − sφ_t(s) are the primary objects, φ_t(s) follows as (1 − ψ)/s without
 cancellation, with its limit at s = 0. All share one clock: φ_t(0) = t, except for cut-off.
@@ -19,7 +19,7 @@ NAMES = ("flow", "ridge", "descent", "iterated-ridge", "cutoff", "heavy-ball")
 def in_range(eigenvalue: Tensor) -> Tensor:
     """Which eigenvalues (…, k) of a matrix with k rows are above its rounding, k·eps·s_max.
 
-    The rest span the numerical null space. This is the tolerance of NumPy's `matrix_rank`.
+    The others span the numerical null space. This is the tolerance of NumPy's `matrix_rank`.
 
     >>> in_range(torch.tensor([2.0, 1e-3, 1e-17]).double())
     tensor([ True,  True, False])

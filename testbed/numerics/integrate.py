@@ -64,7 +64,7 @@ def eighth_order() -> Method:
 
 
 class State(NamedTuple):
-    """What is needed to go on: everything per replicate."""
+    """The state of an integration, for each replicate, from which it can continue."""
 
     y: Tensor  # (replicates, size)
     step: Tensor  # (replicates,) the next step to try; 0: not chosen yet
@@ -120,7 +120,7 @@ def integrate(
 
 
 class _March(NamedTuple):
-    """A field, how it is integrated, and how closely."""
+    """A field with its integration method and tolerances."""
 
     field: Field
     method: Method

@@ -1,4 +1,4 @@
-"""Per-example Jacobians of any differentiable model, and the tangent kernel that they make."""
+"""Per-example Jacobians of differentiable models, and the tangent kernel from them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Lanczos from b builds Q with orthonormal columns and a tridiagonal T = QᵀAQ. Then
 φ_t(A) b ≈ Q φ_t(T) e₁‖b‖ for every filter φ and every time t at once, at one product with A for
-each step. Full reorthogonalisation keeps T honest. An estimate of what further steps would change
-decides: a path that does not converge is not returned, and the eigendecomposition has to serve.
+each step. Full reorthogonalisation keeps T accurate. An estimate of the change by further steps
+decides: a path that does not converge is not returned, and callers use the eigendecomposition.
 Golub and Meurant, Matrices, Moments and Quadrature (2010), chapter 4; Saad, SIAM J. Numer. Anal.
 29 (1992).
 """
@@ -143,9 +143,9 @@ def _change(coordinates: Tensor, before: Tensor, matrix: Tensor) -> float:
 
 
 def _extrapolated(change: float, last: float) -> float:
-    """What is still to come if changes go on shrinking as they did: a geometric series.
+    """The sum of all later changes if they shrink at the same rate: a geometric series.
 
-    A first change has nothing to be compared with, and is not trusted.
+    A first change has no predecessor to compare with, and does not count as converged.
     """
     if not change < last:
         return float("inf") if change else 0.0

@@ -29,7 +29,7 @@ LEAST = 1e-4  # what must be reached where STEPS do not suffice for TOLERANCE
 
 
 class Eigenpair(NamedTuple):
-    """An eigenvalue with what tells how far to trust it."""
+    """An eigenvalue, with its residual and scale."""
 
     value: Tensor  # () the Ritz value
     vector: Parameters  # of norm 1, shaped like the parameters

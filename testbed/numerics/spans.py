@@ -1,4 +1,4 @@
-"""Energies beyond a rank: what span dimension, feature error and projection risks are made of.
+"""Energies beyond a rank, from which span dimension, feature error and projection risks follow.
 
 A spectrum's coordinates are ordered by decreasing eigenvalue; for the truth's coefficients θ in
 that order, tail(k) = Σ_{i>k} θ_i² + outside, k = 0 … J. Exact eigenvalues that tie are ordered by

@@ -1,4 +1,4 @@
-"""Work in threads of its own, where threads inside single products would wait for each other."""
+"""Run tasks in separate threads, where threads inside single products would wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """What the tasks return, done by as many threads as torch has, each on one core.
+    """The return values of tasks, run by as many threads as torch has, each on one core.
 
     Of small products most of the time goes into bringing threads together; independent tasks need
     that once. The products of NumPy, SciPy and torch let other threads run meanwhile. With one

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 Nested = TypeVar("Nested")
-"""A tree; what is made of it is nested in the same way."""
+"""A tree; functions return trees with the same nesting."""
 
 
 class Each:

@@ -1,8 +1,8 @@
 """The weighted Gram matrix of a sample, as a matrix or as its eigendecomposition.
 
 A = W^{1/2} K W^{1/2}, W the diagonal of the loss weights (1/n for regression: A = K/n). Each form
-is made when somebody asks for it, and kept: the matrix for products and Krylov spaces, the
-decomposition for filters and spectra. The order of the questions changes no number.
+is computed on its first use, and kept: the matrix for products and Krylov spaces, the
+decomposition for filters and spectra. The order of calls changes no number.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class WeightedGram:
     def filter_path(
         self, residual: Tensor, name: str, times: Sequence[float], krylov: bool, **options: float
     ) -> Tensor:
-        """Dual coefficients α_t = W^{1/2} φ_t(A) W^{1/2} rest along a spectral filter's path,
+        """Dual coefficients α_t = W^{1/2} φ_t(A) W^{1/2} residual along a spectral filter's path,
         (times, n) or (times, n, outputs).
 
         `krylov` tries one Krylov space first, which holds where it converges and the filter is
@@ -121,7 +121,7 @@ def columnwise(root: Tensor, values: Tensor) -> Tensor:
 
 
 def nonnegative(value: Tensor, name: str) -> Tensor:
-    """Eigenvalues with rounding's negative ones set to 0; UnsuitableError for larger violations.
+    """Eigenvalues, those negative by rounding set to 0; UnsuitableError for larger violations.
 
     Rounding of a matrix of n rows moves eigenvalues by at most about n·eps times the largest.
     """

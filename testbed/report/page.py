@@ -58,7 +58,7 @@ class ResultPart:
 
     @property
     def findings(self) -> list[Finding]:
-        """What the soundness checks found, the gravest first; expected ones last."""
+        """The findings of the soundness checks, the most severe first, expected ones last."""
         order = {word: i for i, word in enumerate(SEVERITIES)}
         return sorted(read_findings(self.tree), key=lambda finding: order[finding.severity])
 
@@ -157,7 +157,7 @@ def _figures(tree: xr.DataTree, folder: Path) -> Iterator[FigurePart]:
         problems = table_problems(tree, table)
         try:
             yield from [] if problems else _contents(tree, folder, table)
-        except Exception as error:  # a figure that fails costs itself, not the report
+        except Exception as error:  # a figure that fails does not stop the report
             problems = [f"{table.named()} could not be drawn: {one_line(error)}"]
         for problem in problems:
             yield FigurePart("", problem, "")

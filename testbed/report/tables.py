@@ -145,7 +145,7 @@ def _time(seconds: float) -> str:
 
 
 def best_values(tree: xr.DataTree) -> Table:
-    """The risk at the best time of each point, with theory beside it."""
+    """The risk at the best time of each point, next to the prediction of theory."""
     rows: list[Row] = []
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()

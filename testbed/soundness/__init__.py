@@ -51,13 +51,13 @@ CHECKS: dict[str, Check] = {
     "misalignment": misalignment,
     "overfitting": overfitting,
 }
-"""Core's own checks, by the name that their findings bear."""
+"""Core's checks, by the name in their findings."""
 
 
 def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> list[Finding]:
-    """Everything that the checks of core and of plugins find, the gravest first.
+    """The findings of all checks of core and of plugins, the most severe first.
 
-    A check that fails itself is a finding, never the end of the run. Checks of plugins see the
+    A check that fails becomes a finding and does not end the run. Checks of plugins see the
     results read-only.
     """
     findings: list[Finding] = []
@@ -74,7 +74,7 @@ def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> 
 
 
 def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
-    """A check's findings; its own failure, in words, if it could not be made."""
+    """A check's findings, or a finding that says why the check failed."""
     try:
         return list(check(tree))
     except Exception as error:
@@ -82,14 +82,14 @@ def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
 
 
 def _failed(name: str, text: str) -> Finding:
-    """The finding for a check that failed itself."""
+    """The finding that says that a check failed."""
     return Finding(check=name, seen=text, advice="look at the results without it")
 
 
 def _expected(
     findings: Sequence[Finding], expectations: Iterable[Expectation]
 ) -> Iterator[Finding]:
-    """Findings with those that the scenario expects marked so; what it missed is a note."""
+    """The findings, expected ones marked as such; an expectation without a finding is a note."""
     expectations = list(expectations)
     for finding in findings:
         covering = [

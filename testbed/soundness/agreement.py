@@ -97,7 +97,7 @@ def _disagreement(comparison: Comparison, level: float) -> Iterator[Finding]:
 
 
 def _margin(theory: xr.DataArray) -> xr.DataArray:
-    """What a theory may be off by, at each point."""
+    """The error that a theory allows at each point."""
     share = max(float(theory.attrs.get("accuracy", 0.0)), ROUNDING)
     largest = abs(theory).max("time") if "time" in theory.dims else abs(theory)
     return share * abs(theory) + NOTHING * largest

@@ -1,4 +1,4 @@
-"""The check for training that leaves the finite numbers, or climbs."""
+"""The check for training that diverges or raises its loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIMBS = 2.0  # loss at the last time over the first that counts as climbing
 
 
 def divergence(tree: xr.DataTree) -> Iterator[Finding]:
-    """Replicates left the finite numbers, or training raised the loss that it descends."""
+    """Replicates diverged, or training raised the loss that it should lower."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         yield from _not_finite(name, dataset)

@@ -13,7 +13,7 @@ ENDING = "__error"  # of the variables that say what a component did wrong
 
 
 def failure(tree: xr.DataTree) -> Iterator[Finding]:
-    """Replicates that failed, which are in no mean and in no other finding; and variables that are
+    """Replicates that failed, which no mean and no other finding includes, and variables that are
     missing because their component failed."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()

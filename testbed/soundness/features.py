@@ -50,7 +50,7 @@ def collapse(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _standstill(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Finding]:
-    """The training loss, or else a risk, is the same at every recorded time, and is not 0."""
+    """The training loss, or a risk if there is no loss, is constant over all times and not 0."""
     variable = next((v for v in MOVING if along_time(dataset, v)), None)
     if variable is None:
         return
@@ -80,8 +80,8 @@ def _standstill(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Find
 
 
 def misalignment(tree: xr.DataTree) -> Iterator[Finding]:
-    """The truth is hidden from the top-k eigenspaces, and learning features does not change it; k
-    is the largest that is measured."""
+    """The top-k eigenspaces hold little of the truth, and learning features does not change that; k
+    is the largest rank that is measured."""
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()
         if not (along_time(dataset, "top_projection") and _features_move(dataset)):
@@ -109,7 +109,7 @@ def misalignment(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _features_move(dataset: xr.Dataset) -> bool:
-    """Whether there are learned features at all: what never moves is fixed by design."""
+    """Whether there are learned features: eigenvalues that never move are fixed by design."""
     shown = "eigenvalue" if along_time(dataset, "eigenvalue") else "top_projection"
     values = dataset[shown].dropna("time", how="all")
     return bool((values.max("time") > values.min("time")).any())

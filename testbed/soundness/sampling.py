@@ -1,4 +1,4 @@
-"""Checks of Monte Carlo: intervals against the means, slopes and differences that one reads off."""
+"""Checks of Monte Carlo error: intervals compared with means, slopes and differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXPONENT = 0.1  # half-width of a slope that matters, if it is half of the slope
 
 
 def wide_mean(tree: xr.DataTree) -> Iterator[Finding]:
-    """No interval of the mean at all, or one that is wide against it."""
+    """The mean has no interval, or one that is wide compared with the mean."""
     for name, risk in _simulated(tree):
         best = oracle(risk)
         sparse = (best["replicates"] < LEAST) & best["estimate"].notnull()
@@ -56,7 +56,7 @@ def _too_few(name: str, risk: xr.DataArray, best: xr.Dataset, sparse: xr.DataArr
 
 
 def wide_slope(tree: xr.DataTree) -> Iterator[Finding]:
-    """The interval of the slope in n is wide against the slope."""
+    """The interval of the slope in n is wide compared with the slope."""
     for name, risk in _simulated(tree):
         if risk.sizes.get("n", 0) < 3:
             continue
@@ -76,8 +76,8 @@ def wide_slope(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def undecided(tree: xr.DataTree) -> Iterator[Finding]:
-    """The interval of the difference of two estimators holds 0 and is wide against the risks; one
-    finding for each estimator and all that stand before it."""
+    """The interval of the difference of two estimators contains 0 and is wide compared with the
+    risks. Each estimator is compared with all estimators before it, in one finding."""
     earlier: dict[str, xr.DataArray] = {}
     for name, risk in _simulated(tree):
         if risk.sizes["replicate"] < LEAST:
@@ -88,7 +88,7 @@ def undecided(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _undecided(rival: str, theirs: xr.DataArray, name: str, risk: xr.DataArray) -> Finding | None:
-    """What cannot be told between two estimators at their best times."""
+    """Whether the data decide between two estimators at their best times."""
     shared = set(risk.dims) & set(theirs.dims) - {"time"}
     equal = all(np.array_equal(risk[dim].values, theirs[dim].values) for dim in shared)
     if not equal or risk.name != theirs.name:

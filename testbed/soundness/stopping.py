@@ -1,4 +1,4 @@
-"""Checks of the best stopping time: whether it is known, and what late training does."""
+"""Checks of the best stopping time: whether the grid brackets it, and whether training overfits."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def read_findings(tree: xr.DataTree) -> list[Finding]:
 
 
 def findings_text(tree: xr.DataTree) -> str:
-    """The findings of a result in words, two lines each; those expected by the scenario in one."""
+    """The findings of a result in words, two lines each; one line for expected ones."""
     if GROUP not in tree.children:
         return "soundness: not examined, the run is not finished"
     findings = read_findings(tree)
@@ -59,7 +59,7 @@ def findings_text(tree: xr.DataTree) -> str:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    """A finding: how grave, what, where, what was seen; below it what to do, or why it is so."""
+    """A finding: severity, check, place and text; below it the advice or the reason."""
     where = finding.estimator + (f"/{finding.variable}" if finding.variable else "")
     if finding.judged > 1:
         where += f", {finding.points} of {finding.judged} points"

@@ -1,4 +1,4 @@
-"""The check for replicates with steps of their own: how far these stop from the times asked."""
+"""The check for replicates with different steps: how far they stop from the requested times."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _named(idle: np.ndarray) -> str:
 
 
 def _on_one_step(name: str, reached: xr.DataArray) -> Iterator[Finding]:
-    """Two recorded times of one replicate are one state."""
+    """Two recorded times of a replicate have the same state."""
     same = (reached.diff("time") == 0).astype(float)
     place = worst_place(same.sum(("replicate", "time")), 0)
     if place is None:
@@ -79,7 +79,7 @@ def _on_one_step(name: str, reached: xr.DataArray) -> Iterator[Finding]:
 
 
 def _largest(values: xr.DataArray) -> dict[str, int]:
-    """Positions of the largest number, the first of equals."""
+    """Positions of the largest number; the first one if several are equal."""
     flat = np.nanargmax(values.values)
     positions = np.unravel_index(int(flat), values.shape)
     return {str(dim): int(position) for dim, position in zip(values.dims, positions, strict=True)}

@@ -1,4 +1,4 @@
-"""The conformance kit: whether a plugin's component keeps the laws that core relies on.
+"""The conformance kit: test whether a plugin's component keeps the laws that core relies on.
 
     from testbed.testing import check_component
 

@@ -1,4 +1,4 @@
-"""A component under test, with partners and data: what a law is tried on."""
+"""Cases for laws: a component under test, with partners and data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TIMES = (0.0, 1.0, 4.0)
 
 @frozen
 class Case:
-    """A component and everything around it. `tolerance` is what integrators are allowed."""
+    """A component with its partners. `tolerance` is the error that integrators may make."""
 
     component: Component
     design: Design
@@ -97,7 +97,7 @@ def make_case(
     times: Sequence[float] = TIMES,
     tolerance: float = 1e-6,
 ) -> Case:
-    """Small data and partners for a component; those that are given are taken.
+    """A case with small data and partners for a component; arguments replace the default partners.
 
     Models and metrics are tried on twelve points in the plane, or on a sequence if `design` or the
     metric's needs say so. TestbedError if the partners do not fit the component.
@@ -167,7 +167,7 @@ def _misfit(case: Case) -> str | None:
 
 
 def _unsuitable(case: Case) -> str | None:
-    """What the component says of the data; other errors are for the laws to find."""
+    """Whether the component refuses the data; laws report all other errors."""
     try:
         if case.component.kind == "target":
             draw_problem(case.cell, 0)
@@ -211,7 +211,7 @@ def planned(case: Case) -> tuple[PlannedMetric, str]:
 
 
 class ModelOneByOne(Single):
-    """A model that core runs replicate by replicate, whatever it is written in."""
+    """The model, run by core replicate by replicate, whatever its batching."""
 
     def facts(self) -> ModelFacts:
         return evolve(self.model.facts(), batching="loop")
@@ -221,7 +221,7 @@ class ModelOneByOne(Single):
 
 
 def one_by_one(component: Component) -> Component:
-    """A component that core runs replicate by replicate, whatever it is written in."""
+    """The component, run by core replicate by replicate, whatever its batching."""
     if isinstance(component, Model):
         return ModelOneByOne(component)
     assert isinstance(component, Optimizer | Metric)

@@ -1,4 +1,4 @@
-"""Trying every law on a component, and saying which are broken."""
+"""Try every law on a component, and report those that it breaks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ConformanceError(AssertionError):
 
 
 def laws_of(case: Case, thorough: bool = False) -> list[Law]:
-    """The laws that say anything about the case's component; `thorough` adds those that train anew:
+    """The laws that apply to the case's component; `thorough` adds those that train anew:
     order of rows, labels, autograd, Gram matrices, the clock, theory against simulation."""
     kind = case.component.kind
     laws = (*EVERY, Law(has_the_shape_of_the_contract), *LAWS[kind])
@@ -63,8 +63,8 @@ def check_component(
 
     `partners` are those of `make_case`: design, target, model, optimizer, times, tolerance.
     `thorough` adds the laws that train anew, which may take a minute. `expected` names laws that
-    this component breaks, each with the reason; one that is kept after all is an error too, so that
-    the list stays true.
+    this component breaks, each with the reason; such a law that is kept is an error too, so that
+    the list stays correct.
     """
     case = make_case(component, **partners)
     excused = dict(expected or {})

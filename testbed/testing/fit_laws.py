@@ -1,4 +1,4 @@
-"""Laws of a fit as a whole: what it may depend on, and which parts of a model belong together."""
+"""Laws of a fit: what it may depend on, and which parts of a model must agree."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def gradient_is_that_of_the_loss(case: Case) -> None:
 
 
 def _in_weights(case: Case) -> bool:
-    """Parameters that are those trained, whose gradient is not rescaled by declaration."""
+    """Whether the parameters are those trained, and the gradient is not rescaled."""
     facts = case.model.facts()
     written = type(case.model).gradient is not HasGradient.gradient
     return (
@@ -129,7 +129,7 @@ def gram_is_what_trains(case: Case) -> None:
     try:
         gram = model.gram(prepared, params, data.x, "tangent")
     except UnsuitableError:
-        return  # it has a kernel of its features only, and says so
+        return  # the model refuses: it only has a kernel of its features
     fitted = model.predict(prepared, params, probe)
     if fitted.ndim > 1:
         return  # of several outputs the kernel is a mean

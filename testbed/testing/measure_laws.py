@@ -30,7 +30,7 @@ def _metric(case: Case) -> Metric:
 
 
 def measured(case: Case, metric: Any = None) -> CellResult:
-    """The metric's variables on the case, as a cell leaves them."""
+    """The metric's variables on the case, as a cell returns them."""
     plan, _ = planned(case)
     cell = evolve(case.cell, metrics=(evolve(plan, metric=metric or plan.metric),))
     result = execute_cell(cell)
@@ -115,7 +115,7 @@ def measures_one_by_one(case: Case) -> None:
 
 
 def inputs_stay_as_they_are(case: Case) -> None:
-    """`measure` changes nothing that it is given."""
+    """`measure` changes none of its arguments."""
     plan, _ = planned(case)
     before: list[tuple[str, torch.Tensor, torch.Tensor]] = []
 

@@ -154,7 +154,7 @@ def spectrum_is_sound(case: Case) -> None:
 
 
 def spectrum_is_the_risk(case: Case) -> None:
-    """A population spectrum gives the risk that predictions give where the test points are all."""
+    """A population spectrum and predictions give one risk if test points are the population."""
     model, prepared, params, problem = _moment(case)
     spectrum = model.spectrum(prepared, params, problem, "features", "train")
     risk = (spectrum.estimate - spectrum.truth).square().sum() + spectrum.outside

@@ -1,4 +1,4 @@
-"""Small components that a component under test is tried with. No registry knows them."""
+"""Small components that serve as partners of a component under test; they are not registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of what is drawn: where numbers come from, and what they may depend on."""
+"""Laws of random draws: where numbers come from, and what they may depend on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _drawers(case: Case) -> Callable[[int], Any]:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """The global generators in a state that no component would choose, and back as they were."""
+    """Put the global generators into an unusual state, and restore them at the end."""
     numbers, python = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(19650218)
@@ -71,7 +71,7 @@ def global_state_is_untouched(case: Case) -> None:
 
 
 def replicates_differ(case: Case) -> None:
-    """What is drawn as floats differs between replicates."""
+    """Drawn floats differ between replicates."""
     draw = _drawers(case)
     first, second = (
         [np.asarray(leaf) for leaf in leaves(draw(row)) if np.asarray(leaf).dtype.kind == "f"]
@@ -82,7 +82,7 @@ def replicates_differ(case: Case) -> None:
     same = all(np.array_equal(left, right) for left, right in zip(first, second, strict=True))
     assert not same, (
         "found the same numbers drawn for replicates 0 and 1, expected others: rng(role) is keyed "
-        "by the replicate, a seed of one's own is not"
+        "by the replicate, a fixed seed is not"
     )
 
 
@@ -117,7 +117,7 @@ def truth_ignores_the_training_sample(case: Case) -> None:
 
 
 def test_points_are_new(case: Case) -> None:
-    """Test points are drawn apart from the training points, unless they are all there is."""
+    """Test points are drawn separately from training points, unless they are the population."""
     sample = case.design.draw(Streams(case.seed, 0))
     if np.array_equal(sample.x, sample.test_x) and (sample.weight == 1).all():
         return  # a sequence: its indices are the whole population

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 def explained(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Show testbed's errors without a traceback; exit codes say what happened (`docs/running.md`).
 
-    Signals end a command in two lines; whatever else is raised is a fault of the program.
+    Signals end a command with two lines; any other exception is a fault of the program.
     """
 
     @wraps(command)

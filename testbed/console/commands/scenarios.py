@@ -141,7 +141,7 @@ def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool
 @click.argument("file")
 @overrides_option
 @click.option(
-    "--costs", is_flag=True, help="Try a few replicates, and say how long the whole will take."
+    "--costs", is_flag=True, help="Try a few replicates, and say how long the run will take."
 )
 @explained
 def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
