@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import site
 import sys
-import sysconfig
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 
 import testbed
 from testbed.contract.border import GROUP
-from testbed.planning.source import Source, compiled_digest, file_of, locations, source_of
+from testbed.planning.loaded import expect_class_as_loaded
+from testbed.planning.source import (
+    Source,
+    compiled_digest,
+    file_of,
+    library_folders,
+    locations,
+    remembered,
+    source_of,
+)
 
 CORE = ("testbed.numerics", "testbed.running", "testbed.layers", "testbed.contract")
 """The packages of core that compute numbers, except for the modules below."""
@@ -48,12 +54,13 @@ Code = Mapping[str, str]
 """Digests by module."""
 
 
-@cache
+@remembered
 def code_of(component: type) -> Code:
-    """The modules that a component's numbers depend on, without those of core."""
+    """The modules that a component's numbers depend on: those of its classes, and what they
+    import. Modules of core that every cell depends on are in `core_code`."""
     modules: dict[str, str] = {}
     for base in component.__mro__:
-        if base is not object and not _is_core(base.__module__):
+        if base is not object:
             modules |= _code_of_class(base)
     return modules
 
@@ -63,10 +70,11 @@ def _code_of_class(component: type) -> Code:
         return {}
     if source_of(component.__module__) is None:
         return {f"{component.__module__}.{component.__qualname__}": compiled_digest(component)}
+    expect_class_as_loaded(component)
     return _digests(_closure(component.__module__))
 
 
-@cache
+@remembered
 def core_code() -> Code:
     """The modules of core that compute numbers."""
     return _digests(name for start in STARTS for name in _closure(start))
@@ -88,7 +96,7 @@ def _digests(modules: Iterable[str]) -> dict[str, str]:
     return {name: source.digest for name, source in sources.items() if source is not None}
 
 
-@cache
+@remembered
 def _closure(module: str) -> frozenset[str]:
     """A module and all that it imports of its distribution, of other plugins and of core."""
     reached: set[str] = set()
@@ -101,7 +109,7 @@ def _closure(module: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-@cache
+@remembered
 def _followed(module: str) -> tuple[str, ...]:
     """The imports of a module whose source counts."""
     source = source_of(module)
@@ -115,27 +123,19 @@ def _module(name: str) -> str | None:
 
     A public name of `testbed` leads to the module that defines it.
     """
-    name = _public_homes().get(name, name)
+    top, _, public = name.partition(".")
+    if top == "testbed" and public in testbed._HOME:
+        return testbed._HOME[public]
     while name and file_of(name) is None:
         name = name.rpartition(".")[0]
     return name or None
 
 
-@cache
-def _public_homes() -> Mapping[str, str]:
-    """The modules that define the public names of `testbed`, by `testbed.Name`."""
-    return {f"testbed.{name}": module for module, names in testbed._HOMES.items() for name in names}
-
-
 def _counts(name: str, importer: str) -> bool:
     top, home = name.partition(".")[0], importer.partition(".")[0]
     if top == "testbed":
-        return _is_core(name) and name not in SILENT and name not in CORE
+        return name.startswith(CORE) and name not in SILENT and name not in CORE
     return top == home or top in plugin_packages() or (not _is_foreign(name) and _beside(top, home))
-
-
-def _is_core(name: str) -> bool:
-    return name == "testbed" or name.startswith(CORE)
 
 
 def _is_foreign(name: str) -> bool:
@@ -146,16 +146,7 @@ def _is_foreign(name: str) -> bool:
     if top in sys.stdlib_module_names:
         return True
     file = file_of(name) or next(iter(locations(top)), None)
-    return file is not None and any(folder in file.parents for folder in _library_folders())
-
-
-@cache
-def _library_folders() -> tuple[Path, ...]:
-    """Where distributions are installed."""
-    paths = sysconfig.get_paths()
-    places = [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
-    places += [*site.getsitepackages(), site.getusersitepackages()]
-    return tuple(dict.fromkeys(Path(place) for place in places))
+    return file is not None and any(folder in file.parents for folder in library_folders())
 
 
 def _beside(top: str, importer: str) -> bool:
@@ -163,7 +154,7 @@ def _beside(top: str, importer: str) -> bool:
     return _home(importer) is not None and _home(top) == _home(importer)
 
 
-@cache
+@remembered
 def _home(top: str) -> Path | None:
     folders = locations(top)
     if folders:
@@ -172,7 +163,7 @@ def _home(top: str) -> Path | None:
     return file.parent if file else None
 
 
-@cache
+@remembered
 def plugin_packages() -> Mapping[str, str]:
     """The top-level modules of all distributions that offer plugins, each with its distribution."""
     packages: dict[str, str] = {}
@@ -215,7 +206,7 @@ def distributions_of(code: Code) -> dict[str, str]:
     return versions
 
 
-@cache
+@remembered
 def _libraries(module: str) -> tuple[str, ...]:
     """Top-level names of libraries that a module imports."""
     source = source_of(module)
@@ -224,7 +215,7 @@ def _libraries(module: str) -> tuple[str, ...]:
     return tuple(top for top in tops if top not in silent and _is_foreign(top))
 
 
-@cache
+@remembered
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
 
 from attrs import field, frozen
 
@@ -15,6 +14,7 @@ from testbed.planning.code import (
     distributions_of,
     versions_for,
 )
+from testbed.planning.source import remembered
 
 
 @frozen
@@ -79,13 +79,13 @@ def origin_of(classes: Iterable[type]) -> Origin:
     return _origin(frozenset(classes))
 
 
-@cache
+@remembered
 def _origin(classes: frozenset[type]) -> Origin:
     code = code_for(classes)
     return Origin(code, distributions_of(code), versions_for(code))
 
 
-@cache
+@remembered
 def code_digest_of(classes: frozenset[type]) -> str:
     """`Origin.code_digest` of what these classes make."""
     return _origin(classes).code_digest()

@@ -30,6 +30,7 @@ from testbed.planning.points import build, pair_mistakes
 from testbed.planning.selection import Selection, select
 from testbed.planning.shapes import unsuitable_figures
 from testbed.planning.sizes import oversized, variable_sizes
+from testbed.planning.source import refresh
 from testbed.scenario.component import Scalar
 from testbed.scenario.scenario import Scenario
 
@@ -72,6 +73,7 @@ class Plan:
 
 def make_plan(scenario: Scenario) -> Plan:
     """Plan a scenario; ScenarioError with every mistake found."""
+    refresh()
     builder, once = Builder(scenario), Once()
     expansions, sweeping = expand(scenario)
     points, building = build(scenario, expansions, builder, once)

@@ -1,7 +1,8 @@
 """The source of one module: a digest of what it computes, and the modules that it imports.
 
 Comments, formatting, docstrings and the help of parameters do not enter the digest, so that
-rewriting a sentence makes no cell run again.
+rewriting a sentence makes no cell run again. What was read is remembered until a file or the path
+of modules changes (`refresh`): a notebook sees edits as a fresh process does.
 """
 
 from __future__ import annotations
@@ -10,16 +11,65 @@ import ast
 import hashlib
 import importlib.machinery
 import importlib.util
+import site
 import sys
-from collections.abc import Iterator
+import sysconfig
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType
+from typing import TypeVar
 
 from attrs import frozen
 
+from testbed.planning.loaded import expect_as_loaded
+
 SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES)
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+Answer = TypeVar("Answer")
+FileState = tuple[int, int, int]
+"""What changes when a file is written: its node, the time of writing, its size."""
+_caches: list[Callable[[], None]] = []
+_read: dict[Path, FileState | None] = {}
+_path: list[object] = []
+
+
+def remembered(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A cache of what was read of sources; `refresh` empties it."""
+    cached = cache(function)
+    _caches.append(cached.cache_clear)
+    return cached
+
+
+def refresh() -> None:
+    """Forget everything that was read if a file, the path of modules or an installation changed."""
+    path = [*sys.path, *map(state_of, library_folders())]
+    changed = path != _path or any(state_of(file) != state for file, state in _read.items())
+    if changed:
+        _path[:] = path
+        _read.clear()
+        for clear in _caches:
+            clear()
+
+
+def state_of(file: Path) -> FileState | None:
+    """The present state of a file or folder; None if there is none."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+@cache
+def library_folders() -> tuple[Path, ...]:
+    """Where distributions are installed."""
+    paths = sysconfig.get_paths()
+    places = [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    places += [*site.getsitepackages(), site.getusersitepackages()]
+    return tuple(dict.fromkeys(Path(place) for place in places))
 
 
 @frozen
@@ -31,12 +81,24 @@ class Source:
     imports: tuple[str, ...] = ()
 
 
-@cache
+@remembered
 def source_of(module: str) -> Source | None:
-    """The source of a module, read once per process; None where no file belongs to the name."""
+    """The source of a module; None where no file belongs to the name.
+
+    CodeChangedError if this process loaded the module from another state of the file.
+    """
     file = file_of(module)
     if file is None:
         return None
+    _read[file] = state = state_of(file)
+    expect_as_loaded(module, file)
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return _parsed(file, state, package)
+
+
+@cache
+def _parsed(file: Path, state: FileState | None, package: str) -> Source:
+    """The source of a file of a package, parsed once for each state of the file."""
     content = file.read_bytes()
     if file.suffix != ".py":
         return Source(file, hashlib.sha256(content).hexdigest())
@@ -44,11 +106,10 @@ def source_of(module: str) -> Source | None:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):  # a module that cannot be parsed cannot have made numbers
         return Source(file, hashlib.sha256(content).hexdigest())
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     return Source(file, normalised_digest(tree), tuple(dict.fromkeys(imports(tree, package))))
 
 
-@cache
+@remembered
 def file_of(module: str) -> Path | None:
     """The file of a module, found without importing anything."""
     loaded = getattr(sys.modules.get(module), "__file__", None)
@@ -67,7 +128,7 @@ def file_of(module: str) -> Path | None:
     return None if parts else _top_file(top)
 
 
-@cache
+@remembered
 def locations(top: str) -> tuple[Path, ...]:
     """The folders of a top-level package; none for a module that is no package."""
     loaded = sys.modules.get(top)
@@ -142,12 +203,18 @@ def _declares_parameter(node: ast.AST) -> bool:
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Dotted names that a syntax tree imports, in functions too, but not for type checkers alone.
 
-    `from a import b` gives `a.b`: the files decide whether this or `a` is the module.
+    `from a import b` gives `a.b`: the files decide whether this or `a` is the module. So does the
+    use of `a.b` after `import a`, since a module may load others when a name of theirs is used.
     """
+    modules: dict[str, str] = {}  # the name in this module → the module
+    used: list[tuple[str, str]] = []
     for node in _executed(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
+                modules[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
                 if not alias.asname:  # the name bound is that of the top package
                     yield alias.name.partition(".")[0]
         elif isinstance(node, ast.ImportFrom):
@@ -156,6 +223,9 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
                 yield f"{base}.{alias.name}" if base else alias.name
         elif isinstance(node, ast.Call):
             yield from _imported_by_call(node, package)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used.append((node.value.id, node.attr))
+    yield from (f"{modules[name]}.{attribute}" for name, attribute in used if name in modules)
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from testbed.planning import code, contents, origin, source
+from testbed.planning import code, contents, loaded, origin, source
 from testbed.planning.source import imports, normalised_digest
 
 FORMULA = '''
@@ -85,28 +85,28 @@ def shelf(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("shelf", "shelf.law", "shelf.helper", "beside"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    law = importlib.import_module("shelf.law").Law
-    forget()
-    yield package, law
-    forget()
+    source.refresh()
+    yield package, importlib.import_module("shelf.law").Law
     for name in [name for name in sys.modules if name.partition(".")[0] in ("shelf", "beside")]:
         del sys.modules[name]
 
 
-def forget():
-    """As a fresh process would: no source has been read."""
-    for module in (code, source, origin, contents):
-        for member in vars(module).values():
-            clear = getattr(member, "cache_clear", None)
-            if clear:
-                clear()
+def origin_now(law):
+    source.refresh()
+    return origin.origin_of([law])
 
 
-def edited(file, before, after):
+def edit(file, before, after):
     text = file.read_text()
     assert before in text
     file.write_text(text.replace(before, after))
-    forget()
+
+
+def loaded_again():
+    """The component, as a fresh process would load it."""
+    for name in ("shelf.helper", "shelf.law"):
+        sys.modules.pop(name)
+    return importlib.import_module("shelf.law").Law
 
 
 def test_a_component_depends_on_what_its_module_imports(shelf):
@@ -118,25 +118,91 @@ def test_a_component_depends_on_what_its_module_imports(shelf):
     assert {"numpy", "scipy", "torch", "scikit-learn"} <= set(code.versions_for(code.code_of(law)))
 
 
-@pytest.mark.parametrize(
-    ("file", "before", "after", "counts"),
-    [
-        ("law.py", "beside.FACTOR", "beside.FACTOR + 1", True),
-        ("helper.py", "0.5", "2.0", True),
-        ("../beside.py", "1.0", "2.0", True),
-        ("helper.py", "return", "# why\n    return", False),
-        ("unread.py", "return t", "return 2 * t", False),
-    ],
-)
+EDITS = [
+    ("law.py", "beside.FACTOR", "beside.FACTOR + 1", True),
+    ("helper.py", "0.5", "2.0", True),
+    ("../beside.py", "1.0", "2.0", True),
+    ("helper.py", "return", "# why\n    return", False),
+    ("unread.py", "return t", "return 2 * t", False),
+]
+
+
+@pytest.mark.parametrize(("file", "before", "after", "counts"), EDITS)
 def test_edits_that_count_change_the_digest_and_name_the_module(shelf, file, before, after, counts):
     package, law = shelf
-    earlier = origin.origin_of([law])
-    edited(package / file, before, after)
-    later = origin.origin_of([law])
+    earlier = origin_now(law)
+    edit(package / file, before, after)
+    later = origin_now(loaded_again())
     assert (later.code_digest() != earlier.code_digest()) is counts
     name = file.removesuffix(".py").removeprefix("../")
     told = [f"{name if '..' in file else f'shelf.{name}'} changed"] if counts else []
     assert later.changes_since(earlier) == told
+
+
+@pytest.mark.parametrize(("file", "before", "after", "counts"), EDITS)
+def test_a_function_that_is_not_the_one_on_disk_makes_no_numbers(
+    shelf, file, before, after, counts
+):
+    """In a notebook, modules stay as they were when they were imported."""
+    package, law = shelf
+    edit(package / file, before, after)
+    if counts and file != "../beside.py":  # which this process has not loaded
+        with pytest.raises(loaded.CodeChangedError, match=rf"{file}: found that .* has changed"):
+            origin_now(law)
+        if file == "law.py":
+            loaded_again()
+            with pytest.raises(loaded.CodeChangedError, match=r"Law\.value has changed"):
+                origin_now(law)  # the class of the time before
+    else:
+        origin_now(law)
+
+
+def test_what_other_modules_do_to_a_process_does_not_count(shelf, monkeypatch, tmp_path):
+    """Another path, a module loaded or not, what was asked before: the digest stays."""
+    _, law = shelf
+    before = origin_now(law)
+    other = tmp_path / "elsewhere"
+    (other / "extra").mkdir(parents=True)
+    (other / "extra" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(other)
+    for name in ("extra", "beside", "shelf.unread"):
+        importlib.import_module(name)
+    assert origin_now(law) == before
+    code.code_of(law)
+    assert origin_now(law) == before
+
+
+def test_a_plugin_installed_while_the_process_runs_is_one(shelf, monkeypatch, tmp_path):
+    """Answers from before the installation are forgotten, so that keys are those of a fresh
+    process."""
+    _, law = shelf
+    before = origin_now(law)
+    assert "shelf" not in code.plugin_packages()
+    information = tmp_path / "site" / "shelf-2.5.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: shelf\nVersion: 2.5\n")
+    (information / "entry_points.txt").write_text("[testbed.plugins]\nshelf = shelf.law\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    after = origin_now(law)
+    assert after.distributions["shelf"] == "2.5"
+    assert after.code_digest() != before.code_digest()
+
+
+def test_public_names_of_testbed_lead_to_the_modules_that_define_them(shelf):
+    """A formula of a layer that plugins build on counts, however they name it."""
+    package, _ = shelf
+    law = package / "law.py"
+    for text in (
+        "from testbed import KernelModel\nclass Law:\n    base = KernelModel\n",
+        "import testbed\nclass Law(testbed.KernelModel):\n    name = 'shelf.law'\n",
+        "import testbed as t\nclass Law:\n    def value(self):\n        return t.KernelModel\n",
+    ):
+        law.write_text(text)
+        sys.modules.pop("shelf.law")
+        source.refresh()
+        modules = code.code_of(importlib.import_module("shelf.law").Law)
+        assert "testbed.layers.kernel_model" in modules, text
+        assert "testbed" not in modules
 
 
 def test_a_base_class_in_another_module_counts(shelf):
