@@ -36,13 +36,13 @@ class Mistake:
         text = printable(text)
         return text if text.endswith((".", "?", "!")) else text + "."
 
-    def at(self, place: str) -> Mistake:
+    def moved_to(self, place: str) -> Mistake:
         """The same mistake at another place."""
         return Mistake(place, self.found, self.expected, self.advice)
 
     def in_file(self, file: str) -> Mistake:
         """The same mistake with its place inside a file."""
-        return self.at(f"{file}: {self.where}")
+        return self.moved_to(f"{file}: {self.where}")
 
 
 def printable(text: str) -> str:

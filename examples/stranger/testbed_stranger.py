@@ -190,7 +190,10 @@ def testbed_check_results(plan, tree):
     for name in (name for name in tree.children if "effective_dimension" in tree[name]):
         measured = testbed.over_replicates(tree[name].to_dataset(), "effective_dimension")
         if place := testbed.worst_place(measured.max("time"), limit=10.0):
-            words = {"seen": "the effective dimension is above 10", "advice": "raise the ridge"}
+            words = {
+                "observation": "the effective dimension is above 10",
+                "advice": "raise the ridge",
+            }
             words |= {"check": "stranger-saturated", "variable": "effective_dimension"}
             found.append(Finding(estimator=name, **words, **place.named()))
     return found

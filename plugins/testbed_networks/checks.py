@@ -46,7 +46,8 @@ def _unsettled(
             estimator=estimator,
             variable=variable,
             **place.named(),
-            seen=f"{int(here.sum())} of {here.size} values did not settle to 1e-4 and are NaN",
+            observation=f"{int(here.sum())} of {here.size} values did not settle to 1e-4 and are "
+            "NaN",
             advice="the largest eigenvalues lie too close together: take another width or seed, or "
             "leave these values out of means",
         )

@@ -103,7 +103,7 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
         cell=in_words(mismatched[0].point),
         points=len(mismatched),
         judged=len(points),
-        seen=str(foreign_kernel(mismatched[0].target, mismatched[0].model)),
+        observation=str(foreign_kernel(mismatched[0].target, mismatched[0].model)),
         advice="read the target's smoothness or norm in the space of its own kernel, or build it "
         'with the model\'s kernel: kernel = "estimator:NAME"',
     )

@@ -107,8 +107,8 @@ def _truncation(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]
             estimator=cells[0].estimator,
             variable=path.variable,
             **place.named(),
-            seen=f"the coefficients {modes + 1} to {2 * modes} would add {extra:.2g} to the best "
-            f"risk {float(best.isel(place.position)):.3g}",
+            observation=f"the coefficients {modes + 1} to {2 * modes} would add {extra:.2g} to "
+            f"the best risk {float(best.isel(place.position)):.3g}",
             advice="raise `modes` of the design: the risks, and even more their slopes, describe a "
             "shorter sequence",
         )
@@ -189,7 +189,7 @@ def _drift(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]:
                 estimator=cells[0].estimator,
                 variable=name,
                 **place.named(),
-                seen=f"conserved quantities drift by {worst:.2g}, more than the "
+                observation=f"conserved quantities drift by {worst:.2g}, more than the "
                 f"allowed {worst / float(excess.isel(place.position)):.1g}",
                 advice="lower the optimizer's `rtol` and `atol`, or its step size: the path "
                 "differs from gradient flow",

@@ -88,7 +88,7 @@ def _flagged(claim: ClaimTable, findings: Sequence[Finding]) -> Judgement:
     name = claim.of.split("/")[0]
     fired = [f for f in findings if f.check == claim.expect and f.estimator in ("", name)]
     flagged = any(
-        finding.seen != "the scenario expects it, and it was not found" for finding in fired
+        finding.observation != "the scenario expects it, and it was not found" for finding in fired
     )
     value = float(flagged)
     return Judgement(estimate=value, lower=value, upper=value, allowed=(1.0, 1.0))

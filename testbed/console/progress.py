@@ -26,7 +26,7 @@ class ProgressWatcher:
         self._bar: Progress | None = None
         self._task: Any = None
         self._total = self._done = 0
-        self._begun = self._said = time.monotonic()
+        self._begun = self._printed = time.monotonic()
 
     def __enter__(self) -> ProgressWatcher:
         return self
@@ -58,10 +58,10 @@ class ProgressWatcher:
             self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
             self._bar.update(self._task, completed=self._done)
-        elif time.monotonic() - self._said > PLAIN_EVERY:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._printed > PLAIN_EVERY:
+            self._printed = time.monotonic()
             share = self._done / max(self._total, 1)
-            left = (self._said - self._begun) / max(share, 1e-9) * (1 - share)
+            left = (self._printed - self._begun) / max(share, 1e-9) * (1 - share)
             self.console.print(f"{self._done}/{self._total} cells, about {left:.0f} s left")
 
 

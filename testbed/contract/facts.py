@@ -23,7 +23,7 @@ Batching = Literal["vmap", "batch", "loop"]
 class TargetFacts:
     """Facts about a target."""
 
-    known: bool = True
+    truth_known: bool = True
     """False if the truth is unknown, as for real data: risks against f* then do not apply."""
 
 

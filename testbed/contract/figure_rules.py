@@ -94,7 +94,7 @@ class _Table:
     def __init__(self, kind: str, table: Mapping[str, object], shapes: Shapes, where: str):
         self.kind, self.table, self.where, self.shapes = kind, table, where, shapes
         held = table.get("at", {})
-        self.at: Mapping[str, object] = held if isinstance(held, Mapping) else {}
+        self.selected: Mapping[str, object] = held if isinstance(held, Mapping) else {}
         self.of = names(table.get("of", ()))
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -142,7 +142,7 @@ class _Table:
         """Mistakes in the keys and values of `at`."""
         along = {self._axis(), self.table.get("by"), self.table.get("y")} - {None, ""}
         dims = dict.fromkeys(dim for shape in self.shapes.values() for dim in _dims(shape))
-        for dim, value in self.at.items():
+        for dim, value in self.selected.items():
             where = f"{self.where}.at.{dim}"
             if dim not in dims:
                 yield Mistake(where, f"found the dimension {dim!r}", _dimension(dims, dim))
@@ -223,7 +223,7 @@ class _Table:
     def _reason(self, shape: GroupShape, name: str) -> str:
         """Why this kind cannot show a variable of a group; empty if it can."""
         dims = shape.variables[name]
-        inner = [d for d in dims if d not in (*shape.sweeps, "time", "replicate", *self.at)]
+        inner = [d for d in dims if d not in (*shape.sweeps, "time", "replicate", *self.selected)]
         if self.kind == "spectra":
             return "" if "mode" in inner else _NEEDS["spectra"]
         if self.kind == "profiles":
@@ -236,8 +236,10 @@ class _Table:
     def _reason_of_axes(self, shape: GroupShape, dims: Sequence[str]) -> str:
         if self.kind == "paths":
             return "" if "time" in dims and shape.longer("time") else _NEEDS["paths"]
-        swept = [d for d in dims if d in shape.sweeps and shape.longer(d) and d not in self.at]
-        along_time = "time" in dims and shape.longer("time") and "time" not in self.at
+        swept = [
+            d for d in dims if d in shape.sweeps and shape.longer(d) and d not in self.selected
+        ]
+        along_time = "time" in dims and shape.longer("time") and "time" not in self.selected
         if self.kind == "sweeps" and along_time:
             return _NEEDS["sweeps"]
         axes = [self.table[key] for key in ("x", "by") if key in self.table]

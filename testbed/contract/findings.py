@@ -45,7 +45,7 @@ class Finding:
     cell: str = _text("")  # such as "n=500 depth=1"; empty where nothing is swept
     points: int = field(default=1, validator=[validators.instance_of(int), validators.ge(1)])
     judged: int = field(default=1, validator=[validators.instance_of(int), validators.ge(1)])
-    seen: str = _text(empty=False)
+    observation: str = _text(empty=False)
     advice: str = _text(empty=False)
     because: str = _text("")  # why the scenario expects it
 

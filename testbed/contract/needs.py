@@ -186,7 +186,7 @@ TABLE = (
 NEEDS: Mapping[str, Need] = {need.name: need for need in TABLE}
 
 
-def asked(ask: Ask) -> Asked:
+def request_of(ask: Ask) -> Asked:
     """The need that a metric's entry stands for; ValueError for a name that the table lacks."""
     if isinstance(ask, Need):
         return ask.now
@@ -206,7 +206,7 @@ def alternatives(needs: Needs) -> list[tuple[Asked, ...]]:
     """The alternatives that a metric lists; needs that are not grouped are one alternative."""
     groups = [group for group in needs if isinstance(group, tuple)]
     single = tuple(ask for ask in needs if not isinstance(ask, tuple))
-    return [tuple(map(asked, group)) for group in groups or [single]]
+    return [tuple(map(request_of, group)) for group in groups or [single]]
 
 
 def options_of(need: Need, metric: object) -> dict[Role, str]:

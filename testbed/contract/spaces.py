@@ -95,4 +95,4 @@ def inner_misfit(model: Model, space: Space, parameter: str) -> Mistake | None:
     if mistake is None:
         return None
     where = f"{parameter}.{mistake.where}" if mistake.where else parameter
-    return mistake.at(where)
+    return mistake.moved_to(where)

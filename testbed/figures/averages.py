@@ -61,7 +61,7 @@ def _of(values: xr.DataArray, point: Mapping[str, object]) -> dict[str, object]:
     return {dim: value for dim, value in point.items() if dim in values.dims}
 
 
-def asked(dataset: xr.Dataset) -> xr.DataArray:
+def requested_count(dataset: xr.Dataset) -> xr.DataArray:
     """How many replicates were asked for at each point of the sweep."""
     status = dataset["status"]
     if "replicate" not in status.dims:
@@ -76,7 +76,7 @@ def mean_of(dataset: xr.Dataset, name: str) -> Band:
     values = dataset[name]
     if "replicate" not in values.dims:
         return _stored_mean(dataset, name)
-    finite = values.where(np.isfinite(values)).assign_coords({ASKED: asked(dataset)})
+    finite = values.where(np.isfinite(values)).assign_coords({ASKED: requested_count(dataset)})
     interval = mean_interval(finite)
     lost = interval.estimate.isnull() & (interval.replicates > 0)
     return Band(interval.estimate, interval.lower, interval.upper, lost)
@@ -87,7 +87,7 @@ def _stored_mean(dataset: xr.Dataset, name: str) -> Band:
     values = _bare(dataset[name])
     complete = values.notnull()
     if f"{name}__ok_count" in dataset:
-        expected_count = asked(dataset)
+        expected_count = requested_count(dataset)
         complete &= (dataset[f"{name}__ok_count"] == expected_count) | (expected_count == 0)
     kept = values.where(complete)
     empty = xr.full_like(kept, np.nan, dtype=float)
@@ -105,7 +105,7 @@ def at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> AtTime:
         return AtTime(Band(best.value, empty, empty, xr.zeros_like(best.value, bool)), best.time)
     complete = simulated(dataset, name)
     best = oracle(complete.where(np.isfinite(complete)))
-    measured = values.notnull().any(("replicate", "time")) & (asked(dataset) > 0)
+    measured = values.notnull().any(("replicate", "time")) & (requested_count(dataset) > 0)
     lost = measured & best.estimate.isnull()
     return AtTime(Band(best.estimate, best.lower, best.upper, lost), best.time)
 

@@ -42,7 +42,7 @@ class Curve:
     names: dict[str, str] = field(factory=dict)  # theories by their long name
 
     @property
-    def known(self) -> bool:
+    def has_numbers(self) -> bool:
         """Whether there is a number to draw."""
         parts = [self.values, *self.theories.values()]
         return any(bool(np.isfinite(part.band.mean).any()) for part in parts)
@@ -72,7 +72,7 @@ def curves_of(
         for group in groups
         if of in group.dataset
         for curve in _curves(group, of, x, when)
-        if curve.known
+        if curve.has_numbers
     ]
     drawn = looks([curve.key for curve in curves], colour)
     return [evolve(curve, look=look) for curve, look in zip(curves, drawn, strict=True)]

@@ -57,7 +57,10 @@ def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
         shown = [group for group in groups if of in group.dataset]
         values = [g.dataset[by].values.tolist() for g in shown if by in g.dataset[of].dims]
         panels = [
-            Facet(value, curves_of(_at(shown, by, value), of, x, held_values.get("time", ORACLE)))
+            Facet(
+                value,
+                curves_of(_groups_with(shown, by, value), of, x, held_values.get("time", ORACLE)),
+            )
             for value in dict.fromkeys(v for coordinates in values for v in coordinates)
         ]
         panels = _looked(panels, str(options.get("colour", "")))
@@ -65,7 +68,7 @@ def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
             yield _figure(tree, shown, of, x, by, panels, options)
 
 
-def _at(groups: Sequence[Group], by: str, value: object) -> list[Group]:
+def _groups_with(groups: Sequence[Group], by: str, value: object) -> list[Group]:
     """The groups at a value of `by`; those without it are references in every panel."""
     kept = []
     for group in groups:

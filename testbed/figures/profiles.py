@@ -26,7 +26,7 @@ from testbed.figures.drawn import (
 )
 from testbed.figures.groups import Group, groups_of, is_number, long_name, sweep_points
 from testbed.figures.looks import DASHES
-from testbed.figures.spectra import gradient, some, time_word
+from testbed.figures.spectra import gradient, spread_positions, time_word
 
 LINES = 5
 WORDS = {"tau": "threshold", "k": "rank k"}
@@ -136,7 +136,7 @@ def _against_own(axes: Axes, values: xr.DataArray, dimension: str) -> None:
         axes.plot(values[dimension], values, "o-", ms=3.5)
     else:
         times = values["time"].values
-        chosen = some(times, LINES)
+        chosen = spread_positions(times, LINES)
         for colour, dash, place in zip(gradient(len(chosen)), DASHES, chosen, strict=False):
             text = f"τ = {time_word(times[place])}"
             axes.plot(values[dimension], values.isel(time=place), color=colour, ls=dash, label=text)
@@ -147,7 +147,7 @@ def _against_own(axes: Axes, values: xr.DataArray, dimension: str) -> None:
 
 def _against_time(axes: Axes, values: xr.DataArray, dimension: str, times: TimeAxis) -> None:
     """A line for each of a few ranks."""
-    ranks = values[dimension].values[some(values[dimension].values, LINES)]
+    ranks = values[dimension].values[spread_positions(values[dimension].values, LINES)]
     for colour, dash, rank in zip(gradient(len(ranks)), DASHES, ranks, strict=False):
         line = values.sel({dimension: rank})
         text = f"{dimension} = {number(float(rank))}"

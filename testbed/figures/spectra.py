@@ -72,7 +72,7 @@ def _draw(axes: Axes, dataset: xr.Dataset) -> int:
     band = mean_of(dataset, VARIABLE)
     values = band.mean if "time" in band.mean.dims else band.mean.expand_dims("time")
     times = values["time"].values.ravel()
-    chosen = some(times, TIMES)
+    chosen = spread_positions(times, TIMES)
     for colour, dash, place in zip(gradient(len(chosen)), DASHES, chosen, strict=False):
         text = f"τ = {time_word(times[place])}"
         line: Any = {"color": colour, "ls": dash, "lw": 1.2, "label": text}
@@ -100,7 +100,7 @@ def _truth(axes: Axes, dataset: xr.Dataset) -> None:
     axes.plot(truth["mode"], energy, "o", ms=3.5, color="#D55E00", label="truth θ*²")
 
 
-def some(values: np.ndarray, count: int) -> np.ndarray:
+def spread_positions(values: np.ndarray, count: int) -> np.ndarray:
     """Positions of at most `count` values, spread evenly from the first to the last."""
     return np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))
 

@@ -182,11 +182,17 @@ class DualModel(
             fitted = self.predict(prepared, params, self.probe(prepared, data.x))
         root, (value, vectors) = gram.root, gram.pairs()
 
-        def seen(values: Tensor) -> Tensor:
+        def coefficients(values: Tensor) -> Tensor:
             return (vectors.mT @ (columnwise(root, values) * values)).flip(0)
 
         outside = torch.zeros_like(root[0])
-        parts = (value.flip(0), seen(data.truth), seen(fitted), seen(data.y), outside)
+        parts = (
+            value.flip(0),
+            coefficients(data.truth),
+            coefficients(fitted),
+            coefficients(data.y),
+            outside,
+        )
         return Spectrum(*parts, resolution(value))
 
     def spectrum_length(self, design: Design, points: str) -> int:

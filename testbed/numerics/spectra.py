@@ -31,11 +31,11 @@ def empirical_spectrum(value: Tensor, vectors: Tensor, data: Data, fitted: Tenso
     """
     root = data.weight.sqrt()
 
-    def seen(values: Tensor) -> Tensor:
+    def coefficients(values: Tensor) -> Tensor:
         if values.ndim > root.ndim:
             return vectors.mT @ (root.unsqueeze(-1) * values)
         return ((root * values).unsqueeze(-2) @ vectors).squeeze(-2)
 
     outside = torch.zeros_like(root[..., 0])
-    parts = (value, seen(data.truth), seen(fitted), seen(data.y), outside)
+    parts = (value, coefficients(data.truth), coefficients(fitted), coefficients(data.y), outside)
     return Spectrum(*parts, resolution(value))

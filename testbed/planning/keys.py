@@ -169,7 +169,7 @@ def cell_key(cell: Cell, texts: Texts | None = None) -> str:
     Its place in the sweep does not count, so that points may be added anywhere.
     """
     texts = texts or Texts()
-    described = [texts.of(value) for value in _asked(cell)]
+    described = [texts.of(value) for value in _request(cell)]
     text = "".join([f"{part}, " for part, _ in described])
     classes = frozenset().union(*[kinds for _, kinds in described])
     return f"{_hash(f'[{text}]')}.{code_digest_of(classes)}"
@@ -177,7 +177,7 @@ def cell_key(cell: Cell, texts: Texts | None = None) -> str:
 
 def origin_of_cell(cell: Cell) -> Origin:
     """The code and the libraries that make this cell's numbers in this process."""
-    return origin_of(_described(_asked(cell))[1])
+    return origin_of(_described(_request(cell))[1])
 
 
 def request_of(key: str) -> str:
@@ -185,7 +185,7 @@ def request_of(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _asked(cell: Cell) -> tuple[Any, ...]:
+def _request(cell: Cell) -> tuple[Any, ...]:
     """All of a cell that its numbers depend on."""
     return (
         cell.estimator,

@@ -46,4 +46,4 @@ def metric_place(plan: Plan, cell: Cell, planned: PlannedMetric) -> str:
 
 def mistake(where: str, error: UnsuitableError) -> Mistake:
     """A component's objection to its data or parameters, at its place."""
-    return error.mistake.at(where)
+    return error.mistake.moved_to(where)

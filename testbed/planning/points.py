@@ -107,7 +107,7 @@ def _cell(
     for part, place in ((target, target_table.spec.path), (model, table.model.path)):
         misfit = once(misfit_of, part, design)
         if misfit:
-            mistakes.append(misfit.at(f"{place}.{misfit.where}" if misfit.where else place))
+            mistakes.append(misfit.moved_to(f"{place}.{misfit.where}" if misfit.where else place))
     if mistakes:
         return None, mistakes
     cell = Cell(
@@ -147,7 +147,7 @@ def _pair(
         return None, mistakes
     times = optimizer.times or scenario.times
     misfits = once(_misfits, model, optimizer, times)
-    mistakes += [mistake.at(f"{table.optimizer.path}{mistake.where}") for mistake in misfits]
+    mistakes += [mistake.moved_to(f"{table.optimizer.path}{mistake.where}") for mistake in misfits]
     if mistakes or times is None:
         return None, mistakes
     return (model, optimizer, times.values), []

@@ -44,7 +44,7 @@ def select(
     chosen: dict[str, list[Point]] = {}
     names: dict[str, set[str]] = {}
     verdicts: list[tuple[str, Verdict]] = []
-    seen: set[tuple[str, int]] = set()
+    visited: set[tuple[str, int]] = set()
     for name, expansion in expansions.items():
         chosen[name], names[name] = [], set()
         for point in points[name]:
@@ -62,8 +62,8 @@ def select(
             auxiliary = once(auxiliary_names, cell.design, cell.optimizer, cell.times)
             clashes = once(clashes_of, same, cell.optimizer, expansion, auxiliary)
             mistakes.update(dict.fromkeys(clashes))
-            if (name, id(same)) not in seen:
-                seen.add((name, id(same)))
+            if (name, id(same)) not in visited:
+                visited.add((name, id(same)))
                 names[name].update(_names(same))
                 verdicts += ((name, verdict) for verdict in same)
             metrics_here, theories_here = once(_planned, same)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def shapes_of(plan: Plan) -> dict[str, GroupShape]:
     """The swept dimensions, times and variables of every group, without computing anything."""
     variables: dict[str, dict[str, tuple[str, ...]]] = {}
-    seen = set()
+    visited = set()
     for cell in plan.cells:
         shared = (cell.metrics, cell.theories, cell.optimizer)
         key = (cell.estimator, bool(cell.replicates), *map(id, shared))
-        if key not in seen:
-            seen.add(key)
+        if key not in visited:
+            visited.add(key)
             variables.setdefault(cell.estimator, {}).update(_variables(cell))
     shapes = {}
     for estimator in plan.estimators:

@@ -26,15 +26,15 @@ def variable_sizes(
     cell are padded to the longest, so the largest cell counts for all.
     """
     largest: dict[str, int] = {}
-    seen = set()
+    visited = set()
     for cell in cells:
         if cell.replicates and cell.replicates[0] != 0:
             continue  # all blocks of a point have the sizes of the first
         shared = (cell.metrics, cell.theories, cell.design, cell.times)
         key = (cell.estimator, bool(cell.replicates), *map(id, shared))
-        if key in seen:
+        if key in visited:
             continue
-        seen.add(key)
+        visited.add(key)
         for name, count in _numbers(cell, replicates, once):
             label = f"{cell.estimator}/{name}"
             largest[label] = max(largest.get(label, 0), points[cell.estimator] * FLOAT * count)
@@ -45,18 +45,18 @@ def _numbers(cell: Cell, replicates: int, once: Once) -> Iterator[tuple[str, int
     """How many numbers each variable has at one point, counts of ok replicates included."""
     for planned in cell.metrics:
         for variable, name in planned.names.items():
-            count = _each(planned.metric, planned.metric.declared()[variable], cell, once)
+            count = _size(planned.metric, planned.metric.declared()[variable], cell, once)
             yield name, count * (2 if planned.mean else replicates + 1)
     for predicted in cell.theories:
         theory = predicted.theory
         if theory.facts().conditional != bool(cell.replicates):
             continue
         for variable, name in predicted.names.items():
-            count = _each(theory, theory.variables[variable], cell, once)
+            count = _size(theory, theory.variables[variable], cell, once)
             yield name, count * (replicates + 1 if theory.facts().conditional else 1)
 
 
-def _each(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) -> int:
+def _size(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) -> int:
     """How many numbers a variable has for one replicate."""
     times = len(cell.times) if variable.time else 1
     if not variable.dims:

@@ -165,7 +165,7 @@ def _risk_rows(name: str, dataset: xr.Dataset, risk: str) -> Iterator[Row]:
         if np.isnan(estimate):
             yield [name, in_words(point), "none", "", "", "", "", str(row["reason"].item())]
             continue
-        expected = _at(theory, point)
+        expected = _value_at(theory, point)
         limits = f"{lower:.3g} to {upper:.3g}" if np.isfinite([lower, upper]).all() else ""
         gap = (
             f"{100 * (estimate / expected - 1):+.1f}%" if np.isfinite(expected) and expected else ""
@@ -188,7 +188,7 @@ def _theory(dataset: xr.Dataset, risk: str) -> xr.DataArray | None:
     return None
 
 
-def _at(values: xr.DataArray | None, point: Mapping[str, object]) -> float:
+def _value_at(values: xr.DataArray | None, point: Mapping[str, object]) -> float:
     if values is None:
         return np.nan
     chosen = values.sel({dim: value for dim, value in point.items() if dim in values.dims})

@@ -61,7 +61,7 @@ class GroupRecord:
         self.replicates = plan.scenario.replicates
         self._arrays: dict[str, _Array] = {}
         self._parts: dict[str, dict[bytes, np.ndarray]] = {}
-        self._own: dict[str, np.ndarray] | None = None
+        self._coordinates: dict[str, np.ndarray] | None = None
         self._reasons: dict[str, np.ndarray] = {}
         self._begin_statuses()
 
@@ -91,8 +91,8 @@ class GroupRecord:
 
         Coordinates that differ between cells become their union.
         """
-        if self._own is None:
-            self._own = {
+        if self._coordinates is None:
+            self._coordinates = {
                 dim: np.unique(np.concatenate(list(parts.values())))
                 for dim, parts in self._parts.items()
             }
@@ -100,13 +100,13 @@ class GroupRecord:
                 **dict(zip(self.sweep, self.shape, strict=True)),
                 "replicate": self.replicates,
                 "time": len(self.estimator.times),
-                **{dim: len(values) for dim, values in self._own.items()},
+                **{dim: len(values) for dim, values in self._coordinates.items()},
             }
             for array in self._arrays.values():
                 shape = [sizes[dim] for dim in array.dims]
                 array.values = np.full(shape, 0.0 if array.mean else np.nan)
                 array.counts = np.zeros(shape if array.mean else 0)
-        return self._own
+        return self._coordinates
 
     # --- variables ----------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Journal:
     def __init__(self, folder: Path, name: str | None = None):
         self.path = folder / JOURNAL
         self.notes: list[str] = []
-        self._known: set[str] = set()  # digests of origins that are stored
+        self._stored_origins: set[str] = set()  # digests of origins that are stored
         self._database = self._connect()
         if name is not None:
             self._claim(folder, name)
@@ -88,7 +88,7 @@ class Journal:
         aside = self._set_aside()
         database = self._opened()
         saved = _copy_readable(aside, database)
-        self._known.clear()
+        self._stored_origins.clear()
         self.notes.append(
             f"{self.path}: found a damaged journal ({error}), set aside as {aside.name}; "
             f"{saved} finished cells could be kept"
@@ -159,9 +159,9 @@ class Journal:
 
     def _add_origin(self, origin: Origin) -> str:
         digest = origin.digest()
-        if digest not in self._known:
+        if digest not in self._stored_origins:
             self._write("INSERT OR IGNORE INTO origins VALUES (?, ?)", [(digest, origin.text())])
-            self._known.add(digest)
+            self._stored_origins.add(digest)
         return digest
 
     def stored(self, keys: Iterable[str]) -> Iterator[Stored]:

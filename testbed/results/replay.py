@@ -58,7 +58,7 @@ def replay(
     complete = {cell.key for cell in blocks if cell.estimator == estimator} == {
         c.key for c in cells
     }
-    pair = [_at(node[estimator].to_dataset(), cells, complete) for node in (tree, again)]
+    pair = [_with_cells(node[estimator].to_dataset(), cells, complete) for node in (tree, again)]
     origin = provenance.differences(tree.attrs, provenance.made_here(cells))
     return Replay(tuple(cells), tuple(_differences(*pair)), tuple(origin))
 
@@ -115,7 +115,7 @@ def _matches(cell: Cell, dim: str, value: str) -> bool:
         return False
 
 
-def _at(dataset: xr.Dataset, cells: Sequence[Cell], complete: bool) -> xr.Dataset:
+def _with_cells(dataset: xr.Dataset, cells: Sequence[Cell], complete: bool) -> xr.Dataset:
     """The dataset at the cells' point; variables without replicates only if all replicates ran."""
     sweep = [str(dim) for dim in dataset["status"].dims if dim != "replicate"]
     here = dataset.isel(dict(zip(sweep, cells[0].index, strict=True)))

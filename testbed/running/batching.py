@@ -165,7 +165,7 @@ def _viewed(member: Member) -> Callable[..., object]:
             return function(*filled, **named)
 
         return self.lifted(call)(
-            *(_seen(self, arguments[position]) for position in mapped_positions)
+            *(_unwrapped(self, arguments[position]) for position in mapped_positions)
         )
 
     method.__name__ = member.name
@@ -184,7 +184,7 @@ def _in_order(
     return (*args, *tail)
 
 
-def _seen(view: View, argument: object) -> object:
+def _unwrapped(view: View, argument: object) -> object:
     """An argument as the model inside takes it: a fit of the model itself, not of the view."""
     return argument._replace(model=view.model) if isinstance(argument, Fit) else argument
 

@@ -33,20 +33,20 @@ class Handed:
     """Values handed to a metric, which must not change them."""
 
     def __init__(self, metric: Metric, values: Mapping[str, Any]):
-        self.metric, self._given = metric, dict(values)
+        self.metric, self._originals = metric, dict(values)
         self._copied = metric.facts().batching != "vmap"
-        self.values = tree_map(private, self._given) if self._copied else self._given
-        self._writes = {name: _writes(value) for name, value in self._given.items()}
+        self.values = tree_map(private, self._originals) if self._copied else self._originals
+        self._writes = {name: _writes(value) for name, value in self._originals.items()}
 
     def expect_unchanged(self) -> None:
         """WriteFault if an original was changed, ComponentFault if only a copy was changed."""
         written = [
-            name for name, value in self._given.items() if self._writes[name] != _writes(value)
+            name for name, value in self._originals.items() if self._writes[name] != _writes(value)
         ]
         if written:
             raise WriteFault(self.metric, _written(written))
         if self._copied:
-            pairs = self._given.items()
+            pairs = self._originals.items()
             changed = [name for name, value in pairs if not _same(value, self.values[name])]
             if changed:
                 raise ComponentFault(self.metric, _written(changed))

@@ -50,7 +50,9 @@ class MetricSeries:
         if not chosen or self.fault:
             return
         try:
-            moving, still = self._needs(states.at(chosen), companion and companion.at(chosen))
+            moving, still = self._needs(
+                states.chosen(chosen), companion and companion.chosen(chosen)
+            )
             values = self._measured(states.path.fit.problem, moving, still)
             finite = alive[:, list(chosen)].cpu().numpy()  # (replicates, chosen)
             self._keep([positions[i] for i in chosen], values, finite)

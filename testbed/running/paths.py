@@ -76,7 +76,7 @@ class Path:
         """The states at the times of another path; long steps may make several of these equal."""
         distinct = list(dict.fromkeys(times))
         states, _ = self.advance(distinct)
-        return states.at(tuple(distinct.index(time) for time in times))
+        return states.chosen(tuple(distinct.index(time) for time in times))
 
     def reached(self, times: Sequence[float]) -> tuple[float, ...]:
         """The times at which training stops for the times asked; those of the first replicate where
@@ -111,27 +111,26 @@ class States:
 
     def __init__(self, path: Path, params: Parameters, times: Sequence[float]):
         self.path, self.params, self.times = path, params, times
-        self._known: dict[tuple[object, ...], object] = {}
+        self._computed: dict[tuple[object, ...], object] = {}
         self._parts: dict[tuple[int, ...], States] = {}
 
-    def at(self, chosen: tuple[int, ...]) -> States:
+    def chosen(self, positions: tuple[int, ...]) -> States:
         """The states at some of the block's times."""
-        if chosen == tuple(range(len(self.times))):
+        if positions == tuple(range(len(self.times))):
             return self
-        if chosen not in self._parts:
-            params = tree_map(lambda leaf: leaf[:, list(chosen)], self.params)
-            self._parts[chosen] = States(
-                self.path, params, [self.times[position] for position in chosen]
-            )
-        return self._parts[chosen]
+        if positions not in self._parts:
+            params = tree_map(lambda leaf: leaf[:, list(positions)], self.params)
+            times = [self.times[position] for position in positions]
+            self._parts[positions] = States(self.path, params, times)
+        return self._parts[positions]
 
     def need(self, need: Need, options: Mapping[Role, str] = NO_OPTIONS) -> Any:
         """A need's value: tensors (replicates, times, …), without the time axis if not per time."""
         chosen = {role: options.get(role, default) for role, default in need.options.items()}
         key = (need, *chosen.items())
-        if key not in self._known:
-            self._known[key] = self._compute(need, chosen)
-        return self._known[key]
+        if key not in self._computed:
+            self._computed[key] = self._compute(need, chosen)
+        return self._computed[key]
 
     def _compute(self, need: Need, options: Mapping[Role, str]) -> Any:
         model, optimizer = self.path.model.model, self.path.training.optimizer

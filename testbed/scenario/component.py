@@ -76,7 +76,7 @@ class Spec:
             try:
                 values[name] = _build(value, point, resolve)
             except ParameterError as error:  # a reference that leads nowhere
-                raise UnbuildableError(error.mistake.at(f"{self.path}.{name}")) from None
+                raise UnbuildableError(error.mistake.moved_to(f"{self.path}.{name}")) from None
         try:
             return self.component(**values)
         except ParameterError as error:
@@ -88,8 +88,8 @@ class Spec:
         """A component's objection at the place of the parameter that it names, if it names one."""
         for part in fields_of(self.component):
             if mistake.where in (part.key, part.attribute):
-                return mistake.at(f"{self.path}.{part.key}")
-        return mistake.at(self.path)
+                return mistake.moved_to(f"{self.path}.{part.key}")
+        return mistake.moved_to(self.path)
 
     def fixed(self) -> dict[str, Scalar]:
         """The parameters that are not swept and fit into a scalar coordinate, defaults included."""

@@ -98,8 +98,8 @@ def _table(kind: str, table: Values, catalogue: Catalogue) -> Values:
     component = _class_of(kind, table, catalogue)
     if component is None:
         return table
-    given = {key: value for key, value in table.items() if key != "use"}
-    values = {**component.examples()[0].values, **given}
+    settings = {key: value for key, value in table.items() if key != "use"}
+    values = {**component.examples()[0].values, **settings}
     return {"use": component.name, **_filled(component, values, catalogue)}
 
 

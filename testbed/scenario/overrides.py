@@ -19,7 +19,7 @@ def apply_overrides(document: dict[str, object], overrides: Sequence[str]) -> di
         try:
             _apply(changed, override)
         except ParameterError as error:
-            mistakes.append(error.mistake.at(f"--set {override}"))
+            mistakes.append(error.mistake.moved_to(f"--set {override}"))
     if mistakes:
         raise ScenarioError(mistakes)
     return changed

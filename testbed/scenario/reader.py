@@ -28,7 +28,7 @@ from testbed.scenario.declaration import (
     variants_of,
 )
 from testbed.scenario.sweep import is_sweep, read_sweep, sweep_advice
-from testbed.scenario.value import LARGEST, convert, found, type_words
+from testbed.scenario.value import LARGEST, convert, found_text, type_words
 
 KIND_NAMES = ("design", "target", "model", "optimizer", "metric", "theory")
 Reading = tuple[Any, list[Mistake]]
@@ -67,7 +67,7 @@ class Source:
 def read_table(declaration: type, raw: object, place: str, source: Source) -> Reading:
     """A table as an instance of its declaration."""
     if not isinstance(raw, Mapping):
-        return None, [Mistake(place, found(raw), "a table")]
+        return None, [Mistake(place, found_text(raw), "a table")]
     variant, mistakes = _variant(declaration, raw, place)
     if variant is None:
         return None, mistakes
@@ -86,7 +86,7 @@ def _made(
         return declaration(**values, **placed), mistakes
     except ParameterError as error:
         where = f"{place}.{error.mistake.where}" if error.mistake.where else place
-        return None, [*mistakes, error.mistake.at(where)]
+        return None, [*mistakes, error.mistake.moved_to(where)]
 
 
 def _variant(
@@ -104,7 +104,7 @@ def _variant(
     if tag not in raw:
         wrong = Mistake(place, f"found no {tag}", expected, f'add {tag} = "…"')
     else:
-        wrong = Mistake(f"{place}.{tag}", found(word), expected)
+        wrong = Mistake(f"{place}.{tag}", found_text(word), expected)
     keys = {tag} | {field.key for variant in variants.values() for field in fields_of(variant)}
     return None, [wrong, *_unknown_keys(raw, keys, place)]
 
@@ -168,7 +168,7 @@ def _read_listed(
 ) -> Reading:
     """The tables of `[[key]]`; those that cannot be made are left out."""
     if not isinstance(raw, list | tuple) or not all(isinstance(item, Mapping) for item in raw):
-        text = f"found one [{field.key}]" if isinstance(raw, Mapping) else found(raw)
+        text = f"found one [{field.key}]" if isinstance(raw, Mapping) else found_text(raw)
         return None, [Mistake(place, text, "a list of tables", f"use [[{field.key}]]")]
     if field.required and not raw:
         return None, [_missing(field, declaration, "$")]
@@ -213,7 +213,7 @@ def _read_plain(field: Field, raw: object, place: str, source: Source, sweeps: b
     except ParameterError as error:
         return None, [_unfit(field, raw, place, error.mistake, sweeps)]
     mistake = field.info.objection(value) or _beyond(field, value)
-    return (None, [_worded(field, mistake).at(place)]) if mistake else (value, [])
+    return (None, [_worded(field, mistake).moved_to(place)]) if mistake else (value, [])
 
 
 def _beyond(field: Field, value: object) -> Mistake | None:
@@ -243,7 +243,7 @@ def _worded(field: Field, mistake: Mistake) -> Mistake:
 
 def _unfit(field: Field, raw: object, place: str, mistake: Mistake, sweeps: bool) -> Mistake:
     """The mistake of a value of the wrong type, with advice if it looks like something else."""
-    mistake = _worded(field, mistake).at(place)
+    mistake = _worded(field, mistake).moved_to(place)
     advice = mistake.advice
     if isinstance(raw, Mapping):
         advice = advice or field.info.no_table
@@ -288,7 +288,7 @@ def read_component(
 ) -> Reading:
     """A component's table as a Spec; `outer_keys` belong to the table around it."""
     if not isinstance(raw, Mapping):
-        return None, [Mistake(place, found(raw), "a table with use = …")]
+        return None, [Mistake(place, found_text(raw), "a table with use = …")]
     component, mistakes = _class_of(kind, raw, place, source)
     if component is None:
         return None, mistakes
@@ -314,7 +314,7 @@ def _read_nested(kind: str, raw: object, place: str, source: Source, sweeps: boo
         prefix, _, estimator = raw.partition(":")
         if prefix == "estimator" and estimator:
             return Reference(estimator), []
-        return None, [Mistake(place, found(raw), 'a table with use, or "estimator:NAME"')]
+        return None, [Mistake(place, found_text(raw), 'a table with use, or "estimator:NAME"')]
     return read_component(kind, raw, place, source, sweeps)
 
 
@@ -328,7 +328,7 @@ def _class_of(
         return None, [Mistake(f"{place}.use", "found a sweep over use", expected, _several(kind))]
     if not isinstance(use, str):
         advice = f'add use = "…"; {did_you_mean("", registry.names(kind))}'
-        text = "found no use" if use is None else found(use)
+        text = "found no use" if use is None else found_text(use)
         return None, [Mistake(place, text, expected, advice)]
     component = registry.get(kind, use)
     if component is None:

@@ -204,7 +204,7 @@ def _inconsistencies(scenario: Scenario, document: Mapping[str, object]) -> Iter
             yield mistake
     for key in ("metric", "theory", "soundness"):
         for position, table in enumerate(_listed(document.get(key))):
-            for name in _asked(table):
+            for name in _named_estimators(table):
                 if name not in names:
                     place = f"$.{key}[{position}].of"
                     text = f"found no estimator {name!r}"
@@ -222,7 +222,7 @@ def _listed(raw: object) -> Sequence[Any]:
     return raw if isinstance(raw, list | tuple) else ()
 
 
-def _asked(table: object) -> Iterator[str]:
+def _named_estimators(table: object) -> Iterator[str]:
     """The estimators that a table names in `of`."""
     of = table.get("of") if isinstance(table, Mapping) else getattr(table, "of", ())
     return (name for name in _listed(of) if isinstance(name, str))

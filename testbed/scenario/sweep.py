@@ -55,7 +55,7 @@ def read_sweep(
     try:
         numbers = _numbers(raw, most)
     except ParameterError as error:
-        return None, [*mistakes, error.mistake.at(place)]
+        return None, [*mistakes, error.mistake.moved_to(place)]
     rounded = takes_integers_only(field.type) and "values" not in raw
     if rounded:
         numbers = tuple(round(number) for number in numbers)
@@ -96,9 +96,9 @@ def _dim(raw: dict[str, object], name: str, place: str) -> tuple[str, list[Mista
     try:
         dim = convert(raw.get(word, name), str)
     except ParameterError as error:
-        return name, [error.mistake.at(f"{place}.{word}")]
+        return name, [error.mistake.moved_to(f"{place}.{word}")]
     mistake = dim_mistake(dim)
-    return dim, [mistake.at(place)] if mistake else []
+    return dim, [mistake.moved_to(place)] if mistake else []
 
 
 def _repeated(values: Sequence[object], place: str, advice: str = "") -> list[Mistake]:
@@ -123,7 +123,7 @@ def _labels(
     try:
         labels: tuple[str, ...] = convert(raw["labels"], tuple[str, ...])
     except ParameterError as error:
-        return None, [error.mistake.at(place)]
+        return None, [error.mistake.moved_to(place)]
     if len(labels) != len(numbers):
         text = f"found {len(labels)} labels"
         return None, [Mistake(place, text, f"{len(numbers)}, one for each value")]

@@ -23,7 +23,7 @@ LARGEST = 2**63 - 1  # what the integers of a result file hold
 LARGEST_UNSIGNED = 2**64 - 1  # what its unsigned integers hold, such as seeds
 
 
-def found(value: object) -> str:
+def found_text(value: object) -> str:
     """How a message names a value that was found."""
     kind = _WORDS.get(type(value), type(value).__name__)
     return f"found {shown(value)} ({kind})"
@@ -39,13 +39,13 @@ def convert(value: object, wanted: object, most: int = MOST) -> Any:
         return _union(value, [option for option in arguments if option is not type(None)], most)
     if origin is Literal:
         if not any(value == word and type(value) is type(word) for word in arguments):
-            raise ParameterError(found(value), one_of(arguments, value))
+            raise ParameterError(found_text(value), one_of(arguments, value))
         return value
     if origin is tuple:
         return _tuple(value, arguments[0], most)
     if origin in (dict, Mapping, typing.Mapping):
         if not isinstance(value, dict):
-            raise ParameterError(found(value), "a table")
+            raise ParameterError(found_text(value), "a table")
         return {key: convert(item, arguments[1], most) for key, item in value.items()}
     if wanted is Grid:
         return Grid.parse(value, most)
@@ -87,12 +87,12 @@ def _union(value: object, options: list[object], most: int) -> Any:
     if len(options) == 1:
         raise refusals[0]
     expected = dict.fromkeys(refusal.mistake.expected for refusal in refusals)
-    raise ParameterError(found(value), " or ".join(expected))
+    raise ParameterError(found_text(value), " or ".join(expected))
 
 
 def _tuple(value: object, wanted: object, most: int) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ParameterError(found(value), "a list")
+        raise ParameterError(found_text(value), "a list")
     refuse_long(len(value), most)
     return tuple(convert(item, wanted, most) for item in value)
 
@@ -102,10 +102,10 @@ def _scalar(value: Any, wanted: Any) -> Any:
     if wanted is float and number:
         return _real(value)
     if wanted is int and number:
-        return _whole(value)
+        return _integer(value)
     if type(value) is wanted:
         return value
-    raise ParameterError(found(value), type_words(wanted))
+    raise ParameterError(found_text(value), type_words(wanted))
 
 
 def _real(value: float) -> float:
@@ -114,13 +114,13 @@ def _real(value: float) -> float:
     except OverflowError:
         raise ParameterError(f"found {shown(value)}", "a number below 1.8e308") from None
     if not math.isfinite(real):
-        raise ParameterError(found(value), "a finite number")
+        raise ParameterError(found_text(value), "a finite number")
     return real
 
 
-def _whole(value: float) -> int:
+def _integer(value: float) -> int:
     if isinstance(value, float) and not value.is_integer():
-        raise ParameterError(found(value), "an integer")
+        raise ParameterError(found_text(value), "an integer")
     if abs(value) > LARGEST_UNSIGNED:
         raise ParameterError(f"found {shown(value)}", f"an integer of at most {LARGEST}")
     return int(value)

@@ -83,7 +83,7 @@ def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
 
 def _failed(name: str, text: str) -> Finding:
     """The finding that says that a check failed."""
-    return Finding(check=name, seen=text, advice="look at the results without it")
+    return Finding(check=name, observation=text, advice="look at the results without it")
 
 
 def _expected(
@@ -109,6 +109,6 @@ def _expected(
                     check=expectation.check,
                     severity="note",
                     estimator=name,
-                    seen="the scenario expects it, and it was not found",
+                    observation="the scenario expects it, and it was not found",
                     advice=f"remove the expectation, or see why it fails: {expectation.because}",
                 )

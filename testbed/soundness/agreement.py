@@ -87,8 +87,8 @@ def _disagreement(comparison: Comparison, level: float) -> Iterator[Finding]:
         estimator=comparison.estimator,
         variable=comparison.variable,
         **place.named(),
-        seen=f"the theory {verbs.get(states, 'bounds from above by')} {predicted:.4g}, the mean of "
-        f"{int(worst['replicates'])} replicates is {mean:.4g}: "
+        observation=f"the theory {verbs.get(states, 'bounds from above by')} {predicted:.4g}, the "
+        f"mean of {int(worst['replicates'])} replicates is {mean:.4g}: "
         f"{float(distance.isel(place.position)):.3g} standard errors and {_share(mean, predicted)} "
         "apart",
         advice=f"{_accuracy(theory)}; see whether its assumptions hold here, and do not read it as "

@@ -41,7 +41,7 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
         estimator=name,
         variable="status",
         **place.named(),
-        seen=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
+        observation=f"{int(gone.isel(place.position))} of {dataset.sizes['replicate']} replicates "
         f"diverged{since}",
         advice=f"{advice}; `.mean('replicate')` skips these without a warning",
     )
@@ -69,6 +69,6 @@ def _rising_loss(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Fin
             estimator=name,
             variable="training_loss",
             **place.named(),
-            seen="the training loss rises from {:.2g} to {:.2g}".format(*values),
+            observation="the training loss rises from {:.2g} to {:.2g}".format(*values),
             advice="lower the step size: descent should lower the loss",
         )

@@ -31,8 +31,8 @@ def failure(tree: xr.DataTree) -> Iterator[Finding]:
             estimator=name,
             variable="error",
             **place.named(),
-            seen=f"{len(words)} of {dataset.sizes['replicate']} replicates failed, the first with: "
-            f"{words[0]}",
+            observation=f"{len(words)} of {dataset.sizes['replicate']} replicates failed, the "
+            f"first with: {words[0]}",
             advice="fix what the error says; `.mean('replicate')` skips these without a warning",
         )
 
@@ -53,6 +53,6 @@ def _missing(estimator: str, dataset: xr.Dataset) -> Iterator[Finding]:
                 estimator=estimator,
                 variable=variable,
                 **place.named(),
-                seen=f"{variable} is missing: {text}",
+                observation=f"{variable} is missing: {text}",
                 advice="correct the component, or remove it; all else is unharmed",
             )

@@ -41,9 +41,9 @@ def collapse(tree: xr.DataTree) -> Iterator[Finding]:
                 estimator=name,
                 variable="eigenvalue",
                 **place.named(),
-                seen=f"at τ = {time[-1]:.3g} the largest learned eigenvalue is {values[0]:.2g} "
-                f"({values[1]:.2g} at the start): λτ = {values[0] * time[-1]:.2g}, nothing more is "
-                "fitted",
+                observation=f"at τ = {time[-1]:.3g} the largest learned eigenvalue is "
+                f"{values[0]:.2g} ({values[1]:.2g} at the start): λτ = {values[0] * time[-1]:.2g}, "
+                "nothing more is fitted",
                 advice="start larger or shallower, train longer, or lower the step size or the "
                 "decay that shrinks the features",
             )
@@ -71,8 +71,8 @@ def _standstill(name: str, dataset: xr.Dataset, rounded: float) -> Iterator[Find
         estimator=name,
         variable=variable,
         **place.named(),
-        seen=f"the {variable.replace('_', ' ')} stays at {value:.3g} from τ = {time[0]:.3g} to "
-        f"τ = {time[-1]:.3g}: training changes nothing",
+        observation=f"the {variable.replace('_', ' ')} stays at {value:.3g} from τ = "
+        f"{time[0]:.3g} to τ = {time[-1]:.3g}: training changes nothing",
         advice="the model does not move: start it larger, or train it longer"
         if from_start
         else "record time 0, to tell a model that never moves from one that had converged before",
@@ -100,7 +100,7 @@ def misalignment(tree: xr.DataTree) -> Iterator[Finding]:
                 estimator=name,
                 variable="top_projection",
                 **place.named(),
-                seen=f"p_k does not rise: the {int(path['k'])} top eigenspaces hold "
+                observation=f"p_k does not rise: the {int(path['k'])} top eigenspaces hold "
                 f"{float(path[0]):.2g} of the truth at the start, at most {float(path.max()):.2g} "
                 "later",
                 advice="the features do not turn to the truth: raise n or lower the noise, start "

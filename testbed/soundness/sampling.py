@@ -33,8 +33,8 @@ def wide_mean(tree: xr.DataTree) -> Iterator[Finding]:
                 estimator=name,
                 variable=str(risk.name),
                 **place.named(),
-                seen=f"the mean at the best time is {float(worst['estimate']):.3g}, its interval "
-                f"[{float(worst['lower']):.2g}, {float(worst['upper']):.2g}], over "
+                observation=f"the mean at the best time is {float(worst['estimate']):.3g}, its "
+                f"interval [{float(worst['lower']):.2g}, {float(worst['upper']):.2g}], over "
                 f"{int(worst['replicates'])} replicates",
                 advice="raise `replicates`: half the width takes four times as many",
             )
@@ -50,7 +50,9 @@ def _too_few(name: str, risk: xr.DataArray, best: xr.Dataset, sparse: xr.DataArr
         variable=str(risk.name),
         points=int(sparse.sum()),
         judged=sparse.size,
-        seen="one replicate has no interval" if least == 1 else "two replicates have no interval",
+        observation="one replicate has no interval"
+        if least == 1
+        else "two replicates have no interval",
         advice="raise `replicates`, unless nothing is random",
     )
 
@@ -69,7 +71,7 @@ def wide_slope(tree: xr.DataTree) -> Iterator[Finding]:
                 estimator=name,
                 variable=str(risk.name),
                 **place.named(),
-                seen=f"the slope in n is {float(fit.estimate.isel(place.position)):+.2f} ± "
+                observation=f"the slope in n is {float(fit.estimate.isel(place.position)):+.2f} ± "
                 f"{float(half.isel(place.position)):.2f}",
                 advice="raise `replicates`, or spread n further, before an exponent is read off",
             )
@@ -108,9 +110,9 @@ def _undecided(rival: str, theirs: xr.DataArray, name: str, risk: xr.DataArray) 
         estimator=name,
         variable=str(risk.name),
         **place.named(),
-        seen=f"the difference to {rival} at the best times is {float(worst['estimate']):+.2g}, its "
-        f"interval [{float(worst['lower']):+.2g}, {float(worst['upper']):+.2g}], at a risk of "
-        f"{least:.2g}: it cannot be told from 0",
+        observation=f"the difference to {rival} at the best times is "
+        f"{float(worst['estimate']):+.2g}, its interval [{float(worst['lower']):+.2g}, "
+        f"{float(worst['upper']):+.2g}], at a risk of {least:.2g}: it cannot be told from 0",
         advice="raise `replicates` before one of the two is called better there",
     )
 

@@ -41,8 +41,8 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
             estimator=name,
             variable=path.variable,
             **place.named(),
-            seen=f"the best risk {float(end):.3g} is at the {'last' if late else 'first'} time "
-            f"τ = {float(end['time']):.3g}, where it still falls by {falls} as τ "
+            observation=f"the best risk {float(end):.3g} is at the {'last' if late else 'first'} "
+            f"time τ = {float(end['time']):.3g}, where it still falls by {falls} as τ "
             f"{'doubles' if late else 'halves'}",
             advice=f"let `times` {'end later' if late else 'begin earlier'}: the best risk and its "
             "time are not known",
@@ -94,9 +94,9 @@ def overfitting(tree: xr.DataTree) -> Iterator[Finding]:
                 estimator=name,
                 variable=path.variable,
                 **place.named(),
-                seen=f"past its minimum {float(best):.3g} at τ = {float(best['time']):.3g} the "
-                f"risk rises {float(ratio.isel(place.position)):.3g}-fold while the training loss "
-                "falls",
+                observation=f"past its minimum {float(best):.3g} at τ = {float(best['time']):.3g} "
+                f"the risk rises {float(ratio.isel(place.position)):.3g}-fold while the training "
+                "loss falls",
                 advice="report the risk at a stopping time, not at the last; end `times` earlier "
                 "if late training is not asked about",
             )

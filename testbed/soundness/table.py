@@ -16,11 +16,11 @@ LABELS = {
     "check": "check that found it",
     "severity": "how grave it is: problem, warning, note, or expected by the scenario",
     "estimator": "estimator it concerns",
-    "variable": "variable it was seen in",
+    "variable": "variable in which it was observed",
     "cell": "the worst point of the sweep",
     "points": "number of points it concerns",
     "judged": "number of points that were examined",
-    "seen": "what was seen",
+    "observation": "what was observed",
     "advice": "what to change in the scenario",
     "because": "why the scenario expects it",
 }
@@ -43,6 +43,8 @@ def read_findings(tree: xr.DataTree) -> list[Finding]:
     if GROUP not in tree.children:
         return []
     table = tree[GROUP].to_dataset()
+    if "seen" in table:  # the name in files of earlier versions
+        table = table.rename(seen="observation")
     names = [field.name for field in attrs.fields(Finding)]
     rows = zip(*(table[name].values.tolist() for name in names), strict=True)
     return [Finding(**dict(zip(names, row, strict=True))) for row in rows]
@@ -65,5 +67,5 @@ def _lines(finding: Finding) -> Iterator[str]:
         where += f", {finding.points} of {finding.judged} points"
     cell = f"at {finding.cell}: " if finding.cell else ""
     place = f"  {where}" if where else ""  # an expectation for all estimators names no place
-    yield printable(f"  {finding.severity:<8} {finding.check}{place}: {cell}{finding.seen}")
+    yield printable(f"  {finding.severity:<8} {finding.check}{place}: {cell}{finding.observation}")
     yield printable(f"           → {finding.because or finding.advice}")

@@ -42,8 +42,8 @@ def _moved(name: str, reached: xr.DataArray, resting: xr.DataArray) -> Iterator[
         estimator=name,
         variable="time_reached",
         **place.named(),
-        seen=f"whole steps stop at τ = {float(farthest):.3g} for τ = {float(farthest['time']):.3g} "
-        f"in replicate {worst['replicate']}{_named(idle)}",
+        observation=f"whole steps stop at τ = {float(farthest):.3g} for τ = "
+        f"{float(farthest['time']):.3g} in replicate {worst['replicate']}{_named(idle)}",
         advice="begin `times` later or lower the edge, or analyse against time_reached, where the "
         "values belong",
     )
@@ -72,8 +72,8 @@ def _on_one_step(name: str, reached: xr.DataArray) -> Iterator[Finding]:
         estimator=name,
         variable="time_reached",
         **place.named(),
-        seen=f"τ = {first:.3g} and {second:.3g} fall on one step, at {float(pair[0]):.3g}, in "
-        f"replicate {worst['replicate']}",
+        observation=f"τ = {first:.3g} and {second:.3g} fall on one step, at {float(pair[0]):.3g}, "
+        f"in replicate {worst['replicate']}",
         advice="thin the grid or lower the edge: these values are one state's",
     )
 

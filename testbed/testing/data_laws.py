@@ -183,6 +183,6 @@ def values_are_pointwise(case: Case) -> None:
 
 TARGET_LAWS = (
     Law(truth_repeats),
-    Law(values_are_sound, lambda case: case.target.facts().known),
-    Law(values_are_pointwise, lambda case: case.target.facts().known),
+    Law(values_are_sound, lambda case: case.target.facts().truth_known),
+    Law(values_are_pointwise, lambda case: case.target.facts().truth_known),
 )

@@ -154,12 +154,18 @@ class Kernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
         kernel: str,
         points: str,
     ) -> Spectrum:
-        def seen(values: Tensor) -> Tensor:
+        def coefficients(values: Tensor) -> Tensor:
             return prepared["vectors"].mT @ (prepared["root"] * values)
 
         data, fitted = problem.train, prepared["gram"] @ params
         outside = torch.zeros_like(problem.noise)
-        parts = (prepared["value"], seen(data.truth), seen(fitted), seen(data.y), outside)
+        parts = (
+            prepared["value"],
+            coefficients(data.truth),
+            coefficients(fitted),
+            coefficients(data.y),
+            outside,
+        )
         return Spectrum(*parts, resolution(prepared["value"]))
 
     def basis(self, prepared: dict[str, Tensor], params: Tensor) -> Tensor:

@@ -166,4 +166,4 @@ SAMPLING_LAWS = (
     Law(variance_is_the_noises, lambda case: case.design.draw(Streams(1, 0)).label is None),
     Law(noise_ignores_the_inputs, lambda case: case.design.draw(Streams(1, 0)).label is None),
 )
-TRUTH_LAWS = (Law(truth_ignores_the_training_sample, lambda case: case.target.facts().known),)
+TRUTH_LAWS = (Law(truth_ignores_the_training_sample, lambda case: case.target.facts().truth_known),)

@@ -82,11 +82,17 @@ INSIDE = [1.0, 0.5, 0.2, 0.1, 0.2, 0.3]
 
 def test_a_best_time_at_the_end_is_found_with_its_fall_per_doubling():
     finding = only("unbracketed", excess_risk=("time", [1.0, 0.8, 0.6, 0.5, 0.4, 0.3]))
-    assert "last time τ = 16" in finding.seen and "falls by 25% as τ doubles" in finding.seen
+    assert (
+        "last time τ = 16" in finding.observation
+        and "falls by 25% as τ doubles" in finding.observation
+    )
     assert "end later" in finding.advice
     early = group(excess_risk=("time", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
     (finding,) = found("unbracketed", main=early.isel(time=slice(1, None)))
-    assert "first time τ = 1," in finding.seen and "falls by 33% as τ halves" in finding.seen
+    assert (
+        "first time τ = 1," in finding.observation
+        and "falls by 33% as τ halves" in finding.observation
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def test_overfitting_needs_a_risk_that_doubles_and_a_loss_that_falls():
     falling = ("time", [1.0, 0.5, 0.3, 0.2, 0.1, 0.05])
     finding = only("overfitting", excess_risk=("time", INSIDE), training_loss=falling)
     assert finding.severity == "note"
-    assert "minimum 0.1 at τ = 4" in finding.seen and "3-fold" in finding.seen
+    assert "minimum 0.1 at τ = 4" in finding.observation and "3-fold" in finding.observation
     mild = ("time", [1.0, 0.5, 0.2, 0.1, 0.12, 0.15])
     assert found("overfitting", main=group(excess_risk=mild, training_loss=falling)) == []
     rising = ("time", [1.0, 0.5, 0.3, 0.2, 0.3, 0.4])
@@ -140,7 +146,7 @@ def test_failed_replicates_are_counted_and_their_error_is_quoted():
     (finding,) = found("failure", main=dataset)
     assert (finding.severity, finding.cell) == ("problem", "n=200")
     assert (finding.points, finding.judged) == (1, 3)
-    assert finding.seen == "1 of 2 replicates failed, the first with: wrong: b"
+    assert finding.observation == "1 of 2 replicates failed, the first with: wrong: b"
     dataset["error"] = dataset["error"].copy(data=np.full((3, 2), "", dtype=object))
     assert found("failure", main=dataset) == []
 
@@ -175,7 +181,7 @@ def test_a_run_whose_cells_fail_is_not_found_sound(tmp_path):
     tree = run(read_scenario(text), tmp_path / "run")
     (finding,) = read_findings(tree)
     assert (finding.check, finding.estimator, finding.points) == ("failure", "fixed", 2)
-    assert str(tree["fixed"]["error"].values[0, 0]) in finding.seen
+    assert str(tree["fixed"]["error"].values[0, 0]) in finding.observation
 
 
 def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
@@ -183,7 +189,7 @@ def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
     dataset["diverged_at"] = ("replicate", [8.0, 4.0, *[np.nan] * 6])
     (finding,) = found("divergence", main=dataset)
     assert finding.severity == "problem"
-    assert finding.seen == "2 of 8 replicates diverged, from τ = 4 on"
+    assert finding.observation == "2 of 8 replicates diverged, from τ = 4 on"
     assert finding.advice.startswith("lower the step size, or end `times` earlier;")
     dataset["excess_risk"] = dataset["excess_risk"].where(dataset["replicate"] > 1, 1e30)
     assert found("unbracketed", main=dataset) == [] and found("wide-mean", main=dataset) == []
@@ -214,7 +220,7 @@ def test_where_all_have_diverged_every_check_is_still_made():
 
 def test_a_loss_that_climbs_is_divergence_and_rounding_is_not():
     climbing = [1.0, 0.5, 0.7, 0.9, 2.0, 4.0]
-    assert "rises from 1 to 4" in only("divergence", training_loss=("time", climbing)).seen
+    assert "rises from 1 to 4" in only("divergence", training_loss=("time", climbing)).observation
     for loss in ([1.0, 0.1, 0.2, 0.4, 0.6, 0.9], [1e-31, *[1e-30] * 5]):
         assert found("divergence", main=group(training_loss=("time", loss))) == []
 
@@ -241,17 +247,20 @@ def test_replicates_that_stop_far_from_the_times_asked_are_found():
     assert found("times", main=group(excess_risk=("time", INSIDE))) == []
     (finding,) = found("times", main=stopping(0.01, 0.3))  # 0.9 for 1
     assert (finding.severity, finding.cell, finding.points) == ("warning", "n=200", 1)
-    assert finding.seen == "whole steps stop at τ = 0.9 for τ = 1 in replicate 1"
+    assert finding.observation == "whole steps stop at τ = 0.9 for τ = 1 in replicate 1"
     moved, same = found("times", main=stopping(0.01, 0.01, 3.5))
-    assert "stop at τ = 0 for τ = 1 in replicate 2" in moved.seen and "never" not in moved.seen
-    assert "τ = 0 and 1 fall on one step, at 0, in replicate 2" in same.seen
+    assert (
+        "stop at τ = 0 for τ = 1 in replicate 2" in moved.observation
+        and "never" not in moved.observation
+    )
+    assert "τ = 0 and 1 fall on one step, at 0, in replicate 2" in same.observation
 
 
 def test_replicates_that_never_take_a_step_are_named():
     (finding,) = found("times", main=stopping(40.0, 0.01, 50.0))
-    assert finding.seen.endswith("; replicates 0, 2 never take a step")
+    assert finding.observation.endswith("; replicates 0, 2 never take a step")
     (finding,) = found("times", main=stopping(40.0))
-    assert finding.seen.endswith("; replicate 0 never takes a step")
+    assert finding.observation.endswith("; replicate 0 never takes a step")
     gone = stopping(40.0)
     gone["time_reached"] = gone["time_reached"].where(gone["n"] != 200)  # failed, nothing is known
     assert found("times", main=gone) == []
@@ -277,9 +286,11 @@ def test_intervals_are_wide_where_replicates_scatter_and_only_there():
     for check in ("wide-mean", "wide-slope"):
         assert found(check, main=scattered(1, 0.05)) == []
         (finding,) = found(check, main=scattered(1, 1.5))
-        assert "replicates" in finding.advice and ("±" in finding.seen or "[" in finding.seen)
+        assert "replicates" in finding.advice and (
+            "±" in finding.observation or "[" in finding.observation
+        )
     (finding,) = found("wide-mean", main=scattered(1, 0.05, replicates=1))
-    assert finding.severity == "note" and "one replicate" in finding.seen
+    assert finding.severity == "note" and "one replicate" in finding.observation
 
 
 def test_a_slope_of_zero_with_a_narrow_interval_is_sound():
@@ -290,7 +301,7 @@ def test_a_slope_of_zero_with_a_narrow_interval_is_sound():
 def test_differences_are_undecided_only_where_their_intervals_are_wide_and_hold_zero():
     one, same = scattered(2, 1.0), scattered(3, 1.0)
     (finding,) = found("undecided", one=one, same=same)
-    assert finding.estimator == "same" and "difference to one" in finding.seen
+    assert finding.estimator == "same" and "difference to one" in finding.observation
     assert found("undecided", one=scattered(2, 0.02), same=scattered(3, 0.02)) == []  # both equal
     assert found("undecided", one=scattered(2, 0.3), far=scattered(3, 0.3, level=10.0)) == []
     other = one.assign_coords(n=[1, 2, 3, 4])
@@ -308,10 +319,11 @@ def test_one_finding_for_all_the_estimators_before():
 def test_dead_and_shrunken_eigenvalues_are_collapse():
     shape = (("time", "mode"), np.full((6, 3), 1e-6))
     finding = only("collapse", eigenvalue=shape)
-    assert "largest learned eigenvalue is 1e-06" in finding.seen
+    assert "largest learned eigenvalue is 1e-06" in finding.observation
     shrunk = np.outer([1.0, 0.5, 0.1, 0.05, 0.01, 9e-4], [1e3, 1.0, 0.1])
     assert (
-        "0.9 (1e+03 at the start)" in only("collapse", eigenvalue=(("time", "mode"), shrunk)).seen
+        "0.9 (1e+03 at the start)"
+        in only("collapse", eigenvalue=(("time", "mode"), shrunk)).observation
     )
     alive = np.outer([1.0, 0.5, 0.1, 0.05, 0.02, 0.01], [1.0, 0.0, 0.0])
     assert found("collapse", main=group(eigenvalue=(("time", "mode"), alive))) == []
@@ -320,7 +332,7 @@ def test_dead_and_shrunken_eigenvalues_are_collapse():
 def test_training_that_changes_nothing_is_found_without_eigenvalues():
     still = [0.7] * 6
     finding = only("collapse", training_loss=("time", still), excess_risk=("time", INSIDE))
-    assert "the training loss stays at 0.7 from τ = 0 to τ = 16" in finding.seen
+    assert "the training loss stays at 0.7 from τ = 0 to τ = 16" in finding.observation
     assert finding.severity == "warning" and finding.variable == "training_loss"
     late = group(excess_risk=("time", still)).isel(time=slice(2, None))
     (note,) = found("collapse", main=late)  # which may have converged before
@@ -351,7 +363,10 @@ def projection(*paths) -> xr.Dataset:
 def test_persistent_misalignment_is_a_hidden_truth_that_stays_hidden():
     hidden = [0.0, 0.0, 0.01, 0.0, 0.02, 0.01]
     (finding,) = found("misalignment", main=projection([0.0] * 6, hidden))
-    assert "the 10 top eigenspaces hold 0 of the truth" in finding.seen and "0.02" in finding.seen
+    assert (
+        "the 10 top eigenspaces hold 0 of the truth" in finding.observation
+        and "0.02" in finding.observation
+    )
     rises = [0.0, 0.0, 0.1, 0.3, 0.5, 0.7]
     aligned = [0.9, 0.9, 0.88, 0.85, 0.8, 0.8]
     for path in (rises, aligned):
@@ -372,9 +387,9 @@ FINDING = Finding(check="c", estimator="fixed", seen="s", advice="a", cell="n=1"
 
 
 def test_a_finding_is_strict_and_the_worst_place_is_the_first_of_equals():
-    for wrong in ({"severity": "bad"}, {"seen": ""}, {"points": 0}, {"cell": 3}):
+    for wrong in ({"severity": "bad"}, {"observation": ""}, {"points": 0}, {"cell": 3}):
         with pytest.raises((ValueError, TypeError)):
-            Finding(**{"check": "c", "seen": "s", "advice": "a", **wrong})
+            Finding(**{"check": "c", "observation": "s", "advice": "a", **wrong})
     values = xr.DataArray([[1.0, np.nan], [5.0, 5.0]], {"n": [10, 20], "word": ["x", "y"]})
     place = worst_place(values, 2.0)
     assert place == ({"n": 1, "word": 0}, "n=20 word=x", 2, 3)
@@ -392,7 +407,7 @@ def test_findings_survive_the_file(tmp_path, findings):
     text = findings_text(back)
     assert ("nothing found" in text) == (not findings)
     assert back["soundness"]["check"].dtype.kind in "OTU"  # text, with or without rows
-    assert all(finding.seen in text for finding in findings)
+    assert all(finding.observation in text for finding in findings)
 
 
 def test_an_unfinished_run_does_not_claim_to_be_sound():
@@ -446,9 +461,9 @@ def test_a_plugin_that_answers_nonsense_is_named_and_costs_no_other(answer):
     with pytest.warns(PluginWarning, match="stranger-0:p0"):
         findings = looked_at(lambda plan, tree: answer, lambda plan, tree: [FINDING])
     assert FINDING in findings and len(findings) == 2
-    assert ["stranger-0:p0" in one.seen for one in findings if one.check == "plugin-check"] == [
-        True
-    ]
+    assert [
+        "stranger-0:p0" in one.observation for one in findings if one.check == "plugin-check"
+    ] == [True]
 
 
 def test_a_broken_check_does_not_break_the_run(tmp_path, monkeypatch):
@@ -464,7 +479,7 @@ def test_a_broken_check_does_not_break_the_run(tmp_path, monkeypatch):
 def test_a_check_of_core_that_fails_says_so_itself(monkeypatch):
     monkeypatch.setitem(CHECKS, "collapse", lambda tree: 1 / 0)
     (finding,) = looked_at()
-    assert finding.check == "collapse" and "ZeroDivisionError" in finding.seen
+    assert finding.check == "collapse" and "ZeroDivisionError" in finding.observation
 
 
 def test_what_is_expected_of_all_and_found_nowhere_has_no_place():
@@ -481,7 +496,10 @@ def test_what_a_scenario_expects_is_marked_and_missed_where_it_is_not_found():
     assert (finding.severity, finding.because) == ("expected", "on purpose")
     missed, marked = looked_at(lambda plan, tree: [FINDING], soundness=[here, elsewhere])
     assert marked.severity == "expected"
-    assert (missed.estimator, missed.severity) == ("other", "note") and "not found" in missed.seen
+    assert (missed.estimator, missed.severity) == (
+        "other",
+        "note",
+    ) and "not found" in missed.observation
 
 
 def test_expectations_are_read_strictly_and_written_back():
@@ -530,7 +548,7 @@ def test_the_guides_check_finds_what_it_says():
     steps = {"theirs": group(readout_norm=("time", [0.0, 1.0, 10.0, 1e2, 1e3, 1e4]))}
     tree = xr.DataTree.from_dict({**steps, "fixed": group(excess_risk=("time", INSIDE))})
     (finding,) = names["testbed_check_results"](None, tree)
-    assert finding.seen == "the readout's norm is 1e+04" and finding.estimator == "theirs"
+    assert finding.observation == "the readout's norm is 1e+04" and finding.estimator == "theirs"
 
 
 def test_the_installed_plugins_bring_checks():

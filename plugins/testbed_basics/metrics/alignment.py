@@ -44,7 +44,7 @@ class TargetAlignment(SpectrumMetric):
         return ("gram",) if self.centred else ("spectrum",)
 
     def applies(self, cell: Cell) -> str | None:
-        if self.against == "observations" or cell.target.facts().known:
+        if self.against == "observations" or cell.target.facts().truth_known:
             return None
         advice = 'use against = "observations"'
         return f"the target {cell.target.name} has no known true function; {advice}"
@@ -132,7 +132,7 @@ class SourceCondition(SpectrumMetric):
         return MetricFacts(batching="loop")
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.facts().known:
+        if cell.target.facts().truth_known:
             return None
         return f"the target {cell.target.name} has no known true function"
 

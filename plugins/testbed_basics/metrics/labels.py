@@ -67,7 +67,7 @@ class Misclassification(Metric):
         )
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.facts().known:
+        if cell.target.facts().truth_known:
             return f"the target {cell.target.name} is a function, not labels of classes"
         try:
             classified = getattr(cell.design, "classified", True)

@@ -28,7 +28,7 @@ class ExcessRisk(Metric):
     variables: ClassVar[Mapping[str, Variable]] = {"excess_risk": Variable("excess risk ‖f − f*‖²")}
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.facts().known:
+        if cell.target.facts().truth_known:
             return None
         return f"the target {cell.target.name} has no known true function; use test-error"
 

@@ -115,7 +115,7 @@ class Source(Target, HasSourceCondition):
         try:
             _levels(self.kernel, space.design, self.smoothness)
         except UnsuitableError as error:
-            return error.mistake.at("kernel")
+            return error.mistake.moved_to("kernel")
         return None
 
     def draw(self, rng: Rng, sample: Sample) -> dict[str, np.ndarray]:

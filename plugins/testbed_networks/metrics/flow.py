@@ -74,12 +74,12 @@ class CompanionFlow(Optimizer):
     def advance(self, fit: Fit, carry: Any, since: float, times: Sequence[float]) -> Advance:
         carries, parts = [], []
         for single, (rate, before) in zip(_replicates(fit), carry, strict=True):
-            after, params = self._one(single, rate, before, since, times)
+            after, params = self._advance_replicate(single, rate, before, since, times)
             carries.append((rate, after))
             parts.append(params)
         return Advance(carries, tree_map(lambda *leaves: torch.cat(leaves), *parts))
 
-    def _one(
+    def _advance_replicate(
         self, fit: Fit, rate: float, before: Any, since: float, times: Sequence[float]
     ) -> tuple[Any, Any]:
         """One replicate, its axis kept: the next state, and parameters (1, times, …)."""

@@ -158,7 +158,7 @@ def descend(
     def run(start: int) -> Descent:
         rows = slice(start, start + size)
         loop = _Loop(network, _rows(params, rows), x[rows], y[rows], weight[rows], rate[rows])
-        loop.rest(momentum, velocity and _rows(velocity, rows))
+        loop.set_momentum(momentum, velocity and _rows(velocity, rows))
         return loop.run(steps, None if batches is None else batches[rows])
 
     groups = [functools.partial(run, start) for start in range(0, replicates, size)]
@@ -215,7 +215,7 @@ class _Loop:
         self.down_first, self.down_second = map(torch.zeros_like, (self.first, self.second))
         homogeneous = network.activation.degree is not None
         self.byproduct = network.train == "both" and homogeneous and not self.several
-        self.rest(0.0, None)
+        self.set_momentum(0.0, None)
 
     def pack(self, params: Params) -> tuple[Tensor, Tensor]:
         """Copies of the parameters in the layout of the products."""
@@ -234,7 +234,7 @@ class _Loop:
         params = {"first": first[:, :width].mT.contiguous(), "second": columns}
         return params | {"bias": first[:, -1].contiguous()} if self.biased else params
 
-    def rest(self, momentum: float, velocity: Params | None) -> None:
+    def set_momentum(self, momentum: float, velocity: Params | None) -> None:
         """Set the momentum and the velocity."""
         self.momentum = momentum
         if velocity is None:

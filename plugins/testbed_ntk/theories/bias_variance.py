@@ -133,7 +133,7 @@ class BiasVariance(Theory):
         declared(cell.model, HasKernelMatrix)
         if not cell.design.sizes()["test"]:
             raise DoesNotApply("it predicts at test points, and the design has none")
-        if not cell.target.facts().known:
+        if not cell.target.facts().truth_known:
             raise DoesNotApply(f"the target {cell.target.name} has no known true function")
         psi = residual(cell)
         if problem is None:  # planning calls it without a problem

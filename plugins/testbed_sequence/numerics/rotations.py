@@ -113,7 +113,7 @@ class _March:
             if not len(rows):
                 break
             self._advance(rows, end)
-            self._rest(rows, last)
+            self._finish_slow(rows, last)
         self.basis[self.clock < end] = torch.nan
         return self.basis.clone(), self.vectors.scale, self.vectors.weight
 
@@ -140,7 +140,7 @@ class _March:
         lost = rows[~good & ~(step > 1e-14 * self.clock[rows].abs())]
         self.basis[lost], self.clock[lost] = torch.nan, torch.inf
 
-    def _rest(self, rows: Tensor, last: float) -> None:
+    def _finish_slow(self, rows: Tensor, last: float) -> None:
         """A row rests if its speed, kept up to the end, moves it by less than the tolerance."""
         remaining = (last - self.clock[rows])[:, None]
         resting = torch.ones_like(rows, dtype=torch.bool)

@@ -149,7 +149,7 @@ def test_the_limit_of_infinite_time_is_drawn_whatever_the_grid(times, tmp_path):
         axes = figure.figure.axes[0]
         assert "∞" in [tick.get_text() for tick in axes.get_xticklabels()]
         assert any(line.get_marker() == ">" for line in axes.lines)
-    assert not any("could not be made" in finding.seen for finding in read_findings(result))
+    assert not any("could not be made" in finding.observation for finding in read_findings(result))
 
 
 def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):

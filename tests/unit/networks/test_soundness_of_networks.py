@@ -43,4 +43,4 @@ def test_only_what_did_not_settle_is_found(tmp_path, monkeypatch, steps, expecte
     assert [one.variable for one in found] == expected
     if found:
         assert (found[0].cell, found[0].points, found[0].judged) == ("width=64", 1, 2)
-        assert found[0].seen.startswith("4 of 4 values")
+        assert found[0].observation.startswith("4 of 4 values")

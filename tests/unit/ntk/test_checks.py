@@ -80,7 +80,7 @@ def test_a_mismatch_is_shown_by_the_plan_and_in_the_result(tmp_path):
         "relu": "note",
     }
     assert (foreign["rough"].points, foreign["rough"].judged) == (2, 3)
-    assert foreign["rough"].cell == "nu=0.5" and foreign["rough"].seen == NU
+    assert foreign["rough"].cell == "nu=0.5" and foreign["rough"].observation == NU
     # β = 3/2, 5/2, 7/2; −s̃β/(s̃β + 1) with sβ = 7/2 of the target's kernel, and s̃ ≤ 2 for ridge
     exponents = tree["rough"]["risk_exponent__rates"].values
     assert exponents == pytest.approx([-3 / 4, -3.5 / 4.5, -3.5 / 4.5])

@@ -171,7 +171,7 @@ def test_a_metric_that_does_wrong_costs_itself_alone(guilty, words, risk, tmp_pa
     assert (group["status"] == 0).all() and "a" not in group
     assert words in str(group["a__error"].values) and guilty.name in str(group["a__error"].values)
     assert failed and all(words in text for text in failed)
-    assert [x for x in tree["soundness"]["seen"].values if words in x]
+    assert [x for x in tree["soundness"]["observation"].values if words in x]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_hooks_that_write_into_results_or_raise_are_named_and_harmless(
     with pytest.warns(PluginWarning, match=r"strange:strange: testbed_\w+ raised"):
         tree, _ = run_with(plugin(), SCENARIO, tmp_path, monkeypatch)
     np.testing.assert_array_equal(tree["m"]["excess_risk"], risk)
-    seen = list(tree["soundness"]["seen"].values)
+    seen = list(tree["soundness"]["observation"].values)
     assert ("seen before the error" in seen) == (plugin is HalfCheck)
     assert any("strange:strange" in text for text in seen) == (plugin is not WritingWatcher)
 

@@ -47,7 +47,7 @@ def tree(folder, target=SLOW, model=DIAGONAL, optimizer=FLOW, n=1000, modes=200)
 
 
 def checks(results) -> dict[str, str]:
-    return {finding.check: finding.seen for finding in read_findings(results)}
+    return {finding.check: finding.observation for finding in read_findings(results)}
 
 
 @pytest.mark.parametrize("model", [DIAGONAL, FIXED])

@@ -48,7 +48,10 @@ def test_a_theory_doubled_on_purpose_is_found_with_its_distance():
     (finding,) = compared(2.0)
     assert (finding.estimator, finding.variable) == ("main", "excess_risk__theory")
     assert finding.judged == 24 and finding.points == 24
-    assert "standard errors" in finding.seen and "the mean of 16 replicates" in finding.seen
+    assert (
+        "standard errors" in finding.observation
+        and "the mean of 16 replicates" in finding.observation
+    )
     assert "states no inaccuracy" in finding.advice
 
 
@@ -74,9 +77,9 @@ def test_conditional_theories_are_compared_replicate_by_replicate():
 def test_bounds_are_checked_as_bounds():
     assert not compared(0.5, states="lower bound") and not compared(2.0, states="upper bound")
     (below,) = compared(2.0, states="lower bound")
-    assert "bounds from below by" in below.seen
+    assert "bounds from below by" in below.observation
     (above,) = compared(0.5, states="upper bound")
-    assert "bounds from above by" in above.seen
+    assert "bounds from above by" in above.observation
 
 
 def test_limits_and_few_replicates_are_not_compared():
