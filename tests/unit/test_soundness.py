@@ -383,7 +383,7 @@ def test_features_that_are_fixed_by_design_are_not_misaligned():
 # --- putting findings together --------------------------------------------------------------------
 
 
-FINDING = Finding(check="c", estimator="fixed", seen="s", advice="a", cell="n=1", judged=3)
+FINDING = Finding(check="c", estimator="fixed", observation="s", advice="a", cell="n=1", judged=3)
 
 
 def test_a_finding_is_strict_and_the_worst_place_is_the_first_of_equals():
@@ -397,7 +397,9 @@ def test_a_finding_is_strict_and_the_worst_place_is_the_first_of_equals():
     assert worst_place(xr.DataArray(3.0), 2.0).cell == ""
 
 
-@pytest.mark.parametrize("findings", [[], [FINDING, Finding(check="d", seen="τ ± 1", advice="b")]])
+@pytest.mark.parametrize(
+    "findings", [[], [FINDING, Finding(check="d", observation="τ ± 1", advice="b")]]
+)
 def test_findings_survive_the_file(tmp_path, findings):
     tree = with_findings(xr.DataTree.from_dict({"/main": group()}), findings)
     write_tree(tree, tmp_path / "results.nc")
@@ -449,7 +451,7 @@ def looked_at(*functions, soundness=()):
 
 
 def test_plugins_add_checks_and_the_gravest_come_first():
-    problem = Finding(check="p", severity="problem", seen="s", advice="a")
+    problem = Finding(check="p", severity="problem", observation="s", advice="a")
     assert looked_at(lambda plan, tree: [FINDING], lambda plan, tree: [problem]) == [
         problem,
         FINDING,

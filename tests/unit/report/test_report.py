@@ -71,7 +71,7 @@ def with_claims(made, **columns):
 
 FINDING = Finding(
     check="overfitting", estimator="network", cell="width=10", points=2, judged=3,
-    seen="trained too long", advice="stop earlier",
+    observation="trained too long", advice="stop earlier",
 )  # fmt: skip
 
 
@@ -147,7 +147,9 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
     made = result(HOSTILE, dataset=dataset, **texts)
     made["network"]["error"].values[0, 0] = HOSTILE
     made["network"]["excess_risk"].attrs["long_name"] = HOSTILE
-    finding = Finding(check=HOSTILE, estimator=HOSTILE, cell=HOSTILE, seen=HOSTILE, advice=HOSTILE)
+    finding = Finding(
+        check=HOSTILE, estimator=HOSTILE, cell=HOSTILE, observation=HOSTILE, advice=HOSTILE
+    )
     made = with_claims(
         with_findings(made, [finding]), name=[HOSTILE], verdict=[HOSTILE], reason=[HOSTILE]
     )

@@ -306,7 +306,7 @@ class AddingCheck(Module):
 class HalfCheck(Module):
     @hookimpl
     def testbed_check_results(self, plan, tree):
-        yield Finding(check="half", seen="seen before the error", advice="none")
+        yield Finding(check="half", observation="seen before the error", advice="none")
         raise RuntimeError("half way")
 
 
