@@ -76,9 +76,9 @@ def grams(n: int, dim: int, peers: list[str]) -> str:
     for python in peers:
         told = by_peer(python, x.numpy(), ours)
         versions |= told["versions"]
-        for name, one in told["found"].items():
-            rows.append(Row(name, one["wall"], one["cpu"]))
-            notes.append(f"{name} {one['diagonal']:.1e} (largest gap to ours {one['gap']:.1e})")
+        for name, value in told["found"].items():
+            rows.append(Row(name, value["wall"], value["cpu"]))
+            notes.append(f"{name} {value['diagonal']:.1e} (largest gap to ours {value['gap']:.1e})")
     work = f"NTK Gram matrix, float64: n = {n}, d = {dim}, {DEPTH} hidden layers"
     note = f"Largest relative error of the diagonal: {'; '.join(notes)}."
     told_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -143,13 +143,13 @@ def given_refits(problem: Problem, gram: np.ndarray, times: list[float]) -> np.n
     return np.stack([fit.dual_coef_ for fit in fits])
 
 
-def paths(n: int, dim: int, few: int = 4) -> str:
+def paths(n: int, dim: int, count: int = 4) -> str:
     x, test = inputs(n, dim), inputs(1000, dim, seed=3)
     problem, times = problem_of(x), np.geomspace(1.0, 1e4, RIDGES).tolist()
-    some = [times[at] for at in np.linspace(0, RIDGES - 1, few).astype(int)]
+    chosen_times = [times[index] for index in np.linspace(0, RIDGES - 1, count).astype(int)]
     kernel = Rbf().kernel(dim)
     weighted = gram_matrix(kernel, x, problem.train.weight.sqrt())
-    share = few / RIDGES
+    share = count / RIDGES
     rows: list[Row] = [
         timed("testbed, Krylov route", lambda: our_path("krylov", problem, test, times), rounds=3),
         timed("testbed, eigenvalue route", lambda: our_path("eigen", problem, test, times)),
@@ -159,17 +159,17 @@ def paths(n: int, dim: int, few: int = 4) -> str:
         timed("eigendecomposition alone", lambda: factors(weighted)),
         timed("scipy.linalg.eigh alone", lambda: linalg.eigh(weighted.numpy(), driver="evd")),
         timed("torch.linalg.eigh alone", lambda: torch.linalg.eigh(weighted)),
-        timed("KernelRidge refits", lambda: refits(problem, test, some), share=share),
+        timed("KernelRidge refits", lambda: refits(problem, test, chosen_times), share=share),
     ]
     gram = gram_matrix(kernel, x).numpy()
     rows.append(
         timed(
             "KernelRidge refits, kernel matrix given, no predictions",
-            lambda: given_refits(problem, gram, some),
+            lambda: given_refits(problem, gram, chosen_times),
             share=share,
         )
     )
-    chosen = [times.index(time) for time in some]
+    chosen = [times.index(time) for time in chosen_times]
     exact = rows[6].answer
     shown = []
     for row in rows[:2]:
@@ -200,9 +200,9 @@ def peak_memory() -> int:
     status = Path("/proc/self/status")
     if not status.exists():
         sys.exit("--memory reads /proc/self/status, which Linux alone has")
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+    assert match
+    return int(match[1]) * 1024
 
 
 def memory(sizes: dict[str, int], dim: int) -> str:
@@ -232,8 +232,8 @@ def main() -> None:
         help="interpreters with neural-tangents or scikit-ntk",
     )  # fmt: skip
     options = parser.parse_args()
-    found = grams(options.n, options.dim, options.peer_python)
-    print(found, paths(options.n, options.dim), sep="\n\n")
+    result = grams(options.n, options.dim, options.peer_python)
+    print(result, paths(options.n, options.dim), sep="\n\n")
     if options.memory:
         print("\n" + memory({"eigen": 8000, "krylov": 20_000}, options.dim))
     print("\n" + conditions("torch", "numpy", "scipy", "scikit-learn"))

@@ -84,11 +84,11 @@ def kernel_arrays() -> Arrays:
 
 def by_testbed(arrays: Arrays, steps: int) -> float:
     """Mean loss at the end, by the batched loop."""
-    own = {name: torch.from_numpy(value) for name, value in arrays.items()}
-    params = {"first": own["first"], "second": own["second"]}
-    weight = torch.full_like(own["y"], 1 / POINTS)
-    end = descend(NETWORK, params, own["x"], own["y"], weight, RATE, steps)
-    residual = own["y"] - predict(NETWORK, end.params, own["x"])
+    values = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    params = {"first": values["first"], "second": values["second"]}
+    weight = torch.full_like(values["y"], 1 / POINTS)
+    end = descend(NETWORK, params, values["x"], values["y"], weight, RATE, steps)
+    residual = values["y"] - predict(NETWORK, end.params, values["x"])
     return float(0.5 * (residual**2).mean())
 
 
@@ -126,9 +126,9 @@ def kernel_by_jacrev(arrays: Arrays) -> torch.Tensor:
     """Per-example Jacobians and their product, as PyTorch's tutorial on NTKs does it."""
     params = {name: torch.from_numpy(arrays[name]) for name in ("first", "second")}
 
-    def single(own: Any, x: torch.Tensor) -> torch.Tensor:
-        hidden = torch.relu(own["first"] @ x)
-        return (own["second"] @ hidden).unsqueeze(0) / math.sqrt(KERNEL_WIDTH)
+    def single(params: Any, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(params["first"] @ x)
+        return (params["second"] @ hidden).unsqueeze(0) / math.sqrt(KERNEL_WIDTH)
 
     jacobians = torch.func.vmap(torch.func.jacrev(single), (None, 0))(
         params, torch.from_numpy(arrays["x"])
@@ -172,8 +172,8 @@ def by_peer(python: str, arrays: Arrays, threads: int, *options: str) -> dict[st
         )
     if done.returncode:
         sys.exit(f"the peer interpreter {python} failed:\n{done.stderr.strip()}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def pinned(threads: int) -> Callable[[], None] | None:
@@ -184,9 +184,9 @@ def pinned(threads: int) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, cores)
 
 
-def timings(found: Mapping[str, Any]) -> dict[str, Timing]:
+def timings(result: Mapping[str, Any]) -> dict[str, Timing]:
     """What the peer measured."""
-    return {name: Timing(**timing) for name, timing in found["timings"].items()}
+    return {name: Timing(**timing) for name, timing in result["timings"].items()}
 
 
 def train(width: int, options: argparse.Namespace, versions: dict[str, str]) -> list[Row]:
@@ -197,18 +197,18 @@ def train(width: int, options: argparse.Namespace, versions: dict[str, str]) -> 
         "torch modules, autograd, optim.SGD": lambda: by_modules(arrays, steps),
     }
     by_testbed(arrays, 1)  # first calls build the kernels' code
-    found = race(contestants, options.repeats)
+    result = race(contestants, options.repeats)
     if options.peer_python:
         choice = ("train", f"--steps={steps}", f"--rate={RATE}", f"--repeats={options.repeats}")
         peer = by_peer(options.peer_python, arrays, options.threads, *choice)
         versions |= peer["versions"]
-        found |= timings(peer)
-    agree({name: timing.answer for name, timing in found.items()}, 1e-3)
+        result |= timings(peer)
+    agree({name: timing.answer for name, timing in result.items()}, 1e-3)
     share, work = FULL_STEPS / steps, f"training, width {width}"
     flops = 4.0 * REPLICATES * POINTS * DIM * width * FULL_STEPS  # the two large products
     return [
         Row(work, name, Timing(t.wall * share, t.cpu * share, t.answer), flops)
-        for name, t in found.items()
+        for name, t in result.items()
     ]
 
 
@@ -220,8 +220,8 @@ def kernel(options: argparse.Namespace, versions: dict[str, str]) -> list[Row]:
         "torch.func, per-example jacrev": lambda: kernel_by_jacrev(arrays),
     }
     kernel_by_testbed(arrays)
-    found = race(contestants, max(5, options.repeats))
-    ours, theirs = (timing.answer for timing in found.values())
+    result = race(contestants, max(5, options.repeats))
+    ours, theirs = (timing.answer for timing in result.values())
     torch.testing.assert_close(ours, theirs)
     if options.peer_python:
         choice = ("kernel", f"--repeats={max(5, options.repeats)}")
@@ -229,10 +229,10 @@ def kernel(options: argparse.Namespace, versions: dict[str, str]) -> list[Row]:
         versions |= peer["versions"]
         rivals = timings(peer)
         agree({"ours": float(ours.sum())} | {n: t.answer for n, t in rivals.items()}, 1e-6)
-        found |= rivals
+        result |= rivals
     flops = 2.0 * KERNEL_POINTS**2 * KERNEL_WIDTH  # two products, half of each by symmetry
     work = f"empirical NTK, n = {KERNEL_POINTS}, width {KERNEL_WIDTH}"
-    return [Row(work, name, timing, flops) for name, timing in found.items()]
+    return [Row(work, name, timing, flops) for name, timing in result.items()]
 
 
 def agree(answers: Mapping[str, float], tolerance: float) -> None:

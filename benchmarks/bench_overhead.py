@@ -70,9 +70,9 @@ def benchopt(python: str, cells: int, folder: Path) -> None:
     quietly(command, TOY_CELLS=str(cells), HOME=str(folder))
 
 
-def per_cell(contestant: str, few: Row, many: Row) -> Row:
+def per_cell(contestant: str, smaller: Row, larger: Row) -> Row:
     """Seconds of one cell: differences over the cells that differ."""
-    return Row(contestant, (many.wall - few.wall) / (MANY - FEW), float("nan"))
+    return Row(contestant, (larger.wall - smaller.wall) / (MANY - FEW), float("nan"))
 
 
 def main() -> None:

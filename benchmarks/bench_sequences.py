@@ -112,20 +112,20 @@ def diagonal(depth: int, replicates: int) -> str:
     z, eigenvalue = observations(replicates)
     b0 = SIZE ** (-0.5 / (depth + 2)) if depth else 1.0
     tensors = torch.from_numpy(z), torch.from_numpy(eigenvalue)
-    few, end = min(2, replicates), TIMES[-1]
-    problem = z[:few], eigenvalue, b0, depth
+    count, end = min(2, replicates), TIMES[-1]
+    problem = z[:count], eigenvalue, b0, depth
     # Stability, not accuracy, sets RK45's steps: they are even in time, so a tenth of it will do.
     rows = [
         timed("testbed", lambda: diagonal_estimate(*tensors, b0, depth, TIMES), rounds=5),
         timed(
             "SciPy LSODA, equations as published, banded Jacobian",
             lambda: integrated("LSODA", *problem, end, lband=2, uband=2),
-            share=few / replicates,
+            share=count / replicates,
         ),
         timed(
             "SciPy LSODA, our scalar equation, exact Jacobian",
             lambda: reduced_lsoda(*problem, 1e-6),
-            share=few / replicates,
+            share=count / replicates,
         ),
         timed(
             "SciPy RK45",
@@ -188,17 +188,17 @@ def orthogonal(modes: int = 500, replicates: int = 8, steps: int = 400) -> str:
             state = rk4(field, state, 0.01)
         return state
 
-    few = max(steps // 80, 1)
+    few_steps = max(steps // 80, 1)
     ours = timed("testbed, reduced", lambda: march(reduced_field(modes), packed, steps), rounds=3)
     dense = timed(
-        "dense matrix, torch", lambda: march(dense_field(z, modes), matrix, few),
-        share=few / steps, rounds=3,
+        "dense matrix, torch", lambda: march(dense_field(z, modes), matrix, few_steps),
+        share=few_steps / steps, rounds=3,
     )  # fmt: skip
-    check = march(reduced_field(modes), packed, few).view(replicates, 4, modes)
+    check = march(reduced_field(modes), packed, few_steps).view(replicates, 4, modes)
     gap = float((check[:, 2] - dense.answer[..., modes + 1]).abs().max())
     rows = [row._replace(wall=row.wall / steps, cpu=row.cpu / steps) for row in (ours, dense)]
     work = f"Orthogonal model, one RK4 step: N = {modes}, {replicates} replicates"
-    return table(work, rows) + f"\n\nLargest difference of α after {few} steps: {gap:.1e}."
+    return table(work, rows) + f"\n\nLargest difference of α after {few_steps} steps: {gap:.1e}."
 
 
 # --- a published figure ---------------------------------------------------------------------------

@@ -155,12 +155,12 @@ def compare(old: Path, new: Path, exceptions: Mapping[str, str]) -> int:
     for scenario in scenarios:
         results = [folder / scenario / "results.nc" for folder in (old, new)]
         if not results[1].exists():
-            found = [Difference(scenario, np.inf, "no result in the new folder")]
+            values = [Difference(scenario, np.inf, "no result in the new folder")]
         else:
             trees = [xr.load_datatree(path) for path in results]
-            found = list(differences(*trees, scenario))
-        same += not found
-        for difference in found:
+            values = list(differences(*trees, scenario))
+        same += not values
+        for difference in values:
             reason = _reason(difference.place, exceptions)
             refused += difference.size > TOLERANCE and reason is None
             mark = (

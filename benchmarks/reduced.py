@@ -91,10 +91,10 @@ def _is_sweep(value: Any) -> bool:
 def _thinned_sweep(table: Mapping[str, Any]) -> dict[str, Any]:
     """The first and the last point of a sweep, with their labels."""
     points = {key: value for key, value in table.items() if key in ("values", "geom", "linspace")}
-    rest = {key: value for key, value in table.items() if key not in points}
-    if "labels" in rest:
-        rest["labels"] = _thinned(rest["labels"], POINTS)
-    return {"values": _thinned(_written_out(points), POINTS), **rest}
+    settings = {key: value for key, value in table.items() if key not in points}
+    if "labels" in settings:
+        settings["labels"] = _thinned(settings["labels"], POINTS)
+    return {"values": _thinned(_written_out(points), POINTS), **settings}
 
 
 def _capped(value: Any, largest: int) -> Any:

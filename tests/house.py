@@ -14,6 +14,9 @@ FLOW = (
 )  # fmt: skip
 """The rooms of `testbed/`, from the ground up: each may import only what stands before it."""
 
+CODE = ("testbed", "plugins", "tests", "benchmarks", "examples")
+"""The folders with Python sources."""
+
 VAGUE = frozenset(
     (
         "own", "found", "other", "others", "known", "one", "whole", "at", "rest", "some", "many",
@@ -56,13 +59,13 @@ def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
 
 def arrows() -> dict[str, set[str]]:
     """Room → the rooms that it imports."""
-    found: dict[str, set[str]] = defaultdict(set)
+    result: dict[str, set[str]] = defaultdict(set)
     for file in sources("testbed"):
         for name in imported(file):
             parts = name.split(".")
             if parts[0] == "testbed" and len(parts) > 1 and parts[1] in FLOW:
-                found[room(file)].add(parts[1])
-    return {name: rooms - {name} for name, rooms in found.items() if name in FLOW}
+                result[room(file)].add(parts[1])
+    return {name: rooms - {name} for name, rooms in result.items() if name in FLOW}
 
 
 def arrows_table() -> str:
@@ -71,7 +74,7 @@ def arrows_table() -> str:
     lines = ["| room | imports |", "|---|---|"]
     for name in reversed(FLOW):
         if name in table:
-            below = [f"`{other}`" for other in reversed(FLOW) if other in table[name]]
+            below = [f"`{rival}`" for rival in reversed(FLOW) if rival in table[name]]
             lines.append(f"| `{name}` | {', '.join(below) or 'nothing'} |")
     return "\n".join(lines)
 
@@ -86,20 +89,33 @@ def plugin_imports() -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def vague_names(file: Path) -> list[str]:
-    """Where a file binds a vague name: `path:line name`."""
-    found = []
+def vague_names(file: Path) -> Iterator[tuple[str, int]]:
+    """The vague names that a file gives to variables, arguments, functions, classes and attributes,
+    each with its line."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        name = node.arg if isinstance(node, ast.arg) else getattr(node, "id", "")
-        bound = isinstance(node, ast.arg) or isinstance(getattr(node, "ctx", None), ast.Store)
-        if bound and name in VAGUE:
-            found.append(f"{file.relative_to(ROOT)}:{node.lineno} {name}")  # type: ignore[attr-defined]
-    return found
+        for name in _names_given(node):
+            if name.strip("_") in VAGUE:
+                yield name, node.lineno  # type: ignore[attr-defined]
+
+
+def _names_given(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.alias) and node.asname:
+        yield node.asname
+    elif isinstance(getattr(node, "ctx", None), ast.Store):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
 
 
 if __name__ == "__main__":
     print(arrows_table())
     print()
     print("\n".join(f"{count:4d} {module}" for module, count in plugin_imports().items()))
-    listed = [place for file in sources("testbed", "plugins") for place in vague_names(file)]
-    print(f"\n{len(listed)} vague names")
+    for path in sources(*CODE):
+        for vague, line in vague_names(path):
+            print(f"{path.relative_to(ROOT)}:{line} {vague}")

@@ -42,11 +42,11 @@ PEERS = {
 
 def main(inputs: str, ours: str, depth: int, count: int) -> None:
     x, expected = np.load(inputs), np.load(ours)
-    found, versions = {}, {}
+    results, versions = {}, {}
     for name, (module, peer, distributions) in PEERS.items():
         if not importlib.util.find_spec(module):
             continue
-        versions |= {one: importlib.metadata.version(one) for one in distributions}
+        versions |= {item: importlib.metadata.version(item) for item in distributions}
         work = peer(depth)
         work(x)  # compiles
         rounds = []
@@ -61,8 +61,8 @@ def main(inputs: str, ours: str, depth: int, count: int) -> None:
         ratio = Fraction(float(expected[0, 0] / gram[0, 0])).limit_denominator(1000)
         gram = gram * float(ratio)
         diagonal = float(np.abs(np.diag(gram) / (depth + 1) - 1).max())
-        found[name] = taken | {"diagonal": diagonal, "gap": float(np.abs(gram - expected).max())}
-    print(json.dumps({"found": found, "versions": versions}))
+        results[name] = taken | {"diagonal": diagonal, "gap": float(np.abs(gram - expected).max())}
+    print(json.dumps({"found": results, "versions": versions}))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ def trainer(steps: int, rate: float) -> Callable[..., Any]:
     """Full-batch gradient descent of one replicate by scan; returns the loss at the end."""
 
     def run(params: Any, x: Any, y: Any) -> Any:
-        def step(own: Any, _: None) -> tuple[Any, None]:
-            slope = jax.grad(loss)(own, x, y)
-            return jax.tree_util.tree_map(lambda p, g: p - rate * g, own, slope), None
+        def step(params: Any, _: None) -> tuple[Any, None]:
+            slope = jax.grad(loss)(params, x, y)
+            return jax.tree_util.tree_map(lambda p, g: p - rate * g, params, slope), None
 
         end, _ = jax.lax.scan(step, params, None, length=steps)
         return loss(end, x, y)
@@ -56,13 +56,13 @@ def best(work: Callable[[], Any], repeats: int) -> dict[str, float]:
 def train(arrays: Mapping[str, Any], steps: int, rate: float, repeats: int) -> dict[str, Any]:
     """vmap over replicates around the scan, and lax.map in its place."""
     params = {name: arrays[name] for name in ("first", "second")}
-    own = (params, arrays["x"], arrays["y"])
+    inputs = (params, arrays["x"], arrays["y"])
     run = trainer(steps, rate)
     across = jax.jit(jax.vmap(run))
-    in_turn = jax.jit(lambda group: jax.lax.map(lambda one: run(*one), group))
+    in_turn = jax.jit(lambda group: jax.lax.map(lambda item: run(*item), group))
     return {
-        "JAX, jit of vmap and scan": best(lambda: across(*own), repeats),
-        "JAX, jit of lax.map and scan": best(lambda: in_turn(own), repeats),
+        "JAX, jit of vmap and scan": best(lambda: across(*inputs), repeats),
+        "JAX, jit of lax.map and scan": best(lambda: in_turn(inputs), repeats),
     }
 
 
@@ -81,12 +81,12 @@ def kernel(arrays: Mapping[str, Any], repeats: int) -> dict[str, Any]:
     results = {}
     for name in ("JACOBIAN_CONTRACTION", "STRUCTURED_DERIVATIVES"):
         function = nt.empirical_ntk_fn(
-            lambda own, x: predict(own, x)[:, None],
+            lambda params, x: predict(params, x)[:, None],
             trace_axes=(-1,),
             vmap_axes=0,
             implementation=nt.NtkImplementation[name],
         )
-        compiled = jax.jit(lambda x, own, function=function: function(x, None, own))
+        compiled = jax.jit(lambda x, params, function=function: function(x, None, params))
         taken = best(lambda compiled=compiled: compiled(arrays["x"], params), repeats)
         taken["answer"] *= arrays["x"].shape[0]
         results[f"neural-tangents, {name.lower().replace('_', ' ')}"] = taken
@@ -94,12 +94,12 @@ def kernel(arrays: Mapping[str, Any], repeats: int) -> dict[str, Any]:
 
 
 def versions(kernels: bool) -> dict[str, str]:
-    found = {"jax": jax.__version__, "numpy of the peer": np.__version__}
+    results = {"jax": jax.__version__, "numpy of the peer": np.__version__}
     if kernels:
         import neural_tangents as nt
 
-        found["neural-tangents"] = nt.__version__
-    return found
+        results["neural-tangents"] = nt.__version__
+    return results
 
 
 def main() -> None:
@@ -114,10 +114,10 @@ def main() -> None:
     with np.load(options.arrays) as stored:
         arrays = {name: jnp.asarray(stored[name]) for name in stored.files}
     if options.work == "train":
-        found = train(arrays, options.steps, options.rate, options.repeats)
+        result = train(arrays, options.steps, options.rate, options.repeats)
     else:
-        found = kernel(arrays, options.repeats)
-    report = {"versions": versions(options.work == "kernel"), "timings": found}
+        result = kernel(arrays, options.repeats)
+    report = {"versions": versions(options.work == "kernel"), "timings": result}
     print(json.dumps(report))
 
 

@@ -186,7 +186,7 @@ class ProportionalRidge(testbed.Theory):
 
 @testbed.hookimpl
 def testbed_check_results(plan, tree):
-    found = []
+    results = []
     for name in (name for name in tree.children if "effective_dimension" in tree[name]):
         measured = testbed.over_replicates(tree[name].to_dataset(), "effective_dimension")
         if place := testbed.worst_place(measured.max("time"), limit=10.0):
@@ -195,8 +195,8 @@ def testbed_check_results(plan, tree):
                 "advice": "raise the ridge",
             }
             words |= {"check": "stranger-saturated", "variable": "effective_dimension"}
-            found.append(Finding(estimator=name, **words, **place.named()))
-    return found
+            results.append(Finding(estimator=name, **words, **place.named()))
+    return results
 
 
 testbed_designs = testbed.hookimpl(lambda: [Spiked])

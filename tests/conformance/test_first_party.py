@@ -76,7 +76,7 @@ NESTED = {  # parameters that are components themselves
 def example(name: str) -> Component:
     """The component with the example's values for what it requires."""
     component = FIRST_PARTY[name]
-    nested = {field: example(other) for field, other in NESTED.get(name, {}).items()}
+    nested = {field: example(value) for field, value in NESTED.get(name, {}).items()}
     values = REQUIRED.get(name, {}) | nested
     missing = [
         field.alias
@@ -172,7 +172,7 @@ def partners(name: str) -> dict[str, Any]:
     """What the component is tried with, where the kit would not choose it by itself."""
     if name in PARTNERS:
         chosen = PARTNERS[name].items()
-        return {kind: SPECIAL.get(other) or example(other) for kind, other in chosen}
+        return {kind: SPECIAL.get(rival) or example(rival) for kind, rival in chosen}
     if name.startswith("sequence.") and FIRST_PARTY[name].kind in ("model", "target"):
         return {"design": Sequence()}
     return {}

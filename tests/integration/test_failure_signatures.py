@@ -30,9 +30,9 @@ def folder(tmp_path_factory):
 
 
 def test_each_failure_is_found_where_it_is_provoked_and_nowhere_else(folder):
-    found = read_findings(read_tree(folder))
-    pairs = {(finding.check, finding.estimator) for finding in found}
-    assert len(pairs) == len(found)  # one finding for each check and estimator
+    findings = read_findings(read_tree(folder))
+    pairs = {(finding.check, finding.estimator) for finding in findings}
+    assert len(pairs) == len(findings)  # one finding for each check and estimator
     assert pairs == {
         *(("truncation", name) for name in FITTED),
         ("overfitting", "overfitting"),
@@ -43,15 +43,15 @@ def test_each_failure_is_found_where_it_is_provoked_and_nowhere_else(folder):
         ("integrator", "coarse"),
         ("divergence", "divergence"),
     }
-    assert all(finding.severity == "expected" and finding.because for finding in found)
+    assert all(finding.severity == "expected" and finding.because for finding in findings)
 
 
 def test_the_sound_estimator_is_blamed_for_the_endless_truth_alone(folder):
-    found = read_findings(read_tree(folder))
-    blamed = [one for one in found if one.estimator == "sound"]
-    assert [(one.check, one.cell, one.points, one.judged) for one in blamed] == [
-        ("truncation", "target=endless", 1, 2)
-    ]
+    findings = read_findings(read_tree(folder))
+    blamed = [item for item in findings if item.estimator == "sound"]
+    assert [
+        (finding.check, finding.cell, finding.points, finding.judged) for finding in blamed
+    ] == [("truncation", "target=endless", 1, 2)]
 
 
 def test_findings_are_printed_after_the_run_and_shown_again(folder):
@@ -64,7 +64,7 @@ def test_findings_are_printed_after_the_run_and_shown_again(folder):
 def test_without_expectations_they_are_warnings_that_say_what_to_change(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "again")  # with its journal: nothing is computed
     tree = run(evolve(load_scenario(FILE), soundness=()), tmp_path / "again")
-    severities = {one.check: one.severity for one in read_findings(tree)}
+    severities = {finding.check: finding.severity for finding in read_findings(tree)}
     assert severities == {
         "divergence": "problem",
         "unbracketed": "warning",
@@ -89,5 +89,9 @@ def test_what_follows_the_advice_is_found_sound(tmp_path):
     ]
     tree = run(evolve(load_scenario(FILE, advice), soundness=()), tmp_path)
     cured = {"overfitting", "unbracketed", "coarse", "divergence"}
-    left = {(one.check, one.estimator) for one in read_findings(tree) if one.estimator in cured}
+    left = {
+        (finding.check, finding.estimator)
+        for finding in read_findings(tree)
+        if finding.estimator in cured
+    }
     assert left == {("truncation", name) for name in cured}

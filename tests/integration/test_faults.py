@@ -66,11 +66,11 @@ def reference(tmp_path_factory):
     return run(scenario(), tmp_path_factory.mktemp("reference"))
 
 
-def same(one: xr.DataTree, other: xr.DataTree, group="adaptive"):
+def same(first: xr.DataTree, second: xr.DataTree, group="adaptive"):
     """Equal to the bit, but for how long cells took."""
     xr.testing.assert_identical(
-        one[group].to_dataset().drop_vars("duration"),
-        other[group].to_dataset().drop_vars("duration"),
+        first[group].to_dataset().drop_vars("duration"),
+        second[group].to_dataset().drop_vars("duration"),
     )
 
 
@@ -134,11 +134,11 @@ def test_a_changed_scenario_reuses_the_cells_that_stayed(tmp_path):
 
 def test_a_folder_of_another_scenario_is_refused_unless_fresh(tmp_path):
     run(scenario(), tmp_path)
-    other = scenario(SCENARIO.replace('"faults"', '"other"'))
+    second = scenario(SCENARIO.replace('"faults"', '"other"'))
     with pytest.raises(ResultError, match=r"run of another scenario, 'faults'.*--fresh"):
-        run(other, tmp_path)
+        run(second, tmp_path)
     assert open_results(tmp_path).attrs["title"] == "faults"
-    assert run(other, tmp_path, fresh=True).attrs["title"] == "other"
+    assert run(second, tmp_path, fresh=True).attrs["title"] == "other"
 
 
 def test_two_runs_in_one_folder_do_not_meet(tmp_path):
@@ -209,10 +209,10 @@ def test_a_dying_worker_costs_a_try_and_not_the_run(reference):
             _kill_one_child()
     assert set(results) == {cell.key for cell in cells}
     for expected in serial(cells):
-        got = results[expected.key]
-        assert not got.error
+        actual = results[expected.key]
+        assert not actual.error
         np.testing.assert_array_equal(
-            got.variables["excess_risk"], expected.variables["excess_risk"]
+            actual.variables["excess_risk"], expected.variables["excess_risk"]
         )
 
 
@@ -264,7 +264,7 @@ def test_the_journal_is_durable_before_the_next_cell(tmp_path):
     with RunFolder(tmp_path, "faults") as folder:
         for result in serial(cells):
             folder.add(result)
-            other = sqlite3.connect(tmp_path / "journal.sqlite")
-            known = {key for (key,) in other.execute("SELECT key FROM cells")}
-            other.close()
-            assert result.key in known
+            second = sqlite3.connect(tmp_path / "journal.sqlite")
+            reference = {key for (key,) in second.execute("SELECT key FROM cells")}
+            second.close()
+            assert result.key in reference

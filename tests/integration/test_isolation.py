@@ -67,7 +67,7 @@ def all_at_once(*faults):
         SCENARIO,
         "isolation.toml",
         [
-            "estimator.f.model.at=0.0",
+            "estimator.f.model.fatal_rate=0.0",
             f"estimator.f.model.rate={{ values = [{rates}] }}",
             f'estimator.f.model.fault={{ values = [{words}], along = "rate" }}',
         ],
@@ -147,7 +147,7 @@ def command(tmp_path, fault, *arguments):
 
 def children(process):
     """Spawned processes that are still there, by the number of their parent."""
-    found = []
+    results = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
@@ -155,8 +155,8 @@ def children(process):
         except OSError:
             continue
         if int(fields[1]) == process and "spawn_main" in words and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+            results.append(int(stat.parent.name))
+    return results
 
 
 def wait_for(condition, seconds=90.0):

@@ -150,8 +150,8 @@ def registry(stranger):
         for entry in installed
         if entry.module.startswith("testbed_") and entry.name != "stranger"
     ]
-    own = importlib.metadata.EntryPoint("stranger", "testbed_stranger", "testbed.plugins")
-    return make_registry([*entries, (Plugin("stranger", "testbed-stranger", "0.1.0"), own)])
+    actual = importlib.metadata.EntryPoint("stranger", "testbed_stranger", "testbed.plugins")
+    return make_registry([*entries, (Plugin("stranger", "testbed-stranger", "0.1.0"), actual)])
 
 
 def test_the_numbers_are_those_of_the_distribution_written_by_hand(registry, tmp_path, capsys):
@@ -159,8 +159,8 @@ def test_the_numbers_are_those_of_the_distribution_written_by_hand(registry, tmp
     tree = execute_run(read_scenario(SPIKED, registry=registry), tmp_path / "spiked").tree
     for name, expected in RISKS.items():
         np.testing.assert_allclose(tree[name]["excess_risk"], expected, rtol=1e-9, err_msg=name)
-    found = tree["nesterov"]["effective_dimension"].sel(replicate=0)
-    np.testing.assert_allclose(found, DIMENSIONS, rtol=1e-9)
+    result = tree["nesterov"]["effective_dimension"].sel(replicate=0)
+    np.testing.assert_allclose(result, DIMENSIONS, rtol=1e-9)
     tree = execute_run(read_scenario(PROPORTIONAL, registry=registry), tmp_path / "limit").tree
     krr = tree["krr"]
     expected = [

@@ -99,11 +99,11 @@ def test_a_strangers_model_and_metric_run_and_are_right(installed, tmp_path):
     for rate in theirs["rate"].values:
         eigenvalue = np.exp(-rate * index)
         left = np.exp(-np.outer(theirs["time"], eigenvalue))  # (time, mode)
-        one = theirs.sel(rate=rate, n=1000).isel(replicate=2)
-        np.testing.assert_allclose(one["excess_risk"], ((left * truth) ** 2).sum(1), rtol=1e-5)
+        first = theirs.sel(rate=rate, n=1000).isel(replicate=2)
+        np.testing.assert_allclose(first["excess_risk"], ((left * truth) ** 2).sum(1), rtol=1e-5)
         readout = (1 - left) * truth / np.sqrt(eigenvalue)
         expected = np.sqrt((readout**2).sum(1))
-        np.testing.assert_allclose(one["readout_norm"], expected, rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(first["readout_norm"], expected, rtol=1e-5, atol=1e-12)
 
 
 def test_processes_load_the_strangers_plugin_too(installed, tmp_path):

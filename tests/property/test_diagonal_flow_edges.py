@@ -39,7 +39,7 @@ class Exact:
             middle = (low + high) / 2
             inside = self.factor(mpmath.exp(middle)) * mpmath.exp(middle) < self.z
             low, high = (middle, high) if inside else (low, middle)
-        self.rest = mpmath.exp(low)
+        self.distance = mpmath.exp(low)
 
     def factor(self, beta: mpmath.mpf) -> mpmath.mpf:
         start = self.b0**2 + self.depth * beta**2
@@ -51,8 +51,8 @@ class Exact:
 
     def time(self, beta: mpmath.mpf) -> mpmath.mpf:
         """∫ dβ/β̇ on panels of a third of an e-fold, in β upward and in β* − β downward."""
-        scale = min(mpmath.sqrt(self.eigenvalue), self.b0, self.rest) / 4
-        middle = min(beta, self.rest / 2)
+        scale = min(mpmath.sqrt(self.eigenvalue), self.b0, self.distance) / 4
+        middle = min(beta, self.distance / 2)
         total = mpmath.mpf(0)
         edge = mpmath.mpf(0)
         while edge < middle:
@@ -64,12 +64,12 @@ class Exact:
         return total
 
     def late(self, beta: mpmath.mpf) -> mpmath.mpf:
-        low, high = mpmath.log(2 / self.rest), -mpmath.log(self.rest - beta)
+        low, high = mpmath.log(2 / self.distance), -mpmath.log(self.distance - beta)
         count = int(mpmath.ceil(3 * (high - low))) + 1
         points = [low + (high - low) * k / count for k in range(count + 1)]
 
         def slowness(y: mpmath.mpf) -> mpmath.mpf:
-            return mpmath.exp(-y) / self.speed(self.rest - mpmath.exp(-y))
+            return mpmath.exp(-y) / self.speed(self.distance - mpmath.exp(-y))
 
         return sum(self.panel(slowness, a, b) for a, b in pairwise(points))
 

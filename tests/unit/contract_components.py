@@ -243,10 +243,10 @@ class Linearised(Model):
         return tree_map(torch.zeros_like, drawn)
 
     def predict(self, prepared, params, probe):
-        def at(own):
-            return self.of.predict(None, own, probe)
+        def predicted(params):
+            return self.of.predict(None, params, probe)
 
-        value, slope = torch.func.jvp(at, (prepared,), (params,))
+        value, slope = torch.func.jvp(predicted, (prepared,), (params,))
         return value + slope
 
 

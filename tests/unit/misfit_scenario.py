@@ -11,7 +11,7 @@ RBF = '{ use = "ntk.rbf" }'
 FLOW = 'use = "gradient-descent", learning_rate = 0.1'
 
 
-def scenario(design=SPHERE, target='use = "single-index"', model='use = "ntk.rbf"', more=""):
+def scenario(design=SPHERE, target='use = "single-index"', model='use = "ntk.rbf"', extra=""):
     return f"""
 format = 1
 name = "m"
@@ -28,5 +28,5 @@ model = {{ {model} }}
 optimizer = {{ {FLOW} }}
 [[metric]]
 use = "training-loss"
-{more}
+{extra}
 """

@@ -239,14 +239,14 @@ class Tiny:
     """The registry that reading asks for, over these components."""
 
     def __init__(self, *components: type[Component]):
-        self.known = {component.name: component for component in components}
+        self.components = {component.name: component for component in components}
 
     def get(self, kind: str, name: str) -> type[Component] | None:
-        component = self.known.get(name)
+        component = self.components.get(name)
         return component if component and component.kind == kind else None
 
     def names(self, kind: str) -> list[str]:
-        return sorted(name for name, component in self.known.items() if component.kind == kind)
+        return sorted(name for name, component in self.components.items() if component.kind == kind)
 
 
 REGISTRY = Tiny(
@@ -276,22 +276,22 @@ def text(
     estimator: str = ESTIMATOR,
     metric: str = METRIC,
     head: str = HEAD,
-    more: str = "",
+    extra: str = "",
 ) -> str:
     """A scenario's text, sound unless a part is replaced."""
-    return "\n".join((head, design, target, estimator, metric, more))
+    return "\n".join((head, design, target, estimator, metric, extra))
 
 
 def estimator(
     model: str = 'use = "lines"',
     optimizer: str = 'use = "flow"',
     name: str = "lines",
-    more: str = "",
+    extra: str = "",
 ) -> str:
     """One `[[estimator]]` table."""
     return (
         f'[[estimator]]\nname = "{name}"\nmodel = {{ {model} }}\n'
-        f"optimizer = {{ {optimizer} }}\n{more}\n"
+        f"optimizer = {{ {optimizer} }}\n{extra}\n"
     )
 
 

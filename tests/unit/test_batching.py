@@ -28,7 +28,7 @@ def test_vmap_and_loop_lift_a_function_to_the_same_thing():
 
 def test_mapped_over_the_second_axis_keeps_the_order_of_axes():
     params = torch.arange(12.0).reshape(2, 3, 2)  # (replicates, times, size)
-    result = mapped(lambda own: own * torch.tensor([[1.0], [2.0]]), axis=1)(params)
+    result = mapped(lambda params: params * torch.tensor([[1.0], [2.0]]), axis=1)(params)
     torch.testing.assert_close(result, params * torch.tensor([1.0, 2.0]).reshape(2, 1, 1))
 
 
@@ -79,8 +79,8 @@ def test_stack_and_index_are_inverse_and_keep_what_is_not_a_tensor():
     stacked = stack(trees)
     assert stacked["x"].shape == (3, 2) and stacked["pair"][0] is None
     assert index(stacked, 2)["pair"][1][0] == 2
-    own = stack([object(), object()])
-    assert isinstance(own, Each) and index(own, 1) is own.items[1]
+    actual = stack([object(), object()])
+    assert isinstance(actual, Each) and index(actual, 1) is actual.items[1]
 
 
 def test_flatten_and_unflatten_are_inverse_also_with_a_time_axis():

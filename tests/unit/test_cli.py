@@ -107,10 +107,10 @@ def test_help_and_import_load_neither_torch_nor_xarray():
 
 
 def test_a_plan_can_be_tried_out_and_says_what_it_costs(place):
-    found = invoke("plan", "small.toml", "--costs")
-    assert found.exit_code == 0
+    result = invoke("plan", "small.toml", "--costs")
+    assert result.exit_code == 0
     assert re.search(
-        r"costs: +about [\d.e+-]+ s in one process, [\d.e+-]+ MiB of memory a cell", found.output
+        r"costs: +about [\d.e+-]+ s in one process, [\d.e+-]+ MiB of memory a cell", result.output
     )
     assert not (place / "runs").exists()  # nothing is written
     assert "costs" not in invoke("plan", "small.toml").output

@@ -113,8 +113,8 @@ def test_adaptively_integrated_diagonal_model_agrees_with_scipy():
 
     def field(_, state):
         a, b, beta = np.split(state, 3)
-        rest = z - a * b * beta
-        return np.concatenate([b * beta * rest, a * beta * rest, a * b * rest])
+        residual = z - a * b * beta
+        return np.concatenate([b * beta * residual, a * beta * residual, a * b * residual])
 
     start = np.concatenate([x**-0.75, np.full_like(x, 0.5), np.zeros_like(x)])
     end = np.split(solve_ivp(field, (0, 20), start, rtol=1e-11, atol=1e-13).y[:, -1], 3)
@@ -155,8 +155,8 @@ def test_gap_to_the_linearised_net_shrinks_with_width():
     gaps = []
     for width in (32, 2048):
         net = Net(width=width)
-        other = Estimator("linear", Linearised(of=net), Descent())
-        values = run(*SPHERE, net, Descent(), (0.0, 10.0), Gap(to=other))
+        second = Estimator("linear", Linearised(of=net), Descent())
+        values = run(*SPHERE, net, Descent(), (0.0, 10.0), Gap(to=second))
         assert (values["gap"][:, 0] == 0).all() and (values["moved"][:, 1] > 0.1).all()
         gaps.append(values["gap"][:, 1].mean())
     assert gaps[1] < 0.3 * gaps[0]
@@ -186,10 +186,10 @@ def test_a_replicate_alone_equals_itself_in_a_batch(domain, model, optimizer):
     [(SEQUENCE, Diagonal(), Numeric()), (SPHERE, Kernel(), Filter())],  # one shares preparations
 )
 def test_blocks_of_times_and_replicates_do_not_change_the_numbers(domain, model, optimizer):
-    whole = cell(*domain, model, optimizer, (0.5, 3.0, 20.0), replicates=4)
-    small = evolve(whole, compute=Compute(memory=1e-9))  # one replicate and one time at once
+    original = cell(*domain, model, optimizer, (0.5, 3.0, 20.0), replicates=4)
+    small = evolve(original, compute=Compute(memory=1e-9))  # one replicate and one time at once
     np.testing.assert_allclose(
-        execute_cell(small).variables["risk"], execute_cell(whole).variables["risk"], rtol=1e-12
+        execute_cell(small).variables["risk"], execute_cell(original).variables["risk"], rtol=1e-12
     )
 
 

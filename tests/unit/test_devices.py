@@ -47,8 +47,8 @@ class OneDevice(TorchDispatchMode):
     """Every operation has all its tensors on one device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        devices = {own.device.type for own in found if own.ndim}
+        results = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        devices = {value.device.type for value in results if value.ndim}
         if len(devices) > 1 and func.name().split(".")[0] not in CROSSING:
             raise RuntimeError(f"{func.name()} mixes {sorted(devices)}")
         return func(*args, **(kwargs or {}))
@@ -59,10 +59,10 @@ def elsewhere(monkeypatch):
     """One device an operation; where code decides by a number there is none, so that all are 1, and
     no number is found wanting."""
     for name, answer in (("__float__", 1.0), ("__bool__", True), ("__int__", 1)):
-        own = getattr(torch.Tensor, name)
+        method = getattr(torch.Tensor, name)
 
-        def chosen(self, own=own, answer=answer):
-            return answer if self.is_meta else own(self)
+        def chosen(self, method=method, answer=answer):
+            return answer if self.is_meta else method(self)
 
         monkeypatch.setattr(torch.Tensor, name, chosen)
     monkeypatch.setattr(KernelModel, "_expect_finite", lambda *anything: None)
@@ -97,13 +97,13 @@ def test_gram_matrices(model):
 @pytest.mark.parametrize("route", ["eigen", "krylov"])
 @pytest.mark.parametrize("algorithm", ["flow", "ridge", "cutoff"])
 def test_paths_of_kernels(route, algorithm):
-    model, own = models.Rbf(route=route), problem()
-    prepared = model.prepare(None, own)
-    fit = Fit(model, prepared, model.start(None, prepared, own), own, None)
+    model, actual = models.Rbf(route=route), problem()
+    prepared = model.prepare(None, actual)
+    fit = Fit(model, prepared, model.start(None, prepared, actual), actual, None)
     path = model.path(fit, algorithm, [1.0, 2.0])
     assert path.is_meta and path.shape == (2, 10)
     assert model.predict(prepared, path[0], model.probe(prepared, empty(4, 3))).is_meta
-    assert model.spectrum(prepared, path[0], own, "features", "train").eigenvalue.is_meta
+    assert model.spectrum(prepared, path[0], actual, "features", "train").eigenvalue.is_meta
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
@@ -112,17 +112,17 @@ def test_training_and_kernels_of_networks(name):
     params = {"first": empty(4, 8, 3), "second": empty(4, 8)}
     end = descend(network, params, empty(4, 10, 3), empty(4, 10), empty(4, 10), 0.1, 3)
     assert all(leaf.is_meta for leaf in end.params.values())
-    one = {leaf: own[0] for leaf, own in params.items()}
-    assert tangent_kernel(network, one, empty(10, 3)).is_meta
-    assert tangent_kernel(network, one, empty(10, 3), empty(5, 3)).is_meta
+    first = {leaf: value[0] for leaf, value in params.items()}
+    assert tangent_kernel(network, first, empty(10, 3)).is_meta
+    assert tangent_kernel(network, first, empty(10, 3), empty(5, 3)).is_meta
 
 
 @pytest.mark.parametrize("network", [TwoLayerNetwork(width=8), Mlp(width=4, depth=2)])
 def test_linearised_networks(network):
-    model, own = Linearised(of=network), problem(2)
+    model, actual = Linearised(of=network), problem(2)
     drawn = {"first": empty(2, network.width, 3), "second": empty(2, network.width)}
     if isinstance(network, Mlp):
         drawn["hidden"] = empty(2, 1, network.width, network.width)
-    prepared = model.prepare(drawn, own)
-    fit = Fit(model, prepared, model.start(drawn, prepared, own), own, None)
+    prepared = model.prepare(drawn, actual)
+    fit = Fit(model, prepared, model.start(drawn, prepared, actual), actual, None)
     assert model.path(fit, "flow", [1.0]).is_meta

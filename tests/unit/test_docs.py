@@ -33,7 +33,7 @@ def test_every_hook_has_a_heading_with_its_signature_and_a_plugin_that_uses_it(n
     assert implementations, f"no first-party plugin implements {name}"
     section = page.split(f"### `{signature(name)}`")[1].split("\n#")[0]
     users = re.findall(r"`(testbed_[a-z]+)`", section)
-    assert {one.plugin.__name__ for one in implementations} & set(users)
+    assert {item.plugin.__name__ for item in implementations} & set(users)
 
 
 def test_the_page_of_hooks_describes_no_hook_that_is_gone():

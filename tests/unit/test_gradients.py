@@ -35,33 +35,34 @@ def problem(replicates=3, n=8, dim=2):
 
 
 def test_it_is_the_least_squares_gradient_in_both_forms():
-    own = problem()
+    actual = problem()
     params = torch.tensor([[0.3, -1.0], [2.0, 0.5], [0.0, 0.0]]).double()
-    rest = (own.train.x @ params.unsqueeze(-1)).squeeze(-1) - own.train.y
-    expected = (own.train.x.mT @ (own.train.weight * rest).unsqueeze(-1)).squeeze(-1)
+    residual = (actual.train.x @ params.unsqueeze(-1)).squeeze(-1) - actual.train.y
+    expected = (actual.train.x.mT @ (actual.train.weight * residual).unsqueeze(-1)).squeeze(-1)
     for model in (Line(), LineBatch()):
-        slope = Batched(model).gradient(None, params, own)
+        slope = Batched(model).gradient(None, params, actual)
         torch.testing.assert_close(slope, expected)
 
 
 def test_a_mini_batch_is_scaled_to_keep_its_expectation():
-    own = problem(n=6)
+    actual = problem(n=6)
     params = torch.tensor([[0.3, -1.0]] * 3).double()
     pairs = [(i, j) for i in range(6) for j in range(i)]
     for model in (Line(), LineBatch()):
-        whole = Batched(model).gradient(None, params, own)
+        original = Batched(model).gradient(None, params, actual)
         parts = [
-            Batched(model).gradient(None, params, own, torch.tensor([pair] * 3)) for pair in pairs
+            Batched(model).gradient(None, params, actual, torch.tensor([pair] * 3))
+            for pair in pairs
         ]
-        torch.testing.assert_close(torch.stack(parts).mean(0), whole)
+        torch.testing.assert_close(torch.stack(parts).mean(0), original)
 
 
 def test_rows_are_taken_from_every_part_of_the_data():
-    own = problem(replicates=1).train
+    actual = problem(replicates=1).train
     rows = torch.tensor([5, 1])
-    part = batch_of(Data(*(values[0] for values in own)), rows)
-    torch.testing.assert_close(part.x, own.x[0, rows])
-    torch.testing.assert_close(part.weight, own.weight[0, rows] * 4)
+    part = batch_of(Data(*(values[0] for values in actual)), rows)
+    torch.testing.assert_close(part.x, actual.x[0, rows])
+    torch.testing.assert_close(part.weight, actual.weight[0, rows] * 4)
 
 
 def test_the_loss_weighs_points_and_sums_outputs():

@@ -9,6 +9,12 @@ import pytest
 from tests import house
 
 PAGE = house.ROOT / "docs" / "architecture.md"
+NAMED_BY_CONTRACT = {
+    ("testbed/errors.py", "found"): "a mistake says where, found, expected, advice",
+    ("testbed/scenario/tables.py", "at"): "a key of [[claim]]: claims say at which point they hold",
+    ("testbed/scenario/tables.py", "each"): "a key of [[claim]]: one verdict for each value",
+}
+"""Vague names that users meet in files and messages, and why they stay."""
 MARKDOWN = [
     *house.ROOT.glob("*.md"), *(house.ROOT / "docs").glob("*.md"),
 ]  # fmt: skip
@@ -64,3 +70,28 @@ def test_lines_of_pages_wrap_at_100_columns(page):
         if len(line) > 100 and not line.startswith(("|", "![")) and "](" not in line
     ]
     assert not long
+
+
+def test_no_name_is_vague():
+    """Names say what a thing is, not how it relates to what was just spoken of."""
+    vague = {
+        (str(file.relative_to(house.ROOT)), name)
+        for file in house.sources(*house.CODE)
+        if file.parent.name != "verify"
+        for name, _ in house.vague_names(file)
+    }
+    assert vague == set(NAMED_BY_CONTRACT)
+
+
+def test_vague_names_are_seen_wherever_they_are_given(tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text(
+        "import os as other\n"
+        "def found(at, *rest): ...\n"
+        "class Holder:\n    known: int = 0\n"
+        "Holder().own = [one for one in ()]\n"
+        "fine = os.path.found\n"
+    )
+    assert sorted(name for name, _ in house.vague_names(file)) == [
+        "at", "found", "known", "one", "other", "own", "rest",
+    ]  # fmt: skip

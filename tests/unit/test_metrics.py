@@ -46,19 +46,21 @@ def test_excess_risk_from_the_spectrum_and_from_weighted_predictions():
 
 
 def test_excess_risk_of_several_outputs_sums_over_them():
-    truth, found = RNG.standard_normal((2, J, 3))
+    truth, result = RNG.standard_normal((2, J, 3))
     data = Data(None, tensor(truth), tensor(truth), tensor(np.full(J, 1 / J)))
     problem = Problem(data, data, tensor(NOISE), {})
-    (value,) = risks.ExcessRisk().measure(problem, predictions=tensor(found)).values()
-    assert float(value) == pytest.approx(((found - truth) ** 2).sum() / J)
+    (value,) = risks.ExcessRisk().measure(problem, predictions=tensor(result)).values()
+    assert float(value) == pytest.approx(((result - truth) ** 2).sum() / J)
 
 
 def test_training_loss_is_half_the_weighted_squares():
     weight = RNG.random(J)
-    found = risks.TrainingLoss().measure(make(weight), train_predictions=tensor(ESTIMATE))
-    assert float(found["training_loss"]) == pytest.approx(0.5 * weight @ (OBSERVED - ESTIMATE) ** 2)
-    found = risks.TrainingLoss().measure(PROBLEM, spectrum=SPECTRUM)
-    assert float(found["training_loss"]) == pytest.approx(0.5 * sum((OBSERVED - ESTIMATE) ** 2))
+    result = risks.TrainingLoss().measure(make(weight), train_predictions=tensor(ESTIMATE))
+    assert float(result["training_loss"]) == pytest.approx(
+        0.5 * weight @ (OBSERVED - ESTIMATE) ** 2
+    )
+    result = risks.TrainingLoss().measure(PROBLEM, spectrum=SPECTRUM)
+    assert float(result["training_loss"]) == pytest.approx(0.5 * sum((OBSERVED - ESTIMATE) ** 2))
 
 
 def test_span_dimension_and_profile_count_ranks_one_by_one():
@@ -66,8 +68,8 @@ def test_span_dimension_and_profile_count_ranks_one_by_one():
         return next((k for k in range(1, J + 1) if tail(k) / k <= tau), np.nan)
 
     taus = (1e-3, 0.02, 0.05, 0.1, 0.5, 2.0)
-    found = spans.SpanProfile(tau=Grid(taus)).measure(PROBLEM, SPECTRUM)["span_profile"]
-    np.testing.assert_array_equal(found, [span(tau) for tau in taus])
+    result = spans.SpanProfile(tau=Grid(taus)).measure(PROBLEM, SPECTRUM)["span_profile"]
+    np.testing.assert_array_equal(result, [span(tau) for tau in taus])
     assert np.isnan(span(1e-3)) and np.isfinite(span(0.1))  # both cases are met
     for tau, expected in ((None, span(NOISE)), (0.1, span(0.1))):
         (value,) = spans.SpanDimension(tau=tau).measure(PROBLEM, SPECTRUM).values()
@@ -87,8 +89,8 @@ def test_projection_error_keeps_observations_on_the_leading_ranks():
         return sum((OBSERVED[i] - TRUTH[i]) ** 2 for i in ORDER[:k]) + tail(k)
 
     ranks = (1, 4, 17, J)
-    (found,) = spans.ProjectionError(k=Grid(ranks)).measure(PROBLEM, SPECTRUM).values()
-    np.testing.assert_allclose(found, [error(k) for k in ranks])
+    (result,) = spans.ProjectionError(k=Grid(ranks)).measure(PROBLEM, SPECTRUM).values()
+    np.testing.assert_allclose(result, [error(k) for k in ranks])
     quiet = PROBLEM._replace(noise=tensor(0.1))
     (at_span,) = spans.ProjectionError().measure(quiet, SPECTRUM).values()
     (span,) = spans.SpanDimension().measure(quiet, SPECTRUM).values()
@@ -97,15 +99,15 @@ def test_projection_error_keeps_observations_on_the_leading_ranks():
 
 def test_top_projection_is_the_share_of_the_truth_in_the_leading_ranks():
     ranks = (1, 3, J)
-    (found,) = spectra.TopProjection(k=Grid(ranks)).measure(PROBLEM, SPECTRUM).values()
-    np.testing.assert_allclose(found, [1 - tail(k) / tail(0) for k in ranks])
+    (result,) = spectra.TopProjection(k=Grid(ranks)).measure(PROBLEM, SPECTRUM).values()
+    np.testing.assert_allclose(result, [1 - tail(k) / tail(0) for k in ranks])
 
 
 def test_eigenvalues_come_in_the_models_order_and_as_many_as_asked():
     metric = spectra.Eigenvalues(modes=Grid([2, 5]))
-    found = metric.measure(PROBLEM, SPECTRUM)
-    np.testing.assert_array_equal(found["eigenvalue"], EIGENVALUE[[1, 4]])
-    np.testing.assert_array_equal(found["truth_coefficient"], TRUTH[[1, 4]])
+    result = metric.measure(PROBLEM, SPECTRUM)
+    np.testing.assert_array_equal(result["eigenvalue"], EIGENVALUE[[1, 4]])
+    np.testing.assert_array_equal(result["truth_coefficient"], TRUTH[[1, 4]])
     np.testing.assert_array_equal(metric.coordinates({"modes": J})["mode"], [2, 5])
     shown = spectra.Eigenvalues().coordinates({"modes": 5000})["mode"]
     assert (shown[0], shown[-1]) == (1, 5000) and len(shown) <= 100
@@ -117,9 +119,9 @@ def test_eigenvector_overlaps_compare_by_rank_at_both_times():
     before, now = (np.linalg.qr(RNG.standard_normal((J, J)))[0] for _ in range(2))
     values = RNG.random(J)
     later = SPECTRUM._replace(eigenvalue=tensor(values))
-    found = spectra.Eigenvectors(k=Grid([1, 2, 3])).measure(
+    result = spectra.Eigenvectors(k=Grid([1, 2, 3])).measure(
         PROBLEM, tensor(now), later, tensor(before), SPECTRUM
     )["eigenvector_overlap"]
     new = np.argsort(-values)
     expected = [[(now[:, new[k]] @ before[:, ORDER[l]]) ** 2 for l in range(3)] for k in range(3)]  # noqa: E741
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(result, expected)

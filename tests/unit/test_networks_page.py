@@ -20,7 +20,7 @@ def blocks(language):
 def test_every_example_runs(tmp_path, monkeypatch):
     (text,) = blocks("toml")
     tree = run(read_scenario(text), tmp_path / "runs" / "lazy-or-rich")
-    assert {one.check for one in read_findings(tree) if one.severity == "expected"} == {
+    assert {finding.check for finding in read_findings(tree) if finding.severity == "expected"} == {
         "divergence"
     }
     monkeypatch.chdir(tmp_path)

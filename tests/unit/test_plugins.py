@@ -15,19 +15,19 @@ from testbed.loading import Plugin, load_registry, make_registry
 
 
 def registry(*modules, distribution="somewhere"):
-    found = [
+    results = [
         (Plugin(f"p{i}", f"{distribution}-{i}", "1.0"), Entry(m)) for i, m in enumerate(modules)
     ]
-    return make_registry(found)
+    return make_registry(results)
 
 
 def test_components_know_their_plugin():
-    known = registry(MODULE)
-    assert known.get("model", "tiny.fixed") is tiny.Fixed
-    assert known.get("metric", "tiny.fixed") is None
-    assert known.find("tiny.risk").plugin.distribution == "somewhere-0"
+    reference = registry(MODULE)
+    assert reference.get("model", "tiny.fixed") is tiny.Fixed
+    assert reference.get("metric", "tiny.fixed") is None
+    assert reference.find("tiny.risk").plugin.distribution == "somewhere-0"
     with pytest.raises(PluginError, match=r"did you mean 'tiny\.risk'"):
-        known.find("tiny.rsk")
+        reference.find("tiny.rsk")
 
 
 class Misspelled:
@@ -69,22 +69,24 @@ class Clash(Model):
     ],
 )
 def test_a_broken_plugin_is_a_row_with_its_error(broken, error):
-    known = registry(MODULE, broken)
-    good, bad = known.plugins
+    reference = registry(MODULE, broken)
+    good, bad = reference.plugins
     assert not good.error and error in bad.error
-    assert known.get("model", "tiny.fixed") is tiny.Fixed
-    assert "own.clash" not in known.offers
+    assert reference.get("model", "tiny.fixed") is tiny.Fixed
+    assert "own.clash" not in reference.offers
 
 
 def test_a_conflict_names_both_distributions_and_costs_only_the_second():
-    known = registry(MODULE, Module(models=[tiny.Fixed], metrics=[]))
-    assert "somewhere-0" in known.plugins[1].error and "somewhere-1" in known.plugins[1].error
+    reference = registry(MODULE, Module(models=[tiny.Fixed], metrics=[]))
+    assert (
+        "somewhere-0" in reference.plugins[1].error and "somewhere-1" in reference.plugins[1].error
+    )
 
 
 def test_first_party_plugins_load_without_an_error():
-    known = load_registry()
-    assert {row.name for row in known.plugins} >= {"basics", "sequence"}
+    reference = load_registry()
+    assert {row.name for row in reference.plugins} >= {"basics", "sequence"}
     assert not [
-        row.error for row in known.plugins if row.distribution == "theory-testbed" and row.error
+        row.error for row in reference.plugins if row.distribution == "theory-testbed" and row.error
     ]
-    assert "sequence.diagonal" in known.names("model")
+    assert "sequence.diagonal" in reference.names("model")

@@ -26,10 +26,10 @@ def test_a_longer_sample_extends_a_shorter_one():
 
 
 def test_shared_inputs_belong_to_replicate_zero_and_noise_does_not():
-    shared, own = Streams(5, 3, shared_inputs=True), Streams(5, 3)
+    shared, actual = Streams(5, 3, shared_inputs=True), Streams(5, 3)
     first = Streams(5, 0)
     for role in ROLES:
-        source = first if role in ("inputs", "test") else own
+        source = first if role in ("inputs", "test") else actual
         np.testing.assert_array_equal(
             shared(role).standard_normal(4), source(role).standard_normal(4)
         )

@@ -57,19 +57,25 @@ def group(status=0, replicates=8, **variables) -> xr.Dataset:
 
 
 def sweeps(dataset: xr.Dataset) -> dict[str, np.ndarray]:
-    known = {"n": np.array([100, 200, 400, 800]), "k": np.array([5, 10]), "depth": np.array([0, 1])}
+    reference = {
+        "n": np.array([100, 200, 400, 800]),
+        "k": np.array([5, 10]),
+        "depth": np.array([0, 1]),
+    }
     return {
-        dim: values[: dataset.sizes[dim]] for dim, values in known.items() if dim in dataset.sizes
+        dim: values[: dataset.sizes[dim]]
+        for dim, values in reference.items()
+        if dim in dataset.sizes
     }
 
 
-def found(check: str, **groups: xr.Dataset) -> list[Finding]:
+def fired(check: str, **groups: xr.Dataset) -> list[Finding]:
     tree = xr.DataTree.from_dict({name: dataset for name, dataset in groups.items()})
     return list(CHECKS[check](tree))
 
 
 def only(check: str, **variables) -> Finding:
-    (finding,) = found(check, main=group(**variables))
+    (finding,) = fired(check, main=group(**variables))
     assert finding.check == check and finding.estimator == "main"
     return finding
 
@@ -88,7 +94,7 @@ def test_a_best_time_at_the_end_is_found_with_its_fall_per_doubling():
     )
     assert "end later" in finding.advice
     early = group(excess_risk=("time", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
-    (finding,) = found("unbracketed", main=early.isel(time=slice(1, None)))
+    (finding,) = fired("unbracketed", main=early.isel(time=slice(1, None)))
     assert (
         "first time τ = 1," in finding.observation
         and "falls by 33% as τ halves" in finding.observation
@@ -105,7 +111,7 @@ def test_a_best_time_at_the_end_is_found_with_its_fall_per_doubling():
     ],
 )
 def test_a_best_time_inside_or_without_beyond_is_sound(risk):
-    assert found("unbracketed", main=group(excess_risk=("time", risk))) == []
+    assert fired("unbracketed", main=group(excess_risk=("time", risk))) == []
 
 
 def test_points_are_counted_and_the_worst_is_named():
@@ -118,7 +124,7 @@ def test_points_that_are_not_simulated_are_judged_by_theory():
     dataset = group(excess_risk=(("n", "time"), [INSIDE, [np.nan] * 6]))
     theory = xr.DataArray([INSIDE, [1.0, 0.8, 0.6, 0.5, 0.4, 0.3]], dims=("n", "time"))
     dataset["excess_risk__expected_risk"] = theory.assign_attrs(predicts="excess_risk")
-    (finding,) = found("unbracketed", main=dataset)
+    (finding,) = fired("unbracketed", main=dataset)
     assert (finding.cell, finding.points, finding.judged) == ("n=200", 1, 2)
 
 
@@ -128,12 +134,12 @@ def test_overfitting_needs_a_risk_that_doubles_and_a_loss_that_falls():
     assert finding.severity == "note"
     assert "minimum 0.1 at τ = 4" in finding.observation and "3-fold" in finding.observation
     mild = ("time", [1.0, 0.5, 0.2, 0.1, 0.12, 0.15])
-    assert found("overfitting", main=group(excess_risk=mild, training_loss=falling)) == []
+    assert fired("overfitting", main=group(excess_risk=mild, training_loss=falling)) == []
     rising = ("time", [1.0, 0.5, 0.3, 0.2, 0.3, 0.4])
     assert (
-        found("overfitting", main=group(excess_risk=("time", INSIDE), training_loss=rising)) == []
+        fired("overfitting", main=group(excess_risk=("time", INSIDE), training_loss=rising)) == []
     )
-    assert found("overfitting", main=group(excess_risk=("time", INSIDE))) == []
+    assert fired("overfitting", main=group(excess_risk=("time", INSIDE))) == []
 
 
 # --- failure and divergence -----------------------------------------------------------------------
@@ -143,12 +149,12 @@ def test_failed_replicates_are_counted_and_their_error_is_quoted():
     words = [["", ""], ["", "wrong: b"], ["", ""]]
     dataset = group(replicates=2, excess_risk=(("n", "time"), [INSIDE] * 3))
     dataset["error"] = (("n", "replicate"), np.array(words, dtype=object))
-    (finding,) = found("failure", main=dataset)
+    (finding,) = fired("failure", main=dataset)
     assert (finding.severity, finding.cell) == ("problem", "n=200")
     assert (finding.points, finding.judged) == (1, 3)
     assert finding.observation == "1 of 2 replicates failed, the first with: wrong: b"
     dataset["error"] = dataset["error"].copy(data=np.full((3, 2), "", dtype=object))
-    assert found("failure", main=dataset) == []
+    assert fired("failure", main=dataset) == []
 
 
 FAULTY_DATA = """
@@ -187,12 +193,12 @@ def test_a_run_whose_cells_fail_is_not_found_sound(tmp_path):
 def test_diverged_replicates_are_counted_and_do_not_disturb_the_other_checks():
     dataset = group(status=[2, 2, 0, 0, 0, 0, 0, 0], excess_risk=("time", INSIDE))
     dataset["diverged_at"] = ("replicate", [8.0, 4.0, *[np.nan] * 6])
-    (finding,) = found("divergence", main=dataset)
+    (finding,) = fired("divergence", main=dataset)
     assert finding.severity == "problem"
     assert finding.observation == "2 of 8 replicates diverged, from τ = 4 on"
     assert finding.advice.startswith("lower the step size, or end `times` earlier;")
     dataset["excess_risk"] = dataset["excess_risk"].where(dataset["replicate"] > 1, 1e30)
-    assert found("unbracketed", main=dataset) == [] and found("wide-mean", main=dataset) == []
+    assert fired("unbracketed", main=dataset) == [] and fired("wide-mean", main=dataset) == []
 
 
 def test_a_flow_that_spent_its_evaluations_has_no_step_size_to_lower(tmp_path):
@@ -202,8 +208,8 @@ def test_a_flow_that_spent_its_evaluations_has_no_step_size_to_lower(tmp_path):
         "estimator.fixed.optimizer.max_evaluations=20",
     ]
     tree = run(read_scenario(SCENARIO, overrides=overrides), tmp_path)
-    spent = [one for one in read_findings(tree) if one.check == "divergence"]
-    assert [one.estimator for one in spent] == ["fixed"]
+    spent = [finding for finding in read_findings(tree) if finding.check == "divergence"]
+    assert [item.estimator for item in spent] == ["fixed"]
     assert spent[0].advice.startswith("end `times` earlier, or raise `max_evaluations`;")
 
 
@@ -215,40 +221,42 @@ def test_where_all_have_diverged_every_check_is_still_made():
         eigenvalue=(("n", "time", "mode"), np.ones((3, 6, 2))),
         top_projection=(("n", "time", "replicate", "k"), np.zeros((3, 6, 8, 2))),
     )
-    assert [one.check for name in CHECKS for one in found(name, main=dataset)] == ["divergence"]
+    assert [finding.check for name in CHECKS for finding in fired(name, main=dataset)] == [
+        "divergence"
+    ]
 
 
 def test_a_loss_that_climbs_is_divergence_and_rounding_is_not():
     climbing = [1.0, 0.5, 0.7, 0.9, 2.0, 4.0]
     assert "rises from 1 to 4" in only("divergence", training_loss=("time", climbing)).observation
     for loss in ([1.0, 0.1, 0.2, 0.4, 0.6, 0.9], [1e-31, *[1e-30] * 5]):
-        assert found("divergence", main=group(training_loss=("time", loss))) == []
+        assert fired("divergence", main=group(training_loss=("time", loss))) == []
 
 
 # --- times ----------------------------------------------------------------------------------------
 
 
-def stopping(*steps: float, whole=True) -> xr.Dataset:
+def stopping(*steps: float, by_replicate=True) -> xr.Dataset:
     """Four replicates at three points, whose steps are those given at the second."""
     dataset = group(replicates=4, excess_risk=(("n", "time"), [INSIDE] * 3))
     length = np.full((3, 4, 1), 0.01)
     length[1, : len(steps), 0] = steps
     reached = np.round(TIMES / length) * length
-    if not whole:
+    if not by_replicate:
         reached = reached[0, 0]
     return dataset.assign_coords(
-        time_reached=(("n", "replicate", "time") if whole else ("time",), reached)
+        time_reached=(("n", "replicate", "time") if by_replicate else ("time",), reached)
     )
 
 
 def test_replicates_that_stop_far_from_the_times_asked_are_found():
-    assert found("times", main=stopping()) == []
-    assert found("times", main=stopping(3.0, whole=False)) == []  # a plan has looked at it
-    assert found("times", main=group(excess_risk=("time", INSIDE))) == []
-    (finding,) = found("times", main=stopping(0.01, 0.3))  # 0.9 for 1
+    assert fired("times", main=stopping()) == []
+    assert fired("times", main=stopping(3.0, by_replicate=False)) == []  # a plan has looked at it
+    assert fired("times", main=group(excess_risk=("time", INSIDE))) == []
+    (finding,) = fired("times", main=stopping(0.01, 0.3))  # 0.9 for 1
     assert (finding.severity, finding.cell, finding.points) == ("warning", "n=200", 1)
     assert finding.observation == "whole steps stop at τ = 0.9 for τ = 1 in replicate 1"
-    moved, same = found("times", main=stopping(0.01, 0.01, 3.5))
+    moved, same = fired("times", main=stopping(0.01, 0.01, 3.5))
     assert (
         "stop at τ = 0 for τ = 1 in replicate 2" in moved.observation
         and "never" not in moved.observation
@@ -257,13 +265,13 @@ def test_replicates_that_stop_far_from_the_times_asked_are_found():
 
 
 def test_replicates_that_never_take_a_step_are_named():
-    (finding,) = found("times", main=stopping(40.0, 0.01, 50.0))
+    (finding,) = fired("times", main=stopping(40.0, 0.01, 50.0))
     assert finding.observation.endswith("; replicates 0, 2 never take a step")
-    (finding,) = found("times", main=stopping(40.0))
+    (finding,) = fired("times", main=stopping(40.0))
     assert finding.observation.endswith("; replicate 0 never takes a step")
     gone = stopping(40.0)
     gone["time_reached"] = gone["time_reached"].where(gone["n"] != 200)  # failed, nothing is known
-    assert found("times", main=gone) == []
+    assert fired("times", main=gone) == []
 
 
 # --- Monte Carlo ----------------------------------------------------------------------------------
@@ -284,33 +292,33 @@ def scattered(seed: int, spread: float, level: float = 1.0, replicates: int = 8)
 
 def test_intervals_are_wide_where_replicates_scatter_and_only_there():
     for check in ("wide-mean", "wide-slope"):
-        assert found(check, main=scattered(1, 0.05)) == []
-        (finding,) = found(check, main=scattered(1, 1.5))
+        assert fired(check, main=scattered(1, 0.05)) == []
+        (finding,) = fired(check, main=scattered(1, 1.5))
         assert "replicates" in finding.advice and (
             "±" in finding.observation or "[" in finding.observation
         )
-    (finding,) = found("wide-mean", main=scattered(1, 0.05, replicates=1))
+    (finding,) = fired("wide-mean", main=scattered(1, 0.05, replicates=1))
     assert finding.severity == "note" and "one replicate" in finding.observation
 
 
 def test_a_slope_of_zero_with_a_narrow_interval_is_sound():
     flat = group(excess_risk=(("n", "time"), [INSIDE] * 4))
-    assert found("wide-slope", main=flat) == []
+    assert fired("wide-slope", main=flat) == []
 
 
 def test_differences_are_undecided_only_where_their_intervals_are_wide_and_hold_zero():
-    one, same = scattered(2, 1.0), scattered(3, 1.0)
-    (finding,) = found("undecided", one=one, same=same)
+    first, same = scattered(2, 1.0), scattered(3, 1.0)
+    (finding,) = fired("undecided", one=first, same=same)
     assert finding.estimator == "same" and "difference to one" in finding.observation
-    assert found("undecided", one=scattered(2, 0.02), same=scattered(3, 0.02)) == []  # both equal
-    assert found("undecided", one=scattered(2, 0.3), far=scattered(3, 0.3, level=10.0)) == []
-    other = one.assign_coords(n=[1, 2, 3, 4])
-    assert found("undecided", one=one, other=other) == []  # nothing to subtract
+    assert fired("undecided", one=scattered(2, 0.02), same=scattered(3, 0.02)) == []  # both equal
+    assert fired("undecided", one=scattered(2, 0.3), far=scattered(3, 0.3, level=10.0)) == []
+    second = first.assign_coords(n=[1, 2, 3, 4])
+    assert fired("undecided", one=first, other=second) == []  # nothing to subtract
 
 
 def test_one_finding_for_all_the_estimators_before():
     groups = {f"e{seed}": scattered(seed, 1.0) for seed in range(4)}
-    assert [one.estimator for one in found("undecided", **groups)] == ["e1", "e2", "e3"]
+    assert [item.estimator for item in fired("undecided", **groups)] == ["e1", "e2", "e3"]
 
 
 # --- features -------------------------------------------------------------------------------------
@@ -326,7 +334,7 @@ def test_dead_and_shrunken_eigenvalues_are_collapse():
         in only("collapse", eigenvalue=(("time", "mode"), shrunk)).observation
     )
     alive = np.outer([1.0, 0.5, 0.1, 0.05, 0.02, 0.01], [1.0, 0.0, 0.0])
-    assert found("collapse", main=group(eigenvalue=(("time", "mode"), alive))) == []
+    assert fired("collapse", main=group(eigenvalue=(("time", "mode"), alive))) == []
 
 
 def test_training_that_changes_nothing_is_found_without_eigenvalues():
@@ -335,11 +343,11 @@ def test_training_that_changes_nothing_is_found_without_eigenvalues():
     assert "the training loss stays at 0.7 from τ = 0 to τ = 16" in finding.observation
     assert finding.severity == "warning" and finding.variable == "training_loss"
     late = group(excess_risk=("time", still)).isel(time=slice(2, None))
-    (note,) = found("collapse", main=late)  # which may have converged before
+    (note,) = fired("collapse", main=late)  # which may have converged before
     assert note.severity == "note" and "record time 0" in note.advice
     moving = [0.7, 0.7, 0.7, 0.7, 0.7, 0.6999]
-    assert found("collapse", main=group(excess_risk=("time", moving))) == []
-    assert found("collapse", main=group(training_loss=("time", [1e-30] * 6))) == []
+    assert fired("collapse", main=group(excess_risk=("time", moving))) == []
+    assert fired("collapse", main=group(training_loss=("time", [1e-30] * 6))) == []
 
 
 def test_checks_know_what_rounding_is_in_single_precision():
@@ -362,7 +370,7 @@ def projection(*paths) -> xr.Dataset:
 
 def test_persistent_misalignment_is_a_hidden_truth_that_stays_hidden():
     hidden = [0.0, 0.0, 0.01, 0.0, 0.02, 0.01]
-    (finding,) = found("misalignment", main=projection([0.0] * 6, hidden))
+    (finding,) = fired("misalignment", main=projection([0.0] * 6, hidden))
     assert (
         "the 10 top eigenspaces hold 0 of the truth" in finding.observation
         and "0.02" in finding.observation
@@ -370,14 +378,14 @@ def test_persistent_misalignment_is_a_hidden_truth_that_stays_hidden():
     rises = [0.0, 0.0, 0.1, 0.3, 0.5, 0.7]
     aligned = [0.9, 0.9, 0.88, 0.85, 0.8, 0.8]
     for path in (rises, aligned):
-        assert found("misalignment", main=projection([0.0] * 6, path)) == []
+        assert fired("misalignment", main=projection([0.0] * 6, path)) == []
 
 
 def test_features_that_are_fixed_by_design_are_not_misaligned():
-    assert found("misalignment", main=projection([0.0] * 6, [0.1] * 6)) == []
+    assert fired("misalignment", main=projection([0.0] * 6, [0.1] * 6)) == []
     moving = projection([0.0] * 6, [0.1] * 6)
     moving["eigenvalue"] = (("time", "mode"), np.outer(np.arange(1.0, 7), [1.0]))
-    assert len(found("misalignment", main=moving)) == 1
+    assert len(fired("misalignment", main=moving)) == 1
 
 
 # --- putting findings together --------------------------------------------------------------------
@@ -419,13 +427,13 @@ def test_an_unfinished_run_does_not_claim_to_be_sound():
 
 def test_a_run_stores_what_it_finds_and_other_runs_find_the_same(tmp_path):
     scenario = read_scenario(SCENARIO, overrides=["target.start=30", "replicates=2"])
-    one, other = (run(scenario, tmp_path / name) for name in ("one", "other"))
+    first, second = (run(scenario, tmp_path / name) for name in ("one", "other"))
     again = run(scenario, tmp_path / "one")
-    assert "unbracketed" in {finding.check for finding in read_findings(one)}
-    assert read_findings(one) == read_findings(other) == read_findings(again)
-    assert read_findings(one) == read_findings(read_tree(tmp_path / "one"))
-    assert set(one["soundness"].dims) == {"finding"}
-    assert all("long_name" in variable.attrs for variable in one["soundness"].variables.values())
+    assert "unbracketed" in {finding.check for finding in read_findings(first)}
+    assert read_findings(first) == read_findings(second) == read_findings(again)
+    assert read_findings(first) == read_findings(read_tree(tmp_path / "one"))
+    assert set(first["soundness"].dims) == {"finding"}
+    assert all("long_name" in variable.attrs for variable in first["soundness"].variables.values())
 
 
 def test_a_sound_run_finds_nothing(tmp_path):
@@ -464,7 +472,9 @@ def test_a_plugin_that_answers_nonsense_is_named_and_costs_no_other(answer):
         findings = looked_at(lambda plan, tree: answer, lambda plan, tree: [FINDING])
     assert FINDING in findings and len(findings) == 2
     assert [
-        "stranger-0:p0" in one.observation for one in findings if one.check == "plugin-check"
+        "stranger-0:p0" in finding.observation
+        for finding in findings
+        if finding.check == "plugin-check"
     ] == [True]
 
 
@@ -555,4 +565,4 @@ def test_the_guides_check_finds_what_it_says():
 
 def test_the_installed_plugins_bring_checks():
     implementations = load_registry().manager.hook.testbed_check_results.get_hookimpls()
-    assert {one.plugin.__name__ for one in implementations} >= {"testbed_sequence"}
+    assert {item.plugin.__name__ for item in implementations} >= {"testbed_sequence"}

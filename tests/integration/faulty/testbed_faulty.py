@@ -51,14 +51,14 @@ class Faulty(Model):
     name = "faulty.model"
     rate: float = parameter(0.5, help="decay", gt=0)
     fault: str = parameter("", help="what happens")
-    at: float = parameter(0.5, help="the rate at which it happens; 0 for any")
+    fatal_rate: float = parameter(0.5, help="the rate at which it happens; 0 for any")
     pause: float = parameter(0.0, help="seconds that a cell takes")
 
     def facts(self):
         return ModelFacts(batching="loop")
 
     def strikes(self, *faults: str) -> bool:
-        return self.at in (0, self.rate) and (not faults or self.fault in faults)
+        return self.fatal_rate in (0, self.rate) and (not faults or self.fault in faults)
 
     def draw(self, rng, problem):
         time.sleep(self.pause)

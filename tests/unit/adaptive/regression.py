@@ -33,10 +33,10 @@ def path_of(
     model: Model, problem: Problem, times: Sequence[float], drawn: Any = None, name: str = "ridge"
 ) -> np.ndarray:
     """Predictions at the test points along a spectral filter's path, (times, points)."""
-    view, many = Batched(model), stack([problem])
-    prepared = view.prepare(stack([drawn]), many)
-    fit = Fit(view, prepared, view.start(None, prepared, many), many, None)
+    view, batched = Batched(model), stack([problem])
+    prepared = view.prepare(stack([drawn]), batched)
+    fit = Fit(view, prepared, view.start(None, prepared, batched), batched, None)
     dual = filtered(fit, name, times)[0]
-    own = model.prepare(drawn, problem)
-    probe = model.probe(own, problem.test.x)
-    return np.stack([model.predict(own, one, probe).numpy() for one in dual])
+    fixed = model.prepare(drawn, problem)
+    probe = model.probe(fixed, problem.test.x)
+    return np.stack([model.predict(fixed, item, probe).numpy() for item in dual])

@@ -43,15 +43,15 @@ def problems(design=DESIGN, target=TARGET, count=2):
     return [draw_problem(cell, replicate) for replicate in range(count)]
 
 
-def states(own, times=TIMES, count=2, optimizer=TIGHT, design=DESIGN):
+def states(model, times=TIMES, count=2, optimizer=TIGHT, design=DESIGN):
     """Prepared, parameters (R, times, …) and problem along training."""
-    many, view = stack(problems(design, count=count)), Batched(own)
-    prepared = view.prepare(None, many)
+    batched, view = stack(problems(design, count=count)), Batched(model)
+    prepared = view.prepare(None, batched)
     from testbed.contract.values import Fit
 
-    fit = Fit(view, prepared, view.start(None, prepared, many), many, None)
+    fit = Fit(view, prepared, view.start(None, prepared, batched), batched, None)
     step = optimizer.advance(fit, optimizer.start(fit), 0.0, times)
-    return prepared, step.parameters, many
+    return prepared, step.parameters, batched
 
 
 def plain_path(problem, values, start, depth, times):
@@ -64,8 +64,8 @@ def plain_path(problem, values, start, depth, times):
         lower = depth * a * b ** (depth - 1) if depth else 0 * a
         return np.concatenate([b**depth * beta * rho, lower * beta * rho, a * b**depth * rho])
 
-    found = solve_ivp(field, (0, times[-1]), start, "DOP853", times, rtol=1e-11, atol=1e-13)
-    return found.y.T.reshape(len(times), 3, size)
+    solution = solve_ivp(field, (0, times[-1]), start, "DOP853", times, rtol=1e-11, atol=1e-13)
+    return solution.y.T.reshape(len(times), 3, size)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
@@ -78,10 +78,10 @@ def test_flow_is_that_of_the_plain_equations(depth):
         start = np.concatenate([np.sqrt(eigenvalue), b0, 0 * b0])
         values = prepared["values"][replicate].numpy()
         expected = plain_path(problem, values, start, depth, TIMES)
-        for at, name in enumerate(("a", "b", "beta")):
+        for index, name in enumerate(("a", "b", "beta")):
             if name in params:
                 np.testing.assert_allclose(
-                    params[name][replicate].numpy(), expected[:, at], atol=1e-8
+                    params[name][replicate].numpy(), expected[:, index], atol=1e-8
                 )
 
 
@@ -107,59 +107,59 @@ def test_depth_zero_is_mirror_descent():
         def theta(q, values=values, eigenvalue=eigenvalue):
             return eigenvalue / 2 * np.sinh(2 * values.T @ q / len(q))
 
-        found = solve_ivp(
+        solution = solve_ivp(
             lambda _, q, y=y, values=values, theta=theta: y - values @ theta(q),
             (0, TIMES[-1]), 0 * y, "DOP853", TIMES, rtol=1e-11, atol=1e-12,
         )  # fmt: skip
-        expected = np.stack([theta(q) for q in found.y.T])
-        own = (params["a"] * params["beta"])[replicate].numpy()
-        np.testing.assert_allclose(own, expected, atol=1e-8)
+        expected = np.stack([theta(q) for q in solution.y.T])
+        actual = (params["a"] * params["beta"])[replicate].numpy()
+        np.testing.assert_allclose(actual, expected, atol=1e-8)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_gradient_is_that_of_autograd(depth):
-    own, many = model(depth=depth, b0=0.7), stack(problems())
-    prepared = own.prepare(None, many)
-    params = own.start(None, prepared, many)
+    network, batched = model(depth=depth, b0=0.7), stack(problems())
+    prepared = network.prepare(None, batched)
+    params = network.start(None, prepared, batched)
     generator = np.random.Generator(np.random.Philox(3))
     params = {
         name: leaf + torch.from_numpy(0.3 * generator.standard_normal(leaf.shape))
         for name, leaf in params.items()
     }
-    found, expected = (
-        take(prepared, params, many)
-        for take in (own.gradient, lambda *rest: loss_gradient(own, *rest))
+    result, expected = (
+        take(prepared, params, batched)
+        for take in (network.gradient, lambda *arguments: loss_gradient(network, *arguments))
     )
     for name in params:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(result[name], expected[name], rtol=1e-10, atol=1e-13)
 
 
 def test_fixed_kernel_is_that_of_the_torus():
     """In one dimension 2M + 1 functions are all frequencies up to M: `ntk.torus`, its own code."""
     design = Torus(dim=1, n=30, noise=0.3, n_test=40)
-    own = model(learn="none", modes=17, gamma=1.3, truth="sample")
-    other = TorusKernel(frequencies=8, smoothness=1.3)
+    network = model(learn="none", modes=17, gamma=1.3, truth="sample")
+    second = TorusKernel(frequencies=8, smoothness=1.3)
     target = Trigonometric(frequencies=((2.5,),))
     for optimizer in (GradientFlow(), SpectralFilter(filter="ridge")):
-        one, two = (
+        first, two = (
             run_cell(design, target, kernel, optimizer, TIMES[1:], [ExcessRisk(), TrainingLoss()])
-            for kernel in (own, other)
+            for kernel in (network, second)
         )
         for name in ("excess_risk", "training_loss"):
-            np.testing.assert_allclose(one[name], two[name], rtol=1e-8)
+            np.testing.assert_allclose(first[name], two[name], rtol=1e-8)
 
 
 def test_fixed_kernel_is_the_flow_of_beta():
     """f = Σ λ^{1/2} β e with β by DOP853."""
-    prepared, dual, many = states(model(learn="none"), times=TIMES)
-    values, y = prepared["values"][0].numpy(), many.train.y[0].numpy()
+    prepared, dual, larger = states(model(learn="none"), times=TIMES)
+    values, y = prepared["values"][0].numpy(), larger.train.y[0].numpy()
     root = prepared["eigenvalue"][0].sqrt().numpy()
-    found = solve_ivp(
+    solution = solve_ivp(
         lambda _, beta: root * (values.T @ (y - values @ (root * beta))) / len(y),
         (0, TIMES[-1]), 0 * root, "DOP853", TIMES, rtol=1e-11, atol=1e-12,
     )  # fmt: skip
-    own = [prepared["eigenvalue"][0] * (one @ prepared["values"][0]) for one in dual[0]]
-    np.testing.assert_allclose(torch.stack(own).numpy(), root * found.y.T, atol=1e-8)
+    actual = [prepared["eigenvalue"][0] * (item @ prepared["values"][0]) for item in dual[0]]
+    np.testing.assert_allclose(torch.stack(actual).numpy(), root * solution.y.T, atol=1e-8)
 
 
 def test_descent_tends_to_the_flow():
@@ -168,8 +168,8 @@ def test_descent_tends_to_the_flow():
     flow = run_cell(DESIGN, TARGET, model(), TIGHT, (4.0,), [ExcessRisk()])["excess_risk"]
     for rate in (0.04, 0.02):
         optimizer = GradientDescent(learning_rate=rate)
-        found = run_cell(DESIGN, TARGET, model(), optimizer, (4.0,), [ExcessRisk()])
-        gaps.append(np.abs(found["excess_risk"] - flow).mean())
+        result = run_cell(DESIGN, TARGET, model(), optimizer, (4.0,), [ExcessRisk()])
+        gaps.append(np.abs(result["excess_risk"] - flow).mean())
     assert gaps[0] / gaps[1] == pytest.approx(2.0, rel=0.1)
 
 
@@ -196,51 +196,51 @@ def test_exact_risk_is_what_many_test_points_say(name):
     agreement within five standard errors."""
     from attrs import evolve
 
-    design, target, own = CASES[name]
+    design, target, actual = CASES[name]
     design = evolve(design, n_test=40_000)
-    exact = run_cell(design, target, own, GradientFlow(), TIMES, [ExcessRisk()], replicates=2)
+    exact = run_cell(design, target, actual, GradientFlow(), TIMES, [ExcessRisk()], replicates=2)
     sample = run_cell(
-        design, target, evolve(own, truth="sample"), GradientFlow(), TIMES, [ExcessRisk()],
+        design, target, evolve(actual, truth="sample"), GradientFlow(), TIMES, [ExcessRisk()],
         replicates=2,
     )  # fmt: skip
-    one, two = exact["excess_risk"], sample["excess_risk"]
-    assert np.isfinite(one).all() and (one > 0.005).all()
+    first, two = exact["excess_risk"], sample["excess_risk"]
+    assert np.isfinite(first).all() and (first > 0.005).all()
     # the fourth moment of these errors is below 15 times the square of the second
-    assert (np.abs(one / two - 1) < 5 * np.sqrt(15 / 40_000)).all()
-    assert not np.array_equal(one, two)
+    assert (np.abs(first / two - 1) < 5 * np.sqrt(15 / 40_000)).all()
+    assert not np.array_equal(first, two)
 
 
 def test_learned_eigenvalues_rise_where_the_truth_is():
     metrics = [Eigenvalues(), TopProjection()]
-    found = run_cell(
+    result = run_cell(
         Torus(dim=1, n=400, noise=0.1), Trigonometric(frequencies=((6.0,),)),
         model(modes=41, gamma=1.0, depth=1), GradientFlow(), (0.0, 60.0), metrics,
     )  # fmt: skip
-    lifted = found["eigenvalue"][:, 1] / found["eigenvalue"][:, 0]
+    lifted = result["eigenvalue"][:, 1] / result["eigenvalue"][:, 0]
     sine = 12  # 1, then cos and sin of m = 1, 2, …
     assert (lifted.argmax(1) == sine).all() and (lifted[:, sine] > 50).all()
     assert (lifted >= 1 - 1e-9).all()  # a b^D never decreases
-    np.testing.assert_allclose(found["truth_coefficient"][:, sine] ** 2, 0.5)
-    assert (found["top_projection"][:, 0, 0] < 1e-9).all()
-    assert (found["top_projection"][:, 1, 0] > 0.99).all()
+    np.testing.assert_allclose(result["truth_coefficient"][:, sine] ** 2, 0.5)
+    assert (result["top_projection"][:, 0, 0] < 1e-9).all()
+    assert (result["top_projection"][:, 1, 0] > 0.99).all()
 
 
 def test_default_start_follows_the_spread_of_the_observations():
-    many = stack(problems())
-    own = model(depth=2)
-    params = own.start(None, own.prepare(None, many), many)
-    expected = (many.train.y.square().mean(1) / 24) ** (1 / 8)
+    batched = stack(problems())
+    network = model(depth=2)
+    params = network.start(None, network.prepare(None, batched), batched)
+    expected = (batched.train.y.square().mean(1) / 24) ** (1 / 8)
     np.testing.assert_allclose(params["b"], expected[:, None].expand(2, 21))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_keeps_the_laws(name):
-    design, target, own = CASES[name]
-    check_component(own, design=design, target=target)
+    design, target, actual = CASES[name]
+    check_component(actual, design=design, target=target)
 
 
-def failure(design, target, own):
-    return execute_cell(make_cell(design, target, own, TIGHT, TIMES, [ExcessRisk()])).failure
+def failure(design, target, model):
+    return execute_cell(make_cell(design, target, model, TIGHT, TIMES, [ExcessRisk()])).failure
 
 
 def test_what_cannot_work_is_refused():

@@ -84,9 +84,9 @@ def test_harmonics_in_other_dimensions_are_orthonormal_and_harmonic(dim):
     x = draw / np.linalg.norm(draw, axis=1, keepdims=True)
     values, degree = values_at(basis, x), basis.degrees().numpy()
     for k in range(4):
-        own = values[:, degree == k]
-        assert own.shape[1] == multiplicity(dim, k)
-        np.testing.assert_allclose((own**2).sum(1), multiplicity(dim, k), rtol=1e-12)
+        actual = values[:, degree == k]
+        assert actual.shape[1] == multiplicity(dim, k)
+        np.testing.assert_allclose((actual**2).sum(1), multiplicity(dim, k), rtol=1e-12)
     cosine = x @ x.T
     np.testing.assert_allclose(
         values[:, degree == 1] @ values[:, degree == 1].T, dim * cosine, atol=1e-12
@@ -136,7 +136,7 @@ def test_coefficients_are_those_of_quadrature(name):
     design, target, basis, (points, weight) = TRUTHS[name]
     cell = make_cell(design, target, None, GradientFlow(), (1.0,), [], replicates=2)
     problem = stack([draw_problem(cell, replicate) for replicate in (0, 1)])
-    found = basis.coefficients(problem).numpy()
+    result = basis.coefficients(problem).numpy()
     from testbed.contract.seeds import Streams
 
     for replicate in (0, 1):
@@ -144,7 +144,7 @@ def test_coefficients_are_those_of_quadrature(name):
         sample = design.draw(rng)._replace(design=design)
         truth = target.values(target.draw(rng, sample), points)
         expected = values_at(basis, points).T @ (weight * truth)
-        np.testing.assert_allclose(found[replicate], expected, atol=2e-9)
+        np.testing.assert_allclose(result[replicate], expected, atol=2e-9)
 
 
 def test_waves_that_are_not_periodic_have_the_published_energies():
@@ -153,13 +153,13 @@ def test_waves_that_are_not_periodic_have_the_published_energies():
     cell = make_cell(Torus(dim=1, n=3), Trigonometric(), None, GradientFlow(), (1.0,), [])
     problem = stack([draw_problem(cell, 0)])
     basis = Waves(1, 201)
-    found = basis.coefficients(problem)[0].numpy()
+    result = basis.coefficients(problem)[0].numpy()
     node, weight = np.polynomial.legendre.leggauss(2000)
     expected = values_at(basis, node[:, None]).T @ (weight / 2 * np.sin(7.5 * np.pi * node))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    energy = found[2::2] ** 2  # sines
+    np.testing.assert_allclose(result, expected, atol=1e-12)
+    energy = result[2::2] ** 2  # sines
     np.testing.assert_allclose(energy[[6, 7]], [0.189, 0.216], atol=6e-4)
-    np.testing.assert_allclose(0.5 - (found**2).sum(), 2 / (np.pi**2 * 100), rtol=0.02)
+    np.testing.assert_allclose(0.5 - (result**2).sum(), 2 / (np.pi**2 * 100), rtol=0.02)
 
 
 def test_wrong_inputs_are_refused():

@@ -43,14 +43,14 @@ def path(model=MODEL, target=SINGLE, optimizer=None, design=DESIGN, replicates=(
         )  # fmt: skip
 
 
-def moved(own, seed=0):
+def moved(model, seed=0):
     """Parameters away from the start: V = WR with R ≠ I and β ≠ 0."""
     rng = np.random.default_rng(seed)
 
     def shaken(leaf):
         return leaf + 0.3 * torch.from_numpy(rng.standard_normal(leaf.shape))
 
-    return tree_map(shaken, own.fit.start)
+    return tree_map(shaken, model.fit.start)
 
 
 # --- the start ------------------------------------------------------------------------------------
@@ -58,13 +58,13 @@ def moved(own, seed=0):
 
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_starts_at_the_overlap_exactly(target):
-    own = path(target=target).fit
-    inner = own.start["frame"].mT @ own.problem.expansion["directions"].mT
+    trained = path(target=target).fit
+    inner = trained.start["frame"].mT @ trained.problem.expansion["directions"].mT
     eye = torch.eye(target.directions, dtype=torch.float64).expand_as(inner)
     assert torch.allclose(inner, 7**-0.5 * eye, rtol=0, atol=1e-15)
-    gram = own.start["frame"].mT @ own.start["frame"]
+    gram = trained.start["frame"].mT @ trained.start["frame"]
     assert torch.allclose(gram, eye, rtol=0, atol=1e-14)
-    assert not own.start["beta"].any()
+    assert not trained.start["beta"].any()
 
 
 def test_start_takes_the_overlap_given_and_differs_between_replicates():
@@ -86,8 +86,8 @@ def test_random_start_is_uniform():
 
 def test_more_or_fewer_directions_than_the_target_has():
     for count in (1, 3):
-        own = path(Directional(directions=count), MULTI).fit
-        inner = own.start["frame"].mT @ own.problem.expansion["directions"].mT
+        trained = path(Directional(directions=count), MULTI).fit
+        inner = trained.start["frame"].mT @ trained.problem.expansion["directions"].mT
         expected = 7**-0.5 * torch.eye(count, 2, dtype=torch.float64)
         assert torch.allclose(inner, expected.expand_as(inner), rtol=0, atol=1e-14)
 
@@ -108,13 +108,13 @@ def test_refuses_what_it_cannot_see():
 
 def test_features_are_products_of_normalised_hermite_polynomials():
     z = np.random.default_rng(1).standard_normal((2, 11))
-    found = features(torch.from_numpy(z), 3)
-    for at, m in enumerate(multi_indices(2, 3)):
-        each = [
+    result = features(torch.from_numpy(z), 3)
+    for index, m in enumerate(multi_indices(2, 3)):
+        parts = [
             hermeval(z[j], np.eye(4)[part]) / np.sqrt(float(np.prod(np.arange(1, part + 1))))
             for j, part in enumerate(m)
         ]
-        np.testing.assert_allclose(found[at], each[0] * each[1], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(result[index], parts[0] * parts[1], rtol=1e-12, atol=1e-13)
 
 
 def test_truth_on_features_is_the_integral():
@@ -131,8 +131,8 @@ def test_truth_on_features_is_the_integral():
     basis = features(torch.from_numpy(frame.T @ grid.T), 3).numpy()
     np.testing.assert_allclose(basis @ (mass * basis).T, np.eye(len(basis)), atol=1e-12)
     g = torch.tensor(coefficients, dtype=torch.float64)
-    found = index_coefficients(torch.from_numpy(frame.T @ true), g)
-    np.testing.assert_allclose(found, basis @ (mass * truth), rtol=1e-11, atol=1e-13)
+    result = index_coefficients(torch.from_numpy(frame.T @ true), g)
+    np.testing.assert_allclose(result, basis @ (mass * truth), rtol=1e-11, atol=1e-13)
 
 
 # --- the gradient ---------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ def test_truth_on_features_is_the_integral():
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_gradient_is_the_riemannian_part_of_autograd(target):
     """∂β and P(∂W)R with ∂W by autograd of the loss in the frame itself."""
-    own = path(target=target)
-    fit, params = own.fit, moved(own)
+    trained = path(target=target)
+    fit, params = trained.fit, moved(trained)
     data = fit.problem.train
     frame = orthonormal(params["frame"])
 
@@ -154,10 +154,10 @@ def test_gradient_is_the_riemannian_part_of_autograd(target):
         return 0.5 * (data.weight * (data.y - fitted) ** 2).sum()
 
     toward, readout = torch.func.grad(loss, (0, 1))(frame, params["beta"])
-    found = fit.model.gradient(fit.prepared, params, fit.problem)
+    result = fit.model.gradient(fit.prepared, params, fit.problem)
     expected = tangent(frame, toward) @ (frame.mT @ params["frame"])
-    torch.testing.assert_close(found["frame"], expected, rtol=1e-11, atol=1e-12)
-    torch.testing.assert_close(found["beta"], readout, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(result["frame"], expected, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(result["beta"], readout, rtol=1e-11, atol=1e-12)
 
 
 def test_tangent_is_the_projection():
@@ -167,40 +167,40 @@ def test_tangent_is_the_projection():
     inner = frame.mT @ part
     assert (inner + inner.mT).abs().max() < 1e-14  # on the tangent space
     torch.testing.assert_close(tangent(frame, part), part, rtol=0, atol=1e-14)
-    rest = direction - part  # W times a symmetric matrix
-    inner = frame.mT @ rest
-    torch.testing.assert_close(frame @ inner, rest, rtol=0, atol=1e-14)
+    residual = direction - part  # W times a symmetric matrix
+    inner = frame.mT @ residual
+    torch.testing.assert_close(frame @ inner, residual, rtol=0, atol=1e-14)
     torch.testing.assert_close(inner, inner.mT, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_flow_keeps_the_manifold(target):
     """VᵀV = I is conserved: at the tolerance of the integrator, without any projection."""
-    own = path(target=target)
+    trained = path(target=target)
     with torch.no_grad():
-        states = own.advance([1.0, 5.0, 20.0])[0]
+        states = trained.advance([1.0, 5.0, 20.0])[0]
     frame = states.params["frame"]
     drift = frame.mT @ frame - torch.eye(frame.shape[-1], dtype=frame.dtype)
     assert drift.abs().max() < 1e-6
-    assert (frame - own.fit.start["frame"].unsqueeze(1)).abs().max() > 0.1  # it has moved
+    assert (frame - trained.fit.start["frame"].unsqueeze(1)).abs().max() > 0.1  # it has moved
 
 
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_descent_is_riemannian_with_retraction(target):
     """Steps in V against W ← frame of (W − ηP(G)) taken by hand; V itself leaves the manifold."""
-    own = path(target=target, optimizer=GradientDescent(learning_rate=0.05))
+    trained = path(target=target, optimizer=GradientDescent(learning_rate=0.05))
     with torch.no_grad():
-        states = own.advance([1.0])[0]
-    fit = own.fit
+        states = trained.advance([1.0])[0]
+    fit = trained.fit
     frame, beta = fit.start["frame"], fit.start["beta"]
     for _ in range(20):
         slope = fit.model.gradient(fit.prepared, {"frame": frame, "beta": beta}, fit.problem)
         frame = orthonormal(frame - 0.05 * slope["frame"])
         beta = beta - 0.05 * slope["beta"]
-    found = states.params["frame"][:, 0]
-    torch.testing.assert_close(orthonormal(found), frame, rtol=0, atol=1e-12)
+    result = states.params["frame"][:, 0]
+    torch.testing.assert_close(orthonormal(result), frame, rtol=0, atol=1e-12)
     torch.testing.assert_close(states.params["beta"][:, 0], beta, rtol=0, atol=1e-12)
-    square = found.mT @ found
+    square = result.mT @ result
     assert (square - torch.eye(square.shape[-1], dtype=square.dtype)).abs().max() > 1e-4
 
 
@@ -208,8 +208,8 @@ def test_full_batches_of_sgd_are_descent():
     together = path(optimizer=GradientDescent(learning_rate=0.05))
     batches = path(optimizer=Sgd(learning_rate=0.05, batch_size=40))
     with torch.no_grad():
-        one, other = (own.advance([1.0])[0].params for own in (together, batches))
-    torch.testing.assert_close(one["frame"], other["frame"], rtol=0, atol=1e-12)
+        first, second = (value.advance([1.0])[0].params for value in (together, batches))
+    torch.testing.assert_close(first["frame"], second["frame"], rtol=0, atol=1e-12)
 
 
 def test_descent_approaches_the_flow():
@@ -230,39 +230,39 @@ def test_descent_approaches_the_flow():
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_spectrum_gives_the_exact_risk(target):
     """Risk and outside energy against 100,000 fresh points: 5 standard errors."""
-    own = path(target=target, replicates=(0,))
-    fit, params = own.fit, moved(own)
+    trained = path(target=target, replicates=(0,))
+    fit, params = trained.fit, moved(trained)
     with torch.no_grad():
-        found = fit.model.spectrum(fit.prepared, params, fit.problem, "features", "train")
+        result = fit.model.spectrum(fit.prepared, params, fit.problem, "features", "train")
         x = 1.5 * torch.from_numpy(np.random.default_rng(5).standard_normal((1, 100_000, 7)))
         fitted = fit.model.predict(fit.prepared, params, x)[0].numpy()
     drawn = {"directions": fit.problem.expansion["directions"][0].numpy(), "deviation": 1.5}
     squares = (fitted - target.values(drawn, x[0].numpy())) ** 2
-    risk = float((found.estimate - found.truth).square().sum() + found.outside)
+    risk = float((result.estimate - result.truth).square().sum() + result.outside)
     assert abs(squares.mean() - risk) < 5 * squares.std() / np.sqrt(len(squares))
-    assert found.outside > 0.1
+    assert result.outside > 0.1
 
 
 def test_features_beyond_the_target_and_targets_beyond_the_features():
     short, long = Directional(eigenvalues=(1.0, 1.0)), Directional(eigenvalues=(1.0,) * 6)
     for model, outside in ((short, 0.5**2 + 0.4**2), (long, 0.0)):
-        own = path(model)
-        fit = own.fit
+        trained = path(model)
+        fit = trained.fit
         at_truth = {"frame": fit.problem.expansion["directions"].mT, "beta": fit.start["beta"]}
-        found = fit.model.spectrum(fit.prepared, at_truth, fit.problem, "features", "train")
-        np.testing.assert_allclose(found.outside, outside, atol=1e-12)
+        result = fit.model.spectrum(fit.prepared, at_truth, fit.problem, "features", "train")
+        np.testing.assert_allclose(result.outside, outside, atol=1e-12)
         expected = np.zeros(model.degree + 1)
-        known = SINGLE.coefficients[: model.degree + 1]
-        expected[: len(known)] = known
-        np.testing.assert_allclose(found.truth[0], expected, atol=1e-12)
+        reference = SINGLE.coefficients[: model.degree + 1]
+        expected[: len(reference)] = reference
+        np.testing.assert_allclose(result.truth[0], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("target", [SINGLE, MULTI])
 def test_kernels_govern_training(target):
     """∂f/∂t at the training points is −Θ (weight∘(f − y)), Θ the tangent kernel on the manifold."""
-    own = path(target=target)
-    fit = own.fit
-    params = moved(own)
+    trained = path(target=target)
+    fit = trained.fit
+    params = moved(trained)
     params["frame"] = orthonormal(params["frame"])
     data = fit.problem.train
     with torch.no_grad():
@@ -273,8 +273,8 @@ def test_kernels_govern_training(target):
             (params,), (tree_map(torch.neg, slope),),
         )  # fmt: skip
         fitted = fit.model.predict(fit.prepared, params, data.x)
-    rest = (data.weight * (fitted - data.y)).unsqueeze(-1)
-    torch.testing.assert_close(change, -(kernel @ rest).squeeze(-1), rtol=1e-9, atol=1e-10)
+    residual = (data.weight * (fitted - data.y)).unsqueeze(-1)
+    torch.testing.assert_close(change, -(kernel @ residual).squeeze(-1), rtol=1e-9, atol=1e-10)
 
 
 def test_tangent_spectrum_is_refused():

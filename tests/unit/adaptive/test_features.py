@@ -38,17 +38,17 @@ def trained(model, optimizer=SLOW, metrics=RISKS, times=TIMES):
 @pytest.mark.parametrize("network", [TWO, DEEP], ids=["two-layer", "deep"])
 @pytest.mark.parametrize("optimizer", [SLOW, GradientFlow()], ids=["descent", "flow"])
 def test_at_its_own_speed_it_is_the_network(network, optimizer):
-    found, expected = trained(Features(of=network), optimizer), trained(network, optimizer)
+    result, expected = trained(Features(of=network), optimizer), trained(network, optimizer)
     for name in ("excess_risk", "training_loss"):
-        np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_array_equal(result[name], expected[name])
 
 
 def test_at_speed_zero_it_is_the_readout_alone():
-    found = trained(Features(of=TWO, feature_rate=0.0))
+    result = trained(Features(of=TWO, feature_rate=0.0))
     frozen = TwoLayerNetwork(
         width=6, parameterization="mean-field", bias=True, activation="tanh", train="second"
     )
-    np.testing.assert_allclose(found["excess_risk"], trained(frozen)["excess_risk"], rtol=1e-12)
+    np.testing.assert_allclose(result["excess_risk"], trained(frozen)["excess_risk"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("network", [TWO, DEEP], ids=["two-layer", "deep"])
@@ -57,52 +57,52 @@ def test_speeds_between_are_descent_of_a_rescaled_gradient(network):
     cell = make_cell(POINTS, Smooth(), network, SLOW, (2.0,), [ExcessRisk()], replicates=1)
     problem = draw_problem(cell, 0)
     drawn = network.draw(Streams(cell.seed, 0), problem)
-    leaves = {leaf: torch.from_numpy(own)[None] for leaf, own in drawn.items()}
+    leaves = {leaf: torch.from_numpy(value)[None] for leaf, value in drawn.items()}
     clock = float(network.width) if network is TWO else 1.0  # m^{2κ−1}
     for _ in range(20):
-        leaves = {leaf: own.detach().requires_grad_() for leaf, own in leaves.items()}
-        rest = problem.train.y - network.predict(None, leaves, problem.train.x[None])[0]
-        loss = 0.5 * (problem.train.weight * rest.square()).sum()
+        leaves = {leaf: value.detach().requires_grad_() for leaf, value in leaves.items()}
+        residual = problem.train.y - network.predict(None, leaves, problem.train.x[None])[0]
+        loss = 0.5 * (problem.train.weight * residual.square()).sum()
         slopes = torch.autograd.grad(loss, list(leaves.values()))
         leaves = {
-            leaf: own - 0.1 * clock * (1.0 if leaf == "second" else 0.3) * slope
-            for (leaf, own), slope in zip(leaves.items(), slopes, strict=True)
+            leaf: value - 0.1 * clock * (1.0 if leaf == "second" else 0.3) * slope
+            for (leaf, value), slope in zip(leaves.items(), slopes, strict=True)
         }
     values = network.predict(None, leaves, problem.test.x[None])[0].detach()
     expected = float((problem.test.weight * (values - problem.test.truth).square()).sum())
-    found = execute_cell(
+    result = execute_cell(
         make_cell(
             POINTS, Smooth(), Features(of=network, feature_rate=0.3), SLOW, (2.0,),
             [ExcessRisk()], replicates=1,
         )
     )  # fmt: skip
-    assert not found.error
-    assert found.variables["excess_risk"][0, 0] == pytest.approx(expected, rel=1e-10)
+    assert not result.error
+    assert result.variables["excess_risk"][0, 0] == pytest.approx(expected, rel=1e-10)
 
 
 def test_a_readout_of_zero_starts_from_the_function_zero():
-    found = trained(Features(of=TWO, zero_readout=True), metrics=(TrainingLoss(),))
+    result = trained(Features(of=TWO, zero_readout=True), metrics=(TrainingLoss(),))
     problem_energy = trained(
         TwoLayerNetwork(width=6, symmetric=True), metrics=(TrainingLoss(),)
     )  # its f₀ = 0 by pairs
     np.testing.assert_allclose(
-        found["training_loss"][:, 0], problem_energy["training_loss"][:, 0], rtol=1e-12
+        result["training_loss"][:, 0], problem_energy["training_loss"][:, 0], rtol=1e-12
     )
-    assert (np.diff(found["training_loss"]) < 0).all()
+    assert (np.diff(result["training_loss"]) < 0).all()
 
 
 def test_the_spectrum_is_the_hidden_layer_s():
     """Largest eigenvalue at the start: the squared singular value of σ(H)/√(nm), NumPy's."""
     model = Features(of=TwoLayerNetwork(width=6))
-    found = trained(model, metrics=(Eigenvalues(), TopProjection()))
+    result = trained(model, metrics=(Eigenvalues(), TopProjection()))
     cell = make_cell(POINTS, Smooth(), model, SLOW, TIMES, [ExcessRisk()])
     for replicate in range(3):
         problem = draw_problem(cell, replicate)
         first = model.draw(Streams(cell.seed, replicate), problem)["first"]
         hidden = np.maximum(problem.train.x.numpy() @ first.T, 0) / np.sqrt(10 * 6)
         expected = np.linalg.svd(hidden, compute_uv=False)[:6] ** 2
-        np.testing.assert_allclose(found["eigenvalue"][replicate, 0, :6], expected, rtol=1e-9)
-    largest = found["eigenvalue"][:, :, 0]
+        np.testing.assert_allclose(result["eigenvalue"][replicate, 0, :6], expected, rtol=1e-9)
+    largest = result["eigenvalue"][:, :, 0]
     assert (np.abs(largest[:, -1] / largest[:, 0] - 1) > 0.01).all()
 
 

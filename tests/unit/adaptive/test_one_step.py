@@ -38,8 +38,8 @@ def points(n: int = N, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn(model: OneStep, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
-    found = model.draw(Streams(7, 0), problem_of(x, y))
-    return {leaf: torch.from_numpy(own) for leaf, own in found.items()}
+    result = model.draw(Streams(7, 0), problem_of(x, y))
+    return {leaf: torch.from_numpy(value) for leaf, value in result.items()}
 
 
 # --- activations ----------------------------------------------------------------------------------
@@ -75,8 +75,8 @@ def test_the_step_descends_the_halved_mean_square(name):
     values = CENTRED[name].value(x @ first.T)
     loss = (y - values @ second / math.sqrt(WIDTH)).square().sum() / (2 * N)
     (slope,) = torch.autograd.grad(loss, first)
-    found = first_step(CENTRED[name], first.detach(), second, x, y)
-    torch.testing.assert_close(found, -slope, rtol=1e-12, atol=1e-14)
+    result = first_step(CENTRED[name], first.detach(), second, x, y)
+    torch.testing.assert_close(result, -slope, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(("scale", "eta"), [("constant", 0.7), ("sqrt-width", 0.7 * WIDTH**0.5)])
@@ -98,26 +98,26 @@ def test_weights_have_the_variances_of_the_theory():
     a million seeds."""
     width = 4000
     model = OneStep(width=width)
-    found = model.draw(Streams(3, 0), problem_of(*points()))
+    result = model.draw(Streams(3, 0), problem_of(*points()))
     for name, expected in (("first", 1 / DIM), ("second", 1 / width)):
-        count = found[name].size
+        count = result[name].size
         deviation = expected * math.sqrt(2 / count)
-        assert np.mean(found[name] ** 2) == pytest.approx(expected, abs=5 * deviation)
+        assert np.mean(result[name] ** 2) == pytest.approx(expected, abs=5 * deviation)
 
 
 def test_more_features_extend_fewer():
-    few, many = (OneStep(width=w).draw(Streams(3, 0), problem_of(*points())) for w in (4, 9))
-    np.testing.assert_array_equal(many["first"][:4], few["first"])
-    np.testing.assert_allclose(many["second"][:4] * 3, few["second"] * 2)
+    smaller, larger = (OneStep(width=w).draw(Streams(3, 0), problem_of(*points())) for w in (4, 9))
+    np.testing.assert_array_equal(larger["first"][:4], smaller["first"])
+    np.testing.assert_allclose(larger["second"][:4] * 3, smaller["second"] * 2)
 
 
 # --- the readout ----------------------------------------------------------------------------------
 
 
 def features(model: OneStep, start: dict[str, torch.Tensor], x: np.ndarray, y: np.ndarray,
-             at: np.ndarray) -> np.ndarray:  # fmt: skip
+             index: np.ndarray) -> np.ndarray:  # fmt: skip
     first = model.prepare(start, problem_of(x, y))["state"]["first"].numpy()
-    raw = np.maximum(at @ first.T, 0) - 1 / math.sqrt(2 * math.pi)
+    raw = np.maximum(index @ first.T, 0) - 1 / math.sqrt(2 * math.pi)
     return raw / math.sqrt(WIDTH)
 
 
@@ -129,14 +129,14 @@ def test_the_path_is_ridge_regression_of_the_readout_on_the_other_half(n):
     test_x = generator(5).standard_normal((9, DIM))
     model = OneStep(width=WIDTH)
     start, times = drawn(model, x, y), [0.0, 0.3, 10.0, 1e4]
-    found = path_of(model, problem_of(x, y, test_x), times, start)
+    result = path_of(model, problem_of(x, y, test_x), times, start)
     fresh = slice(n // 2, n)
-    phi, at = (features(model, start, x, y, z) for z in (x[fresh], test_x))
-    assert not found[0].any()
-    for row, time in zip(found[1:], times[1:], strict=True):
+    phi, index = (features(model, start, x, y, z) for z in (x[fresh], test_x))
+    assert not result[0].any()
+    for row, time in zip(result[1:], times[1:], strict=True):
         normal = phi.T @ phi / len(phi) + np.eye(WIDTH) / time
         readout = np.linalg.solve(normal, phi.T @ y[fresh] / len(phi))
-        np.testing.assert_allclose(row, at @ readout, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(row, index @ readout, rtol=1e-9, atol=1e-11)
 
 
 def test_without_a_step_the_first_half_is_not_seen_at_all():
@@ -144,10 +144,10 @@ def test_without_a_step_the_first_half_is_not_seen_at_all():
     model, changed = OneStep(width=WIDTH, step_size=0.0), y.copy()
     changed[: N // 2] += 3
     start = drawn(model, x, y)
-    before, after = (path_of(model, problem_of(x, own), [5.0], start) for own in (y, changed))
+    before, after = (path_of(model, problem_of(x, value), [5.0], start) for value in (y, changed))
     np.testing.assert_array_equal(before, after)
     stepped = OneStep(width=WIDTH)
-    before, after = (path_of(stepped, problem_of(x, own), [5.0], start) for own in (y, changed))
+    before, after = (path_of(stepped, problem_of(x, value), [5.0], start) for value in (y, changed))
     assert np.abs(before - after).max() > 1e-3
 
 
@@ -207,11 +207,11 @@ def test_laws(optimizer):
 
 
 def test_feature_metrics_apply():
-    found = run_cell(
+    result = run_cell(
         Sphere(dim=3, n=12), SingleIndex(), OneStep(width=5), SpectralFilter(filter="ridge"),
         [1.0], [Eigenvalues(points="train")],
     )  # fmt: skip
-    assert (np.diff(found["eigenvalue"][..., :5]) <= 0).all()
+    assert (np.diff(result["eigenvalue"][..., :5]) <= 0).all()
 
 
 def test_what_cannot_work_is_refused():

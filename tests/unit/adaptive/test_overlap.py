@@ -23,16 +23,16 @@ DESIGN = Gaussian(dim=9, n=300)
 MODEL = Directional(eigenvalues=(1.0, 1.0))
 
 
-@pytest.mark.parametrize(("own", "true"), [(1, 1), (2, 2), (1, 3), (3, 2)])
-def test_overlap_is_the_cosine_of_the_largest_angle(own, true):
+@pytest.mark.parametrize(("model", "true"), [(1, 1), (2, 2), (1, 3), (3, 2)])
+def test_overlap_is_the_cosine_of_the_largest_angle(model, true):
     """Against scipy's subspace angles; the length and basis of what is trained do not matter."""
-    rng = np.random.default_rng(own + 10 * true)
-    trained = rng.standard_normal((6, own))
+    rng = np.random.default_rng(model + 10 * true)
+    trained = rng.standard_normal((6, model))
     directions = np.linalg.qr(rng.standard_normal((6, true)))[0]
     problem = Problem(None, None, None, {"directions": torch.from_numpy(directions.T)})
-    found = Overlap().measure(problem, {"frame": torch.from_numpy(trained)})["overlap"]
+    result = Overlap().measure(problem, {"frame": torch.from_numpy(trained)})["overlap"]
     expected = np.cos(subspace_angles(trained, directions).max())
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 
 def test_first_crossing_by_hand():
@@ -52,11 +52,11 @@ def test_first_crossing_by_hand():
 
 def test_escape_time_of_each_replicate_stands_in_the_result():
     times = np.linspace(0.0, 6.0, 61)
-    found = run_cell(DESIGN, TARGET, MODEL, GradientFlow(), times, [Overlap()])
-    assert found["overlap"].shape == (3, 61)
-    assert found["escape_time"].shape == (3,)
-    assert len(set(found["escape_time"])) == 3
-    for path, escape in zip(found["overlap"], found["escape_time"], strict=True):
+    result = run_cell(DESIGN, TARGET, MODEL, GradientFlow(), times, [Overlap()])
+    assert result["overlap"].shape == (3, 61)
+    assert result["escape_time"].shape == (3,)
+    assert len(set(result["escape_time"])) == 3
+    for path, escape in zip(result["overlap"], result["escape_time"], strict=True):
         assert abs(np.interp(escape, times, path) - 0.5) < 1e-12
         assert (path[times < escape] < 0.5).all()
 
@@ -78,8 +78,8 @@ def test_escape_time_uses_the_times_that_training_reached():
 
 
 def test_never_escaping_is_not_a_number():
-    found = run_cell(DESIGN, TARGET, MODEL, GradientFlow(), [0.0, 0.01], [Overlap()])
-    assert np.isnan(found["escape_time"]).all()
+    result = run_cell(DESIGN, TARGET, MODEL, GradientFlow(), [0.0, 0.01], [Overlap()])
+    assert np.isnan(result["escape_time"]).all()
 
 
 def test_applies_to_models_with_a_frame():

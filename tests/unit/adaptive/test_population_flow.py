@@ -54,9 +54,9 @@ def test_one_direction_is_the_published_system():
     times = np.linspace(0.0, 20.0, 11)
     start = np.concatenate([[0.2], np.zeros(4)])
     route = solve_ivp(published, (0, 20), start, "DOP853", t_eval=times, rtol=1e-11, atol=1e-13)
-    found = population_path(population(eigenvalue, g, 0.2), times)
-    np.testing.assert_allclose(found, route.y.T, rtol=1e-6, atol=1e-8)
-    assert found[-1, 0] > 0.9
+    result = population_path(population(eigenvalue, g, 0.2), times)
+    np.testing.assert_allclose(result, route.y.T, rtol=1e-6, atol=1e-8)
+    assert result[-1, 0] > 0.9
 
 
 def test_frames_move_as_the_model_does_on_a_million_points():
@@ -135,9 +135,9 @@ def test_loss_falls_at_the_rate_of_the_squared_speed():
     state = np.concatenate([(frame.T @ true).ravel(), rng.standard_normal(6)])
 
     def loss(inner, beta):
-        seen, _ = truth_on_features(setting, inner)
+        observed, _ = truth_on_features(setting, inner)
         fitted = setting.root * beta
-        return 0.5 * (fitted @ fitted - 2 * fitted @ seen + setting.energy)
+        return 0.5 * (fitted @ fitted - 2 * fitted @ observed + setting.energy)
 
     def differences(function, size):
         return np.array([(function(h) - function(-h)) / 2e-6 for h in 1e-6 * np.eye(size)])
@@ -160,8 +160,10 @@ def _split(state):
 def test_two_directions_are_found():
     setting = population((1.0,) * 4, (0.0, 1.0, 0.5), 0.3, 2, 2)
     end = population_path(setting, [0.0, 60.0])[-1]
-    seen, _ = truth_on_features(setting, end[:4].reshape(2, 2))
-    assert ((setting.root * end[4:] - seen) ** 2).sum() + setting.energy - seen @ seen < 1e-3
+    observed, _ = truth_on_features(setting, end[:4].reshape(2, 2))
+    assert (
+        (setting.root * end[4:] - observed) ** 2
+    ).sum() + setting.energy - observed @ observed < 1e-3
     np.testing.assert_allclose(
         end[:4].reshape(2, 2) @ end[:4].reshape(2, 2).T, np.eye(2), atol=1e-3
     )
@@ -175,19 +177,21 @@ def test_escape_laws_against_the_flow_to_dimension_1024(r):
     """r = 1: the difference to ln d/(√5 − 1) settles; r ≥ 2: the ratio to d^{r−1}/(2r(r − 1)) goes
     to 1, with what is left falling like a power of d."""
     dims = (64, 256, 1024)
-    found = np.array([escape_time(alone(r, d)) for d in dims])
+    result = np.array([escape_time(alone(r, d)) for d in dims])
     if r == 1:
         law = np.array([math.log(d) / (math.sqrt(5) - 1) for d in dims])
-        rest = found - law
-        assert np.abs(np.diff(rest)).max() < 0.01  # O(1): the same number for every d
-        assert found[-1] / law[-1] > found[0] / law[0]
+        residual = result - law
+        assert np.abs(np.diff(residual)).max() < 0.01  # O(1): the same number for every d
+        assert result[-1] / law[-1] > result[0] / law[0]
     else:
         law = np.array([d ** (r - 1) / (2 * r * (r - 1)) for d in dims])
-        rest = found / law - 1
-        assert rest[-1] < 0.03
-        assert (rest[1:] < rest[:-1] / 2).all()  # at least like d^{−1/2}; measured like ln d/d
-    each = [escape_law(r, 1.0, 1.0, d**-0.5) for d in dims]
-    np.testing.assert_allclose(each, law, rtol=1e-12)
+        residual = result / law - 1
+        assert residual[-1] < 0.03
+        assert (
+            residual[1:] < residual[:-1] / 2
+        ).all()  # at least like d^{−1/2}; measured like ln d/d
+    parts = [escape_law(r, 1.0, 1.0, d**-0.5) for d in dims]
+    np.testing.assert_allclose(parts, law, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("eigenvalue", "g"), [(0.3, 2.0), (4.0, 0.5)])
@@ -196,9 +200,9 @@ def test_escape_laws_of_other_eigenvalues_and_coefficients(r, eigenvalue, g):
     """Increments between two dimensions, where terms of order one cancel."""
     dims = (256, 1024) if r == 3 else (4096, 16384)
     settings = [population([eigenvalue] * (r + 1), [0.0] * r + [g], d**-0.5) for d in dims]
-    found = np.diff([escape_time(one) for one in settings])
+    result = np.diff([escape_time(item) for item in settings])
     law = np.diff([escape_law(r, eigenvalue, g, d**-0.5) for d in dims])
-    np.testing.assert_allclose(found, law, rtol=0.01)
+    np.testing.assert_allclose(result, law, rtol=0.01)
 
 
 def test_escape_time_is_where_the_path_crosses():
@@ -215,13 +219,13 @@ def test_flat_starts_never_escape():
 # --- against training -----------------------------------------------------------------------------
 
 
-def agrees(found, law):
+def agrees(result, law):
     """Mean over replicates within 4 standard errors and 2% of the scale (the bias of finite n).
 
     Single curves differ by more: they escape a little earlier or later, and fall steeply then.
     """
-    error = found.std(0, ddof=1) / np.sqrt(len(found))
-    assert (np.abs(found.mean(0) - law) < 4 * error + 0.02 * np.max(law)).all()
+    error = result.std(0, ddof=1) / np.sqrt(len(result))
+    assert (np.abs(result.mean(0) - law) < 4 * error + 0.02 * np.max(law)).all()
 
 
 def test_training_follows_the_population_flow():
@@ -231,14 +235,14 @@ def test_training_follows_the_population_flow():
     model = Directional(eigenvalues=(1.0, 0.5, 2.0, 0.7))
     optimizer, times = GradientFlow(rtol=1e-4, atol=1e-6), np.linspace(0.0, 6.0, 31)
     metrics = [Overlap(), ExcessRisk(), TrainingLoss(), FeatureError()]
-    found = run_cell(design, target, model, optimizer, times, metrics, replicates=8)
+    result = run_cell(design, target, model, optimizer, times, metrics, replicates=8)
     cell = make_cell(design, target, model, optimizer, times, [])
     theory = PopulationFlow()
     assert theory_objection(theory, cell) is None
     law = theory.predict(cell, times)
     assert law["overlap"][-1] > 0.9
     for name, values in law.items():
-        agrees(found[name], values)
+        agrees(result[name], values)
 
 
 def test_two_directions_follow_the_population_flow():
@@ -248,11 +252,11 @@ def test_two_directions_follow_the_population_flow():
     model, times = Directional(eigenvalues=(1.0, 1.0, 1.0)), np.linspace(0.0, 8.0, 9)
     optimizer = GradientFlow(rtol=1e-4, atol=1e-6)
     metrics = [Overlap(), ExcessRisk()]
-    found = run_cell(design, target, model, optimizer, times, metrics, replicates=8)
+    result = run_cell(design, target, model, optimizer, times, metrics, replicates=8)
     law = PopulationFlow().predict(make_cell(design, target, model, optimizer, times, []), times)
     assert law["overlap"][-1] > 0.9
-    agrees(found["overlap"], law["overlap"])
-    agrees(found["excess_risk"], law["excess_risk"])
+    agrees(result["overlap"], law["overlap"])
+    agrees(result["excess_risk"], law["excess_risk"])
 
 
 def test_training_comes_closer_as_n_grows():
@@ -262,8 +266,8 @@ def test_training_comes_closer_as_n_grows():
     gaps = []
     for n in (500, 3000, 18_000):
         design = Gaussian(dim=8, n=n, n_test=1)
-        found = run_cell(design, target, model, optimizer, times, [Overlap()], replicates=8)
-        gaps.append(np.abs(found["escape_time"] - escape_time(alone(2, 8))).mean())
+        result = run_cell(design, target, model, optimizer, times, [Overlap()], replicates=8)
+        gaps.append(np.abs(result["escape_time"] - escape_time(alone(2, 8))).mean())
     assert (np.diff(gaps) < 0).all()
     assert gaps[-1] < 0.2
 
@@ -327,6 +331,6 @@ def test_escape_law_of_a_cell():
         GradientFlow(), [0.0], [],
     )  # fmt: skip
     assert theory_objection(EscapeTime(), cell) is None
-    found = EscapeTime().predict(cell, (0.0,))
-    assert found["information_exponent"] == 3
-    assert found["escape_time"] == pytest.approx(10**2 / 12 / 4)
+    result = EscapeTime().predict(cell, (0.0,))
+    assert result["information_exponent"] == 3
+    assert result["escape_time"] == pytest.approx(10**2 / 12 / 4)

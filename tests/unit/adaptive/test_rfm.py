@@ -66,11 +66,11 @@ def test_kernel_values(shape, n):
     x, metric, z = points(n)[0], random_metric(), generator(3).standard_normal((11, DIM))
     tensors = torch.from_numpy(metric), torch.from_numpy(x), torch.from_numpy(z)
     kernel = Radial(shape, 3.0)
-    own, cross = kernel_matrix(kernel, *tensors[:2]), kernel_matrix(kernel, *tensors)
-    np.testing.assert_allclose(own, by_scipy(shape, 3.0, x, x, metric), rtol=1e-12)
+    actual, cross = kernel_matrix(kernel, *tensors[:2]), kernel_matrix(kernel, *tensors)
+    np.testing.assert_allclose(actual, by_scipy(shape, 3.0, x, x, metric), rtol=1e-12)
     np.testing.assert_allclose(cross, by_scipy(shape, 3.0, x, z, metric), rtol=1e-12)
-    assert torch.equal(own, own.T) and bool((own.diagonal() == 1).all())
-    assert torch.equal(own, kernel_and_slopes(kernel, *tensors[:2])[0])
+    assert torch.equal(actual, actual.T) and bool((actual.diagonal() == 1).all())
+    assert torch.equal(actual, kernel_and_slopes(kernel, *tensors[:2])[0])
 
 
 def test_distances_along_directions_that_the_metric_has_lost_are_zero():
@@ -92,13 +92,13 @@ def autograd_gradients(
     Gaussian, and has its kink there for Laplace."""
     rows = []
     for i in range(len(x)):
-        others = torch.arange(len(x)) != i
-        at = x[i].clone().requires_grad_()
-        move = at - x[others]
+        remaining = torch.arange(len(x)) != i
+        index = x[i].clone().requires_grad_()
+        move = index - x[remaining]
         square = ((move @ metric) * move).sum(1)
         length = kernel.bandwidth
         power = square.sqrt() / length if kernel.shape == "laplace" else square / (2 * length**2)
-        rows.append(torch.autograd.grad(dual[others] @ torch.exp(-power), at)[0])
+        rows.append(torch.autograd.grad(dual[remaining] @ torch.exp(-power), index)[0])
     return torch.stack(rows)
 
 
@@ -108,9 +108,9 @@ def test_gradients_and_their_outer_product_are_those_of_autograd(shape):
     dual = torch.from_numpy(generator(4).standard_normal((N, 2)))
     kernel = Radial(shape, 2.0)
     slopes = kernel_and_slopes(kernel, metric, x)[1]
-    expected = torch.stack([autograd_gradients(kernel, metric, x, own) for own in dual.T])
-    found = gradients(slopes, metric, x, dual)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    expected = torch.stack([autograd_gradients(kernel, metric, x, value) for value in dual.T])
+    result = gradients(slopes, metric, x, dual)
+    torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-12)
     product = torch.einsum("cni,cnj->ij", expected, expected) / N
     torch.testing.assert_close(outer_product(slopes, metric, x, dual), product, rtol=1e-10, atol=0)
 
@@ -145,10 +145,10 @@ def test_the_metric_after_some_rounds(shape, diagonal, outputs):
             slope = -(np.delete(alpha, i, 0) * factor[:, None]).T @ move
             total += slope.T @ slope / N
         metric = np.diag(np.diag(total)) if diagonal else total
-    found = learned_metric(
+    result = learned_metric(
         Radial(shape, bandwidth), torch.from_numpy(x), torch.from_numpy(y), 3, reg, diagonal
     )
-    np.testing.assert_allclose(found, metric, rtol=1e-8, atol=1e-10 * np.abs(metric).max())
+    np.testing.assert_allclose(result, metric, rtol=1e-8, atol=1e-10 * np.abs(metric).max())
 
 
 # --- the path -------------------------------------------------------------------------------------
@@ -161,11 +161,11 @@ def test_the_last_fit_follows_the_path_and_the_inner_ones_do_not(shape):
     test_x = generator(5).standard_normal((9, DIM))
     model = RecursiveFeatureMachine(kernel=shape, bandwidth=2.0, iterations=2, reg=0.05)
     times = [0.0, 0.5, 30.0, 1e5]
-    found = path_of(model, problem_of(x, y, test_x), times)
+    result = path_of(model, problem_of(x, y, test_x), times)
     metric = model.prepare(None, problem_of(x, y))["state"]["metric"].numpy()
     gram, cross = (by_scipy(shape, 2.0, z, x, metric) for z in (x, test_x))
-    assert not found[0].any()
-    for row, time in zip(found[1:], times[1:], strict=True):
+    assert not result[0].any()
+    for row, time in zip(result[1:], times[1:], strict=True):
         alpha = np.linalg.solve(gram + N / time * np.eye(N), y)
         np.testing.assert_allclose(row, cross @ alpha, rtol=1e-6, atol=1e-9)
 
@@ -175,18 +175,18 @@ def test_the_last_fit_follows_the_path_and_the_inner_ones_do_not(shape):
 )
 def test_without_iterations_it_is_the_plain_kernel(shape, plain):
     problem = problem_of(*points(), generator(5).standard_normal((9, DIM)))
-    own = RecursiveFeatureMachine(kernel=shape, bandwidth=2.0, iterations=0)
-    found, expected = (path_of(model, problem, [0.5, 100.0]) for model in (own, plain))
-    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
+    actual = RecursiveFeatureMachine(kernel=shape, bandwidth=2.0, iterations=0)
+    result, expected = (path_of(model, problem, [0.5, 100.0]) for model in (actual, plain))
+    np.testing.assert_allclose(result, expected, rtol=1e-8, atol=1e-11)
 
 
 def test_several_outputs_share_the_metric():
     x, y = points(outputs=2)
     model = RecursiveFeatureMachine(bandwidth=2.0, iterations=1)
-    found = path_of(model, problem_of(x, y), [20.0])[0]
+    result = path_of(model, problem_of(x, y), [20.0])[0]
     gram = by_scipy("laplace", 2.0, x, x, model.prepare(None, problem_of(x, y))["state"]["metric"])
     expected = gram @ np.linalg.solve(gram + N / 20 * np.eye(N), y)
-    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    np.testing.assert_allclose(result, expected, rtol=1e-8)
 
 
 # --- the demo -------------------------------------------------------------------------------------
@@ -213,10 +213,10 @@ def test_the_demo_gains_from_every_early_round():
     least = []
     for rounds in (0, 1, 3):
         model = RecursiveFeatureMachine(iterations=rounds)
-        found = run_cell(
+        result = run_cell(
             design, IndicatorProduct(), model, ridge, [1e3, 1e5, 1e7], [ExcessRisk()], replicates=2
         )
-        least.append(found["excess_risk"].mean(0).min())
+        least.append(result["excess_risk"].mean(0).min())
     assert least[1] < least[0] / 1.3 and least[2] < least[1] / 1.2
 
 
@@ -225,9 +225,9 @@ def test_the_demo_gains_from_every_early_round():
 
 @pytest.mark.parametrize("optimizer", [None, SpectralFilter(filter="ridge"), NumericFlow()])
 def test_laws(optimizer):
-    given = {"optimizer": optimizer} if optimizer else {}
-    check_component(RecursiveFeatureMachine(iterations=2), **given)
-    check_component(RecursiveFeatureMachine(iterations=1, kernel="gaussian", reg=0.1), **given)
+    settings = {"optimizer": optimizer} if optimizer else {}
+    check_component(RecursiveFeatureMachine(iterations=2), **settings)
+    check_component(RecursiveFeatureMachine(iterations=1, kernel="gaussian", reg=0.1), **settings)
 
 
 def test_leave_one_out_formulas_are_for_kernels_that_have_not_seen_the_observations():

@@ -53,15 +53,15 @@ class Lattice(RandomPoints):
 def pair(depth=None, **fields):
     """An adaptive kernel and its twin; the fixed pair without a depth."""
     if depth is None:
-        own = DiagonalKernel(gamma=1.0, learn="none", **{**SAME, **fields})
-        return own, SequenceTwin(of=Fixed(gamma=1.0), **{**SAME, **fields})
-    own = DiagonalKernel(gamma=1.0, depth=depth, **{**SAME, **fields})
-    return own, SequenceTwin(of=Diagonal(gamma=1.0, depth=depth), **{**SAME, **fields})
+        actual = DiagonalKernel(gamma=1.0, learn="none", **{**SAME, **fields})
+        return actual, SequenceTwin(of=Fixed(gamma=1.0), **{**SAME, **fields})
+    actual = DiagonalKernel(gamma=1.0, depth=depth, **{**SAME, **fields})
+    return actual, SequenceTwin(of=Diagonal(gamma=1.0, depth=depth), **{**SAME, **fields})
 
 
-def gap(own, design=DESIGN, target=TARGET, optimizer=TIGHT, times=TIMES, **rest):
-    metrics = [PathGap(sequence=SEQUENCE[own.fixed]), ExcessRisk()]
-    return run_cell(design, target, own, optimizer, times, metrics, **rest)
+def gap(model, design=DESIGN, target=TARGET, optimizer=TIGHT, times=TIMES, **arguments):
+    metrics = [PathGap(sequence=SEQUENCE[model.fixed]), ExcessRisk()]
+    return run_cell(design, target, model, optimizer, times, metrics, **arguments)
 
 
 def problem_of(design=DESIGN, count=2):
@@ -101,9 +101,9 @@ def test_it_is_the_exact_flow_on_z(depth):
     z, level = prepared["sequence"].train.y, prepared["sequence"].train.x
     b0 = (problem.train.y.square().mean(1) / 60) ** (0.5 / (depth + 2))
     expected = diagonal_flow(z, 1 / level, b0[:, None], depth, TIMES)
-    found = run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [Eigenvalues()], replicates=2)
+    result = run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [Eigenvalues()], replicates=2)
     feature = (expected.a * expected.b**depth) ** 2
-    np.testing.assert_allclose(found["eigenvalue"], feature.numpy(), rtol=1e-9)
+    np.testing.assert_allclose(result["eigenvalue"], feature.numpy(), rtol=1e-9)
 
 
 def test_its_predictions_and_its_spectrum_are_one_function():
@@ -120,11 +120,11 @@ def test_its_predictions_and_its_spectrum_are_one_function():
 def test_on_a_lattice_both_are_the_same(depth):
     """EᵀE/n = I there: the coupled flow falls apart into the sequence's."""
     design = Lattice(dim=1, n=50, noise=0.4, n_test=5)
-    own = pair(depth)[0]
-    found = gap(own, design, Trigonometric(frequencies=((3.0,),)))
-    assert float(found["excess_risk"][:, 1:].std()) > 1e-3  # it moves
-    assert found["path_gap"].max() < 1e-7 and found["spectrum_gap"].max() < 1e-7
-    np.testing.assert_array_equal(found["largest_path_gap"], found["path_gap"].max(1))
+    actual = pair(depth)[0]
+    result = gap(actual, design, Trigonometric(frequencies=((3.0,),)))
+    assert float(result["excess_risk"][:, 1:].std()) > 1e-3  # it moves
+    assert result["path_gap"].max() < 1e-7 and result["spectrum_gap"].max() < 1e-7
+    np.testing.assert_array_equal(result["largest_path_gap"], result["path_gap"].max(1))
 
 
 @pytest.mark.parametrize("depth", [None, 0, 1])
@@ -134,10 +134,10 @@ def test_gap_falls_with_the_sample(depth):
     within 0.1 of −1/2 (standard error about 0.04 from eight replicates)."""
     import xarray as xr
 
-    own = evolve(pair(depth)[0], b0=1.0)
+    actual = evolve(pair(depth)[0], b0=1.0)
     sizes = [200, 800, 3200]
     rows = [
-        gap(own, evolve(DESIGN, n=n), optimizer=GradientFlow(rtol=1e-5), times=(16.0,),
+        gap(actual, evolve(DESIGN, n=n), optimizer=GradientFlow(rtol=1e-5), times=(16.0,),
             replicates=8)["path_gap"][:, 0]
         for n in sizes
     ]  # fmt: skip
@@ -156,16 +156,16 @@ def test_gap_by_test_points_and_by_coefficients_agree():
 def test_other_sequence_models_can_be_twins():
     """The matrix form of the orthogonal model, which the adapter knows nothing of."""
     twin = SequenceTwin(of=Orthogonal(form="matrix"), **SAME)
-    found = run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [ExcessRisk()])
-    assert (found["excess_risk"][:, 1:] < found["excess_risk"][:, :1]).any()
+    result = run_cell(DESIGN, TARGET, twin, GradientFlow(), TIMES, [ExcessRisk()])
+    assert (result["excess_risk"][:, 1:] < result["excess_risk"][:, :1]).any()
     reduced = SequenceTwin(of=Orthogonal(), **SAME)
     assert "no predict" in str(lack(reduced, HasPredictions))
     assert has(reduced, HasExactSpectrum)
 
 
 def test_the_twin_has_the_kernels_own_parameters():
-    own = evolve(pair(2, order="index", modes=9)[0], b0=0.3)
-    twin = PathGap(sequence=SEQUENCE[False]).companion(Estimator("own", own, TIGHT), {})
+    actual = evolve(pair(2, order="index", modes=9)[0], b0=0.3)
+    twin = PathGap(sequence=SEQUENCE[False]).companion(Estimator("own", actual, TIGHT), {})
     assert twin.model == SequenceTwin(
         basis="torus", modes=9, order="index", of=Diagonal(gamma=1.0, depth=2, b0=0.3)
     )
@@ -212,10 +212,10 @@ def test_rates_of_the_published_setting():
         theory_objection(Rates(), cell(fixed)) is None
         and theory_objection(Rates(), cell(learned)) is None
     )
-    found = Rates().predict(cell(fixed), TIMES)
-    np.testing.assert_allclose([found["risk_exponent"], found["time_exponent"]], [-1 / 3, 1.0])
-    found = Rates().predict(cell(learned), TIMES)
-    np.testing.assert_allclose([found["risk_exponent"], found["time_exponent"]], [-1 / 2, 3 / 4])
+    result = Rates().predict(cell(fixed), TIMES)
+    np.testing.assert_allclose([result["risk_exponent"], result["time_exponent"]], [-1 / 3, 1.0])
+    result = Rates().predict(cell(learned), TIMES)
+    np.testing.assert_allclose([result["risk_exponent"], result["time_exponent"]], [-1 / 2, 3 / 4])
     wide = DiagonalKernel(basis="torus", modes=20_000, gamma=1.5)
     problem = stack([draw_problem(cell(wide), 0)])
     truth, _ = wide.truth_in_basis(wide.basis_of(problem.train.x), problem)

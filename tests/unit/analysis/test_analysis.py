@@ -63,14 +63,14 @@ def test_a_slope_is_the_least_squares_line_of_logarithms():
 
 def test_points_without_values_are_left_out():
     """Cells that are theory's alone hold NaN: slopes are those of the others."""
-    whole = risks(noise=0.1)
-    some = whole.where(whole["n"] < whole["n"].values[-2])
-    kept = whole.isel(n=slice(None, -2))
-    xr.testing.assert_allclose(slope(some, "n"), slope(kept, "n"))
-    best = oracle(some)
+    original = risks(noise=0.1)
+    params = original.where(original["n"] < original["n"].values[-2])
+    kept = original.isel(n=slice(None, -2))
+    xr.testing.assert_allclose(slope(params, "n"), slope(kept, "n"))
+    best = oracle(params)
     assert np.isnan(best.time.values[-2:]).all() and not best.at_end.values[-2:].any()
     np.testing.assert_array_equal(best.time.values[:-2], oracle(kept).time)
-    alone = whole.where(whole["n"] == whole["n"].values[0])
+    alone = original.where(original["n"] == original["n"].values[0])
     assert np.isnan(slope(alone, "n").estimate)
 
 
@@ -86,11 +86,11 @@ def test_slope_intervals_cover():
 def test_a_jackknife_of_a_slope_is_the_refit_without_each_replicate():
     risk = risks(replicates=5, noise=0.5)
     fits = [float(slope(risk.drop_isel(replicate=r), "n").estimate) for r in range(5)]
-    whole = float(slope(risk, "n").estimate)
+    original = float(slope(risk, "n").estimate)
     error = np.sqrt(4 / 5 * np.sum((np.array(fits) - np.mean(fits)) ** 2))
     half = stats.t.ppf(0.975, 4) * error
     fit = slope(risk, "n")
-    np.testing.assert_allclose([fit.lower, fit.upper], [whole - half, whole + half])
+    np.testing.assert_allclose([fit.lower, fit.upper], [original - half, original + half])
 
 
 def test_differences_and_ratios_of_slopes_are_paired():
@@ -133,14 +133,14 @@ def test_slopes_are_taken_at_each_point_of_the_other_sweeps():
 
 
 def test_differences_are_paired_and_need_equal_coordinates():
-    one = risks(noise=1.0)
-    interval = paired_difference(one + 1, one)
+    first = risks(noise=1.0)
+    interval = paired_difference(first + 1, first)
     np.testing.assert_allclose(interval.lower, 1)
     np.testing.assert_allclose(interval.upper, 1)
-    other = one.assign_coords(gamma=2.0)  # what estimators differ in does not part them
-    assert float(abs(paired_difference(one.assign_coords(gamma=1.0), other).estimate).max()) == 0
+    second = first.assign_coords(gamma=2.0)  # what estimators differ in does not part them
+    assert float(abs(paired_difference(first.assign_coords(gamma=1.0), second).estimate).max()) == 0
     with pytest.raises(ValueError, match="different coordinates along 'time'"):
-        paired_difference(one, one.isel(time=slice(5)))
+        paired_difference(first, first.isel(time=slice(5)))
 
 
 def test_crossing_times_are_interpolated_and_nan_where_there_is_none():
@@ -148,5 +148,5 @@ def test_crossing_times_are_interpolated_and_nan_where_there_is_none():
     values = xr.DataArray(
         [[0.0, 0.25, 0.75], [0, 0.1, 0.2], [0.6, 0.7, 0.8]], {"time": time}, ("w", "time")
     )
-    found = crossing_time(values, 0.5)
-    np.testing.assert_allclose(found, [2.0, np.nan, 0.0])
+    result = crossing_time(values, 0.5)
+    np.testing.assert_allclose(result, [2.0, np.nan, 0.0])

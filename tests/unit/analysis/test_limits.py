@@ -14,12 +14,12 @@ RNG = np.random.Generator(np.random.Philox(11))
 def test_moments_are_those_of_scipy_and_leave_nan_out():
     values = RNG.exponential(size=(5, 9))
     values[0, 4] = np.nan
-    found = moments(values)
-    assert found.number.tolist() == [8, 9, 9, 9, 9]
+    result = moments(values)
+    assert result.number.tolist() == [8, 9, 9, 9, 9]
     kept = [row[np.isfinite(row)] for row in values]
-    np.testing.assert_allclose(found.mean, [np.mean(row) for row in kept])
-    np.testing.assert_allclose(found.error, [stats.sem(row) for row in kept])
-    np.testing.assert_allclose(found.skewness, [stats.skew(row, bias=False) for row in kept])
+    np.testing.assert_allclose(result.mean, [np.mean(row) for row in kept])
+    np.testing.assert_allclose(result.error, [stats.sem(row) for row in kept])
+    np.testing.assert_allclose(result.skewness, [stats.skew(row, bias=False) for row in kept])
     assert moments(np.full((1, 5), 2.0)).skewness == 0
 
 

@@ -54,9 +54,11 @@ def test_a_point_that_lost_replicates_has_no_best_risk_unless_asked_for():
         "0 of 16 replicates are left",
         "",
     ]
-    asked = oracle(risk, survivors=True)
-    assert asked["estimate"].notnull().values.tolist() == [True, True, False, True]
-    assert np.isnan(asked["lower"].values[1]) and "2 of 16" in str(asked["reason"].values[1])
+    requested = oracle(risk, survivors=True)
+    assert requested["estimate"].notnull().values.tolist() == [True, True, False, True]
+    assert np.isnan(requested["lower"].values[1]) and "2 of 16" in str(
+        requested["reason"].values[1]
+    )
 
 
 def test_values_before_divergence_are_never_averaged():
@@ -69,12 +71,12 @@ def test_values_before_divergence_are_never_averaged():
 
 def test_slopes_and_comparisons_refuse_lost_replicates_and_say_how_many_are_left():
     risk = simulated(dataset(diverged(0, 0, 3, 0)), "excess_risk")
-    whole = simulated(dataset(), "excess_risk")
+    original = simulated(dataset(), "excess_risk")
     for table in (
         slope(risk, "n"),
-        slope_difference(whole, risk, "n"),
-        paired_difference(whole, risk, best=True).isel(n=2),
-        paired_ratio(risk, whole, best=True).isel(n=2),
+        slope_difference(original, risk, "n"),
+        paired_difference(original, risk, best=True).isel(n=2),
+        paired_ratio(risk, original, best=True).isel(n=2),
         mean_interval(risk).isel(n=2, time=0),
     ):
         assert np.isnan(table["estimate"]) and np.isnan(table["lower"])

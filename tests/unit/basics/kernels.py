@@ -115,10 +115,10 @@ class Ridge(Optimizer):
 
     def advance(self, fit, carry, since, times):
         y = fit.problem.train.y
-        gram, one = fit.model.probe(fit.prepared, fit.problem.train.x), torch.eye(len(y)).to(y)
+        gram, first = fit.model.probe(fit.prepared, fit.problem.train.x), torch.eye(len(y)).to(y)
         columns = y.reshape(len(y), -1)
-        found = [
-            t * torch.cholesky_solve(columns, torch.linalg.cholesky(t * gram + len(y) * one))
+        results = [
+            t * torch.cholesky_solve(columns, torch.linalg.cholesky(t * gram + len(y) * first))
             for t in times
         ]
-        return Advance(carry, torch.stack(found).reshape(len(times), *y.shape))
+        return Advance(carry, torch.stack(results).reshape(len(times), *y.shape))

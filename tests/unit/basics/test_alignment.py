@@ -25,11 +25,11 @@ SPHERE = Sphere(dim=3, n=40, n_test=5, noise=0.3)
 
 
 def measured(design, target, model, metric):
-    found = run_cell(design, target, model, SpectralFilter(), (1.0,), [metric], replicates=2)
+    result = run_cell(design, target, model, SpectralFilter(), (1.0,), [metric], replicates=2)
     cell = make_cell(design, target, model, SpectralFilter(), (1.0,), [metric])
     problem = draw_problem(cell, 0)
     gram = model.gram(model.prepare(None, problem), None, problem.train.x, "features").numpy()
-    return {name: values[:, 0] for name, values in found.items()}, gram, problem.train
+    return {name: values[:, 0] for name, values in result.items()}, gram, problem.train
 
 
 def definition(gram, columns):
@@ -41,28 +41,28 @@ def definition(gram, columns):
 @pytest.mark.parametrize("centred", [False, True])
 def test_alignment_is_its_definition(against, centred):
     metric = TargetAlignment(against=against, centred=centred)
-    found, gram, data = measured(SPHERE, Linear(), models.ReluTangent(), metric)
+    result, gram, data = measured(SPHERE, Linear(), models.ReluTangent(), metric)
     y = (data.truth if against == "truth" else data.y).numpy()[:, None]
     if centred:
         middle = np.eye(40) - 1 / 40
         gram, y = middle @ gram @ middle, middle @ y
-    assert found["target_alignment"][0] == pytest.approx(definition(gram, y), rel=1e-10)
-    assert np.ptp(found["target_alignment"]) > 0  # each replicate has its own
+    assert result["target_alignment"][0] == pytest.approx(definition(gram, y), rel=1e-10)
+    assert np.ptp(result["target_alignment"]) > 0  # each replicate has its own
 
 
 def test_alignment_of_several_outputs_and_of_the_labels_kernel():
     """A kernel that is the labels' own has alignment 1."""
     digits = Dataset(n=30, n_test=5, classes=(1, 2, 3))
     metric = TargetAlignment(against="observations", centred=True)
-    found, gram, data = measured(digits, Labels(), models.Laplace(), metric)
+    result, gram, data = measured(digits, Labels(), models.Laplace(), metric)
     middle = np.eye(30) - 1 / 30
     expected = definition(middle @ gram @ middle, middle @ data.y.numpy())
-    assert found["target_alignment"][0] == pytest.approx(expected, rel=1e-10)
-    own = Spectrum(
+    assert result["target_alignment"][0] == pytest.approx(expected, rel=1e-10)
+    actual = Spectrum(
         torch.tensor([2.0, 0.0]), torch.tensor([3.0, 0.0]), *(torch.zeros(2) for _ in "ab"),
         torch.tensor(0.0),
     )  # fmt: skip
-    aligned = TargetAlignment().measure(data, spectrum=own)["target_alignment"]
+    aligned = TargetAlignment().measure(data, spectrum=actual)["target_alignment"]
     assert float(aligned) == pytest.approx(1)
 
 
@@ -81,15 +81,15 @@ def test_source_condition_of_power_laws(smoothness, decay):
     standard errors, and 95% intervals cover at least 87% (by chance less once in 10⁵)."""
     index = np.arange(1, 4097.0)
     value = torch.from_numpy(index**-decay)
-    found = []
+    results = []
     for _ in range(200):
         truth = torch.from_numpy(
             RNG.standard_normal(4096) * index ** (-(decay * smoothness + 1) / 2)
         )
         spectrum = Spectrum(value, truth, truth, truth, torch.tensor(0.0))
         measure = SourceCondition(first=8).measure(None, spectrum)
-        found.append([float(part) for part in measure.values()])
-    slope, error, modes = np.array(found).T
+        results.append([float(part) for part in measure.values()])
+    slope, error, modes = np.array(results).T
     assert set(modes) == {4096 // 4 - 7}
     allowed = 0.04 * smoothness + 4 * slope.std() / 200**0.5
     assert abs(slope.mean() - smoothness) < allowed
@@ -101,28 +101,28 @@ def test_source_condition_of_a_kernels_sample():
     model = models.Torus(smoothness=1.0, frequencies=256)
     design = Torus(dim=1, n=600, n_test=5)
     target = Source(kernel=model, smoothness=1.0, directions=64)
-    found, _, _ = measured(design, target, model, SourceCondition(last=64))
-    slope, error = found["source_smoothness"], found["source_smoothness_error"]
+    result, _, _ = measured(design, target, model, SourceCondition(last=64))
+    slope, error = result["source_smoothness"], result["source_smoothness_error"]
     assert (np.abs(slope - 1) < 4 * error).all() and (error < 0.4).all()
 
 
 def test_too_few_modes_say_nothing():
-    few = torch.arange(1.0, 9).double()
-    spectrum = Spectrum(1 / few, few, few, few, torch.tensor(0.0))
+    smaller = torch.arange(1.0, 9).double()
+    spectrum = Spectrum(1 / smaller, smaller, smaller, smaller, torch.tensor(0.0))
     slope, error, modes = SourceCondition().measure(None, spectrum).values()
     assert torch.isnan(slope) and torch.isnan(error) and modes == 0
-    for energy in (few[:4], 0 * few):
-        found = empirical_decay(1 / few[: len(energy)], energy, 0, 100.0)
-        assert torch.isnan(found.slope) and torch.isnan(found.error) and found.modes == 0
+    for energy in (smaller[:4], 0 * smaller):
+        result = empirical_decay(1 / smaller[: len(energy)], energy, 0, 100.0)
+        assert torch.isnan(result.slope) and torch.isnan(result.error) and result.modes == 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
 def test_a_handful_of_points_says_nothing_and_costs_no_other_metric(count):
     design = Sphere(dim=3, n=count, n_test=5, noise=0.1)
     metrics = [SourceCondition(), ExcessRisk()]
-    found = run_cell(design, Linear(), models.Laplace(), SpectralFilter(), (1.0,), metrics)
-    assert np.isnan(found["source_smoothness"]).all() and np.isfinite(found["excess_risk"]).all()
-    assert (found["source_smoothness_modes"] == 0).all()
+    result = run_cell(design, Linear(), models.Laplace(), SpectralFilter(), (1.0,), metrics)
+    assert np.isnan(result["source_smoothness"]).all() and np.isfinite(result["excess_risk"]).all()
+    assert (result["source_smoothness_modes"] == 0).all()
 
 
 def test_leaked_energy_is_what_eigenvectors_of_a_sample_show():
@@ -130,17 +130,19 @@ def test_leaked_energy_is_what_eigenvectors_of_a_sample_show():
     high empirical eigenfunctions, within 18% (at least four standard errors of 300 samples)."""
     count, modes = 300, 80
     value = np.arange(1, modes + 1.0) ** -1.5
-    found = np.zeros(modes)
+    result = np.zeros(modes)
     for _ in range(300):
         features = RNG.standard_normal((count, modes)) / count**0.5
-        own, vectors = np.linalg.eigh(value[:, None] ** 0.5 * (features.T @ features) * value**0.5)
-        left = features * value**0.5 @ vectors[:, ::-1] / own[::-1] ** 0.5
-        found += (left.T @ features[:, 0]) ** 2 / 300
+        actual, vectors = np.linalg.eigh(
+            value[:, None] ** 0.5 * (features.T @ features) * value**0.5
+        )
+        left = features * value**0.5 @ vectors[:, ::-1] / actual[::-1] ** 0.5
+        result += (left.T @ features[:, 0]) ** 2 / 300
     truth = torch.zeros(modes).double()
     truth[0] = 1.0
     expected = leaked(torch.from_numpy(value), truth, 0, count).numpy()
     for block in (slice(4, 8), slice(8, 16), slice(16, 40)):
-        assert found[block].sum() == pytest.approx(expected[block].sum(), rel=0.18)
+        assert result[block].sum() == pytest.approx(expected[block].sum(), rel=0.18)
 
 
 @pytest.mark.parametrize("model", [models.Laplace(), models.ReluTangent()], ids=["laplace", "ntk"])
@@ -151,11 +153,11 @@ def test_source_condition_above_the_leakage(model, smoothness):
     bound from below."""
     design = Sphere(dim=3, n=400, n_test=2)
     target = Source(kernel=model, smoothness=smoothness, directions=64)
-    found = run_cell(
+    result = run_cell(
         design, target, model, SpectralFilter(), (1.0,), [SourceCondition()], replicates=6
     )
     slope, error, modes = (
-        found[f"source_smoothness{end}"][:, 0] for end in ("", "_error", "_modes")
+        result[f"source_smoothness{end}"][:, 0] for end in ("", "_error", "_modes")
     )
     bound = np.isnan(error)
     assert (np.abs(slope - smoothness) < 2.5 * error)[~bound].all()
@@ -168,9 +170,9 @@ def test_source_condition_above_the_leakage(model, smoothness):
 
 
 def test_a_polynomials_smoothness_is_only_bounded():
-    found = run_cell(
+    result = run_cell(
         Sphere(dim=3, n=200, n_test=2), Linear(), models.Laplace(), SpectralFilter(), (1.0,),
         [SourceCondition()],
     )  # fmt: skip
-    assert np.isfinite(found["source_smoothness"]).all()
-    assert np.isnan(found["source_smoothness_error"]).all()
+    assert np.isfinite(result["source_smoothness"]).all()
+    assert np.isnan(result["source_smoothness_error"]).all()

@@ -92,7 +92,7 @@ def test_a_truncated_gzip_file_is_refused(tmp_path, admitted):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda raw: raw[:-1], r"found 23 bytes in F, expected 24, for the shape \(2, 3, 4\)"),
         (lambda raw: raw + b"\0", "found 25 bytes in F, expected 24"),
@@ -102,10 +102,10 @@ def test_a_truncated_gzip_file_is_refused(tmp_path, admitted):
         (lambda raw: raw[:4] + b"\xff" * 12 + raw[16:], "found 24 bytes in F, expected 79228"),
     ],
 )
-def test_damaged_idx_files_are_refused(damage, said):
+def test_damaged_idx_files_are_refused(damage, message):
     raw = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     assert archives.parse_idx(raw, "F").tolist() == np.arange(24).reshape(2, 3, 4).tolist()
-    with pytest.raises(UnsuitableError, match=said):
+    with pytest.raises(UnsuitableError, match=message):
         archives.parse_idx(damage(raw), "F")
 
 
@@ -176,15 +176,15 @@ def test_a_folder_that_lacks_a_batch_says_which(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b"", "0 bytes in F, expected records of 3073"),
         (b"\0" * 3072, "3072 bytes in F, expected records of 3073"),
         (b"\x0b" + b"\0" * 3072, "found the label 11 in F, expected labels from 0 to 9"),
     ],
 )
-def test_damaged_batches_are_refused(raw, said):
-    with pytest.raises(UnsuitableError, match=said):
+def test_damaged_batches_are_refused(raw, message):
+    with pytest.raises(UnsuitableError, match=message):
         archives.parse_cifar(raw, "F")
 
 

@@ -51,7 +51,7 @@ def test_batches_larger_than_the_sample_are_refused_where_they_are_asked():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "message"),
     [
         ("n = 2000", "found n + n_test = 2200; expected at most 1797, as many points as 'digits'"),
         (
@@ -61,9 +61,9 @@ def test_batches_larger_than_the_sample_are_refused_where_they_are_asked():
         ("n = 20\nclasses = [3, 11]", "found the classes [11] asked of the data 'digits'"),
     ],
 )
-def test_more_points_than_the_data_have_are_refused(wanted, said):
+def test_more_points_than_the_data_have_are_refused(wanted, message):
     (error,) = mistakes(DESIGN + wanted)
-    assert error.startswith("planned.toml: $.design: ") and said in error
+    assert error.startswith("planned.toml: $.design: ") and message in error
 
 
 def test_data_that_are_not_there_or_not_finite_are_refused_with_all_else(tmp_path, monkeypatch):
@@ -88,11 +88,11 @@ def test_data_that_are_not_there_or_not_finite_are_refused_with_all_else(tmp_pat
 
 def test_words_alone_stand_for_the_whole_scenario(monkeypatch):
     registry = load_registry()
-    asked = type(registry).hook
+    requested = type(registry).hook
 
     def hook(self, name):
         if name != "testbed_check_scenario":
-            return asked(self, name)
+            return requested(self, name)
         return lambda plan: [["found nothing good, expected better", "and that"]]
 
     monkeypatch.setattr(type(registry), "hook", hook)

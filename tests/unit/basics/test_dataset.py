@@ -63,9 +63,9 @@ def test_digits_are_those_of_scikit_learn():
     sample = evolve(DIGITS, n=1500, n_test=297, standardise=False).draw(Streams(1, 0))
     ours = np.concatenate([sample.x, sample.test_x]) * 16
     labels = np.concatenate([sample.label, sample.test_label]).argmax(1)
-    order, other = np.lexsort(ours.T), np.lexsort(theirs.data.T)
-    assert np.array_equal(ours[order], theirs.data[other])
-    assert np.array_equal(labels[order], theirs.target[other])
+    order, second = np.lexsort(ours.T), np.lexsort(theirs.data.T)
+    assert np.array_equal(ours[order], theirs.data[second])
+    assert np.array_equal(labels[order], theirs.target[second])
 
 
 def test_standardising_brings_to_mean_zero_and_variance_one():
@@ -98,13 +98,15 @@ def test_several_classes_are_one_hot_and_centred():
 
 
 def test_training_and_test_points_are_disjoint_and_growing_ones_extend():
-    few, more = (evolve(DIGITS, n=n).draw(Streams(1, 2)) for n in (30, 900))
+    smaller, larger = (evolve(DIGITS, n=n).draw(Streams(1, 2)) for n in (30, 900))
     tested = evolve(DIGITS, n_test=80).draw(Streams(1, 2))
-    assert np.array_equal(more.x[:30], few.x) and np.array_equal(more.test_x, few.test_x)
-    assert np.array_equal(tested.test_x[:20], few.test_x)
-    seen = {row.tobytes() for row in more.x}
-    assert not any(row.tobytes() in seen for row in few.test_x)
-    assert not np.array_equal(few.x, DIGITS.draw(Streams(1, 3)).x)
+    assert np.array_equal(larger.x[:30], smaller.x) and np.array_equal(
+        larger.test_x, smaller.test_x
+    )
+    assert np.array_equal(tested.test_x[:20], smaller.test_x)
+    observed = {row.tobytes() for row in larger.x}
+    assert not any(row.tobytes() in observed for row in smaller.test_x)
+    assert not np.array_equal(smaller.x, DIGITS.draw(Streams(1, 3)).x)
 
 
 def test_noise_is_added_to_the_labels_by_the_target():
@@ -202,7 +204,7 @@ def test_nan_in_data_fails_the_cell_and_names_the_data(where, bad, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("design", "said"),
+    ("design", "message"),
     [
         (
             evolve(DIGITS, n=1778),
@@ -215,8 +217,8 @@ def test_nan_in_data_fails_the_cell_and_names_the_data(where, bad, tmp_path):
         (Dataset(data="file", path="none.npz", n=2), "none.npz, expected a .npz file"),
     ],
 )
-def test_what_the_data_cannot_give_is_refused(design, said):
-    with pytest.raises(UnsuitableError, match=said):
+def test_what_the_data_cannot_give_is_refused(design, message):
+    with pytest.raises(UnsuitableError, match=message):
         design.draw(Streams(1, 0))
 
 
@@ -236,8 +238,8 @@ def test_data_that_are_not_there_say_where_they_belong(data, tmp_path, monkeypat
 
 
 def test_only_files_that_are_missing_are_named(tmp_path):
-    *others, last = DOWNLOADS["fashion-mnist"].files
-    for file in others:
+    *remaining, last = DOWNLOADS["fashion-mnist"].files
+    for file in remaining:
         (tmp_path / file.removesuffix(".gz")).touch()
     with pytest.raises(UnsuitableError, match=f"^found no {last} in {tmp_path};.*put it there"):
         Dataset(data="fashion-mnist", path=str(tmp_path), n=5).draw(Streams(1, 0))
@@ -283,7 +285,7 @@ def test_files_of_other_arrays_are_refused(x, y, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"n_test": -1}, "n_test: found -1; expected a number at least 0"),
         ({"n": 0}, "n: found 0"),
@@ -294,8 +296,8 @@ def test_files_of_other_arrays_are_refused(x, y, tmp_path):
         ({"classes": (1, 1)}, "classes: found"),
     ],
 )
-def test_parameters_that_make_no_sense_are_refused(fields, said):
-    with pytest.raises(ValueError, match=said):
+def test_parameters_that_make_no_sense_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
         Dataset(**{"n": 5, **fields})
 
 
@@ -317,8 +319,8 @@ def scored(y, predictions, metric):
 
 
 def test_misclassification_by_hand():
-    one, several = [1.0, -1.0, -1.0, 1.0], [[0.5, -0.5], [-0.5, 0.5]]
-    assert scored(one, [0.1, -3.0, 2.0, 0.0], Misclassification()) == 0.5
+    first, several = [1.0, -1.0, -1.0, 1.0], [[0.5, -0.5], [-0.5, 0.5]]
+    assert scored(first, [0.1, -3.0, 2.0, 0.0], Misclassification()) == 0.5
     assert scored(several, [[0.3, 0.2], [5.0, 4.0]], Misclassification()) == 0.5
 
 
@@ -336,10 +338,10 @@ def test_label_metrics_keep_the_laws(design):
 
 def test_test_error_is_excess_risk_plus_noise():
     design = Gaussian(dim=3, n=20, n_test=20_000, noise=0.7)
-    found = run_cell(
+    result = run_cell(
         design, Linear(), Kernel(), GradientFlow(), (3.0,), [TestError(), ExcessRisk()]
     )
-    difference = found["test_error"] - found["excess_risk"]
+    difference = result["test_error"] - result["excess_risk"]
     np.testing.assert_allclose(difference, 0.49, atol=0.05)
 
 
@@ -347,7 +349,7 @@ def test_kernel_ridge_on_digits_is_that_of_scikit_learn():
     """Both metrics from data to number, against the library's own fit on the same points."""
     metrics = [TestError(), Misclassification()]
     for design in (TWO, evolve(DIGITS, n=120, n_test=60)):
-        found = run_cell(design, Labels(), Rbf(), Ridge(), (40.0,), metrics, replicates=2, seed=7)
+        result = run_cell(design, Labels(), Rbf(), Ridge(), (40.0,), metrics, replicates=2, seed=7)
         for replicate in range(2):
             problem = Labels().problem(None, design.draw(Streams(7, replicate)))
             train, test = problem.train, problem.test
@@ -358,8 +360,8 @@ def test_kernel_ridge_on_digits_is_that_of_scikit_learn():
                 wrong = np.mean((fitted > 0) != (test.y > 0))
             else:
                 wrong = np.mean(fitted.argmax(1) != test.y.argmax(1))
-            np.testing.assert_allclose(found["test_error"][replicate, 0], squares, rtol=1e-8)
-            assert found["misclassification"][replicate, 0] == pytest.approx(wrong)
+            np.testing.assert_allclose(result["test_error"][replicate, 0], squares, rtol=1e-8)
+            assert result["misclassification"][replicate, 0] == pytest.approx(wrong)
 
 
 def test_metrics_say_where_they_do_not_apply():

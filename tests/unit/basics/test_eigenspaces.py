@@ -56,21 +56,21 @@ def state(design, model, order=None):
     if order is not None:
         problem = problem._replace(train=tree_map(lambda leaf: leaf[order], problem.train))
     view = Batched(model)
-    many = tree_map(lambda leaf: leaf.unsqueeze(0), problem)
+    batched = tree_map(lambda leaf: leaf.unsqueeze(0), problem)
     drawn = as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")
     drawn = tree_map(lambda leaf: leaf.unsqueeze(0), drawn)
-    prepared = view.prepare(drawn, many)
-    params = view.start(drawn, prepared, many)
-    found = view.spectrum(prepared, params, many, "features", "train")
+    prepared = view.prepare(drawn, batched)
+    params = view.start(drawn, prepared, batched)
+    result = view.spectrum(prepared, params, batched, "features", "train")
     return (
-        tree_map(lambda leaf: leaf[0], found), view.basis(prepared, params)[0], problem,
+        tree_map(lambda leaf: leaf[0], result), view.basis(prepared, params)[0], problem,
     )  # fmt: skip
 
 
 def measured(metric: Any, problem: Any, spectrum: Spectrum) -> dict[str, np.ndarray]:
-    more = {"parameters": 0} if isinstance(metric, SourceCondition) else {}
-    found = metric.measure(problem, spectrum=spectrum, **more)
-    return {name: value.numpy() for name, value in found.items()}
+    larger = {"parameters": 0} if isinstance(metric, SourceCondition) else {}
+    result = metric.measure(problem, spectrum=spectrum, **larger)
+    return {name: value.numpy() for name, value in result.items()}
 
 
 def halves_permuted(rng):
@@ -83,20 +83,20 @@ def test_nothing_depends_on_the_order_of_the_points(case):
     design, model = CASES[case]
     spectrum, basis, problem = state(design, model)
     again = [halves_permuted(np.random.default_rng(seed)) for seed in range(4)]
-    others = [state(design, model, torch.from_numpy(order)) for order in again]
+    remaining = [state(design, model, torch.from_numpy(order)) for order in again]
     for metric in METRICS:
         expected = measured(metric, problem, spectrum)
-        for other, _, turned in others:
-            for name, value in measured(metric, turned, other).items():
+        for rival, _, turned in remaining:
+            for name, value in measured(metric, turned, rival).items():
                 np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-8)
     ranks = spectra.Eigenvectors(k=Grid([1, 2, 5, 9]))
-    own = ranks.measure(problem, basis, spectrum, basis, spectrum)["eigenvector_overlap"]
-    for order, (other, turned, _) in zip(again, others, strict=True):
+    actual = ranks.measure(problem, basis, spectrum, basis, spectrum)["eigenvector_overlap"]
+    for order, (rival, turned, _) in zip(again, remaining, strict=True):
         back = torch.empty_like(turned)
         rows = order if len(turned) == 60 else order[30:] - 30
         back[torch.from_numpy(rows)] = turned
-        seen = ranks.measure(problem, back, other, basis, spectrum)["eigenvector_overlap"]
-        np.testing.assert_allclose(seen, own, atol=1e-8)
+        observed = ranks.measure(problem, back, rival, basis, spectrum)["eigenvector_overlap"]
+        np.testing.assert_allclose(observed, actual, atol=1e-8)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -129,7 +129,7 @@ def test_the_resolution_is_what_rounding_moves_equal_eigenvalues_by(size, dtype)
     rng = np.random.default_rng(1)
     basis = torch.from_numpy(np.linalg.qr(rng.standard_normal((size, size)))[0])
     matrix = ((basis * value) @ basis.mT).to(dtype)
-    found = torch.linalg.eigvalsh(0.5 * (matrix + matrix.mT)).flip(0)
-    zero = torch.zeros_like(found)
-    spectrum = Spectrum(found, zero, zero, zero, zero[0], spans_resolution(found))
+    result = torch.linalg.eigvalsh(0.5 * (matrix + matrix.mT)).flip(0)
+    zero = torch.zeros_like(result)
+    spectrum = Spectrum(result, zero, zero, zero, zero[0], spans_resolution(result))
     assert eigenspace(spectrum).unique(return_counts=True)[1].tolist() == [size // 2] * 2

@@ -50,15 +50,17 @@ def test_points_lie_where_they_should():
 
 @BY_NAME
 def test_a_larger_sample_extends_a_smaller_one(design):
-    few = design.draw(Streams(1, 3))
-    more = evolve(design, n=70).draw(Streams(1, 3))
+    smaller = design.draw(Streams(1, 3))
+    larger = evolve(design, n=70).draw(Streams(1, 3))
     tested = evolve(design, n_test=90).draw(Streams(1, 3))
-    assert np.array_equal(more.x[:30], few.x) and np.array_equal(more.noise[:30], few.noise)
-    assert np.array_equal(more.test_x, few.test_x)
-    assert np.array_equal(more.test_noise, few.test_noise)
-    assert np.array_equal(tested.test_x[:20], few.test_x)
-    assert np.array_equal(tested.test_noise[:20], few.test_noise)
-    assert np.array_equal(tested.x, few.x)
+    assert np.array_equal(larger.x[:30], smaller.x) and np.array_equal(
+        larger.noise[:30], smaller.noise
+    )
+    assert np.array_equal(larger.test_x, smaller.test_x)
+    assert np.array_equal(larger.test_noise, smaller.test_noise)
+    assert np.array_equal(tested.test_x[:20], smaller.test_x)
+    assert np.array_equal(tested.test_noise[:20], smaller.test_noise)
+    assert np.array_equal(tested.x, smaller.x)
 
 
 def test_noise_has_its_level_and_is_independent_of_the_test_noise():
@@ -71,10 +73,10 @@ def test_noise_has_its_level_and_is_independent_of_the_test_noise():
 
 def test_a_shared_design_keeps_its_points_and_draws_new_noise():
     design = DESIGNS[0]
-    one, other = (design.draw(Streams(1, replicate, shared_inputs=True)) for replicate in (0, 1))
-    assert np.array_equal(one.x, other.x) and np.array_equal(one.test_x, other.test_x)
-    assert not np.array_equal(one.noise, other.noise)
-    assert not np.array_equal(one.test_noise, other.test_noise)
+    first, second = (design.draw(Streams(1, replicate, shared_inputs=True)) for replicate in (0, 1))
+    assert np.array_equal(first.x, second.x) and np.array_equal(first.test_x, second.test_x)
+    assert not np.array_equal(first.noise, second.noise)
+    assert not np.array_equal(first.test_noise, second.test_noise)
 
 
 @pytest.mark.parametrize(("dim", "gamma", "n"), [(20, 1.5, 89), (10, 2.0, 100), (7, 0.5, 3)])
@@ -90,7 +92,7 @@ def test_n_that_is_given_is_not_derived():
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Sphere(dim=3), "found neither n nor gamma; expected exactly one"),
         (lambda: Sphere(dim=3, n=5, gamma=1.0), "found both n and gamma"),
@@ -101,6 +103,6 @@ def test_n_that_is_given_is_not_derived():
         (lambda: Hypercube(dim=3, n=5, noise=-1.0), "noise: found -1"),
     ],
 )
-def test_sizes_that_make_no_sense_are_refused(make, said):
-    with pytest.raises(ValueError, match=said):
+def test_sizes_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
         make()

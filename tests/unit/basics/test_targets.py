@@ -75,8 +75,8 @@ def drawn(target, design, replicate=0):
     """What a target draws, with its sample and its expansion."""
     rng = Streams(5, replicate)
     sample = design.draw(rng)._replace(design=design)
-    found = target.draw(rng, sample)
-    return found, sample, target.expansion(found, sample)
+    result = target.draw(rng, sample)
+    return result, sample, target.expansion(result, sample)
 
 
 def energies(target, design):
@@ -96,8 +96,8 @@ def test_targets_keep_the_laws(target, design):
 @pytest.mark.parametrize(("target", "design"), PAIRS, ids=IDS)
 def test_the_energy_is_the_mean_square(target, design):
     """The sum over degrees against Monte Carlo, within four standard errors."""
-    found, _, expansion = drawn(target, design)
-    squares = target.values(found, points_of(design, 20_000)) ** 2
+    result, _, expansion = drawn(target, design)
+    squares = target.values(result, points_of(design, 20_000)) ** 2
     error = squares.std() / np.sqrt(len(squares))
     assert abs(squares.mean() - expansion["energy"].sum()) < 4 * error + 1e-12
     assert (expansion["energy"] >= 0).all()
@@ -105,10 +105,10 @@ def test_the_energy_is_the_mean_square(target, design):
 
 def mixed(target, design, kernel_of_degree, degree, count=1200):
     """‖P_k f‖² = E[f(x) f(x') Z_k(x, x')] over independent x, x', and its standard error."""
-    found = drawn(target, design)[0]
+    result = drawn(target, design)[0]
     x, z = points_of(design, count), points_of(design, count, seed=10)
-    rows = target.values(found, x)[:, None] * kernel_of_degree(x, z, degree)
-    means = (rows * target.values(found, z)).mean(1)
+    rows = target.values(result, x)[:, None] * kernel_of_degree(x, z, degree)
+    means = (rows * target.values(result, z)).mean(1)
     return means.mean(), 2 * means.std() / np.sqrt(count)
 
 
@@ -143,20 +143,20 @@ def test_energy_by_degree_on_the_hypercube(target, degree):
     bits = (np.arange(128)[:, None] >> np.arange(7)) & 1
     x = 1.0 - 2.0 * bits
     values = target.values(drawn(target, HYPERCUBE)[0], x)
-    found = values @ parity_projector(x, x, degree) @ values / 128**2
-    np.testing.assert_allclose(found, energies(target, HYPERCUBE).get(degree, 0.0), atol=1e-12)
+    result = values @ parity_projector(x, x, degree) @ values / 128**2
+    np.testing.assert_allclose(result, energies(target, HYPERCUBE).get(degree, 0.0), atol=1e-12)
 
 
 @pytest.mark.parametrize("target", EVERYWHERE[1:], ids=lambda target: target.name)
 def test_energy_by_degree_of_gaussian_points(target):
     """Damping: E f(x) f(ρx + √(1−ρ²)x') = Σ ρ^k E_k (Mehler), in Monte Carlo."""
-    found = drawn(target, GAUSSIAN)[0]
-    x, other = points_of(GAUSSIAN, 60_000), points_of(GAUSSIAN, 60_000, seed=10)
-    known = energies(target, GAUSSIAN)
-    values = target.values(found, x)
+    result = drawn(target, GAUSSIAN)[0]
+    x, second = points_of(GAUSSIAN, 60_000), points_of(GAUSSIAN, 60_000, seed=10)
+    reference = energies(target, GAUSSIAN)
+    values = target.values(result, x)
     for rho in (0.3, 0.7):
-        products = values * target.values(found, rho * x + math.sqrt(1 - rho**2) * other)
-        damped = sum(energy * rho**k for k, energy in known.items() if np.isfinite(k))
+        products = values * target.values(result, rho * x + math.sqrt(1 - rho**2) * second)
+        damped = sum(energy * rho**k for k, energy in reference.items() if np.isfinite(k))
         assert abs(products.mean() - damped) < 4 * products.std() / math.sqrt(len(x))
 
 
@@ -170,10 +170,10 @@ def test_energy_by_shell_on_the_torus(target):
     squares = np.abs(np.fft.fft2(values) / size**2) ** 2
     m = np.fft.fftfreq(size, 1 / size)
     shell = (m[:, None] ** 2 + m**2).ravel()
-    known = energies(target, TORUS)
+    reference = energies(target, TORUS)
     for degree in (0, 1, 2, 5, 10, 49, 50, 64):
-        found = squares.ravel()[shell == degree].sum()
-        assert abs(found - known.get(float(degree), 0.0)) < 1e-3 * sum(known.values())
+        result = squares.ravel()[shell == degree].sum()
+        assert abs(result - reference.get(float(degree), 0.0)) < 1e-3 * sum(reference.values())
 
 
 # --- check values ---------------------------------------------------------------------------------
@@ -181,15 +181,15 @@ def test_energy_by_shell_on_the_torus(target):
 
 def test_the_sine_that_is_not_periodic():
     """Energies .189, .216 at m = 7, 8 and the tail 2/(π²M), as published; the rest by scipy."""
-    known = energies(Trigonometric(), Torus(dim=1, n=2, n_test=2))
-    assert round(known[49.0], 3) == 0.189 and round(known[64.0], 3) == 0.216
-    assert math.isclose(sum(known.values()), 0.5, rel_tol=1e-12)
+    reference = energies(Trigonometric(), Torus(dim=1, n=2, n_test=2))
+    assert round(reference[49.0], 3) == 0.189 and round(reference[64.0], 3) == 0.216
+    assert math.isclose(sum(reference.values()), 0.5, rel_tol=1e-12)
     for m in (1, 7, 20):
         integral, _ = integrate.quad(
             lambda x, m=m: math.sin(7.5 * math.pi * x) * math.sin(math.pi * m * x), 0, 1, limit=200
         )
-        assert math.isclose(known[float(m * m)], 2 * integral**2, rel_tol=1e-9)
-    beyond = sum(energy for shell, energy in known.items() if shell > 100**2)
+        assert math.isclose(reference[float(m * m)], 2 * integral**2, rel_tol=1e-9)
+    beyond = sum(energy for shell, energy in reference.items() if shell > 100**2)
     assert math.isclose(beyond, 2 / (math.pi**2 * 100), rel_tol=0.02)
 
 
@@ -219,18 +219,18 @@ def test_zonal_functions_need_no_more_than_their_dimension():
     """In 10⁴ dimensions, where harmonics of degree 3 are 10¹¹ in number."""
     design = Sphere(dim=10_000, n=2, n_test=2)
     target = Gegenbauer(degrees=(1, 3), energies=(0.3, 0.7), direction="drawn")
-    found, _, expansion = drawn(target, design)
+    result, _, expansion = drawn(target, design)
     assert expansion["energy"].tolist() == [0.3, 0.7]
-    assert np.isfinite(target.values(found, points_of(design, 3))).all()
+    assert np.isfinite(target.values(result, points_of(design, 3))).all()
 
 
 def test_hermite_polynomials_are_those_of_scipy():
     z = np.linspace(-3, 3, 11)[:, None]
     for r in range(7):
         target = SingleIndex(coefficients=(*(0.0,) * r, 1.0))
-        found = drawn(target, Points(dim=1, n=2, n_test=2))[0]
+        result = drawn(target, Points(dim=1, n=2, n_test=2))[0]
         theirs = special.eval_hermitenorm(r, z[:, 0]) / math.sqrt(math.factorial(r))
-        np.testing.assert_allclose(target.values(found, z), theirs, atol=1e-12)
+        np.testing.assert_allclose(target.values(result, z), theirs, atol=1e-12)
 
 
 def test_an_index_has_variance_one_under_every_design():
@@ -242,9 +242,9 @@ def test_an_index_has_variance_one_under_every_design():
 
 def test_a_drawn_frame_is_orthonormal_and_differs_between_replicates():
     target = MultiIndex(coefficients=(0.0, 1.0), directions=3, direction="drawn")
-    one, other = (drawn(target, SPHERE, replicate)[0]["directions"] for replicate in (0, 1))
-    np.testing.assert_allclose(one @ one.T, np.eye(3), atol=1e-14)
-    assert np.abs(one - other).max() > 0.1
+    first, second = (drawn(target, SPHERE, replicate)[0]["directions"] for replicate in (0, 1))
+    np.testing.assert_allclose(first @ first.T, np.eye(3), atol=1e-14)
+    assert np.abs(first - second).max() > 0.1
 
 
 def test_values_by_hand():
@@ -265,7 +265,7 @@ def test_source_energies_are_those_of_the_definition(smoothness):
     """E_k ∝ λ_k^s N_k/J_k by a loop over single modes, on the sphere and on the torus."""
     cases = [(SphereKernel(levels=4), Sphere(dim=3, n=2)), (TorusKernel(), TORUS)]
     for kernel, design in cases:
-        known = energies(Source(kernel=kernel, smoothness=smoothness, energy=1.5), design)
+        reference = energies(Source(kernel=kernel, smoothness=smoothness, energy=1.5), design)
         spectrum = kernel.population_spectrum(design)
         levels = sorted(zip(*spectrum, strict=True), reverse=True)
         modes, wanted = 0, {}
@@ -274,7 +274,7 @@ def test_source_energies_are_those_of_the_definition(smoothness):
             wanted[degree] = eigenvalue**smoothness * multiplicity_ / modes
         total = sum(wanted.values())
         for degree, energy in wanted.items():
-            assert math.isclose(known[degree], 1.5 * energy / total, rel_tol=1e-12)
+            assert math.isclose(reference[degree], 1.5 * energy / total, rel_tol=1e-12)
 
 
 def test_source_lies_on_the_border_of_its_space():
@@ -289,9 +289,9 @@ def test_source_lies_on_the_border_of_its_space():
 def test_source_in_large_dimension_follows_the_eigenvalues():
     """N_k/J_k → 1: E_k/E_0 → λ_k^s, whatever the dimension."""
     kernel, design = SphereKernel(levels=4), Sphere(dim=10_000, n=2, n_test=2)
-    known = energies(Source(kernel=kernel, smoothness=1.0), design)
+    reference = energies(Source(kernel=kernel, smoothness=1.0), design)
     for k in range(4):
-        assert math.isclose(known[k] / known[0], (1 + k) ** -3.0, rel_tol=1e-3)
+        assert math.isclose(reference[k] / reference[0], (1 + k) ** -3.0, rel_tol=1e-3)
 
 
 def test_source_leaves_out_what_the_kernel_cannot_see():
@@ -300,17 +300,17 @@ def test_source_leaves_out_what_the_kernel_cannot_see():
             spectrum = super().population_spectrum(design)
             return spectrum._replace(eigenvalue=spectrum.eigenvalue * (spectrum.degree != 3))
 
-    known = energies(Source(kernel=Odd(), smoothness=1.0), SPHERE)
-    assert 3.0 not in known and math.isclose(sum(known.values()), 1.0)
+    reference = energies(Source(kernel=Odd(), smoothness=1.0), SPHERE)
+    assert 3.0 not in reference and math.isclose(sum(reference.values()), 1.0)
 
 
 def test_kernel_function_has_the_norm_asked_for():
     """‖f‖_H² = Σ_k E_k/λ_k, from the energies by degree."""
     for kernel, design in ((SphereKernel(), SPHERE), (TorusKernel(), TORUS)):
-        known = energies(KernelFunction(kernel=kernel, norm=3.0), design)
+        reference = energies(KernelFunction(kernel=kernel, norm=3.0), design)
         spectrum = kernel.population_spectrum(design)
         norm = sum(
-            known[degree] / value
+            reference[degree] / value
             for value, degree in zip(spectrum.eigenvalue, spectrum.degree, strict=True)
         )
         assert math.isclose(norm, 9.0, rel_tol=1e-9)
@@ -319,15 +319,15 @@ def test_kernel_function_has_the_norm_asked_for():
 def test_kernel_function_takes_any_kernel_and_any_design():
     target = KernelFunction(kernel=NoSpectrum(), centres=4)
     assert drawn(target, GAUSSIAN)[2] == {} and drawn(target, SPHERE)[2] == {}
-    found, sample, _ = drawn(target, Points(n=6, dim=2))
-    assert np.array_equal(found["centres"], sample.x[:4])
+    result, sample, _ = drawn(target, Points(n=6, dim=2))
+    assert np.array_equal(result["centres"], sample.x[:4])
 
 
 # --- what does not fit ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("target", "design", "said"),
+    ("target", "design", "message"),
     [
         (Gegenbauer(degrees=(1,)), GAUSSIAN, "found the design gaussian, expected sphere"),
         (Source(kernel=SphereKernel(), smoothness=1.0), GAUSSIAN, "expected sphere or torus"),
@@ -340,14 +340,14 @@ def test_kernel_function_takes_any_kernel_and_any_design():
     ],
     ids=lambda case: getattr(case, "name", None),
 )
-def test_what_does_not_fit_is_refused(target, design, said):
-    with pytest.raises(UnsuitableError, match=said):
-        found, sample, _ = drawn(target, design)
-        target.values(found, sample.x)
+def test_what_does_not_fit_is_refused(target, design, message):
+    with pytest.raises(UnsuitableError, match=message):
+        result, sample, _ = drawn(target, design)
+        target.values(result, sample.x)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Gegenbauer(degrees=(1, 1)), "degrees: found"),
         (lambda: Gegenbauer(degrees=(1, 2), energies=(1.0,)), "energies: found"),
@@ -360,8 +360,8 @@ def test_what_does_not_fit_is_refused(target, design, said):
         (lambda: Source(kernel=SphereKernel(), smoothness=0.0), "smoothness: found 0"),
     ],
 )
-def test_parameters_that_make_no_sense_are_refused(make, said):
-    with pytest.raises(ValueError, match=said):
+def test_parameters_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
         make()
 
 

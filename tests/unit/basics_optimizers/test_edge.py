@@ -37,7 +37,7 @@ def by_hand(replicate, share, times):
     """Times reached, and distances of descent to the flow there, by dense matrices."""
     cell = make_cell(POINTS, Smooth(), Kernel(), GradientFlow(), (0.0,), ())
     problem = draw_problem(cell, replicate)
-    x, y, points = (own.numpy() for own in (problem.train.x, problem.train.y, problem.test.x))
+    x, y, points = (value.numpy() for value in (problem.train.x, problem.train.y, problem.test.x))
     gram = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / 2)
     cross = np.exp(-((points[:, None] - x[None]) ** 2).sum(-1) / 2)
     rate = share * 2 / np.linalg.eigvalsh(gram / len(x))[-1]
@@ -56,21 +56,21 @@ def by_hand(replicate, share, times):
 def test_the_gap_is_that_at_the_time_that_a_replicate_reaches(method):
     times = (0.0, 3.0, 9.0)
     optimizer = GradientDescent(learning_rate={"edge": 0.2}, method=method)
-    found = run_cell(POINTS, Smooth(), Kernel(), optimizer, times, [GAP], estimators=FLOW)
+    result = run_cell(POINTS, Smooth(), Kernel(), optimizer, times, [GAP], estimators=FLOW)
     for row in range(3):
         reached, gaps = by_hand(row, 0.2, times)
-        np.testing.assert_allclose(found["time_reached"][row], reached, rtol=1e-9)
-        np.testing.assert_allclose(found["gap"][row], gaps, rtol=1e-5, atol=1e-10)
-    assert (found["gap"][:, 1:] > 1e-4).all()
+        np.testing.assert_allclose(result["time_reached"][row], reached, rtol=1e-9)
+        np.testing.assert_allclose(result["gap"][row], gaps, rtol=1e-5, atol=1e-10)
+    assert (result["gap"][:, 1:] > 1e-4).all()
 
 
 def test_who_takes_no_step_has_no_gap():
     optimizer = GradientDescent(learning_rate={"edge": 30.0})
-    found = run_cell(
+    result = run_cell(
         POINTS, Smooth(), Kernel(), optimizer, (1.0, 3.0), [GAP, FlowGap()], estimators=FLOW
     )
-    assert (found["time_reached"] == 0).all()
-    assert (found["gap"] == 0).all() and (found["flow_gap"] == 0).all()
+    assert (result["time_reached"] == 0).all()
+    assert (result["gap"] == 0).all() and (result["flow_gap"] == 0).all()
 
 
 def test_both_gaps_to_the_flow_are_one():
@@ -78,32 +78,32 @@ def test_both_gaps_to_the_flow_are_one():
     net = TwoLayerNetwork(width=16, symmetric=True, activation="tanh")
     flow = {"flow": Estimator("flow", net, GradientFlow(rtol=1e-8))}
     optimizer = GradientDescent(learning_rate={"edge": 0.4})
-    found = run_cell(
+    result = run_cell(
         POINTS, Smooth(), net, optimizer, (0.5, 1.0, 3.0), [GAP, FlowGap(rtol=1e-8)],
         estimators=flow,
     )  # fmt: skip
-    assert (found["gap"][:, -1] > 1e-4).all()
-    np.testing.assert_allclose(found["gap"], found["flow_gap"], rtol=1e-4)
+    assert (result["gap"][:, -1] > 1e-4).all()
+    np.testing.assert_allclose(result["gap"], result["flow_gap"], rtol=1e-4)
 
 
 def test_a_companion_of_another_family_is_that_of_the_replicate():
     """Kernels that prepare objects, not tensors, beside a network of three replicates."""
     net, kernel = TwoLayerNetwork(width=8, symmetric=True), ReluTangent()
     times = (0.5, 2.0, 2.2)
-    other = {"flow": Estimator("flow", kernel, GradientFlow())}
+    rivals = {"flow": Estimator("flow", kernel, GradientFlow())}
     optimizer = GradientDescent(learning_rate={"edge": 0.1})
-    cell = make_cell(POINTS, Smooth(), net, optimizer, times, [GAP], estimators=other)
-    whole = execute_cell(cell)
-    assert not whole.error, whole.error
+    cell = make_cell(POINTS, Smooth(), net, optimizer, times, [GAP], estimators=rivals)
+    complete = execute_cell(cell)
+    assert not complete.error, complete.error
     for row in range(3):
-        reached = whole.variables["time_reached"][row].tolist()
-        rate = float(whole.variables["rate_used"][row, 0])
+        reached = complete.variables["time_reached"][row].tolist()
+        rate = float(complete.variables["rate_used"][row, 0])
         plain = GradientDescent(learning_rate=rate)
         alone = run_cell(
-            POINTS, Smooth(), net, plain, dict.fromkeys(reached), [GAP], estimators=other
+            POINTS, Smooth(), net, plain, dict.fromkeys(reached), [GAP], estimators=rivals
         )["gap"][row]
         where = [list(dict.fromkeys(reached)).index(time) for time in reached]
-        np.testing.assert_allclose(whole.variables["gap"][row], alone[where], rtol=1e-9)
+        np.testing.assert_allclose(complete.variables["gap"][row], alone[where], rtol=1e-9)
 
 
 # --- any optimizer may have times of its own ------------------------------------------------------
@@ -134,7 +134,7 @@ class OwnSteps(Optimizer):
         for target in targets:
             for _ in range(done, target):
                 slope = fit.model.gradient(fit.prepared, params, fit.problem)
-                params = tree_map(lambda own, g: own - rate * g, params, slope)
+                params = tree_map(lambda value, g: value - rate * g, params, slope)
             recorded.append(params)
             done = target
         stacked = tree_map(lambda *leaves: torch.stack(leaves), *recorded)
@@ -142,18 +142,18 @@ class OwnSteps(Optimizer):
 
 
 def test_core_asks_an_optimizer_for_one_replicate_as_well():
-    found = run_cell(POINTS, Smooth(), Kernel(), OwnSteps(), (4.0, 8.0), [GAP], estimators=FLOW)
-    assert len(set(found["time_reached"][:, 0])) == 3
+    result = run_cell(POINTS, Smooth(), Kernel(), OwnSteps(), (4.0, 8.0), [GAP], estimators=FLOW)
+    assert len(set(result["time_reached"][:, 0])) == 3
     for row in range(3):
         first = draw_problem(make_cell(POINTS, Smooth(), Kernel(), OwnSteps(), (1.0,), ()), row)
         rate = 1 / (2 + abs(float(first.train.x[0, 0])))
         reached = GradientDescent(learning_rate=rate).reached((4.0, 8.0))
-        np.testing.assert_allclose(found["time_reached"][row], reached, rtol=1e-12)
+        np.testing.assert_allclose(result["time_reached"][row], reached, rtol=1e-12)
         plain = run_cell(
             POINTS, Smooth(), Kernel(), GradientDescent(learning_rate=rate),
             reached, [GAP], estimators=FLOW,
         )["gap"][row]  # fmt: skip
-        np.testing.assert_allclose(found["gap"][row], plain, rtol=1e-6)
+        np.testing.assert_allclose(result["gap"][row], plain, rtol=1e-6)
 
 
 def test_the_kit_looks_at_times_of_their_own():
@@ -193,10 +193,10 @@ class Timeless(Theory):
 @pytest.mark.parametrize("conditional", [False, True])
 def test_theories_claim_nothing_at_times_that_the_parameters_do_not_tell(conditional):
     for theory in (Guess, Timeless):
-        own = type(
+        actual = type(
             theory.__name__, (theory,), {"facts": lambda self: TheoryFacts(conditional=conditional)}
         )
-        theories = (PlannedTheory(own(), {name: name for name in theory.variables}),)
+        theories = (PlannedTheory(actual(), {name: name for name in theory.variables}),)
         for rate, silent in (({"edge": 0.5}, theory is Guess), (0.5, False)):
             cell = make_cell(
                 POINTS, Smooth(), Kernel(), GradientDescent(learning_rate=rate), (0.0, 3.0), (),
@@ -238,7 +238,7 @@ of = ["own"]
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "words"),
+    ("first", "second", "words"),
     [
         ("0.1", "{ edge = 0.5 }", "the replicates of 'other' stop at times of their own"),
         ("{ edge = 0.5 }", "{ edge = 0.5 }", "stop at times of their own"),
@@ -247,8 +247,8 @@ of = ["own"]
         ("{ edge = 0.5 }", "0.1", ""),
     ],
 )
-def test_a_gap_to_an_estimator_that_stops_elsewhere_is_refused(own, other, words):
-    text = PAIR.replace("OWN", own).replace("OTHER", other)
+def test_a_gap_to_an_estimator_that_stops_elsewhere_is_refused(first, second, words):
+    text = PAIR.replace("OWN", first).replace("OTHER", second)
     if not words:
         assert make_plan(read_scenario(text, "pairs.toml")).cells[0].metrics
         return

@@ -77,7 +77,7 @@ OPTIMIZERS = [
 ]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: repr(one)[:70])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda item: repr(item)[:70])
 def test_they_keep_the_laws(optimizer):
     if optimizer.accepts(Kernel()) is None:
         check_component(optimizer, model=Kernel())
@@ -90,15 +90,15 @@ def by_torch(make, steps, rows=None, replicate=0):
     cell = make_cell(POINTS, Smooth(), Curved(), Adam(learning_rate=0.1), (0.0,), ())
     problem = draw_problem(cell, replicate)
     start = Curved().draw(Streams(7, replicate), problem)
-    leaves = {name: torch.tensor(own, requires_grad=True) for name, own in start.items()}
+    leaves = {name: torch.tensor(value, requires_grad=True) for name, value in start.items()}
     optimizer = make(list(leaves.values()))
     data = problem.train
     for step in range(steps):
-        at = torch.arange(12) if rows is None else torch.from_numpy(rows[step])
+        index = torch.arange(12) if rows is None else torch.from_numpy(rows[step])
         optimizer.zero_grad()
         with torch.enable_grad():
-            rest = data.y[at] - Curved().predict(None, leaves, data.x[at])
-            (0.5 * rest.square().mean()).backward()
+            residual = data.y[index] - Curved().predict(None, leaves, data.x[index])
+            (0.5 * residual.square().mean()).backward()
         optimizer.step()
     flat = torch.cat([leaf.detach().flatten() for leaf in leaves.values()])
     return float(flat.norm()), float(flat.sum())
@@ -112,7 +112,7 @@ def found_by(optimizer, time, replicate=0):
 @pytest.mark.parametrize("momentum", [0.0, 0.75])
 def test_descent_is_that_of_torch_on_the_clock_of_the_flow(momentum):
     optimizer = GradientDescent(learning_rate=0.05, momentum=momentum)
-    expected = by_torch(lambda own: torch.optim.SGD(own, lr=0.05, momentum=momentum), 40)
+    expected = by_torch(lambda params: torch.optim.SGD(params, lr=0.05, momentum=momentum), 40)
     time = 40 * 0.05 / (1 - momentum)
     assert found_by(optimizer, time) == pytest.approx(expected, rel=1e-10)
     assert optimizer.auxiliary((0.0, time)) == {"step": (0.0, 40.0)}
@@ -125,14 +125,16 @@ def test_stochastic_descent_is_that_of_torch_on_its_batches(replacement):
     key = sgd.draw(Streams(7, 1), draw_problem(cell, 1))
     rows = sgd.batches(key.tolist(), 12, 0, 30)
     expected = by_torch(
-        lambda own: torch.optim.SGD(own, lr=0.05, momentum=0.5), 30, rows, replicate=1
+        lambda params: torch.optim.SGD(params, lr=0.05, momentum=0.5), 30, rows, replicate=1
     )
     assert found_by(sgd, 3.0, replicate=1) == pytest.approx(expected, rel=1e-10)
 
 
 def test_adam_is_that_of_torch_and_says_that_its_clock_is_its_own():
     optimizer = Adam(learning_rate=0.02, beta1=0.8, beta2=0.95, epsilon=1e-6)
-    expected = by_torch(lambda own: torch.optim.Adam(own, lr=0.02, betas=(0.8, 0.95), eps=1e-6), 50)
+    expected = by_torch(
+        lambda params: torch.optim.Adam(params, lr=0.02, betas=(0.8, 0.95), eps=1e-6), 50
+    )
     assert found_by(optimizer, 1.0) == pytest.approx(expected, rel=1e-9)
     assert optimizer.facts().clock == "own"
     assert "NOT the clock of gradient flow" in (Adam.__doc__ or "")
@@ -161,9 +163,9 @@ class Dual(Model):
 
     def gradient(self, prepared, params, problem, rows=None):
         data = problem.train
-        at = torch.arange(len(params)) if rows is None else rows
-        rest = data.x[at] @ (prepared.mT @ params) - data.y[at]
-        return torch.zeros_like(params).index_add(0, at, rest / len(at))
+        index = torch.arange(len(params)) if rows is None else rows
+        residual = data.x[index] @ (prepared.mT @ params) - data.y[index]
+        return torch.zeros_like(params).index_add(0, index, residual / len(index))
 
 
 @frozen(kw_only=True)
@@ -192,8 +194,8 @@ def test_steps_of_dual_coefficients_are_those_of_the_features_unless_each_is_sca
     ):
         np.testing.assert_allclose(risk(Dual(), optimizer), risk(Primal(), optimizer), rtol=1e-9)
     adam = Adam(learning_rate=0.1)
-    apart = np.abs(risk(Dual(), adam) / risk(Primal(), adam) - 1)[:, 1:]
-    assert (apart > 0.01).all()
+    separate = np.abs(risk(Dual(), adam) / risk(Primal(), adam) - 1)[:, 1:]
+    assert (separate > 0.01).all()
     assert adam.accepts(Primal()) is None
     reason = adam.accepts(Dual())
     assert "tests.dual is not held in the parameters" in reason
@@ -263,7 +265,7 @@ def test_a_clock_of_its_own_is_said_in_the_result_and_compared_with_no_other():
             "compare them at the best time of each"
         ) in str(caught.value)
     plan = make_plan(read_scenario(ADAM.replace("TO", "own"), "clocks.toml"))
-    reasons = {one.estimator: one.reason for one in plan.omissions if one.what == "gap"}
+    reasons = {item.estimator: item.reason for item in plan.omissions if item.what == "gap"}
     assert set(reasons) == {"flow", "own"}  # two of adam may be compared
     assert "the time of adam is not the flow's" in reasons["flow"]
     assert "its gap to itself is 0" in reasons["own"]
@@ -292,12 +294,12 @@ def test_an_epoch_goes_through_every_point_once():
 @pytest.mark.parametrize("replacement", [False, True])
 def test_batches_depend_on_their_step_alone(replacement):
     sgd = Sgd(learning_rate=0.1, batch_size=5, replacement=replacement)
-    whole = sgd.batches((1, 2), 17, 0, 20)
+    original = sgd.batches((1, 2), 17, 0, 20)
     for done, count in ((0, 1), (2, 5), (3, 1), (7, 13), (4, 0)):
         np.testing.assert_array_equal(
-            sgd.batches((1, 2), 17, done, count), whole[done : done + count]
+            sgd.batches((1, 2), 17, done, count), original[done : done + count]
         )
-    assert not np.array_equal(whole, sgd.batches((1, 3), 17, 0, 20))
+    assert not np.array_equal(original, sgd.batches((1, 3), 17, 0, 20))
 
 
 def test_batches_drawn_afresh_are_uniform():
@@ -307,8 +309,8 @@ def test_batches_drawn_afresh_are_uniform():
 
 
 def test_one_batch_of_everything_is_full_descent():
-    whole, full = Sgd(learning_rate=0.1, batch_size=12), GradientDescent(learning_rate=0.1)
-    assert found_by(whole, 2.0) == pytest.approx(found_by(full, 2.0), rel=1e-12)
+    original, full = Sgd(learning_rate=0.1, batch_size=12), GradientDescent(learning_rate=0.1)
+    assert found_by(original, 2.0) == pytest.approx(found_by(full, 2.0), rel=1e-12)
 
 
 def test_batches_larger_than_the_sample_are_refused():
@@ -348,18 +350,18 @@ def test_divergence_is_a_status_with_its_step_and_disturbs_nobody(optimizer):
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_the_closed_form_diverges_at_the_step_of_its_stepping(momentum):
     """Recorded where the state is out of bounds and still finite: status and count agree."""
-    found = []
+    results = []
     for method, times in (("auto", (0.0, 9_000.0)), ("stepped", (0.0, 50.0, 4_000.0, 9_000.0))):
         optimizer = GradientDescent(learning_rate=18.0, momentum=momentum, method=method)
-        own = tuple(time / (1 - momentum) for time in times)
-        cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, own, [Norm()], replicates=3)
+        actual = tuple(time / (1 - momentum) for time in times)
+        cell = make_cell(POINTS, Smooth(), Kernel(), optimizer, actual, [Norm()], replicates=3)
         cell = evolve(cell, metrics=())
-        found.append(execute_cell(cell))
-        assert not found[-1].error
-    closed, stepped = (one.variables["finite_steps"][:, -1] for one in found)
+        results.append(execute_cell(cell))
+        assert not results[-1].error
+    closed, stepped = (item.variables["finite_steps"][:, -1] for item in results)
     np.testing.assert_array_equal(closed, stepped)
     assert (closed < 500).any()
-    for result, count in zip(found, (closed, stepped), strict=True):
+    for result, count in zip(results, (closed, stepped), strict=True):
         np.testing.assert_array_equal(count < 500, result.status == STATUS["diverged"])
 
 
@@ -368,8 +370,8 @@ def test_leaving_the_bounds_once_ends_the_count_though_the_state_comes_back():
 
     def take(state, done, count):
         step = done + count
-        own = torch.tensor([[float(step)], [1e300 if 3 <= step <= 5 else float(step)]])
-        return (own.double(),)
+        actual = torch.tensor([[float(step)], [1e300 if 3 <= step <= 5 else float(step)]])
+        return (actual.double(),)
 
     start = ((torch.zeros(2, 1).double(),), torch.zeros(2).double())
     carry, _, count = steps.train(take, start, [2, 4], 0)
@@ -390,9 +392,9 @@ def edge_by_hand(replicate):
     u, v = torch.tensor(start["u"]), torch.tensor(start["v"])
 
     def height(flat):
-        own = {"u": flat[:2], "v": flat[2:].reshape(2, 2)}
-        rest = problem.train.y - Curved().predict(None, own, problem.train.x)
-        return 0.5 * rest.square().mean()
+        values = {"u": flat[:2], "v": flat[2:].reshape(2, 2)}
+        residual = problem.train.y - Curved().predict(None, values, problem.train.x)
+        return 0.5 * residual.square().mean()
 
     dense = torch.func.hessian(height)(torch.cat([u, v.flatten()]))
     return 2 / float(torch.linalg.eigvalsh(dense)[-1])
@@ -401,17 +403,17 @@ def edge_by_hand(replicate):
 def test_every_replicate_has_its_own_step_at_the_edge():
     optimizer = GradientDescent(learning_rate={"edge": 0.1}, momentum=0.5)
     times = (0.0, 3.0, 9.0)
-    found = run_cell(POINTS, Smooth(), Curved(), optimizer, times, [Norm()])
+    result = run_cell(POINTS, Smooth(), Curved(), optimizer, times, [Norm()])
     for row in range(3):
         rate = 0.1 * edge_by_hand(row)
-        used = found["rate_used"][row]
+        used = result["rate_used"][row]
         assert used == pytest.approx([rate] * 3, rel=1e-3)
         plain = GradientDescent(learning_rate=float(used[0]), momentum=0.5)
-        assert found["time_reached"][row] == pytest.approx(plain.reached(times), rel=1e-12)
+        assert result["time_reached"][row] == pytest.approx(plain.reached(times), rel=1e-12)
         alone = run_cell(POINTS, Smooth(), Curved(), plain, times, [Norm()])
-        np.testing.assert_allclose(found["norm"][row], alone["norm"][row], rtol=1e-12)
-        np.testing.assert_array_equal(found["finite_steps"][row], alone["finite_steps"][row])
-    assert len(set(found["rate_used"][:, 0])) == 3
+        np.testing.assert_allclose(result["norm"][row], alone["norm"][row], rtol=1e-12)
+        np.testing.assert_array_equal(result["finite_steps"][row], alone["finite_steps"][row])
+    assert len(set(result["rate_used"][:, 0])) == 3
 
 
 @pytest.mark.parametrize("method", ["auto", "stepped"])
@@ -426,10 +428,10 @@ def test_a_linear_model_holds_below_the_edge_and_diverges_past_it(method):
 
 
 def test_an_edge_is_a_value_that_can_be_compared_and_stored():
-    one, other = (GradientDescent(learning_rate={"edge": share}) for share in (0.9, 0.5))
-    assert one == GradientDescent(learning_rate={"edge": 0.9}) and one != other
-    assert hash(one) == hash(GradientDescent(learning_rate=Edge(edge=0.9)))
-    assert describe(one) != describe(other)
+    first, second = (GradientDescent(learning_rate={"edge": share}) for share in (0.9, 0.5))
+    assert first == GradientDescent(learning_rate={"edge": 0.9}) and first != second
+    assert hash(first) == hash(GradientDescent(learning_rate=Edge(edge=0.9)))
+    assert describe(first) != describe(second)
     for wrong in ({"edge": 0.9, "more": 1.0}, {"egde": 0.9}, {"edge": 0.0}):
         with pytest.raises(ValueError, match="learning_rate: found"):
             GradientDescent(learning_rate=wrong)

@@ -65,7 +65,7 @@ class Seen(Metric):
         return {"predictions": predictions, "fitted": train_predictions, "leverage": leverage}
 
 
-def seen(optimizer, model=MODEL, times=TIMES, **options):
+def train(optimizer, model=MODEL, times=TIMES, **options):
     """Predictions, fitted values and leverages, (replicates, times, points)."""
     return run_cell(DESIGN, Linear(), model, optimizer, times, [Seen()], replicates=2, **options)
 
@@ -84,48 +84,48 @@ def kernel_matrices(model=MODEL, replicate=0):
 
 
 def test_ridge_is_scikit_learns():
-    own = seen(SpectralFilter(filter="ridge"))["predictions"]
+    actual = train(SpectralFilter(filter="ridge"))["predictions"]
     for replicate in range(2):
         gram, cross, y = kernel_matrices(replicate=replicate)
-        for at, time in enumerate(TIMES):
+        for index, time in enumerate(TIMES):
             peer = KernelRidge(alpha=len(gram) / time, kernel="precomputed").fit(gram, y)
-            np.testing.assert_allclose(own[replicate, at], peer.predict(cross), rtol=1e-9)
+            np.testing.assert_allclose(actual[replicate, index], peer.predict(cross), rtol=1e-9)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
 def test_iterated_ridge_refits_its_residuals(order):
-    own = seen(SpectralFilter(filter="iterated-ridge", qualification=order))["fitted"]
+    actual = train(SpectralFilter(filter="iterated-ridge", qualification=order))["fitted"]
     gram, _, y = kernel_matrices()
-    for at, time in enumerate(TIMES):
+    for index, time in enumerate(TIMES):
         ridge = order * len(gram) / time * np.eye(len(gram))
-        rest = y
+        residual = y
         for _ in range(order):
-            rest = rest - gram @ np.linalg.solve(gram + ridge, rest)
-        np.testing.assert_allclose(own[0, at], y - rest, rtol=1e-8, atol=1e-10)
+            residual = residual - gram @ np.linalg.solve(gram + ridge, residual)
+        np.testing.assert_allclose(actual[0, index], y - residual, rtol=1e-8, atol=1e-10)
 
 
 def test_cutoff_is_regression_on_principal_components():
-    own = seen(SpectralFilter(filter="cutoff"))["fitted"]
+    actual = train(SpectralFilter(filter="cutoff"))["fitted"]
     gram, _, y = kernel_matrices()
     value, vectors = np.linalg.eigh(gram / len(gram))
-    for at, time in enumerate(TIMES):
+    for index, time in enumerate(TIMES):
         kept = vectors[:, value >= 1 / time]
-        np.testing.assert_allclose(own[0, at], kept @ (kept.T @ y), atol=1e-10)
+        np.testing.assert_allclose(actual[0, index], kept @ (kept.T @ y), atol=1e-10)
 
 
 @pytest.mark.parametrize(("name", "momentum"), [("descent", 0.0), ("heavy-ball", 0.8)])
 def test_steps_are_those_of_gradient_descent(name, momentum):
-    own = SpectralFilter(filter=name, learning_rate=0.25, momentum=momentum)
+    actual = SpectralFilter(filter=name, learning_rate=0.25, momentum=momentum)
     times = (2.5, 25.0, 50.0)
     stepped = GradientDescent(learning_rate=0.25, momentum=momentum, method="stepped")
     closed = GradientDescent(learning_rate=0.25, momentum=momentum)
-    assert own.reached(times) == stepped.reached(times) == closed.reached(times)
-    assert own.auxiliary(times) == stepped.auxiliary(times)
-    mine, theirs = seen(own, times=times), seen(closed, times=times)
+    assert actual.reached(times) == stepped.reached(times) == closed.reached(times)
+    assert actual.auxiliary(times) == stepped.auxiliary(times)
+    mine, theirs = train(actual, times=times), train(closed, times=times)
     for variable in ("predictions", "leverage"):
         np.testing.assert_array_equal(mine[variable], theirs[variable])
     risks = [
-        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (own, stepped)
+        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (actual, stepped)
     ]
     np.testing.assert_allclose(risks[0]["excess_risk"], risks[1]["excess_risk"], rtol=1e-10)
 
@@ -134,25 +134,25 @@ def test_steps_are_those_of_gradient_descent(name, momentum):
 def test_a_sweep_over_the_filter_counts_each_ones_steps(name):
     """A momentum beside the filter, let through for heavy-ball, is none of descent's: as many steps
     as gradient descent with and without it."""
-    own = SpectralFilter(filter=name, learning_rate=0.25, momentum=0.5, qualification=2)
+    actual = SpectralFilter(filter=name, learning_rate=0.25, momentum=0.5, qualification=2)
     momentum = 0.5 if name == "heavy-ball" else 0.0
     stepped = GradientDescent(learning_rate=0.25, momentum=momentum, method="stepped")
     times = (2.6, 25.0, 50.3)
-    assert own.auxiliary(times) == stepped.auxiliary(times)
-    assert own.auxiliary((50.0,))["step"] == (200.0 * (1 - momentum),)
-    assert own.reached(times) == stepped.reached(times)
+    assert actual.auxiliary(times) == stepped.auxiliary(times)
+    assert actual.auxiliary((50.0,))["step"] == (200.0 * (1 - momentum),)
+    assert actual.reached(times) == stepped.reached(times)
     risks = [
-        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (own, stepped)
+        run_cell(DESIGN, Linear(), MODEL, way, times, [ExcessRisk()]) for way in (actual, stepped)
     ]
     np.testing.assert_allclose(risks[0]["excess_risk"], risks[1]["excess_risk"], rtol=1e-10)
 
 
 def test_flow_is_the_limit_of_small_steps():
     """The gap to explicit descent falls like the step size."""
-    flow = seen(SpectralFilter(), times=(2.0, 10.0))["predictions"]
-    np.testing.assert_array_equal(flow, seen(GradientFlow(), times=(2.0, 10.0))["predictions"])
+    flow = train(SpectralFilter(), times=(2.0, 10.0))["predictions"]
+    np.testing.assert_array_equal(flow, train(GradientFlow(), times=(2.0, 10.0))["predictions"])
     gaps = [
-        np.abs(seen(GradientDescent(learning_rate=rate), times=(2.0, 10.0))["predictions"] - flow)
+        np.abs(train(GradientDescent(learning_rate=rate), times=(2.0, 10.0))["predictions"] - flow)
         for rate in (0.02, 0.01)
     ]
     assert gaps[1].max() < 3e-3
@@ -163,18 +163,18 @@ def test_flow_is_the_limit_of_small_steps():
 def test_both_routes_give_the_same_path(name):
     way = SpectralFilter(filter=name, qualification=3, learning_rate=0.25, momentum=0.5)
     paths = [
-        seen(way, model=ReluTangent(route=route), times=(0.5, 4.0, 60.0))["predictions"]
+        train(way, model=ReluTangent(route=route), times=(0.5, 4.0, 60.0))["predictions"]
         for route in ("eigen", "krylov")
     ]
     np.testing.assert_allclose(paths[1], paths[0], rtol=1e-6, atol=1e-8)
 
 
 def test_leverage_is_the_smoothers_diagonal():
-    own = seen(SpectralFilter(filter="ridge"))["leverage"]
+    actual = train(SpectralFilter(filter="ridge"))["leverage"]
     gram, _, _ = kernel_matrices()
-    for at, time in enumerate(TIMES):
+    for index, time in enumerate(TIMES):
         smoother = gram @ np.linalg.inv(gram + len(gram) / time * np.eye(len(gram)))
-        np.testing.assert_allclose(own[0, at], np.diag(smoother), rtol=1e-8)
+        np.testing.assert_allclose(actual[0, index], np.diag(smoother), rtol=1e-8)
 
 
 # --- risk estimates -------------------------------------------------------------------------------
@@ -196,39 +196,39 @@ def shrinkage(name, value, time):
         return -np.expm1(-time * value) / value
     if name == "cutoff":
         return (value >= 1 / time) / value
-    found, before = np.zeros_like(value), np.zeros_like(value)
+    result, before = np.zeros_like(value), np.zeros_like(value)
     if name == "iterated-ridge":
         for _ in range(3):
-            found = found + (1 - value * found) / (value + 3 / time)
-        return found
+            result = result + (1 - value * result) / (value + 3 / time)
+        return result
     momentum = OPTIONS[name].get("momentum", 0.0)
     for _ in range(round(time * (1 - momentum) / 0.25)):
-        step = 0.25 * (1 - value * found) + momentum * (found - before)
-        found, before = found + step, found
-    return found
+        step = 0.25 * (1 - value * result) + momentum * (result - before)
+        result, before = result + step, result
+    return result
 
 
 def left_out(name, gram, y, time):
     """Predictions of every point by a fit without it, its weight 1/n kept."""
-    found = np.empty(len(y))
+    result = np.empty(len(y))
     for point in range(len(y)):
         kept = np.arange(len(y)) != point
         value, vectors = np.linalg.eigh(gram[np.ix_(kept, kept)] / len(y))
         dual = vectors @ (shrinkage(name, value, time) * (vectors.T @ y[kept])) / len(y)
-        found[point] = gram[point, kept] @ dual
-    return found
+        result[point] = gram[point, kept] @ dual
+    return result
 
 
 def leave_one_out_error(name, times):
     """Relative error against refits, (replicates, times)."""
     way = SpectralFilter(filter=name, **OPTIONS.get(name, {}))
-    own = run_cell(DESIGN, Linear(), MODEL, way, times, [LeaveOneOutRisk()], replicates=2)
+    actual = run_cell(DESIGN, Linear(), MODEL, way, times, [LeaveOneOutRisk()], replicates=2)
     matrices = [kernel_matrices(replicate=replicate) for replicate in range(2)]
     brute = [
         [np.mean((y - left_out(name, gram, y, time)) ** 2) for time in times]
         for gram, _, y in matrices
     ]
-    return own["loo_risk"] / np.array(brute) - 1
+    return actual["loo_risk"] / np.array(brute) - 1
 
 
 def test_leave_one_out_is_exact_for_ridge():
@@ -273,25 +273,25 @@ optimizer = { use = "gradient-descent", learning_rate = 0.25, momentum = 0.5 }
 """
     plan = make_plan(read_scenario(text))
     tree = record(plan, [execute_cell(cell) for cell in plan.cells])
-    said = {name: tree[name]["loo_risk"].attrs["comment"] for name in ("swept", "ridge", "heavy")}
-    assert said["ridge"] == "exact for ridge"
-    assert said["swept"].startswith("exact for ridge; an approximation for flow, -7% to +6% off")
-    assert said["heavy"].startswith("an approximation for heavy-ball, -8% to +6% off the refits")
+    output = {name: tree[name]["loo_risk"].attrs["comment"] for name in ("swept", "ridge", "heavy")}
+    assert output["ridge"] == "exact for ridge"
+    assert output["swept"].startswith("exact for ridge; an approximation for flow, -7% to +6% off")
+    assert output["heavy"].startswith("an approximation for heavy-ball, -8% to +6% off the refits")
     cell = make_cell(DESIGN, Linear(), MODEL, Sgd(learning_rate=0.1, batch_size=2), TIMES, [])
     assert "sgd, whose error has not been measured" in LeaveOneOutRisk().comment(cell, "loo_risk")
 
 
 def test_generalised_cross_validation_is_its_formula():
-    own = run_cell(
+    actual = run_cell(
         DESIGN, Linear(), MODEL, SpectralFilter(filter="ridge"), TIMES,
         [GeneralisedCrossValidation()],
     )  # fmt: skip
     gram, _, y = kernel_matrices()
     n = len(gram)
-    for at, time in enumerate(TIMES):
+    for index, time in enumerate(TIMES):
         left = np.eye(n) - gram @ np.linalg.inv(gram + n / time * np.eye(n))
         formula = n * np.sum((left @ y) ** 2) / np.trace(left) ** 2
-        assert own["gcv"][0, at] == pytest.approx(formula, rel=1e-8)
+        assert actual["gcv"][0, index] == pytest.approx(formula, rel=1e-8)
 
 
 # --- the limit t = ∞ ------------------------------------------------------------------------------
@@ -301,14 +301,14 @@ def test_generalised_cross_validation_is_its_formula():
 @pytest.mark.parametrize("route", ["eigen", "krylov"])
 def test_infinite_time_interpolates(name, route):
     way = SpectralFilter(filter=name, qualification=2)
-    found = seen(way, model=Laplace(route=route), times=(1.0, np.inf))
+    result = train(way, model=Laplace(route=route), times=(1.0, np.inf))
     gram, cross, y = kernel_matrices(Laplace())
-    np.testing.assert_allclose(found["fitted"][0, 1], y, atol=1e-10)
+    np.testing.assert_allclose(result["fitted"][0, 1], y, atol=1e-10)
     np.testing.assert_allclose(
-        found["predictions"][0, 1], cross @ np.linalg.solve(gram, y), rtol=1e-8
+        result["predictions"][0, 1], cross @ np.linalg.solve(gram, y), rtol=1e-8
     )
-    again = seen(way, model=Laplace(route=route), times=(1.0,))
-    np.testing.assert_allclose(again["predictions"][:, 0], found["predictions"][:, 0], rtol=1e-12)
+    again = train(way, model=Laplace(route=route), times=(1.0,))
+    np.testing.assert_allclose(again["predictions"][:, 0], result["predictions"][:, 0], rtol=1e-12)
 
 
 LIMITS = {
@@ -326,7 +326,7 @@ def test_the_limit_of_a_kernel_of_low_rank_is_least_squares_of_least_norm(way, r
     """A polynomial of degree 1 in 4 dimensions has rank 5 on 40 points: features (x, 1) by NumPy's
     least squares. Earlier times stay what they are without the limit."""
     model = Polynomial(degree=1, route=route)
-    found = seen(way, model=model, times=(1.0, np.inf))
+    result = train(way, model=model, times=(1.0, np.inf))
     cell = make_cell(DESIGN, Linear(), model, way, TIMES, [])
     problem = draw_problem(cell, 0)
     x, z = (
@@ -334,10 +334,10 @@ def test_the_limit_of_a_kernel_of_low_rank_is_least_squares_of_least_norm(way, r
         for data in (problem.train, problem.test)
     )
     weights = np.linalg.lstsq(x, problem.train.y.numpy(), rcond=None)[0]
-    np.testing.assert_allclose(found["fitted"][0, 1], x @ weights, atol=1e-10)
-    np.testing.assert_allclose(found["predictions"][0, 1], z @ weights, atol=1e-10)
-    finite = seen(way, model=model, times=(1.0,))
-    np.testing.assert_allclose(finite["fitted"][:, 0], found["fitted"][:, 0], atol=1e-8)
+    np.testing.assert_allclose(result["fitted"][0, 1], x @ weights, atol=1e-10)
+    np.testing.assert_allclose(result["predictions"][0, 1], z @ weights, atol=1e-10)
+    finite = train(way, model=model, times=(1.0,))
+    np.testing.assert_allclose(finite["fitted"][:, 0], result["fitted"][:, 0], atol=1e-8)
 
 
 @pytest.mark.parametrize("width", [6, 40, 90])
@@ -346,7 +346,7 @@ def test_the_limit_of_random_features_is_least_squares_of_least_norm(width):
     those of least norm."""
     model = RandomFeatures(width=width, activation="tanh", bias=True)
     way = SpectralFilter(filter="ridge")
-    found = seen(way, model=model, times=(1.0, np.inf))
+    result = train(way, model=model, times=(1.0, np.inf))
     cell = make_cell(DESIGN, Linear(), model, way, TIMES, [])
     problem = draw_problem(cell, 0)
     drawn = model.draw(Streams(cell.seed, 0), problem)
@@ -356,8 +356,8 @@ def test_the_limit_of_random_features_is_least_squares_of_least_norm(width):
     )
     weights = np.linalg.lstsq(x, problem.train.y.numpy(), rcond=None)[0]
     scale = np.abs(z @ weights).max()
-    np.testing.assert_allclose(found["fitted"][0, 1], x @ weights, atol=1e-6 * scale)
-    np.testing.assert_allclose(found["predictions"][0, 1], z @ weights, atol=1e-6 * scale)
+    np.testing.assert_allclose(result["fitted"][0, 1], x @ weights, atol=1e-6 * scale)
+    np.testing.assert_allclose(result["predictions"][0, 1], z @ weights, atol=1e-6 * scale)
 
 
 @pytest.mark.parametrize("model", [Laplace(), ReluTangent(), Matern(nu=0.5)], ids=lambda m: m.name)
@@ -377,27 +377,27 @@ def test_points_that_repeat_are_fitted_by_their_mean_at_infinite_time(model):
 
 def test_single_precision_has_a_null_space_too():
     """35 of 40 eigenvalues are rounding of float32."""
-    found = seen(
+    result = train(
         SpectralFilter(filter="ridge"), model=Polynomial(degree=1), times=(1.0, np.inf),
         compute=Compute(dtype="float32"),
     )  # fmt: skip
-    exact = seen(SpectralFilter(filter="ridge"), model=Polynomial(degree=1), times=(1.0, np.inf))
-    np.testing.assert_allclose(found["predictions"], exact["predictions"], atol=1e-4)
+    exact = train(SpectralFilter(filter="ridge"), model=Polynomial(degree=1), times=(1.0, np.inf))
+    np.testing.assert_allclose(result["predictions"], exact["predictions"], atol=1e-4)
 
 
 @pytest.mark.parametrize("way", LIMITS.values(), ids=LIMITS.keys())
 def test_leave_one_out_exists_where_the_limit_does_not_interpolate(way):
     """Least squares of rank 5 on 40 points: exact, as refits without each point show."""
-    found = run_cell(
+    result = run_cell(
         DESIGN, Linear(), Polynomial(degree=1), way, (1.0, np.inf), [LeaveOneOutRisk()]
     )
     gram, _, y = kernel_matrices(Polynomial(degree=1))
-    rest = []
+    residual = []
     for point in range(len(y)):
         kept = np.arange(len(y)) != point
         dual = np.linalg.pinv(gram[np.ix_(kept, kept)], rcond=1e-10) @ y[kept]
-        rest.append(y[point] - gram[point, kept] @ dual)
-    assert found["loo_risk"][0, 1] == pytest.approx(np.mean(np.square(rest)), rel=1e-6)
+        residual.append(y[point] - gram[point, kept] @ dual)
+    assert result["loo_risk"][0, 1] == pytest.approx(np.mean(np.square(residual)), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["ridge", "flow", "iterated-ridge", "cutoff"])
@@ -407,33 +407,33 @@ def test_bias_and_variance_of_the_limit_are_those_of_least_squares(name, model):
     way = SpectralFilter(filter=name, qualification=2)
     cell = make_cell(DESIGN, Linear(), model, way, (1.0, np.inf), [])
     problem = draw_problem(cell, 0)
-    found = BiasVariance().predict(cell, cell.times, problem)
+    result = BiasVariance().predict(cell, cell.times, problem)
     gram, cross, _ = kernel_matrices(model)
     hat = cross @ np.linalg.pinv(gram, rcond=1e-10)
     noise = DESIGN.noise * np.random.default_rng(1).standard_normal((400, DESIGN.n))
     fits = (problem.train.truth.numpy() + noise) @ hat.T
     risks = ((fits - problem.test.truth.numpy()) ** 2).mean(1)
     error = risks.std(ddof=1) / 20
-    assert abs(found["excess_risk"][1] - risks.mean()) < 5 * error
-    assert found["excess_risk"][1] == found["bias"][1] + found["variance"][1]
+    assert abs(result["excess_risk"][1] - risks.mean()) < 5 * error
+    assert result["excess_risk"][1] == result["bias"][1] + result["variance"][1]
 
 
 def test_the_limit_is_refused_where_nothing_gives_it():
     infinite, steps = Grid((1.0, math.inf)), GradientDescent(learning_rate=0.1)
     for model, optimizer in [(MODEL, steps), (Diagonal(gamma=1.5), GradientFlow()),
                              (MODEL, GradientFlow(method="numeric"))]:  # fmt: skip
-        found, expected, _ = times_objection(model, optimizer, infinite)
-        assert "never reaches" in found and expected == "finite times"
+        result, expected, _ = times_objection(model, optimizer, infinite)
+        assert "never reaches" in result and expected == "finite times"
     assert times_objection(MODEL, GradientFlow(), infinite) is None
 
 
 def test_interpolation_leaves_no_risk_estimate():
     """At t = ∞ residuals and 1 − S_ii are both rounding."""
     metrics = [LeaveOneOutRisk(), GeneralisedCrossValidation()]
-    found = run_cell(DESIGN, Linear(), Laplace(), SpectralFilter(), (1.0, np.inf), metrics)
+    result = run_cell(DESIGN, Linear(), Laplace(), SpectralFilter(), (1.0, np.inf), metrics)
     for variable in ("loo_risk", "gcv"):
-        assert np.isfinite(found[variable][:, 0]).all()
-        assert np.isnan(found[variable][:, 1]).all()
+        assert np.isfinite(result[variable][:, 0]).all()
+        assert np.isnan(result[variable][:, 1]).all()
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -466,7 +466,7 @@ def test_laws(name):
 
 
 def test_single_precision():
-    found = seen(SpectralFilter(filter="ridge"), compute=Compute(dtype="float32"))
-    double = seen(SpectralFilter(filter="ridge"))
+    result = train(SpectralFilter(filter="ridge"), compute=Compute(dtype="float32"))
+    double = train(SpectralFilter(filter="ridge"))
     assert torch.get_default_dtype() == torch.float32  # nothing global was touched
-    np.testing.assert_allclose(found["predictions"], double["predictions"], rtol=0, atol=3e-4)
+    np.testing.assert_allclose(result["predictions"], double["predictions"], rtol=0, atol=3e-4)

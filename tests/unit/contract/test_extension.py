@@ -172,16 +172,16 @@ def measured(model, power="2"):
 @pytest.mark.parametrize("model", [Decay(), DecayBatch(), Around(of=Decay())])
 @pytest.mark.parametrize("power", ["1", "2"])
 def test_a_need_of_a_plugin_is_computed_in_every_batching(model, power):
-    found = measured(model, power)
+    result = measured(model, power)
     rate, expected = 1 / np.arange(1.0, 13), []
     problems = run_cell(Sequence(), Smooth(), Decay(), Exact(), (1e9,), [State()])["state"][:, 0]
     for observed in problems:
         path = [-np.expm1(-rate * t) * observed for t in TIMES]
         expected.append([(rate * theta ** float(power)).sum() for theta in path])
-    np.testing.assert_allclose(found["energy"], expected, rtol=1e-12, atol=1e-15)
-    np.testing.assert_array_equal(found["beside"], found["energy"])
-    assert (found["first"] == 0).all()
-    np.testing.assert_allclose(found["total"], rate.sum(), rtol=1e-12)
+    np.testing.assert_allclose(result["energy"], expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(result["beside"], result["energy"])
+    assert (result["first"] == 0).all()
+    np.testing.assert_allclose(result["total"], rate.sum(), rtol=1e-12)
 
 
 @frozen(kw_only=True)

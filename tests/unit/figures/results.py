@@ -39,7 +39,9 @@ def group(sweep, replicates=6, times=TIMES, seed=0, level=1.0):
 def tree(**groups):
     """A result with these groups."""
     root = xr.Dataset(attrs={"title": "Made by hand"})
-    return xr.DataTree.from_dict({"/": root, **{f"/{name}": one for name, one in groups.items()}})
+    return xr.DataTree.from_dict(
+        {"/": root, **{f"/{name}": value for name, value in groups.items()}}
+    )
 
 
 def lose(dataset, replicate=0, since=2, **point):

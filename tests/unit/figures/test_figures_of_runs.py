@@ -156,8 +156,8 @@ def test_facets_hold_all_estimators_in_a_panel_for_each_point(tmp_path):
     """Only if a table asks for them; a theory of both estimators stands there once."""
     text = SCENARIO.replace("p = 1.0", "p = { values = [1.0, 0.7] }")
     text = text.replace("q = 2.0", "q = { values = [1.0, 2.0] }")
-    many = run(read_scenario(text), tmp_path / "run")
-    (drawn,) = facets(many, {"x": "n", "by": "p", "at": {"q": 2.0}})
+    larger = run(read_scenario(text), tmp_path / "run")
+    (drawn,) = facets(larger, {"x": "n", "by": "p", "at": {"q": 2.0}})
     assert drawn.name == "excess_risk-by-p" and "(q = 2)" in drawn.figure.get_suptitle()
     assert [axes.get_title() for axes in drawn.figure.axes] == ["p = 1", "p = 0.7"]
     labels = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
@@ -178,9 +178,9 @@ def test_the_figure_grows_until_its_legend_fits(count, lines):
         figure.draw_without_rendering()
         owner = figure if figure.legends else axes[0]
         (legend,) = figure.legends or [axes[0].get_legend()]
-        inside, whole = legend.get_window_extent(), owner.get_window_extent()
-        assert inside.y0 >= whole.y0 and inside.y1 <= whole.y1
-        assert inside.x0 >= whole.x0 and inside.x1 <= whole.x1
+        inside, original = legend.get_window_extent(), owner.get_window_extent()
+        assert inside.y0 >= original.y0 and inside.y1 <= original.y1
+        assert inside.x0 >= original.x0 and inside.x1 <= original.x1
         assert all(axis.get_position().width * figure.get_figwidth() > 2 for axis in axes)
 
 
@@ -205,11 +205,11 @@ use = "ntk.population-risk"
 use = "target-alignment"
 times = [1.0]
 """
-    found = run(read_scenario(text), tmp_path / "run")["laplace"].to_dataset()
-    tree = xr.DataTree.from_dict({"laplace": found})
+    result = run(read_scenario(text), tmp_path / "run")["laplace"].to_dataset()
+    tree = xr.DataTree.from_dict({"laplace": result})
     drawn = [figure.name for figure in paths(tree, {})]
     assert "population_risk-against-time" in drawn and "population_risk_error" in tree["laplace"]
     assert "population_risk_error-against-time" not in drawn
     assert "target_alignment" in tree["laplace"] and not any("alignment" in name for name in drawn)
-    asked = [figure.name for figure in paths(tree, {"of": "population_risk_error"})]
-    assert asked == ["population_risk_error-against-time"]
+    requested = [figure.name for figure in paths(tree, {"of": "population_risk_error"})]
+    assert requested == ["population_risk_error-against-time"]

@@ -106,19 +106,19 @@ def test_a_time_that_is_held_holds_for_every_kind(result, time):
     )
     here = tree(network=extended)
     expected = network["excess_risk"].sel(time=time, noise=0.1).mean("replicate").values
-    at = {"time": time}
-    for kind, more in (
+    index = {"time": time}
+    for kind, larger in (
         (learning_curves, {"x": "width", "of": "excess_risk"}),
         (facets, {"x": "width", "by": "noise"}),
         (sweeps, {"x": "width", "of": "excess_risk"}),
     ):
-        drawn = only(kind, here, at=at, **more)
+        drawn = only(kind, here, at=index, **larger)
         drawn_heights = [np.asarray(line.get_ydata(), float) for line in drawn.figure.axes[0].lines]
         assert any(len(h) == 3 and np.allclose(h, expected) for h in drawn_heights), kind
-    spectrum = only(spectra, here, at=at).figure.axes[0]
+    spectrum = only(spectra, here, at=index).figure.axes[0]
     assert len(spectrum.lines) == 1
     np.testing.assert_allclose(spectrum.lines[0].get_ydata(), expected[0])
-    profile = only(profiles, here, at=at, of="top_projection").figure.axes[-1]
+    profile = only(profiles, here, at=index, of="top_projection").figure.axes[-1]
     assert profile.get_xlabel() == "rank k"
 
 
@@ -167,8 +167,8 @@ def test_tick_labels_of_drawn_figures_do_not_overlap(size):
                 if t.get_text() and t.get_visible()
             ]
             inside = [b for b in boxes if b.width > 0]
-            for i, one in enumerate(inside):
-                assert not any(one.overlaps(another) for another in inside[i + 1 :])
+            for i, item in enumerate(inside):
+                assert not any(item.overlaps(another) for another in inside[i + 1 :])
 
 
 def test_a_scale_that_is_asked_for_is_used(result):

@@ -16,13 +16,13 @@ P, Q, DEPTH, TIMES = (1.0, 2.0), (1.0, 2.0, 3.0), (0, 1), (0.0, 1.0, 2.0)
 def dataset(values, dims, theory=None):
     coords = {"p": list(P), "q": list(Q), "depth": list(DEPTH), "time": list(TIMES)}
     coords = {name: value for name, value in coords.items() if name in dims}
-    found = xr.Dataset({"excess_risk": (dims, values)}, coords)
+    result = xr.Dataset({"excess_risk": (dims, values)}, coords)
     if theory is not None:
-        own = tuple(dim for dim in dims if dim != "replicate")
-        found["excess_risk__expected"] = (own, theory, {"predicts": "excess_risk"})
-    found["largest"] = found["excess_risk"].max("time")
-    found["largest"].attrs = {"long_name": "largest distance"}
-    return found.assign(status=((*dims[:-1],), np.zeros(values.shape[:-1], dtype="int8")))
+        actual = tuple(dim for dim in dims if dim != "replicate")
+        result["excess_risk__expected"] = (actual, theory, {"predicts": "excess_risk"})
+    result["largest"] = result["excess_risk"].max("time")
+    result["largest"].attrs = {"long_name": "largest distance"}
+    return result.assign(status=((*dims[:-1],), np.zeros(values.shape[:-1], dtype="int8")))
 
 
 @pytest.fixture

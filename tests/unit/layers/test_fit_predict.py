@@ -42,16 +42,16 @@ def test_it_keeps_the_laws(model):
 
 def test_a_forest_is_that_of_scikit_learn_with_the_replicates_seed():
     model = RandomForest(trees=4, leaf=2)
-    found = run_cell(Points(), Smooth(), model, Fit(), [0.0], [ExcessRisk()])
+    result = run_cell(Points(), Smooth(), model, Fit(), [0.0], [ExcessRisk()])
     cell = make_cell(Points(), Smooth(), model, Fit(), [0.0], [ExcessRisk()])
     for replicate in range(3):
         problem = draw_problem(cell, replicate)
         seed = int(Streams(7, replicate)("model").integers(2**31, size=1)[0])
         forest = RandomForestRegressor(4, min_samples_leaf=2, random_state=seed)
         forest.fit(problem.train.x.numpy(), problem.train.y.numpy())
-        rest = forest.predict(problem.test.x.numpy()) - problem.test.truth.numpy()
-        expected = float((problem.test.weight.numpy() * rest**2).sum())
-        assert found["excess_risk"][replicate, 0] == pytest.approx(expected, rel=1e-12)
+        residual = forest.predict(problem.test.x.numpy()) - problem.test.truth.numpy()
+        expected = float((problem.test.weight.numpy() * residual**2).sum())
+        assert result["excess_risk"][replicate, 0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_it_has_no_gradient_and_says_so():

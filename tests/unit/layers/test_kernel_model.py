@@ -73,13 +73,15 @@ def test_ridge_is_that_of_scikit_learn_and_leave_one_out_is_that_of_refitting():
     assert not result.error
     from testbed.running.execute import draw_problem
 
-    data, rest = draw_problem(cell, 0).train, []
+    data, residual = draw_problem(cell, 0).train, []
     for row in range(15):
         kept = np.arange(15) != row
         ridge = KernelRidge(alpha=15 / 10.0, kernel="laplacian", gamma=0.5)
         ridge.fit(data.x.numpy()[kept], data.y.numpy()[kept])
-        rest.append(float(ridge.predict(data.x.numpy()[[row]])[0] - data.y[row]))
-    assert result.variables["loo_risk"][0, 0] == pytest.approx(np.mean(np.square(rest)), rel=1e-9)
+        residual.append(float(ridge.predict(data.x.numpy()[[row]])[0] - data.y[row]))
+    assert result.variables["loo_risk"][0, 0] == pytest.approx(
+        np.mean(np.square(residual)), rel=1e-9
+    )
 
 
 def test_values_of_another_shape_and_kernels_that_are_none_are_refused():

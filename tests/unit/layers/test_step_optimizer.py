@@ -56,8 +56,8 @@ def test_nesterov_is_its_recursion_on_one_replicate():
     theta = ahead = np.array([1.0, 0.0])
     recorded = {}
     for k in range(1, 21):
-        rest = data.x.numpy() @ ahead - data.y.numpy()
-        new = ahead - 0.1 * data.x.numpy().T @ (data.weight.numpy() * rest)
+        residual = data.x.numpy() @ ahead - data.y.numpy()
+        new = ahead - 0.1 * data.x.numpy().T @ (data.weight.numpy() * residual)
         ahead, theta = new + (k - 1) / (k + 2) * (new - theta), new
         recorded[k] = theta
     expected = [recorded[5], recorded[20]]

@@ -131,7 +131,7 @@ def test_several_outputs_are_columns_and_their_tangent_kernel_is_the_mean():
     prepared = Net().prepare(drawn, problem)
     params, x = Net().start(drawn, prepared, problem), problem.train.x
     assert Net().predict(prepared, params, x).shape == (12, 2)
-    jacobians = torch.func.jacrev(lambda own: Net().predict(prepared, own, x))(params)
+    jacobians = torch.func.jacrev(lambda params: Net().predict(prepared, params, x))(params)
     flat = torch.cat([leaf.flatten(2) for leaf in jacobians.values()], 2)  # (n, outputs, p)
     mean = torch.einsum("iap,jap->ij", flat, flat) / 2
     torch.testing.assert_close(Net().gram(prepared, params, x, "tangent"), mean)
@@ -152,10 +152,10 @@ def test_it_is_the_two_layer_network_of_hand_derived_gradients():
     model = of(lambda dim, outputs: Scaled(dim))
     prepared, params, problem = moment(model)
     network = TwoLayerNetwork(width=8, activation="tanh")
-    many = {name: leaf[None] for name, leaf in params.items()}
-    theirs = network.predict(None, many, problem.test.x[None])[0]
+    batched = {name: leaf[None] for name, leaf in params.items()}
+    theirs = network.predict(None, batched, problem.test.x[None])[0]
     torch.testing.assert_close(model.predict(prepared, params, problem.test.x), theirs)
-    gram = network.gram(None, many, problem.test.x[None], "tangent")[0]
+    gram = network.gram(None, batched, problem.test.x[None], "tangent")[0]
     torch.testing.assert_close(model.gram(prepared, params, problem.test.x, "tangent"), gram)
 
 

@@ -36,15 +36,15 @@ def test_values_against_scipy_and_published_values():
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_derivatives_agree_with_autograd(name):
-    known = activation(name)
-    first = known.derivative(POINTS)
+    reference = activation(name)
+    first = reference.derivative(POINTS)
     torch.testing.assert_close(
-        first, slope_by_autograd(known.value, POINTS), rtol=1e-12, atol=1e-14
+        first, slope_by_autograd(reference.value, POINTS), rtol=1e-12, atol=1e-14
     )
-    assert known.smooth == (name != "relu")
-    if known.second is not None and name != "linear":
-        second = slope_by_autograd(known.derivative, POINTS)
-        torch.testing.assert_close(known.second(POINTS), second, rtol=1e-12, atol=1e-14)
+    assert reference.smooth == (name != "relu")
+    if reference.second is not None and name != "linear":
+        second = slope_by_autograd(reference.derivative, POINTS)
+        torch.testing.assert_close(reference.second(POINTS), second, rtol=1e-12, atol=1e-14)
 
 
 def test_linear_has_no_curvature_and_relu_no_slope_at_its_kink():
@@ -55,24 +55,24 @@ def test_linear_has_no_curvature_and_relu_no_slope_at_its_kink():
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_buffers_hold_the_same_numbers(name):
-    known = activation(name)
+    reference = activation(name)
     h = POINTS.clone()
-    value = h if known.aliases else torch.empty_like(h)
-    known.fill(h, value)
-    torch.testing.assert_close(value, known.value(POINTS), rtol=1e-14, atol=1e-15)
-    slope = known.slope(h, value)
-    torch.testing.assert_close(slope, known.derivative(POINTS), rtol=1e-12, atol=1e-14)
+    value = h if reference.aliases else torch.empty_like(h)
+    reference.fill(h, value)
+    torch.testing.assert_close(value, reference.value(POINTS), rtol=1e-14, atol=1e-15)
+    slope = reference.slope(h, value)
+    torch.testing.assert_close(slope, reference.derivative(POINTS), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_degree_is_that_of_eulers_identity(name):
-    known = activation(name)
-    ratio = POINTS * known.derivative(POINTS) / known.value(POINTS)
+    reference = activation(name)
+    ratio = POINTS * reference.derivative(POINTS) / reference.value(POINTS)
     on_positive = ratio[POINTS > 0.1]
-    if known.degree is None:
+    if reference.degree is None:
         assert on_positive.max() - on_positive.min() > 0.01
     else:
-        torch.testing.assert_close(on_positive, torch.full_like(on_positive, known.degree))
+        torch.testing.assert_close(on_positive, torch.full_like(on_positive, reference.degree))
 
 
 def test_unknown_names_are_answered_with_the_nearest():

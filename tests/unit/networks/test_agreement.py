@@ -72,17 +72,17 @@ class Looped(OneReplicate):
         Sgd(learning_rate=0.05, batch_size=4),
         Adam(learning_rate=0.05),
     ],
-    ids=lambda one: one.name,
+    ids=lambda item: item.name,
 )
 def test_batched_mapped_and_looped_training_agree(optimizer):
-    found = [
+    results = [
         run_cell(POINTS, Smooth(), model, optimizer, TIMES, METRICS)
         for model in (NETWORK, Mapped(), Looped())
     ]
-    assert found[0]["training_loss"][:, 2].max() < found[0]["training_loss"][:, 0].min()
-    for other in found[1:]:
+    assert results[0]["training_loss"][:, 2].max() < results[0]["training_loss"][:, 0].min()
+    for rival in results[1:]:
         for name in ("excess_risk", "training_loss"):
-            np.testing.assert_allclose(other[name], found[0][name], rtol=1e-10)
+            np.testing.assert_allclose(rival[name], results[0][name], rtol=1e-10)
 
 
 def test_the_filter_of_a_linearised_network_is_its_flow_integrated():
@@ -97,10 +97,10 @@ def test_the_filter_of_a_linearised_network_is_its_flow_integrated():
 
 def test_what_is_held_does_not_grow_with_the_recorded_times(monkeypatch):
     lengths = []
-    whole = testbed.running.simulation.block_length
+    original = testbed.running.simulation.block_length
 
     def noted(*arguments):
-        lengths.append(whole(*arguments))
+        lengths.append(original(*arguments))
         return lengths[-1]
 
     monkeypatch.setattr(testbed.running.simulation, "block_length", noted)

@@ -43,23 +43,23 @@ def test_the_spectrum_is_that_of_the_kernel_on_every_input(kernel):
     problem = tree_map(lambda leaf: leaf.unsqueeze(0), draw_problem(cell, 0))
     drawn = as_tensors(MODEL.draw(Streams(7, 0), draw_problem(cell, 0)), torch.float64, "cpu")
     params = tree_map(lambda leaf: leaf.unsqueeze(0), drawn)
-    found = MODEL.spectrum({}, params, problem, kernel, "train")
+    result = MODEL.spectrum({}, params, problem, kernel, "train")
     x = every_corner()
     gram = MODEL.gram({}, params, x.unsqueeze(0), kernel)[0]
     value, vectors = torch.linalg.eigh(gram / len(x))
     value, vectors = value.flip(0)[:DIM], vectors.flip(1)[:, :DIM]
-    torch.testing.assert_close(found.eigenvalue[0], value)
+    torch.testing.assert_close(result.eigenvalue[0], value)
     truth = x @ torch.from_numpy(TARGET._coefficients(DIM))
     shares = (vectors.T @ truth).square() / len(x)
-    torch.testing.assert_close(found.truth[0].square(), shares)
+    torch.testing.assert_close(result.truth[0].square(), shares)
     fitted = MODEL.predict({}, params, x.unsqueeze(0))[0]
     torch.testing.assert_close(
-        (found.estimate - found.truth).square().sum(), (fitted - truth).square().mean()
+        (result.estimate - result.truth).square().sum(), (fitted - truth).square().mean()
     )
     if kernel == "tangent":  # and by the Jacobian that automatic differentiation gives
 
-        def predict(own, points):
-            return MODEL.function(tree_map(lambda leaf: leaf.unsqueeze(0), own), points[None])[0]
+        def predict(model, points):
+            return MODEL.function(tree_map(lambda leaf: leaf.unsqueeze(0), model), points[None])[0]
 
         torch.testing.assert_close(jacobian_kernel(predict, drawn, x), gram)
 
@@ -79,10 +79,10 @@ def test_features_turn_to_the_truth():
     metrics = [TopProjection(k=Grid([1])), Eigenvalues(modes=Grid([1, 2]))]
     start = DeepLinear(depth=4, scale=0.01, isotropic=True)
     design = Hypercube(dim=40, n=200, n_test=10, noise=0.1)
-    found = run_cell(design, TARGET, start, Adam(learning_rate=1e-2), (0.0, 3.0), metrics)
-    share = found["top_projection"][0, :, 0]
+    result = run_cell(design, TARGET, start, Adam(learning_rate=1e-2), (0.0, 3.0), metrics)
+    share = result["top_projection"][0, :, 0]
     assert share[0] < 0.4 and share[1] > 0.95
-    assert found["eigenvalue"][0, 1, 0] > 2 * found["eigenvalue"][0, 1, 1]
+    assert result["eigenvalue"][0, 1, 0] > 2 * result["eigenvalue"][0, 1, 1]
 
 
 def test_a_truth_that_is_not_linear_is_refused():
@@ -100,14 +100,14 @@ def test_the_published_start_is_the_identity_for_the_readout_too():
     zero = evolve(start, readout_identity=0.0).draw(Streams(7, 0), problem)["second"]
     np.testing.assert_allclose(readout - zero, np.eye(1, 60)[0], atol=1e-15)
     assert np.abs(zero).max() < 0.05
-    found = {}
+    results = {}
     for identity in (1.0, 0.0):
         model = evolve(start, readout_identity=identity)
-        found[identity] = run_cell(
+        results[identity] = run_cell(
             design, TARGET, model, Adam(learning_rate=1e-3), (0.0, 0.02, 0.1),
             [ExcessRisk(), SpanDimension()],
         )  # fmt: skip
-    risk, other = (found[identity]["excess_risk"].mean(0) for identity in (1.0, 0.0))
-    assert (np.diff(risk) < 0).all() and other[1] > 0.9 * other[0]
-    spans = [found[identity]["span_dimension"].mean(0)[-1] for identity in (1.0, 0.0)]
+    risk, second = (results[identity]["excess_risk"].mean(0) for identity in (1.0, 0.0))
+    assert (np.diff(risk) < 0).all() and second[1] > 0.9 * second[0]
+    spans = [results[identity]["span_dimension"].mean(0)[-1] for identity in (1.0, 0.0)]
     assert spans[1] <= spans[0]

@@ -30,9 +30,9 @@ def setting(seed, width=9, dim=4, n=13, bias=True):
     return params, normal(rng, n, dim), normal(rng, n - 3, dim)
 
 
-def by_jacrev(function, params, x, other):
+def by_jacrev(function, params, x, second):
     """Σ over leaves of J(x) J(other)ᵀ from the Jacobian of the whole vector of predictions."""
-    ours, theirs = (torch.func.jacrev(function)(params, at) for at in (x, other))
+    ours, theirs = (torch.func.jacrev(function)(params, index) for index in (x, second))
     return sum(ours[leaf].flatten(1) @ theirs[leaf].flatten(1).T for leaf in params)
 
 
@@ -44,38 +44,38 @@ def by_jacrev(function, params, x, other):
 def test_closed_form_is_the_product_of_jacobians(monkeypatch, name, bias, kappa, train, tile):
     monkeypatch.setattr(empirical_ntk, "TILE", tile)
     network = TwoLayer(activation(name), kappa, train)
-    params, x, other = setting(1, bias=bias)
-    free = {leaf: own for leaf, own in params.items() if network.trains(leaf)}
+    params, x, second = setting(1, bias=bias)
+    free = {leaf: value for leaf, value in params.items() if network.trains(leaf)}
 
-    def function(own, at):
-        return predict(network, params | own, at)
+    def function(model, index):
+        return predict(network, params | model, index)
 
     scale = step_scale(network, 9)
     square = tangent_kernel(network, params, x)
     torch.testing.assert_close(square, scale * by_jacrev(function, free, x, x))
     assert torch.equal(square, square.T)
-    cross = tangent_kernel(network, params, x, other)
-    torch.testing.assert_close(cross, scale * by_jacrev(function, free, x, other))
+    cross = tangent_kernel(network, params, x, second)
+    torch.testing.assert_close(cross, scale * by_jacrev(function, free, x, second))
 
 
 def test_conjugate_kernel_is_the_second_layers_tangent_kernel():
-    params, x, other = setting(2)
+    params, x, second = setting(2)
     network = TwoLayer(activation("tanh"), 1.0)
     frozen = network._replace(train="second")
     assert torch.equal(conjugate_kernel(network, params, x), tangent_kernel(frozen, params, x))
-    cross = conjugate_kernel(network, params, x, other)
-    h, g = (torch.tanh(at @ params["first"].T + params["bias"]) for at in (x, other))
+    cross = conjugate_kernel(network, params, x, second)
+    h, g = (torch.tanh(index @ params["first"].T + params["bias"]) for index in (x, second))
     torch.testing.assert_close(cross, h @ g.T / 9)
 
 
 def test_replicates_may_lead():
     single = [setting(seed) for seed in (3, 4)]
-    params = {leaf: torch.stack([own[0][leaf] for own in single]) for leaf in single[0][0]}
-    x, other = (torch.stack([own[i] for own in single]) for i in (1, 2))
+    params = {leaf: torch.stack([value[0][leaf] for value in single]) for leaf in single[0][0]}
+    x, second = (torch.stack([value[i] for value in single]) for i in (1, 2))
     network = TwoLayer(activation("gelu"))
-    kernel = tangent_kernel(network, params, x, other)
-    for r, own in enumerate(single):
-        torch.testing.assert_close(kernel[r], tangent_kernel(network, *own))
+    kernel = tangent_kernel(network, params, x, second)
+    for r, item in enumerate(single):
+        torch.testing.assert_close(kernel[r], tangent_kernel(network, *item))
 
 
 def test_kernel_governs_the_motion_of_the_predictions():
@@ -89,8 +89,8 @@ def test_kernel_governs_the_motion_of_the_predictions():
         rate = step_scale(network, 9)
 
         def moved(eta, network=network, slope=slope, rate=rate):
-            own = {leaf: params[leaf] - eta * rate * slope[leaf] for leaf in params}
-            return predict(network, own, x)
+            values = {leaf: params[leaf] - eta * rate * slope[leaf] for leaf in params}
+            return predict(network, values, x)
 
         speed = (moved(1e-5) - moved(-1e-5)) / 2e-5
         expected = -tangent_kernel(network, params, x) @ (weight * (start - y))
@@ -129,41 +129,49 @@ def deep_setting(seed, outputs=None):
 
 @pytest.mark.parametrize("block", [None, 1, 4])
 def test_blocks_of_jacobians_agree_with_jacrev(block):
-    params, x, other = deep_setting(7)
+    params, x, second = deep_setting(7)
     square = jacobian_kernel(deep, params, x, block=block)
     torch.testing.assert_close(square, by_jacrev(deep, params, x, x))
     assert torch.equal(square, square.T)
-    cross = jacobian_kernel(deep, params, x, other, block=block)
-    torch.testing.assert_close(cross, by_jacrev(deep, params, x, other))
+    cross = jacobian_kernel(deep, params, x, second, block=block)
+    torch.testing.assert_close(cross, by_jacrev(deep, params, x, second))
 
 
 def test_jacobian_blocks_agree_with_the_closed_form():
     params, x, _ = setting(8)
     network = TwoLayer(activation("relu"))
-    found = jacobian_kernel(lambda own, at: predict(network, own, at), params, x, block=5)
-    torch.testing.assert_close(found, tangent_kernel(network, params, x))
+    result = jacobian_kernel(
+        lambda params, points: predict(network, params, points), params, x, block=5
+    )
+    torch.testing.assert_close(result, tangent_kernel(network, params, x))
 
 
 @pytest.mark.parametrize("block", [None, 4])
 def test_several_outputs(block):
-    params, x, other = deep_setting(9, outputs=2)
+    params, x, second = deep_setting(9, outputs=2)
     square = jacobian_kernel(deep, params, x, block=block)
-    cross = jacobian_kernel(deep, params, x, other, block=block)
+    cross = jacobian_kernel(deep, params, x, second, block=block)
     assert cross.shape == (10, 7, 2, 2)
     assert torch.equal(square, square.permute(1, 0, 3, 2))
     for a in range(2):
         for b in range(2):
-            ours = torch.func.jacrev(lambda own, at, a=a: deep(own, at)[:, a])(params, x)
-            theirs = torch.func.jacrev(lambda own, at, b=b: deep(own, at)[:, b])(params, other)
+            ours = torch.func.jacrev(lambda params, points, a=a: deep(params, points)[:, a])(
+                params, x
+            )
+            theirs = torch.func.jacrev(lambda params, points, b=b: deep(params, points)[:, b])(
+                params, second
+            )
             expected = sum(ours[k].flatten(1) @ theirs[k].flatten(1).T for k in params)
             torch.testing.assert_close(cross[:, :, a, b], expected)
 
 
 def test_scales_multiply_the_layers_shares():
     params, x, _ = deep_setting(10)
-    found = jacobian_kernel(deep, params, x, scales={"middle": 3.0})
-    parts = {leaf: own.flatten(1) @ own.flatten(1).T for leaf, own in _full(params, x).items()}
-    torch.testing.assert_close(found, parts["first"] + 3 * parts["middle"] + parts["last"])
+    result = jacobian_kernel(deep, params, x, scales={"middle": 3.0})
+    parts = {
+        leaf: value.flatten(1) @ value.flatten(1).T for leaf, value in _full(params, x).items()
+    }
+    torch.testing.assert_close(result, parts["first"] + 3 * parts["middle"] + parts["last"])
 
 
 def _full(params, x):
@@ -173,5 +181,5 @@ def _full(params, x):
 def test_jacobian_has_one_row_per_example_and_output():
     params, x, _ = deep_setting(11, outputs=2)
     expected = _full(params, x)
-    for leaf, own in jacobian(deep, params, x).items():
-        torch.testing.assert_close(own, expected[leaf].flatten(2))
+    for leaf, value in jacobian(deep, params, x).items():
+        torch.testing.assert_close(value, expected[leaf].flatten(2))

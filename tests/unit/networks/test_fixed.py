@@ -61,15 +61,15 @@ def primal(network, problem, start, times):
     """Predictions at the test points of f₀ + J(θ − θ₀), θ̇ = −c Jᵀ W(f − y), by a matrix
     exponential in the parameters."""
     trained = getattr(network, "train", "both")
-    own = [
+    actual = [
         leaf for leaf in start if trained == "both" or (leaf != "second") == (trained == "first")
     ]
 
     def predict(moved, x):
-        many = {name: leaf[None] for name, leaf in {**start, **moved}.items()}
-        return network.function(many, x[None])[0]
+        batched = {name: leaf[None] for name, leaf in {**start, **moved}.items()}
+        return network.function(batched, x[None])[0]
 
-    moved = {leaf: start[leaf] for leaf in own}
+    moved = {leaf: start[leaf] for leaf in actual}
     features = [
         torch.cat([leaf[:, 0] for leaf in jacobian(predict, moved, x).values()], 1).numpy()
         for x in (problem.train.x, problem.test.x)
@@ -77,8 +77,8 @@ def primal(network, problem, start, times):
     scaled = getattr(network, "parameterization", "ntk") in ("mean-field", "mup")
     factor = network.width if scaled else 1.0
     train, test = features
-    rest = problem.train.y - predict({}, problem.train.x)
-    push = factor * train.T @ (problem.train.weight * rest).numpy()
+    residual = problem.train.y - predict({}, problem.train.x)
+    push = factor * train.T @ (problem.train.weight * residual).numpy()
     rate = factor * train.T @ (problem.train.weight.numpy()[:, None] * train)
     size = len(push)
     block = np.zeros((size + 1, size + 1))
@@ -95,8 +95,8 @@ def test_the_exact_flow_is_that_of_the_linear_model_in_its_parameters(network):
         for f in primal(network, problem, start, TIMES)
     ]
     model = Linearised(of=network)
-    found = run_cell(POINTS, Smooth(), model, GradientFlow(method="exact"), TIMES, [ExcessRisk()])
-    np.testing.assert_allclose(found["excess_risk"][0], expected, rtol=1e-8)
+    result = run_cell(POINTS, Smooth(), model, GradientFlow(method="exact"), TIMES, [ExcessRisk()])
+    np.testing.assert_allclose(result["excess_risk"][0], expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.6])
@@ -110,8 +110,8 @@ def test_closed_descent_equals_its_steps(momentum):
             Sgd(learning_rate=0.1, momentum=momentum, batch_size=8),
         )
     ]
-    for other in risks[1:]:
-        np.testing.assert_allclose(other["excess_risk"], risks[0]["excess_risk"], rtol=1e-9)
+    for rival in risks[1:]:
+        np.testing.assert_allclose(rival["excess_risk"], risks[0]["excess_risk"], rtol=1e-9)
 
 
 def test_random_features_are_the_second_layer_trained_from_zero():
@@ -119,35 +119,37 @@ def test_random_features_are_the_second_layer_trained_from_zero():
     network = TwoLayerNetwork(width=7, bias=True, activation="tanh", train="second")
     problem, start = drawn(network)
     start["second"] = 0 * start["second"]
-    many = {leaf: own[None] for leaf, own in start.items()}
+    batched = {leaf: value[None] for leaf, value in start.items()}
     batch = problem._replace(train=problem.train._replace(
         x=problem.train.x[None], y=problem.train.y[None], weight=problem.train.weight[None]
     ))  # fmt: skip
     for _ in range(50):
-        slope = network.gradient(None, many, batch)
-        many = {leaf: own - 0.1 * slope[leaf] for leaf, own in many.items()}
-    error = network.function(many, problem.test.x[None])[0] - problem.test.truth
+        slope = network.gradient(None, batched, batch)
+        batched = {leaf: value - 0.1 * slope[leaf] for leaf, value in batched.items()}
+    error = network.function(batched, problem.test.x[None])[0] - problem.test.truth
     descent = GradientDescent(learning_rate=0.1)
-    found = run_cell(POINTS, Smooth(), model, descent, (0.0, 5.0), [ExcessRisk()])
-    assert found["excess_risk"][0, 1] == pytest.approx(float(error.square().mean()), rel=1e-9)
+    result = run_cell(POINTS, Smooth(), model, descent, (0.0, 5.0), [ExcessRisk()])
+    assert result["excess_risk"][0, 1] == pytest.approx(float(error.square().mean()), rel=1e-9)
 
 
 def test_stochastic_descent_goes_the_way_of_the_features():
     """In dual coordinates and in the parameters, on the same batches."""
     network = TwoLayerNetwork(width=5, train="second", activation="tanh")  # linear in a
     sgd = Sgd(learning_rate=0.1, batch_size=3, momentum=0.4)
-    other = {"linear": Estimator("linear", Linearised(of=network), sgd)}
-    gap = run_cell(POINTS, Smooth(), network, sgd, (0.0, 5.0), [Gap(to="linear")], estimators=other)
+    second = {"linear": Estimator("linear", Linearised(of=network), sgd)}
+    gap = run_cell(
+        POINTS, Smooth(), network, sgd, (0.0, 5.0), [Gap(to="linear")], estimators=second
+    )
     assert gap["gap"].max() < 1e-12
 
 
 def test_the_spectrum_is_that_of_the_network_at_its_start():
     network = TwoLayerNetwork(width=9, bias=True)
     flow, k = GradientFlow(), TopProjection(kernel="tangent", points="test", k=Grid([1, 2, 5]))
-    own = run_cell(POINTS, Smooth(), Linearised(of=network), flow, TIMES, [k])["top_projection"]
+    actual = run_cell(POINTS, Smooth(), Linearised(of=network), flow, TIMES, [k])["top_projection"]
     start = run_cell(POINTS, Smooth(), network, GradientDescent(learning_rate=0.1), (0.0,), [k])
-    np.testing.assert_allclose(own[:, 0], start["top_projection"][:, 0], rtol=1e-8)
-    np.testing.assert_array_equal(own[:, 1], own[:, 2])
+    np.testing.assert_allclose(actual[:, 0], start["top_projection"][:, 0], rtol=1e-8)
+    np.testing.assert_array_equal(actual[:, 1], actual[:, 2])
 
 
 @frozen(kw_only=True)
@@ -188,25 +190,25 @@ class Everywhere(Stranger):
 
 @pytest.mark.parametrize("of", [Stranger(width=6), StrangerOfInputs(width=6)])
 def test_models_of_other_plugins_are_linearised_by_their_jacobians(of):
-    own, flow = TwoLayerNetwork(width=6, activation="tanh"), GradientFlow(method="exact")
-    lazy = {"own": Estimator("own", Linearised(of=own), flow)}
+    model, flow = TwoLayerNetwork(width=6, activation="tanh"), GradientFlow(method="exact")
+    lazy = {"own": Estimator("own", Linearised(of=model), flow)}
     metrics = [Gap(to="own"), TopProjection(points="test", k=Grid([1, 2]))]
-    found = run_cell(POINTS, Smooth(), Linearised(of=of), flow, TIMES, metrics, estimators=lazy)
+    result = run_cell(POINTS, Smooth(), Linearised(of=of), flow, TIMES, metrics, estimators=lazy)
     expected = run_cell(POINTS, Smooth(), lazy["own"].model, flow, TIMES, metrics[1:])
-    assert found["gap"].max() < 1e-13
-    np.testing.assert_allclose(found["top_projection"], expected["top_projection"], rtol=1e-9)
+    assert result["gap"].max() < 1e-13
+    np.testing.assert_allclose(result["top_projection"], expected["top_projection"], rtol=1e-9)
     assert Linearised(of=of).facts().reads == of.facts().reads
     check_component(Linearised(of=of))
 
 
 def test_the_lazy_gap_of_a_foreign_network():
     descent = GradientDescent(learning_rate=0.1)
-    own, other = (
+    actual, second = (
         run_cell(POINTS, Smooth(), model, descent, (0.0, 5.0), [LazyGap()])["lazy_gap"]
         for model in (TwoLayerNetwork(width=6, activation="tanh"), Stranger(width=6))
     )
-    assert own[0, 1] > 1e-3
-    np.testing.assert_allclose(other, own, rtol=1e-9, atol=1e-13)
+    assert actual[0, 1] > 1e-3
+    np.testing.assert_allclose(second, actual, rtol=1e-9, atol=1e-13)
 
 
 def test_a_foreign_network_must_predict_point_by_point():

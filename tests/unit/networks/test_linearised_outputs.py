@@ -67,8 +67,8 @@ def linear_model(network, function, trained):
     start = as_tensors(network.draw(Streams(7, 0), problem), torch.float64, "cpu")
     moved = {leaf: start[leaf] for leaf in start if trained(leaf)}
 
-    def predict(own, x):
-        return function({**start, **own}, x)
+    def predict(model, x):
+        return function({**start, **model}, x)
 
     points = problem.train.x, problem.test.x
     features = [
@@ -82,11 +82,11 @@ def errors(network, function, factor, trained):
     """Mean square test errors of f₀ + J(θ − θ₀), θ̇ = −c Jᵀ W(f − y), by a matrix exponential."""
     problem, (train, test), (before, begin) = linear_model(network, function, trained)
     weight = problem.train.weight.repeat_interleave(3).numpy()
-    rest = problem.train.y.flatten().numpy() - before
+    residual = problem.train.y.flatten().numpy() - before
     size = train.shape[1]
     block = np.zeros((size + 1, size + 1))
     block[:size, :size] = -factor * train.T @ (weight[:, None] * train)
-    block[:size, size] = factor * train.T @ (weight * rest)
+    block[:size, size] = factor * train.T @ (weight * residual)
     y = problem.test.y.flatten().numpy()
     paths = [begin + test @ expm(time * block)[:size, size] for time in TIMES]
     return [float(np.square(y - f).sum() / len(problem.test.x)) for f in paths]
@@ -94,7 +94,7 @@ def errors(network, function, factor, trained):
 
 def of_network(network):
     def function(params, x):
-        return network.function({leaf: own[None] for leaf, own in params.items()}, x[None])[0]
+        return network.function({leaf: value[None] for leaf, value in params.items()}, x[None])[0]
 
     part = getattr(network, "train", "both")
     scaled = network.parameterization in ("mean-field", "mup")
@@ -106,17 +106,17 @@ def of_network(network):
 def test_the_exact_flow_is_that_of_the_linear_model_in_its_parameters(network):
     expected = errors(network, *of_network(network))
     model = Linearised(of=network, outputs=3)
-    found = run_cell(DIGITS, Labels(), model, GradientFlow(), TIMES, [TestError()])
-    np.testing.assert_allclose(found["test_error"][0], expected, rtol=1e-8)
+    result = run_cell(DIGITS, Labels(), model, GradientFlow(), TIMES, [TestError()])
+    np.testing.assert_allclose(result["test_error"][0], expected, rtol=1e-8)
 
 
 def test_networks_of_other_plugins_too():
     model = Stranger()
-    expected = errors(model, lambda own, x: model.predict(None, own, x), 1.0, str)
-    found = run_cell(
+    expected = errors(model, lambda params, x: model.predict(None, params, x), 1.0, str)
+    result = run_cell(
         DIGITS, Labels(), Linearised(of=model, outputs=3), GradientFlow(), TIMES, [TestError()]
     )
-    np.testing.assert_allclose(found["test_error"][0], expected, rtol=1e-8)
+    np.testing.assert_allclose(result["test_error"][0], expected, rtol=1e-8)
 
 
 def test_closed_descent_equals_its_steps():
@@ -151,8 +151,8 @@ def test_the_spectrum_has_a_mode_for_each_point_and_output():
     expected = np.linalg.svd(train, compute_uv=False) ** 2 / len(problem.train.x)
     metric = Eigenvalues(points="train", modes=Grid([1, 4, 27]))
     model = Linearised(of=network, outputs=3)
-    found = run_cell(DIGITS, Labels(), model, GradientFlow(), TIMES, [metric])["eigenvalue"][0, 0]
-    np.testing.assert_allclose(found, expected[[0, 3, 26]], rtol=1e-8, atol=1e-15)
+    result = run_cell(DIGITS, Labels(), model, GradientFlow(), TIMES, [metric])["eigenvalue"][0, 0]
+    np.testing.assert_allclose(result, expected[[0, 3, 26]], rtol=1e-8, atol=1e-15)
 
 
 def test_the_number_of_outputs_is_asked_for():

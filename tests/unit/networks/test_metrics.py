@@ -117,15 +117,15 @@ def test_alignment_reads_the_targets_own_directions():
     check_component(metrics.FeatureAlignment(), model=RELU, optimizer=DESCENT, target=Ridge(),
                     design=POINTS)  # fmt: skip
     times = (0.0, 2.0)
-    own, first = (
+    actual, first = (
         run_cell(POINTS, Ridge(), RELU, DESCENT, times, [metric])["feature_alignment"]
         for metric in (metrics.FeatureAlignment(), metrics.FeatureAlignment(coordinates_used=2))
     )
-    np.testing.assert_allclose(own, first, rtol=1e-12)  # the two span the same plane
+    np.testing.assert_allclose(actual, first, rtol=1e-12)  # the two span the same plane
     cell = make_cell(POINTS, Smooth(), RELU, DESCENT, times, ())
     assert "has no directions" in metrics.FeatureAlignment().applies(cell)
-    for other, words in ((Linearised(of=RELU), "no first layer"), (Scaled(), 'with "first"')):
-        cell = make_cell(POINTS, Ridge(), other, DESCENT, times, ())
+    for rival, words in ((Linearised(of=RELU), "no first layer"), (Scaled(), 'with "first"')):
+        cell = make_cell(POINTS, Ridge(), rival, DESCENT, times, ())
         assert words in metrics.FeatureAlignment().applies(cell)
 
 
@@ -134,13 +134,13 @@ def test_networks_of_other_plugins_have_alignment_and_norms():
     for model in (Named(), Named(batching="batch")):
         cell = make_cell(POINTS, Ridge(), model, DESCENT, times, ())
         assert all(metric.applies(cell) is None for metric in measured)
-        found = run_cell(POINTS, Ridge(), model, DESCENT, times, measured)
+        result = run_cell(POINTS, Ridge(), model, DESCENT, times, measured)
         start = as_tensors(model.draw(Streams(7, 1), draw_problem(cell, 1)), torch.float64, "cpu")
         share = start["first"][:, :2].square().sum() / start["first"].square().sum()
-        assert found["feature_alignment"][1, 0] == pytest.approx(float(share), rel=1e-12)
+        assert result["feature_alignment"][1, 0] == pytest.approx(float(share), rel=1e-12)
         norm = sum(float(leaf.square().sum()) for leaf in start.values()) ** 0.5
-        assert found["weight_norm"][1, 0] == pytest.approx(norm, rel=1e-12)
-        assert (found["weight_change"][:, 1] > 0).all()
+        assert result["weight_norm"][1, 0] == pytest.approx(norm, rel=1e-12)
+        assert (result["weight_change"][:, 1] > 0).all()
 
 
 def test_norms_of_coefficients_are_refused_and_changes_from_zero_are_nan():
@@ -155,10 +155,10 @@ def test_norms_of_coefficients_are_refused_and_changes_from_zero_are_nan():
 
     cell = make_cell(POINTS, Smooth(), Moving(), DESCENT, (0.0,), ())
     assert "not what is trained" in metrics.WeightNorm().applies(cell)
-    zero, one = torch.zeros(3).double(), torch.ones(3).double()
-    found = metrics.WeightNorm().measure(None, one, zero)
-    assert torch.isnan(found["weight_change"])
-    assert float(found["weight_norm"]) == pytest.approx(3**0.5)
+    zero, first = torch.zeros(3).double(), torch.ones(3).double()
+    result = metrics.WeightNorm().measure(None, first, zero)
+    assert torch.isnan(result["weight_change"])
+    assert float(result["weight_norm"]) == pytest.approx(3**0.5)
 
 
 def test_alignment_starts_at_chance_and_rises_when_features_move():
@@ -184,57 +184,59 @@ def trained(model, steps, rate):
     problem = draw_problem(cell, 0)
     start = as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")
     data = problem.train
-    many = {leaf: own[None] for leaf, own in start.items()}
+    batched = {leaf: value[None] for leaf, value in start.items()}
     batch = problem._replace(
         train=data._replace(x=data.x[None], y=data.y[None], weight=data.weight[None])
     )
     for _ in range(steps):
-        slope = model.gradient(None, many, batch)
-        many = {leaf: own - rate * slope[leaf] for leaf, own in many.items()}
-    return problem, start, {leaf: own[0] for leaf, own in many.items()}
+        slope = model.gradient(None, batched, batch)
+        batched = {leaf: value - rate * slope[leaf] for leaf, value in batched.items()}
+    return problem, start, {leaf: value[0] for leaf, value in batched.items()}
 
 
 def test_drift_norm_and_change_are_their_formulas():
     measured = [metrics.KernelDrift(), metrics.WeightNorm()]
-    found = run_cell(POINTS, Smooth(), RELU, DESCENT, (0.0, 2.0), measured)
+    result = run_cell(POINTS, Smooth(), RELU, DESCENT, (0.0, 2.0), measured)
     problem, start, after = trained(RELU, 40, 0.05)
     x = problem.train.x[None]
     before, now = (
-        RELU.gram(None, {leaf: own[None] for leaf, own in params.items()}, x, "tangent")[0].numpy()
+        RELU.gram(None, {leaf: value[None] for leaf, value in params.items()}, x, "tangent")[
+            0
+        ].numpy()
         for params in (start, after)
     )
     drift = np.linalg.norm(now - before) / np.linalg.norm(before)
-    assert found["kernel_drift"][0] == pytest.approx([0, drift], rel=1e-9)
+    assert result["kernel_drift"][0] == pytest.approx([0, drift], rel=1e-9)
     flat, begin = (np.concatenate([v.numpy().ravel() for v in p.values()]) for p in (after, start))
     norm, change = np.linalg.norm(flat), np.linalg.norm(flat - begin) / np.linalg.norm(begin)
-    assert found["weight_norm"][0, 1] == pytest.approx(norm, rel=1e-12)
-    assert found["weight_change"][0] == pytest.approx([0, change], rel=1e-9)
+    assert result["weight_norm"][0, 1] == pytest.approx(norm, rel=1e-12)
+    assert result["weight_change"][0] == pytest.approx([0, change], rel=1e-9)
 
 
 @pytest.mark.parametrize("parameterization", ["ntk", "mean-field"])
 def test_sharpness_is_the_largest_eigenvalue_of_the_dense_hessian(parameterization):
     model = evolve(NET, width=6, parameterization=parameterization)
-    found = run_cell(
+    result = run_cell(
         POINTS, Smooth(), model, DESCENT, (0.0, 1.0), [metrics.Sharpness()], replicates=1
     )["sharpness"]
     factor = 6.0 if parameterization == "mean-field" else 1.0
-    for at, steps in enumerate((0, 20)):
+    for index, steps in enumerate((0, 20)):
         problem, _, params = trained(model, steps, 0.05)
-        sizes = [own.numel() for own in params.values()]
+        sizes = [value.numel() for value in params.values()]
 
         def height(flat, params=params, sizes=sizes, problem=problem):
             parts = flat.split(sizes)
-            own = {
+            values = {
                 leaf: part.reshape(params[leaf].shape)[None]
                 for leaf, part in zip(params, parts, strict=True)
             }
-            rest = problem.train.y - model.function(own, problem.train.x[None])[0]
-            return 0.5 * (problem.train.weight * rest.square()).sum()
+            residual = problem.train.y - model.function(values, problem.train.x[None])[0]
+            return 0.5 * (problem.train.weight * residual.square()).sum()
 
-        flat = torch.cat([own.flatten() for own in params.values()])
+        flat = torch.cat([value.flatten() for value in params.values()])
         dense = torch.func.hessian(height)(flat)
         largest = factor * float(torch.linalg.eigvalsh(dense)[-1])
-        assert found[0, at] == pytest.approx(largest, rel=1e-6)
+        assert result[0, index] == pytest.approx(largest, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -253,23 +255,23 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_dense_hessian(parameterizati
 def test_gauss_newton_sharpness_is_that_of_the_weighted_tangent_kernel(model):
     """S JᵀWJ, m^{2κ−1} included, and W^½ Θ W^½ have the same eigenvalues but for zeros."""
     measured = [metrics.Sharpness(matrix="gauss-newton"), Eigenvalues(kernel="tangent")]
-    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 1.0), measured)
-    largest = found["eigenvalue"].max(-1)
-    np.testing.assert_allclose(found["sharpness"], largest, rtol=1e-6)
+    result = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 1.0), measured)
+    largest = result["eigenvalue"].max(-1)
+    np.testing.assert_allclose(result["sharpness"], largest, rtol=1e-6)
 
 
 def test_gauss_newton_sharpness_keeps_the_factors_of_any_models_steps():
     """S JᵀWJ by dense Jacobians, with a factor of its own for each layer."""
     model, metric = Scaled(), metrics.Sharpness(matrix="gauss-newton")
-    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0,), [metric], replicates=1)["sharpness"]
+    result = run_cell(POINTS, Smooth(), model, DESCENT, (0.0,), [metric], replicates=1)["sharpness"]
     problem = draw_problem(make_cell(POINTS, Smooth(), model, DESCENT, (0.0,), ()), 0)
     start = as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")
     scale = torch.cat([torch.full_like(start[leaf], s).flatten() for leaf, s in SCALES.items()])
-    blocks = torch.func.jacrev(lambda own: model.predict(None, own, problem.train.x))(start)
+    blocks = torch.func.jacrev(lambda params: model.predict(None, params, problem.train.x))(start)
     jacobian = torch.cat([blocks[leaf].flatten(1) for leaf in SCALES], 1)  # (n, size)
     root = (problem.train.weight[:, None] * scale).sqrt() * jacobian
     expected = torch.linalg.svdvals(root)[0].square()
-    assert found[0, 0] == pytest.approx(float(expected), rel=1e-6)
+    assert result[0, 0] == pytest.approx(float(expected), rel=1e-6)
 
 
 # --- gaps -----------------------------------------------------------------------------------------
@@ -309,12 +311,12 @@ class Kinked(TwoLayerNetwork):
 
 
 def flow_gap(network, refine, replicates=2):
-    found = run_cell(
+    result = run_cell(
         POINTS, Smooth(), network, DESCENT, (0.0, 0.8, 1.6),
         [metrics.FlowGap(refine=refine, rtol=1e-10)], replicates=replicates,
     )["flow_gap"]  # fmt: skip
-    assert (found[:, 0] == 0).all()
-    return found[:, 1:]
+    assert (result[:, 0] == 0).all()
+    return result[:, 1:]
 
 
 def test_the_extrapolated_flow_of_a_smooth_network_is_the_integrated_one():
@@ -328,8 +330,8 @@ def test_the_extrapolated_flow_of_a_smooth_network_is_the_integrated_one():
 
 
 def test_the_extrapolated_flow_of_a_network_with_kinks_is_that_of_much_finer_steps():
-    found, finer = (flow_gap(RELU, refine, replicates=4) for refine in (16, 128))
-    error = found / finer - 1
+    result, finer = (flow_gap(RELU, refine, replicates=4) for refine in (16, 128))
+    error = result / finer - 1
     assert np.abs(error).max() < 1 / 32  # finer steps alone leave 1/16, all of one sign
     assert np.abs(error).mean() < 1 / 100
 
@@ -340,14 +342,14 @@ def test_momentum_and_steps_at_the_edge_keep_the_flows_clock():
         GradientDescent(learning_rate=0.004, momentum=0.8),
         GradientDescent(learning_rate={"edge": 0.02}),
     ):
-        found = run_cell(POINTS, Smooth(), NET, optimizer, (0.0, 3.0), [metrics.FlowGap()])
-        assert (found["flow_gap"][:, 1] < 0.02).all() and (found["flow_gap"][:, 1] > 0).all()
+        result = run_cell(POINTS, Smooth(), NET, optimizer, (0.0, 3.0), [metrics.FlowGap()])
+        assert (result["flow_gap"][:, 1] < 0.02).all() and (result["flow_gap"][:, 1] > 0).all()
 
 
 def test_the_gap_of_a_linear_model_is_that_of_its_filters():
     model = Linearised(of=NET)
-    found = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 2.0), [metrics.FlowGap()])["flow_gap"]
-    assert (found[:, 0] == 0).all() and (found[:, 1] > 1e-6).all() and (found[:, 1] < 0.05).all()
+    result = run_cell(POINTS, Smooth(), model, DESCENT, (0.0, 2.0), [metrics.FlowGap()])["flow_gap"]
+    assert (result[:, 0] == 0).all() and (result[:, 1] > 1e-6).all() and (result[:, 1] < 0.05).all()
 
 
 def slope(values, widths):
@@ -358,7 +360,7 @@ def slope(values, widths):
 def test_gaps_and_drift_fall_with_the_width_under_ntk_only():
     widths = (64, 256, 1024)
     design, descent = Points(n=20, dim=4), GradientDescent(learning_rate=0.1)
-    found = {
+    results = {
         word: [
             run_cell(
                 design, Smooth(),
@@ -370,7 +372,7 @@ def test_gaps_and_drift_fall_with_the_width_under_ntk_only():
         for word in ("ntk", "mean-field")
     }  # fmt: skip
     drift, gap = (
-        {word: [one[name][:, 1] for one in found[word]] for word in found}
+        {word: [item[name][:, 1] for item in results[word]] for word in results}
         for name in ("kernel_drift", "lazy_gap")
     )
     assert -1.05 < slope(drift["ntk"], widths) < -0.4

@@ -103,43 +103,49 @@ def test_smooth_networks_keep_the_laws_under_a_numeric_flow(model):
 def test_gradients_are_those_of_autograd_times_the_factor_of_the_clock(model, rows):
     params, problem = states(model)
     batch = None if rows is None else torch.tensor(rows)
-    found = model.gradient(None, params, problem, batch)
+    result = model.gradient(None, params, problem, batch)
     for row in range(2):
-        own, data = index(params, row), index(problem, row).train
+        actual, data = index(params, row), index(problem, row).train
         if rows is not None:
-            at = batch[row]
-            data = data._replace(x=data.x[at], y=data.y[at], weight=data.weight[at] * 9 / 3)
+            position = batch[row]
+            data = data._replace(
+                x=data.x[position], y=data.y[position], weight=data.weight[position] * 9 / 3
+            )
 
         def height(leaves, data=data):
-            many = {name: leaf[None] for name, leaf in leaves.items()}
-            return loss(data, model.function(many, data.x[None])[0])
+            batched = {name: leaf[None] for name, leaf in leaves.items()}
+            return loss(data, model.function(batched, data.x[None])[0])
 
-        expected = torch.func.grad(height)(own)
+        expected = torch.func.grad(height)(actual)
         for leaf, slope in expected.items():
             trained = getattr(model, "train", "both")
             frozen = trained == ("first" if leaf == "second" else "second")
             slope = torch.zeros_like(slope) if frozen else step_factor(model) * slope
-            torch.testing.assert_close(found[leaf][row], slope, rtol=1e-10, atol=1e-13)
+            torch.testing.assert_close(result[leaf][row], slope, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: repr(model)[:60])
 def test_tangent_kernels_are_products_of_jacobians(model):
     params, problem = states(model, replicates=1)
-    own, x = index(params, 0), problem.train.x[0]
+    actual, x = index(params, 0), problem.train.x[0]
     trained = getattr(model, "train", "both")
-    moved = [leaf for leaf in own if trained in ("both", "second" if leaf == "second" else "first")]
+    moved = [
+        leaf for leaf in actual if trained in ("both", "second" if leaf == "second" else "first")
+    ]
 
-    def predict(some, points):
-        many = {name: leaf[None] for name, leaf in {**own, **some}.items()}
-        return model.function(many, points[None])[0]
+    def predict(params, points):
+        batched = {name: leaf[None] for name, leaf in {**actual, **params}.items()}
+        return model.function(batched, points[None])[0]
 
-    expected = step_factor(model) * jacobian_kernel(predict, {leaf: own[leaf] for leaf in moved}, x)
-    found = model.gram(None, params, problem.train.x, "tangent")[0]
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    other = model.cross(params, problem.test.x, problem.train.x, "tangent")[0]
+    expected = step_factor(model) * jacobian_kernel(
+        predict, {leaf: actual[leaf] for leaf in moved}, x
+    )
+    result = model.gram(None, params, problem.train.x, "tangent")[0]
+    torch.testing.assert_close(result, expected, rtol=1e-9, atol=1e-12)
+    second = model.cross(params, problem.test.x, problem.train.x, "tangent")[0]
     both = torch.cat([problem.test.x, problem.train.x], 1)
-    whole = model.gram(None, params, both, "tangent")[0]
-    torch.testing.assert_close(other, whole[: other.shape[0], other.shape[0] :])
+    original = model.gram(None, params, both, "tangent")[0]
+    torch.testing.assert_close(second, original[: second.shape[0], second.shape[0] :])
 
 
 def by_hand(model, params, x):
@@ -149,7 +155,7 @@ def by_hand(model, params, x):
     for number, weight in enumerate(layers):
         scale = 1.0 if number == 0 else math.sqrt(model.weight_variance / model.width)
         bias = params["bias"][number] if model.bias else torch.zeros(model.width)
-        columns = [scale * (value * own).sum(-1) + bias[k] for k, own in enumerate(weight)]
+        columns = [scale * (value * item).sum(-1) + bias[k] for k, item in enumerate(weight)]
         value = torch.tanh(torch.stack(columns, -1))
     kappa = 0.5 if model.parameterization == "ntk" else 1.0
     return (value * params["second"]).sum(-1) / model.width**kappa
@@ -162,10 +168,10 @@ def test_a_deep_network_is_the_formula_of_its_docstring(parameterization):
         weight_variance=1.5,
     )  # fmt: skip
     params, problem = states(model)
-    found = model.predict(None, params, problem.test.x)
+    result = model.predict(None, params, problem.test.x)
     for row in range(2):
         expected = by_hand(model, index(params, row), problem.test.x[row])
-        torch.testing.assert_close(found[row], expected)
+        torch.testing.assert_close(result[row], expected)
 
 
 @pytest.mark.parametrize("parameterization", ["ntk", "mean-field"])
@@ -206,11 +212,11 @@ def test_wide_networks_start_at_the_analytic_tangent_kernel(depth):
     model = Mlp(width=200, depth=depth)
     params, problem = states(model, replicates=64, design=Points(n=4, dim=3))
     x = problem.train.x[:1].expand(64, -1, -1)
-    found = model.gram(None, params, x, "tangent").numpy()
+    result = model.gram(None, params, x, "tangent").numpy()
     expected = relu_tangent(x[0].numpy(), depth)
-    error = found.std(0, ddof=1) / 8
+    error = result.std(0, ddof=1) / 8
     assert (error < 0.06 * expected.max()).all()
-    assert (np.abs(found.mean(0) - expected) < 4.5 * error).all()
+    assert (np.abs(result.mean(0) - expected) < 4.5 * error).all()
 
 
 def test_symmetric_starts_are_zero_and_wider_ones_extend_narrower():
@@ -223,8 +229,8 @@ def test_symmetric_starts_are_zero_and_wider_ones_extend_narrower():
         assert params["second"].abs().max() > 0.1
     narrow, _ = states(TwoLayerNetwork(width=4, bias=True))
     wide, _ = states(TwoLayerNetwork(width=16, bias=True))
-    for leaf, own in narrow.items():
-        assert torch.equal(own, wide[leaf][:, :4])
+    for leaf, value in narrow.items():
+        assert torch.equal(value, wide[leaf][:, :4])
 
 
 def layer_moves(parameterization, width):
@@ -237,7 +243,7 @@ def layer_moves(parameterization, width):
     after = params
     for _ in range(40):
         slope = model.gradient(None, after, problem)
-        after = {leaf: own - 0.05 * slope[leaf] for leaf, own in after.items()}
+        after = {leaf: value - 0.05 * slope[leaf] for leaf, value in after.items()}
     moved = model.gram(None, after, problem.train.x, "features") - before
     return float(moved.norm() / before.norm())
 
@@ -257,33 +263,33 @@ def test_features_move_at_any_width_under_maximal_update_and_freeze_under_ntk():
 def test_spectra_are_those_of_the_gram_matrix(kernel, points):
     model = TwoLayerNetwork(width=40, activation="tanh", bias=True)
     params, problem = states(model)
-    found = model.spectrum(None, params, problem, kernel, points)
+    result = model.spectrum(None, params, problem, kernel, points)
     for row in range(2):
         data = getattr(index(problem, row), points)
         fitted = model.predict(None, params, getattr(problem, points).x)[row]
         gram = model.gram(None, params, getattr(problem, points).x, kernel)[row].numpy()
         value, vectors = np.linalg.eigh(gram / len(gram))
         order = np.argsort(-value)
-        np.testing.assert_allclose(found.eigenvalue[row].numpy(), value[order], atol=1e-12)
+        np.testing.assert_allclose(result.eigenvalue[row].numpy(), value[order], atol=1e-12)
         for part, values in (("truth", data.truth), ("estimate", fitted), ("observed", data.y)):
-            seen = vectors[:, order].T @ values.numpy() / np.sqrt(len(gram))
-            own = getattr(found, part)[row].abs().numpy()
-            np.testing.assert_allclose(own, np.abs(seen), atol=1e-9)
+            observed = vectors[:, order].T @ values.numpy() / np.sqrt(len(gram))
+            actual = getattr(result, part)[row].abs().numpy()
+            np.testing.assert_allclose(actual, np.abs(observed), atol=1e-9)
         energy = (data.weight * data.truth.square()).sum()
-        assert float(found.truth[row].square().sum()) == pytest.approx(float(energy))
+        assert float(result.truth[row].square().sum()) == pytest.approx(float(energy))
 
 
 def test_a_matrix_that_is_not_finite_leaves_the_others_alone():
     params, problem = states(TwoLayerNetwork(width=6), replicates=3)
     gram = TwoLayerNetwork(width=6).gram(None, params, problem.train.x, "tangent")
     root = problem.train.weight.sqrt()
-    whole = eigenpairs(gram, root)
+    original = eigenpairs(gram, root)
     gram[1, 2, 3] = torch.inf
     value, vectors = eigenpairs(gram, root)
     assert torch.isnan(value[1]).all() and torch.isnan(vectors[1]).all()
     for row in (0, 2):
-        assert torch.equal(value[row], whole[0][row])
-        assert torch.equal(vectors[row], whole[1][row])
+        assert torch.equal(value[row], original[0][row])
+        assert torch.equal(vectors[row], original[1][row])
 
 
 @pytest.mark.parametrize("metric", [TopProjection(), Eigenvalues(), Eigenvectors()])
@@ -341,8 +347,8 @@ def test_a_diverging_step_is_a_status_with_the_count_of_steps_in_bounds():
     count = np.zeros(3)
     while True:
         slope = model.gradient(None, params, problem)
-        params = {leaf: own - 2.0 * slope[leaf] for leaf, own in params.items()}
-        alive = torch.stack([bounded(own).flatten(1).all(1) for own in params.values()]).all(0)
+        params = {leaf: value - 2.0 * slope[leaf] for leaf, value in params.items()}
+        alive = torch.stack([bounded(value).flatten(1).all(1) for value in params.values()]).all(0)
         if not alive.any():
             break
         count += alive.numpy()

@@ -29,8 +29,8 @@ X, Y, WEIGHT = tensor(R, N, D), tensor(R, N, K), torch.full((R, N), 1 / N).doubl
 
 
 def parameters(bias):
-    own = {"first": tensor(R, M, D), "second": tensor(R, M, K)}
-    return own | {"bias": tensor(R, M)} if bias else own
+    values = {"first": tensor(R, M, D), "second": tensor(R, M, K)}
+    return values | {"bias": tensor(R, M)} if bias else values
 
 
 def by_autograd(predict, params):
@@ -43,33 +43,33 @@ def by_autograd(predict, params):
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_two_layer_gradients_are_those_of_autograd(name, bias):
     network, params = two_layer.TwoLayer(activation(name), 0.5, "both"), parameters(bias)
-    found = two_layer.gradient(network, params, X, Y, WEIGHT)
-    expected = by_autograd(lambda own: two_layer.predict(network, own, X), params)
+    result = two_layer.gradient(network, params, X, Y, WEIGHT)
+    expected = by_autograd(lambda params: two_layer.predict(network, params, X), params)
     for leaf, slope in expected.items():
-        torch.testing.assert_close(found[leaf], slope)
+        torch.testing.assert_close(result[leaf], slope)
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("kappa", [0.5, 1.0])
 def test_many_steps_are_single_ones(bias, kappa):
     network, params = two_layer.TwoLayer(activation("relu"), kappa, "both"), parameters(bias)
-    found = two_layer.descend(network, params, X, Y, WEIGHT, 0.05, 20).params
+    result = two_layer.descend(network, params, X, Y, WEIGHT, 0.05, 20).params
     step = 0.05 * two_layer.step_scale(network, M)
     for _ in range(20):
         slope = two_layer.gradient(network, params, X, Y, WEIGHT)
         params = {name: leaf - step * slope[name] for name, leaf in params.items()}
     for leaf, expected in params.items():
-        torch.testing.assert_close(found[leaf], expected)
+        torch.testing.assert_close(result[leaf], expected)
 
 
 def test_deep_gradients_are_those_of_autograd():
     model = Mlp(width=M, depth=2, activation="tanh", bias=True)
     drawn = model.initial(np.random.Generator(np.random.Philox(2)), D, (K,))
     params = {name: torch.from_numpy(np.stack([leaf, 1.1 * leaf])) for name, leaf in drawn.items()}
-    found = layered.gradient(model.network, params, X, Y, WEIGHT)
-    expected = by_autograd(lambda own: layered.predict(model.network, own, X), params)
+    result = layered.gradient(model.network, params, X, Y, WEIGHT)
+    expected = by_autograd(lambda params: layered.predict(model.network, params, X), params)
     for leaf, slope in expected.items():
-        torch.testing.assert_close(found[leaf], slope)
+        torch.testing.assert_close(result[leaf], slope)
 
 
 def test_digits_of_three_classes_are_learned():
@@ -77,6 +77,6 @@ def test_digits_of_three_classes_are_learned():
     model = TwoLayerNetwork(width=64, symmetric=True, parameterization="mean-field")
     steps = GradientDescent(learning_rate=0.2)
     metrics = [TestError(), Misclassification()]
-    found = run_cell(design, Labels(), model, steps, (1.0, 60.0), metrics, replicates=2)
-    assert (found["misclassification"][:, -1] < 0.1).all()
-    assert (found["test_error"][:, -1] < 0.5 * found["test_error"][:, 0]).all()
+    result = run_cell(design, Labels(), model, steps, (1.0, 60.0), metrics, replicates=2)
+    assert (result["misclassification"][:, -1] < 0.1).all()
+    assert (result["test_error"][:, -1] < 0.5 * result["test_error"][:, 0]).all()

@@ -30,8 +30,8 @@ def test_scales_multiply_the_draws_and_nothing_else(symmetric):
         problem = draw_problem(make_cell(Points(), Smooth(), model, DESCENT, (0.0,), ()), 0)
         starts.append(model.draw(Streams(7, 0), problem))
     before, after = starts
-    for leaf, own in before.items():
-        np.testing.assert_allclose(after[leaf], SCALED[f"{leaf}_scale"] * own, rtol=1e-14)
+    for leaf, value in before.items():
+        np.testing.assert_allclose(after[leaf], SCALED[f"{leaf}_scale"] * value, rtol=1e-14)
 
 
 def limit(model, x):
@@ -70,12 +70,12 @@ def test_the_tangent_kernel_has_the_limit_of_the_docstring(options):
         as_tensors(model.draw(Streams(7, row), problem), torch.float64, "cpu") for row in range(64)
     ]
     x = problem.train.x
-    found = model.gram(None, stack(drawn), x.expand(64, -1, -1), "tangent").numpy()
-    error = found.std(0, ddof=1) / 8
+    result = model.gram(None, stack(drawn), x.expand(64, -1, -1), "tangent").numpy()
+    error = result.std(0, ddof=1) / 8
     expected = limit(model, x).numpy()
-    assert (np.abs(found.mean(0) - expected) < 4.5 * error).all()
+    assert (np.abs(result.mean(0) - expected) < 4.5 * error).all()
     plain = evolve(model, first_scale=1.0, second_scale=1.0, bias_scale=1.0)
-    assert (np.abs(found.mean(0) - limit(plain, x).numpy()) > 10 * error).any()
+    assert (np.abs(result.mean(0) - limit(plain, x).numpy()) > 10 * error).any()
 
 
 def test_scaled_relu_is_the_output_scaled_on_a_faster_clock():
@@ -90,7 +90,7 @@ def test_scaled_relu_is_the_output_scaled_on_a_faster_clock():
         params = stack([as_tensors(model.draw(Streams(7, 0), problem), torch.float64, "cpu")])
         for _ in range(30):
             slope = model.gradient(None, params, batch)
-            params = {leaf: own - 0.002 * factor * slope[leaf] for leaf, own in params.items()}
+            params = {leaf: value - 0.002 * factor * slope[leaf] for leaf, value in params.items()}
         ends.append(factor * model.predict(None, params, batch.test.x))
     assert ends[0].abs().max() > 0.1
     torch.testing.assert_close(*ends, rtol=1e-10, atol=1e-12)
@@ -100,7 +100,7 @@ def test_large_scales_are_lazy_at_one_width():
     """Of σ(h) = h², scales s are α = s³ times the output on the clock s⁴τ, and parameters move by
     1/α of themselves (arXiv:1812.07956). Of a symmetric start, where twins move in opposite
     directions, the drift and the distance to the linearised network have no first order: 1/α²."""
-    design, found = Points(n=20, dim=4), []
+    design, results = Points(n=20, dim=4), []
     for alpha in (64.0, 256.0):
         scale = alpha ** (1 / 3)
         model = TwoLayerNetwork(
@@ -109,7 +109,7 @@ def test_large_scales_are_lazy_at_one_width():
         clock = scale**4
         descent = GradientDescent(learning_rate=0.002 / clock)
         measured = [KernelDrift(), LazyGap()]
-        found.append(run_cell(design, Smooth(), model, descent, (0.0, 1 / clock), measured))
+        results.append(run_cell(design, Smooth(), model, descent, (0.0, 1 / clock), measured))
     for name in ("kernel_drift", "lazy_gap"):
-        ratio = found[0][name][:, 1] / found[1][name][:, 1]
+        ratio = results[0][name][:, 1] / results[1][name][:, 1]
         np.testing.assert_allclose(ratio, 16, rtol=0.02)

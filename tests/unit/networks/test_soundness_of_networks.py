@@ -39,8 +39,8 @@ def test_only_what_did_not_settle_is_found(tmp_path, monkeypatch, steps, expecte
     monkeypatch.setattr(sharpness, "TOLERANCE", 1e-12)
     monkeypatch.setattr(sharpness, "LEAST", 1e-12)
     tree = run(read_scenario(SCENARIO), tmp_path)
-    found = [one for one in read_findings(tree) if one.check == "unsettled"]
-    assert [one.variable for one in found] == expected
-    if found:
-        assert (found[0].cell, found[0].points, found[0].judged) == ("width=64", 1, 2)
-        assert found[0].observation.startswith("4 of 4 values")
+    findings = [finding for finding in read_findings(tree) if finding.check == "unsettled"]
+    assert [item.variable for item in findings] == expected
+    if findings:
+        assert (findings[0].cell, findings[0].points, findings[0].judged) == ("width=64", 1, 2)
+        assert findings[0].observation.startswith("4 of 4 values")

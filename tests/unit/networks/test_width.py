@@ -33,18 +33,18 @@ def at_widths(parameterization, kernel=KERNEL):
     The gap of descent to the flow at steps of 0.1, 1.5e-3 for the kernel itself, is a tenth of the
     smallest gap here.
     """
-    found = []
+    results = []
     for width in WIDTHS:
         model = TwoLayerNetwork(width=width, symmetric=True, parameterization=parameterization)
         descent, measured = GradientDescent(learning_rate=0.1), [Gap(to="kernel"), KernelDrift()]
-        found.append(
+        results.append(
             run_cell(
                 DESIGN, Smooth(), model, descent, (0.0, TIME), measured,
                 replicates=REPLICATES, estimators={"kernel": kernel},
             )
         )  # fmt: skip
-    assert all((one["gap"][:, 0] < 1e-12).all() for one in found)  # both start at 0
-    return (np.array([one[name][:, 1] for one in found]) for name in ("gap", "kernel_drift"))
+    assert all((item["gap"][:, 0] < 1e-12).all() for item in results)  # both start at 0
+    return (np.array([item[name][:, 1] for item in results]) for name in ("gap", "kernel_drift"))
 
 
 def exponent(values):
@@ -52,9 +52,9 @@ def exponent(values):
 
     Replicates are independent, the widths of one are not: their draws extend each other's.
     """
-    own = np.polyfit(np.log(WIDTHS), np.log(values), 1)[0]
-    reach = stats.t.ppf(0.9995, len(own) - 1) * own.std(ddof=1) / len(own) ** 0.5
-    return own.mean() - reach, own.mean() + reach
+    actual = np.polyfit(np.log(WIDTHS), np.log(values), 1)[0]
+    reach = stats.t.ppf(0.9995, len(actual) - 1) * actual.std(ddof=1) / len(actual) ** 0.5
+    return actual.mean() - reach, actual.mean() + reach
 
 
 def test_under_ntk_scaling_the_distance_to_the_analytic_kernel_falls_like_the_root_of_the_width():
@@ -85,6 +85,6 @@ def test_under_mean_field_scaling_neither_falls():
 def test_another_kernel_is_no_limit(wrong):
     """The distance to a kernel of other variances stays, however wide the network."""
     options = {"first_variance": 1.0, "output_variance": 1.0, **wrong}
-    other = Estimator("kernel", ReluTangent(**options), GradientFlow())
-    gap, _ = at_widths("ntk", other)
+    second = Estimator("kernel", ReluTangent(**options), GradientFlow())
+    gap, _ = at_widths("ntk", second)
     assert exponent(gap)[0] > -0.3

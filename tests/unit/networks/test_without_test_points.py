@@ -75,7 +75,7 @@ use = "training-loss"
 [[metric]]
 use = "span-dimension"
 """
-    more = """
+    larger = """
 [[metric]]
 use = "excess-risk"
 [[metric]]
@@ -85,7 +85,7 @@ points = "test"
 use = "ntk.bias-variance"
 """
     with pytest.raises(ScenarioError) as refused:
-        make_plan(read_scenario(untested + more))
+        make_plan(read_scenario(untested + larger))
     assert str(refused.value).count("the design has no test points (n_test = 0)") == 2
     assert "it predicts at test points, and the design has none" in str(refused.value)
     (cell,) = make_plan(read_scenario(untested)).cells

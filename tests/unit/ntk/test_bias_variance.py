@@ -49,12 +49,12 @@ def test_without_noise_it_is_the_path_itself(optimizer):
     quiet = evolve(DESIGN, noise=0.0)
     theory = predicted(optimizer, quiet)
     metrics = [ExcessRisk(), TrainingLoss()]
-    found = run_cell(quiet, Linear(), MODEL, optimizer, TIMES, metrics, replicates=1)
+    result = run_cell(quiet, Linear(), MODEL, optimizer, TIMES, metrics, replicates=1)
     np.testing.assert_allclose(
-        theory["excess_risk"], found["excess_risk"][0], rtol=1e-7, atol=1e-14
+        theory["excess_risk"], result["excess_risk"][0], rtol=1e-7, atol=1e-14
     )
     np.testing.assert_allclose(
-        theory["training_loss"], found["training_loss"][0], rtol=1e-7, atol=1e-14
+        theory["training_loss"], result["training_loss"][0], rtol=1e-7, atol=1e-14
     )
     np.testing.assert_array_equal(theory["variance"], 0)
 
@@ -72,7 +72,7 @@ def test_it_is_the_mean_over_draws_of_the_noise(name):
     value, vectors = np.linalg.eigh(gram.numpy() / 30)
     rng = np.random.Generator(np.random.Philox(11))
     y = truth[:, None] + 0.5 * rng.standard_normal((30, 20_000))
-    for at, time in enumerate(TIMES):
+    for index, time in enumerate(TIMES):
         phi = {
             "flow": -np.expm1(-time * value) / value,
             "ridge": 1 / (value + 1 / time),
@@ -83,7 +83,7 @@ def test_it_is_the_mean_over_draws_of_the_noise(name):
         losses = 0.5 * ((gram.numpy() @ dual - y) ** 2).mean(0)
         for variable, values in (("excess_risk", risks), ("training_loss", losses)):
             error = values.std(ddof=1) / np.sqrt(len(values))
-            assert abs(values.mean() - theory[variable][at]) < 4.5 * error + 1e-12
+            assert abs(values.mean() - theory[variable][index]) < 4.5 * error + 1e-12
     np.testing.assert_allclose(theory["bias"] + theory["variance"], theory["excess_risk"])
     np.testing.assert_allclose(theory["test_error"] - theory["excess_risk"], 0.25)
 

@@ -61,8 +61,8 @@ RELU = "the target's kernel is ntk.matern, the model ntk.relu"
 )
 def test_kernels_differ_in_what_they_mean(kernel, model, words):
     for target in (Source(kernel=kernel, smoothness=1.0), KernelFunction(kernel=kernel)):
-        found = foreign_kernel(target, model)
-        assert found is words or words in found
+        result = foreign_kernel(target, model)
+        assert result is words or words in result
     assert foreign_kernel(Linear(), model) is None
 
 
@@ -74,8 +74,12 @@ def test_a_mismatch_is_shown_by_the_plan_and_in_the_result(tmp_path):
     tree = run(scenario, tmp_path / "foreign")
     attributes = {name: group.attrs.get("target_kernel") for name, group in tree.children.items()}
     assert attributes == {"own": None, "rough": NU, "relu": RELU, "soundness": None}
-    foreign = {one.estimator: one for one in read_findings(tree) if one.check == "foreign-kernel"}
-    assert {name: one.severity for name, one in foreign.items()} == {
+    foreign = {
+        finding.estimator: finding
+        for finding in read_findings(tree)
+        if finding.check == "foreign-kernel"
+    }
+    assert {name: finding.severity for name, finding in foreign.items()} == {
         "rough": "note",
         "relu": "note",
     }

@@ -61,9 +61,9 @@ def test_sums_and_products_are_scikit_learns(shift):
         ),
     ]
     for model, peer in pairs:
-        found = cross_matrix(model.kernel(3), x, z)
+        result = cross_matrix(model.kernel(3), x, z)
         expected = peer((x - shift).numpy(), (z - shift).numpy())  # exact: the peer loses digits
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 
 def test_gram_matrices_of_combinations_are_symmetric_to_the_bit_and_exact_on_the_diagonal():
@@ -72,8 +72,8 @@ def test_gram_matrices_of_combinations_are_symmetric_to_the_bit_and_exact_on_the
     assert torch.equal(gram, gram.T)
     tangent = diagonal(TANGENT.kernel(5), x)
     np.testing.assert_allclose(gram.diagonal(), 0.5 + 3.0 * (1.0 + tangent), rtol=1e-15 * 4)
-    own, rough, net = (gram_matrix(one.kernel(5), x) for one in (GAUSSIAN, ROUGH, TANGENT))
-    expected = 0.5 * own * rough + 3.0 * (1.0 + net)  # up to 100, and may cancel
+    actual, rough, net = (gram_matrix(item.kernel(5), x) for item in (GAUSSIAN, ROUGH, TANGENT))
+    expected = 0.5 * actual * rough + 3.0 * (1.0 + net)  # up to 100, and may cancel
     np.testing.assert_allclose(gram, expected, rtol=1e-14, atol=1e-13)
     np.testing.assert_allclose(cross_matrix(kernel, x[:3], x)[:, 3:], gram[:3, 3:], rtol=1e-12)
 
@@ -81,9 +81,9 @@ def test_gram_matrices_of_combinations_are_symmetric_to_the_bit_and_exact_on_the
 def test_lengths_of_parts_and_kernels_of_the_torus_may_be_combined():
     x = points(12, 2)
     parts = (models.Torus(frequencies=3), models.Rbf(bandwidth=(0.5, 2.0), variance=1.7))
-    own, other = (gram_matrix(part.kernel(2), x) for part in parts)
-    found = gram_matrix(models.Product(first=parts[0], second=parts[1]).kernel(2), x)
-    np.testing.assert_allclose(found, own * other, rtol=1e-13)
+    actual, second = (gram_matrix(part.kernel(2), x) for part in parts)
+    result = gram_matrix(models.Product(first=parts[0], second=parts[1]).kernel(2), x)
+    np.testing.assert_allclose(result, actual * second, rtol=1e-13)
 
 
 # --- spectra --------------------------------------------------------------------------------------
@@ -92,11 +92,11 @@ def test_lengths_of_parts_and_kernels_of_the_torus_may_be_combined():
 @pytest.mark.parametrize("dim", [3, 10])
 def test_the_spectrum_of_a_sum_is_the_sum_of_spectra(dim):
     design, count = sphere(dim), 9
-    own, other = (part.population_spectrum(design).eigenvalue for part in (GAUSSIAN, TANGENT))
+    actual, second = (part.population_spectrum(design).eigenvalue for part in (GAUSSIAN, TANGENT))
     model = models.Sum(first=GAUSSIAN, second=TANGENT, weights=(2.0, 0.5))
-    found = model.population_spectrum(design)
-    expected = 2.0 * own[:count] + 0.5 * other[:count]
-    np.testing.assert_allclose(found.eigenvalue[:count], expected, rtol=1e-6)
+    result = model.population_spectrum(design)
+    expected = 2.0 * actual[:count] + 0.5 * second[:count]
+    np.testing.assert_allclose(result.eigenvalue[:count], expected, rtol=1e-6)
     parts = 2.0 * GAUSSIAN.trace(design) + 0.5 * TANGENT.trace(design)
     assert model.trace(design) == pytest.approx(parts)
 
@@ -107,12 +107,12 @@ def test_products_of_gaussian_and_of_polynomial_kernels_are_such_kernels():
         (models.Rbf(bandwidth=0.6), models.Rbf(bandwidth=0.8), models.Rbf(bandwidth=0.48)),
         (models.Polynomial(), models.Polynomial(degree=3), models.Polynomial(degree=5)),
     ]
-    for first, second, one in pairs:
-        found = models.Product(first=first, second=second).population_spectrum(design)
-        expected = one.population_spectrum(design)
-        count = min(len(found.eigenvalue), len(expected.eigenvalue), 20)
+    for first, second, item in pairs:
+        result = models.Product(first=first, second=second).population_spectrum(design)
+        expected = item.population_spectrum(design)
+        count = min(len(result.eigenvalue), len(expected.eigenvalue), 20)
         np.testing.assert_allclose(
-            found.eigenvalue[:count], expected.eigenvalue[:count], rtol=1e-10, atol=0
+            result.eigenvalue[:count], expected.eigenvalue[:count], rtol=1e-10, atol=0
         )
 
 
@@ -124,23 +124,23 @@ def test_combinations_know_which_terms_their_parts_leave_out():
     wide = 2**0.5 * narrow
     square = models.Product(first=models.Rbf(bandwidth=wide), second=models.Rbf(bandwidth=wide))
     for model, factor in ((scaled, 2.5), (half, 2.0), (square, 1.0)):
-        found = model.population_spectrum(design).eigenvalue
-        np.testing.assert_allclose(found[:100], factor * plain[:100], rtol=1e-7)
+        result = model.population_spectrum(design).eigenvalue
+        np.testing.assert_allclose(result[:100], factor * plain[:100], rtol=1e-7)
 
 
 def test_the_power_series_of_combinations_bound_what_they_leave_out():
     short = profiles.Profile(lambda t: 1 + t + t**9 / 8, np.array([1.0, 1.0]), 0.125)
     long = profiles.series_profile([0.5, 0.0, 2.0])
-    for found, kept, missing in (
+    for result, kept, missing in (
         (profiles.scaled(short, 2.0), [2.0, 2.0], 0.25),
         (profiles.added(short, long), [1.5, 1.0], 2.125),
         (profiles.multiplied(short, long), [0.5, 0.5], 0.125 * 2.5 + 4.0),
         (profiles.multiplied(long, long), [0.25, 0.0, 2.0, 0.0, 4.0], 0.0),
     ):
-        np.testing.assert_array_equal(found.coefficients, kept)
-        assert found.missing == missing
-        whole = float(found.value(np.ones(1))[0])
-        assert sum(kept) + missing >= whole == pytest.approx(sum(kept) + missing)
+        np.testing.assert_array_equal(result.coefficients, kept)
+        assert result.missing == missing
+        original = float(result.value(np.ones(1))[0])
+        assert sum(kept) + missing >= original == pytest.approx(sum(kept) + missing)
 
 
 def test_empirical_eigenvalues_of_combinations_approach_the_population():
@@ -156,10 +156,10 @@ def test_empirical_eigenvalues_of_combinations_approach_the_population():
 
 def test_a_part_without_spectrum_is_named():
     parts = (models.Laplace(norm="l1"), models.Torus(frequencies=2))
-    for part, known in zip(parts, ("none; the norm l1", "torus"), strict=True):
+    for part, reference in zip(parts, ("none; the norm l1", "torus"), strict=True):
         for kind in (models.Sum, models.Product):
             model = kind(first=GAUSSIAN, second=part)
-            with pytest.raises(UnsuitableError, match=rf"{kind.name}.*{part.name}: {known}"):
+            with pytest.raises(UnsuitableError, match=rf"{kind.name}.*{part.name}: {reference}"):
                 model.population_spectrum(sphere())
 
 

@@ -24,8 +24,8 @@ def test_the_polynomial_is_the_composition_of_layers(depth, tangent):
     cosines = torch.from_numpy(np.cos(ANGLES))
     weight = (1.0, *(2.0,) * depth)
     expected = network_profile(weight, (0.0,) * (depth + 1), tangent).value(cosines.numpy())
-    found = composition.of_cosines(cosines.clone(), powers)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-14 * (depth + 1))
+    result = composition.of_cosines(cosines.clone(), powers)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=3e-14 * (depth + 1))
 
 
 def test_small_angles_keep_their_digits():

@@ -38,9 +38,9 @@ def number(value: float) -> torch.Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def moments(name: str, q: float, other: float, correlation: float) -> tuple[float, float]:
-    found = DUALS[name](number(correlation * math.sqrt(q * other)), number(q), number(other))
-    return float(found.value), float(found.slope)
+def moments(name: str, q: float, second: float, correlation: float) -> tuple[float, float]:
+    result = DUALS[name](number(correlation * math.sqrt(q * second)), number(q), number(second))
+    return float(result.value), float(result.slope)
 
 
 def test_there_is_one_for_every_other_activation():
@@ -48,26 +48,26 @@ def test_there_is_one_for_every_other_activation():
 
 
 @EVERY
-@pytest.mark.parametrize(("q", "other", "correlation"), PAIRS)
-def test_moments_are_integrals_over_the_plane(name, q, other, correlation):
+@pytest.mark.parametrize(("q", "second", "correlation"), PAIRS)
+def test_moments_are_integrals_over_the_plane(name, q, second, correlation):
     z, step = np.linspace(-12, 12, 1201, retstep=True)  # the trapezoidal rule, exact to rounding
     law = step * np.exp(-(z**2) / 2) / NORMAL
     u = math.sqrt(q) * z[:, None]
-    v = math.sqrt(other) * (correlation * z[:, None] + math.sqrt(1 - correlation**2) * z)
+    v = math.sqrt(second) * (correlation * z[:, None] + math.sqrt(1 - correlation**2) * z)
     expected = [law @ (f(u) * f(v)) @ law for f in BY_HAND[name]]
-    size = [law @ f(math.sqrt(max(q, other)) * z) ** 2 for f in BY_HAND[name]]
-    found = moments(name, q, other, correlation)
-    for own, exact, scale in zip(found, expected, size, strict=True):
-        assert own == pytest.approx(exact, rel=1e-11, abs=1e-11 * scale)
+    size = [law @ f(math.sqrt(max(q, second)) * z) ** 2 for f in BY_HAND[name]]
+    result = moments(name, q, second, correlation)
+    for value, exact, scale in zip(result, expected, size, strict=True):
+        assert value == pytest.approx(exact, rel=1e-11, abs=1e-11 * scale)
 
 
 @EVERY
 def test_the_second_moment_is_the_derivative_of_the_first(name):
-    for q, other, correlation in PAIRS[:3]:
+    for q, rival, correlation in PAIRS[:3]:
         h = 1e-5
-        above, below = (moments(name, q, other, correlation + d)[0] for d in (h, -h))
-        slope = moments(name, q, other, correlation)[1]
-        assert (above - below) / (2 * h * math.sqrt(q * other)) == pytest.approx(slope, rel=1e-6)
+        above, below = (moments(name, q, rival, correlation + d)[0] for d in (h, -h))
+        slope = moments(name, q, rival, correlation)[1]
+        assert (above - below) / (2 * h * math.sqrt(q * rival)) == pytest.approx(slope, rel=1e-6)
 
 
 def test_tanh_is_a_mixture_of_error_functions():
@@ -87,9 +87,9 @@ def test_tiles_agree_with_hermite_series(name, tangent, weight, bias):
     u = np.linspace(-1, 1, 21)
     circle = torch.from_numpy(np.stack([u, np.sqrt(1 - u**2)], 1))
     kernel = network(Layers(weight, bias), name, tangent)
-    found = cross_matrix(kernel, circle[-1:], circle)[0].numpy()
+    result = cross_matrix(kernel, circle[-1:], circle)[0].numpy()
     expected = profiles.network_profile(weight, bias, tangent, name).value(u)
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11 * np.abs(expected).max())
+    np.testing.assert_allclose(result, expected, rtol=1e-11, atol=1e-11 * np.abs(expected).max())
 
 
 @EVERY
@@ -115,12 +115,12 @@ def test_wide_random_networks_have_these_kernels(name):
         tangent = process + (back2 @ back2.T) * (1.2 * a1 @ a1.T / width + 0.2)
         tangent += (back1 @ back1.T) * (0.4 * (x @ x.T).numpy() + 0.1)
         draws.append((process, tangent))
-    found = np.array(draws)
-    mean, error = found.mean(0), found.std(0) / math.sqrt(count)
-    for at, tangent in ((0, False), (1, True)):
+    result = np.array(draws)
+    mean, error = result.mean(0), result.std(0) / math.sqrt(count)
+    for index, tangent in ((0, False), (1, True)):
         exact = gram_matrix(network(layers, name, tangent), x).numpy()
-        assert (np.abs(mean[at] - exact) <= 4 * error[at] + 3 / width * exact.max()).all()
-        assert error[at].max() < 0.03 * exact.max()
+        assert (np.abs(mean[index] - exact) <= 4 * error[index] + 3 / width * exact.max()).all()
+        assert error[index].max() < 0.03 * exact.max()
 
 
 def test_inputs_at_the_origin_and_float32_are_no_trouble():

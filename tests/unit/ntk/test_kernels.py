@@ -33,17 +33,17 @@ def normalised(depth: int) -> Layers:
 
 def test_two_layer_ntk_has_its_published_values():
     pole = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
-    found = cross_matrix(relu_network(normalised(1), True), pole, on_circle(COSINES))[0]
+    result = cross_matrix(relu_network(normalised(1), True), pole, on_circle(COSINES))[0]
     expected = [0.0, -0.05766889, 0.31830989, 0.66184029, 0.94233111, 1.68032874, 2.0]
-    np.testing.assert_allclose(found, expected, atol=5e-9)
+    np.testing.assert_allclose(result, expected, atol=5e-9)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_the_diagonal_is_depth_plus_one_for_unit_inputs(depth):
     x = points(20, 3)
     x = x / x.norm(dim=1, keepdim=True)
-    found = gram_matrix(relu_network(normalised(depth), True), x).diagonal()
-    np.testing.assert_allclose(found, depth + 1.0, rtol=1e-15 * 4)
+    result = gram_matrix(relu_network(normalised(depth), True), x).diagonal()
+    np.testing.assert_allclose(result, depth + 1.0, rtol=1e-15 * 4)
 
 
 def test_wide_two_layer_networks_have_their_exact_limit():
@@ -52,14 +52,14 @@ def test_wide_two_layer_networks_have_their_exact_limit():
     norms = x.norm(dim=1)
     u = (x @ x.T / norms[:, None] / norms).clamp(-1, 1)
     plain = 0.5 * norms[:, None] * norms * (kappa1(u) + u * kappa0(u))
-    found = gram_matrix(relu_network(Layers((1.0, 1.0), (0.0, 0.0)), True), x)
-    np.testing.assert_allclose(found, plain, rtol=1e-7)  # arccos near the diagonal
+    result = gram_matrix(relu_network(Layers((1.0, 1.0), (0.0, 0.0)), True), x)
+    np.testing.assert_allclose(result, plain, rtol=1e-7)  # arccos near the diagonal
     s = x @ x.T + 1
     q = s.diagonal().sqrt()
     c = (s / q[:, None] / q).clamp(-1, 1)
     biased = 0.5 * q[:, None] * q * kappa1(c) + 0.5 * kappa0(c) * s
-    found = gram_matrix(relu_network(Layers((1.0, 1.0), (1.0, 0.0)), True), x)
-    np.testing.assert_allclose(found, biased, rtol=1e-7)
+    result = gram_matrix(relu_network(Layers((1.0, 1.0), (1.0, 0.0)), True), x)
+    np.testing.assert_allclose(result, biased, rtol=1e-7)
 
 
 def test_arc_cosine_kernels_are_gaussian_expectations():
@@ -111,11 +111,11 @@ def test_random_networks_of_two_hidden_layers_average_to_the_kernels(bias):
     x, rng = points(4, 3, 1), np.random.default_rng(2)
     draws = torch.stack([random_network_kernels(x, layers, 192, rng) for _ in range(150)])
     mean, error = draws.mean(0), draws.std(0) / math.sqrt(150)
-    for at, tangent in ((0, False), (1, True)):
+    for index, tangent in ((0, False), (1, True)):
         exact = gram_matrix(relu_network(layers, tangent), x)
         # four standard errors, and a bias of order 1/width
-        assert bool(((mean[at] - exact).abs() <= 4 * error[at] + 0.01 * exact.max()).all())
-        assert float((error[at] / exact.max()).max()) < 0.03
+        assert bool(((mean[index] - exact).abs() <= 4 * error[index] + 0.01 * exact.max()).all())
+        assert float((error[index] / exact.max()).max()) < 0.03
 
 
 def test_classical_kernels_agree_with_scikit_learn():
@@ -138,9 +138,9 @@ def test_classical_kernels_agree_with_scikit_learn():
         near = torch.tensor([[0.0], [1e-12], [1e-5], [1.0], [900.0]], dtype=torch.float64)
         decay = cross_matrix(kernels.matern(nu, 1.0), near[:1], near)[0]
         assert decay[0] == 1 and bool((decay.diff() <= 1e-14).all()) and decay[-1] < 1e-6
-    line, other = x[:, :1], z[:, :1]  # ‖·‖₁ and ‖·‖₂ agree in one dimension
-    found = cross_matrix(kernels.laplace(2.0), line, other)
-    np.testing.assert_allclose(found, laplacian_kernel(line, other, gamma=0.5), rtol=1e-12)
+    line, second = x[:, :1], z[:, :1]  # ‖·‖₁ and ‖·‖₂ agree in one dimension
+    result = cross_matrix(kernels.laplace(2.0), line, second)
+    np.testing.assert_allclose(result, laplacian_kernel(line, second, gamma=0.5), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("dim", "largest"), [(1, 5), (2, 3)])
@@ -157,8 +157,8 @@ def test_torus_features_are_orthonormal_and_sum_to_the_kernel(dim, largest):
     axes = np.meshgrid(*[np.arange(-largest, largest + 1)] * dim, indexing="ij")
     every = np.stack(axes, -1).reshape(-1, dim)  # all m: Σ λ_m cos(π⟨m, x − x'⟩)
     weight = (1.0 + (every**2).sum(1)) ** -1.5
-    apart = x.numpy()[:, None, :] - z.numpy()
-    expected = np.cos(np.pi * apart @ every.T) @ weight
+    separate = x.numpy()[:, None, :] - z.numpy()
+    expected = np.cos(np.pi * separate @ every.T) @ weight
     np.testing.assert_allclose(cross_matrix(kernels.torus(dim, largest, 1.5), x, z), expected)
 
 

@@ -73,8 +73,8 @@ class Waves(Target):
     outputs: int = 1
 
     def values(self, drawn, x):
-        one = np.sin(2 * x[:, 0]) + x[:, 1]
-        return one if self.outputs == 1 else np.stack([one, np.cos(x[:, 0])], 1)
+        first = np.sin(2 * x[:, 0]) + x[:, 1]
+        return first if self.outputs == 1 else np.stack([first, np.cos(x[:, 0])], 1)
 
     def problem(self, drawn, sample):
         if self.outputs == 1:
@@ -123,8 +123,8 @@ def test_ridge_is_scikit_learns_kernel_ridge_by_both_routes(outputs):
         model = models.ReluTangent(depth=2, route=route)
         fit, problem = fitted(model, outputs=outputs)
         gram = gram_matrix(model.kernel(3), problem.train.x).numpy()
-        found = model.path(fit, "ridge", times)
-        for time, dual in zip(times, found, strict=True):
+        result = model.path(fit, "ridge", times)
+        for time, dual in zip(times, result, strict=True):
             peer = KernelRidge(alpha=60 / time, kernel="precomputed").fit(gram, problem.train.y)
             np.testing.assert_allclose(dual, peer.dual_coef_, rtol=1e-7, atol=1e-10)
 
@@ -139,7 +139,7 @@ def test_both_routes_of_a_path_agree(name):
         fit, problem = fitted(model, n=90, outputs=2)
         dual = model.path(fit, name, times, **options)
         probe = model.probe(fit.prepared, problem.train.x[:20])
-        paths.append(torch.stack([model.predict(fit.prepared, own, probe) for own in dual]))
+        paths.append(torch.stack([model.predict(fit.prepared, value, probe) for value in dual]))
     np.testing.assert_allclose(paths[1], paths[0], rtol=1e-6, atol=1e-9)
 
 
@@ -153,7 +153,7 @@ def test_a_large_problem_goes_the_krylov_way_by_itself():
 def test_a_cell_measures_risks_for_one_and_several_outputs(outputs):
     risks = {}
     for method in ("auto", "numeric"):
-        found = run_cell(
+        result = run_cell(
             Cube(),
             Waves(outputs=outputs),
             models.Matern(bandwidth=2.0),
@@ -161,14 +161,14 @@ def test_a_cell_measures_risks_for_one_and_several_outputs(outputs):
             [0.0, 1.0, 30.0],
             [ExcessRisk(), TrainingLoss()],
         )
-        assert found["excess_risk"].shape == (3, 3)
-        assert (np.diff(found["training_loss"]) < 0).all()
-        risks[method] = found["excess_risk"]
+        assert result["excess_risk"].shape == (3, 3)
+        assert (np.diff(result["training_loss"]) < 0).all()
+        risks[method] = result["excess_risk"]
     np.testing.assert_allclose(risks["auto"], risks["numeric"], rtol=1e-5)
 
 
 def test_closed_and_stepped_descent_agree():
-    found = [
+    results = [
         run_cell(
             Cube(),
             Waves(),
@@ -179,26 +179,26 @@ def test_closed_and_stepped_descent_agree():
         )["excess_risk"]
         for method in ("auto", "stepped")
     ]
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
 
 
 def test_one_factorisation_serves_a_group_of_cells(monkeypatch):
     made = []
 
     def counted(give):
-        found = Eigendecomposition(give)
-        made.append(len(found.value))
-        return found
+        result = Eigendecomposition(give)
+        made.append(len(result.value))
+        return result
 
     monkeypatch.setattr(weighted_gram, "Eigendecomposition", counted)
     cache, model = PreparationCache(), models.Laplace()
     risks = []
     for optimizer in (GradientFlow(), GradientDescent(learning_rate=0.1), GradientFlow()):
-        own = make_cell(
+        actual = make_cell(
             Cube(), Waves(), model, optimizer, [1.0, 5.0], [ExcessRisk(), TrainingLoss()],
             replicates=1,
         )  # fmt: skip
-        risks.append(execute_cell(own, cache).variables["training_loss"])
+        risks.append(execute_cell(actual, cache).variables["training_loss"])
     assert made == [40]
     np.testing.assert_array_equal(risks[0], risks[2])  # whatever was cached before
 
@@ -217,25 +217,25 @@ def test_the_spectrum_is_that_of_the_empirical_law():
     fit, problem = fitted(model)
     data = problem.train
     dual = model.flow(fit, fit.start, 0.0, [5.0])[0]
-    seen = model.spectrum(fit.prepared, dual, problem, "features", "train")
+    observed = model.spectrum(fit.prepared, dual, problem, "features", "train")
     gram = gram_matrix(model.kernel(3), data.x)
     exact = np.linalg.svd(gram.numpy() / 60, compute_uv=False)  # largest first
-    np.testing.assert_allclose(seen.eigenvalue, exact, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(observed.eigenvalue, exact, rtol=1e-9, atol=1e-14)
     # Parseval under the weights, and the estimate's filter
-    for own, values in ((seen.truth, data.truth), (seen.estimate, gram @ dual)):
-        assert float(own.square().sum()) == pytest.approx(float(values.square().mean()))
-    kept = -torch.expm1(-5.0 * seen.eigenvalue) * seen.observed
-    np.testing.assert_allclose(seen.estimate, kept, atol=1e-10)
+    for value, values in ((observed.truth, data.truth), (observed.estimate, gram @ dual)):
+        assert float(value.square().sum()) == pytest.approx(float(values.square().mean()))
+    kept = -torch.expm1(-5.0 * observed.eigenvalue) * observed.observed
+    np.testing.assert_allclose(observed.estimate, kept, atol=1e-10)
     basis = model.basis(fit.prepared, dual)
-    np.testing.assert_allclose(basis.T @ (data.truth / 60**0.5), seen.truth, atol=1e-12)
+    np.testing.assert_allclose(basis.T @ (data.truth / 60**0.5), observed.truth, atol=1e-12)
     # the same points as test points: another factorisation, the same coefficients up to sign
     again = model.spectrum(fit.prepared, dual, problem, "features", "test")
-    np.testing.assert_allclose(again.eigenvalue, seen.eigenvalue, atol=1e-12)
-    np.testing.assert_allclose(again.estimate.abs(), seen.estimate.abs(), atol=1e-8)
+    np.testing.assert_allclose(again.eigenvalue, observed.eigenvalue, atol=1e-12)
+    np.testing.assert_allclose(again.estimate.abs(), observed.estimate.abs(), atol=1e-8)
 
 
 def test_eigenvalues_are_a_metric_as_on_sequences():
-    found = run_cell(
+    result = run_cell(
         Cube(),
         Waves(),
         models.Torus(smoothness=1.0, frequencies=3),
@@ -243,18 +243,18 @@ def test_eigenvalues_are_a_metric_as_on_sequences():
         [1.0],
         [Eigenvalues()],
     )
-    value = found["eigenvalue"][:, 0]
+    value = result["eigenvalue"][:, 0]
     assert value.shape == (3, 40) and (np.diff(value) <= 0).all() and (value >= 0).all()
 
 
 @pytest.mark.parametrize("points", ["train", "test"])
 def test_spectra_are_there_on_the_krylov_route_too(points):
-    metric, found = Eigenvalues(points=points), []
+    metric, results = Eigenvalues(points=points), []
     for route in ("eigen", "krylov"):
         model = models.Laplace(route=route)
-        found.append(run_cell(Cube(), Waves(), model, GradientFlow(), [1.0, 2.0], [metric]))
-    np.testing.assert_array_equal(found[0]["eigenvalue"], found[1]["eigenvalue"])
-    assert found[0]["eigenvalue"].shape == (3, 2, {"train": 40, "test": 30}[points])
+        results.append(run_cell(Cube(), Waves(), model, GradientFlow(), [1.0, 2.0], [metric]))
+    np.testing.assert_array_equal(results[0]["eigenvalue"], results[1]["eigenvalue"])
+    assert results[0]["eigenvalue"].shape == (3, 2, {"train": 40, "test": 30}[points])
 
 
 # --- population spectra ---------------------------------------------------------------------------
@@ -272,12 +272,12 @@ class Law(Design):
 def test_torus_eigenvalues_count_every_frequency_once():
     design = type("Torus", (Law,), {"name": "torus"})(dim=2)
     model = models.Torus(smoothness=1.5, frequencies=6)
-    found = model.population_spectrum(design)
+    result = model.population_spectrum(design)
     axis = np.arange(-6, 7) ** 2
     shells = (axis[:, None] + axis).ravel()
-    np.testing.assert_array_equal(found.degree, np.unique(shells))
-    np.testing.assert_array_equal(found.multiplicity, np.unique(shells, return_counts=True)[1])
-    np.testing.assert_allclose(found.eigenvalue, (1 + np.unique(shells)) ** -1.5)
+    np.testing.assert_array_equal(result.degree, np.unique(shells))
+    np.testing.assert_array_equal(result.multiplicity, np.unique(shells, return_counts=True)[1])
+    np.testing.assert_allclose(result.eigenvalue, (1 + np.unique(shells)) ** -1.5)
     # ∫ k(x, x) is the kernel's constant diagonal
     x = torch.tensor([[0.3, -0.8]], dtype=torch.float64)
     assert model.trace(design) == pytest.approx(float(gram_matrix(model.kernel(2), x)))
@@ -372,9 +372,9 @@ def test_float32_is_kept_throughout():
     half = Problem(*(Data(*(v.float() for v in d)) for d in problem[:2]), problem.noise, {})
     prepared = model.prepare(None, half)
     low = Fit(model, prepared, model.start(None, prepared, half), half, None)
-    found = model.path(low, "ridge", [10.0])
-    assert found.dtype == torch.float32
-    np.testing.assert_allclose(found, model.path(fit, "ridge", [10.0]), rtol=1e-3, atol=1e-5)
+    result = model.path(low, "ridge", [10.0])
+    assert result.dtype == torch.float32
+    np.testing.assert_allclose(result, model.path(fit, "ridge", [10.0]), rtol=1e-3, atol=1e-5)
 
 
 def test_points_with_tied_shape_but_other_values_are_not_taken_for_the_training_points():
@@ -401,7 +401,7 @@ def test_negative_eigenvalues_are_refused_by_degree():
 
 def test_a_spectrum_is_found_once_and_cannot_be_written_to():
     model, design = models.Laplace(bandwidth=0.7), Sphere(dim=4, n=10)
-    found = model.population_spectrum(design)
-    assert model.population_spectrum(Sphere(dim=4, n=20)) is found
+    result = model.population_spectrum(design)
+    assert model.population_spectrum(Sphere(dim=4, n=20)) is result
     with pytest.raises(ValueError, match="read-only"):
-        found.eigenvalue[0] = 1.0
+        result.eigenvalue[0] = 1.0

@@ -36,9 +36,9 @@ def test_every_eigenvalue_stands_as_often_as_its_multiplicity():
 def test_published_values_of_the_two_layer_kernel():
     """μ₀ … μ₆ = 1/2, 1/3, .078125, 0, .0052083, 0, .0014038 with 2k + 1 each, odd ones left out."""
     normalised = models.ReluTangent(first_variance=1.0)
-    found = predicted(normalised, Sphere(dim=3, n=10))
+    result = predicted(normalised, Sphere(dim=3, n=10))
     expected = [0.5] + 3 * [1 / 3] + 5 * [0.078125] + 9 * [0.0052083333] + 7 * [0.00140380859]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_large_sample_shows_them(model, design):
     """Of K/n: the mean over each eigenspace, where the splitting within it cancels. The worst of 12
     was off by 3.6%; a wrong multiplicity moves one by 30% and more."""
     metrics = [Eigenvalues(modes=RANKS)]
-    found = run_cell(design, Linear(), model, GradientFlow(), (1.0,), metrics, replicates=2)
-    sampled, expected = found["eigenvalue"].mean(0)[0], predicted(model, design)
+    result = run_cell(design, Linear(), model, GradientFlow(), (1.0,), metrics, replicates=2)
+    sampled, expected = result["eigenvalue"].mean(0)[0], predicted(model, design)
     levels = np.unique(expected.round(12))[1:]  # the last may be cut off
     assert len(levels) >= 3
     for level in levels:

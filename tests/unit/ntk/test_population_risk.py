@@ -97,9 +97,9 @@ def test_it_is_the_integral(name, optimizer):
     """Dense quadrature of the same fit: within the error claimed and the 1e−9 of trapezoids across
     kinks, and to 1e−8; on the circle 600 degrees are too few for that where the fit interpolates.
     """
-    found = run_cell(*BY_QUADRATURE[name], optimizer, TIMES, METRICS, replicates=2)
-    error = found["population_risk_error"]
-    off = np.abs(found["population_risk"] - found["excess_risk"])
+    result = run_cell(*BY_QUADRATURE[name], optimizer, TIMES, METRICS, replicates=2)
+    error = result["population_risk_error"]
+    off = np.abs(result["population_risk"] - result["excess_risk"])
     assert (off <= error + 1e-9).all()
     sharp = slice(3 if "circle" in name else None)
     assert (off[:, sharp] < 1e-8).all() and (error[:, sharp] < 1e-8).all()
@@ -126,8 +126,8 @@ BY_POINTS = [
 def test_it_is_the_mean_over_test_points(case, optimizer):
     """30 replicates, each with its own test points: 64 means of differences below 5.5 standard
     errors, by chance wrong once in 2500 runs (Student's law with 29 degrees of freedom)."""
-    found = run_cell(*case, optimizer, TIMES, METRICS, replicates=30)
-    difference = found["excess_risk"] - found["population_risk"]
+    result = run_cell(*case, optimizer, TIMES, METRICS, replicates=30)
+    difference = result["excess_risk"] - result["population_risk"]
     z = difference.mean(0) / (difference.std(0, ddof=1) / np.sqrt(30))
     assert (np.abs(z) < 5.5).all()
 
@@ -137,8 +137,8 @@ def test_it_takes_no_test_points():
     risks = []
     for count in (5, 5000):
         design = Sphere(dim=5, n=40, n_test=count, noise=0.3)
-        found = run_cell(design, ZONAL, NTK, FLOW, TIMES, [PopulationRisk()], replicates=2)
-        risks.append(found["population_risk"])
+        result = run_cell(design, ZONAL, NTK, FLOW, TIMES, [PopulationRisk()], replicates=2)
+        risks.append(result["population_risk"])
     np.testing.assert_array_equal(*risks)
 
 
@@ -151,24 +151,24 @@ def test_what_fewer_degrees_leave_out_is_within_the_error(model, monkeypatch):
     holds, and is not ten thousand times too large."""
     truth = Gegenbauer(degrees=(1, 20), energies=(0.9, 0.1))
     case = (Sphere(dim=3, n=40, n_test=5, noise=0.3), truth, model, FLOW, TIMES, METRICS[1:])
-    whole = run_cell(*case, replicates=3)
+    original = run_cell(*case, replicates=3)
     monkeypatch.setattr(
         exact_risk, "sphere_spectrum", partial(exact_risk.sphere_spectrum, degrees=13)
     )
     part = run_cell(*case, replicates=3)
-    off = np.abs(part["population_risk"] - whole["population_risk"])
-    assert (off <= part["population_risk_error"] + whole["population_risk_error"]).all()
+    off = np.abs(part["population_risk"] - original["population_risk"])
+    assert (off <= part["population_risk_error"] + original["population_risk_error"]).all()
     assert (off[:, 1:] > 1e-4 * part["population_risk_error"][:, 1:]).all()
 
 
 def test_rounding_towards_interpolation_is_within_the_error():
     """RBF at t = 10⁶ in dimension 3: dual coefficients of 10⁴ and more cancel."""
-    found = run_cell(
+    result = run_cell(
         SPHERES(dim=3), ZONAL, models.Rbf(bandwidth=2.0), FLOW, (1e6,), METRICS, replicates=3
     )
-    off = np.abs(found["population_risk"] - found["excess_risk"])
-    assert (off <= found["population_risk_error"]).all()
-    assert (off > 0).any() and (found["population_risk_error"] > 1e-8).all()
+    off = np.abs(result["population_risk"] - result["excess_risk"])
+    assert (off <= result["population_risk_error"]).all()
+    assert (off > 0).any() and (result["population_risk_error"] > 1e-8).all()
 
 
 def test_single_precision_knows_its_error():
@@ -188,8 +188,8 @@ def test_single_precision_knows_its_error():
 def test_every_optimizer_leaves_a_function_that_has_a_risk(optimizer):
     case = (ON_SPHERE, ZONAL, NTK)
     exact = run_cell(*case, FLOW, (0.0, 3.0), METRICS[1:], replicates=1)["population_risk"]
-    other = run_cell(*case, optimizer, (0.0, 3.0), METRICS[1:], replicates=1)["population_risk"]
-    np.testing.assert_allclose(other, exact, rtol=1e-3)
+    second = run_cell(*case, optimizer, (0.0, 3.0), METRICS[1:], replicates=1)["population_risk"]
+    np.testing.assert_allclose(second, exact, rtol=1e-3)
 
 
 # --- where it does not apply ----------------------------------------------------------------------

@@ -41,38 +41,38 @@ REFERENCE = [  # n, k, δ, σ, γ, κ, test error, and a simulation of 200 with 
 @pytest.mark.parametrize("row", REFERENCE)
 def test_values_of_an_independent_solution(row):
     n, width, ridge, noise, gamma, kappa, test, simulated, error = row
-    found = feature_errors(POWER, n, width, ridge, noise)
-    assert found.gamma == pytest.approx(gamma, rel=1e-8)
-    assert found.kappa == pytest.approx(kappa, rel=1e-8)
-    assert found.test == pytest.approx(test, abs=6e-7)
-    assert abs(found.test - simulated) < 2 * error
+    result = feature_errors(POWER, n, width, ridge, noise)
+    assert result.gamma == pytest.approx(gamma, rel=1e-8)
+    assert result.kappa == pytest.approx(kappa, rel=1e-8)
+    assert result.test == pytest.approx(test, abs=6e-7)
+    assert abs(result.test - simulated) < 2 * error
 
 
 @pytest.mark.parametrize("ridge", [0.1, 1e-3, 0.0])
 def test_many_features_are_the_kernel(ridge):
-    found = feature_errors(POWER, 100, 1e9, ridge, 0.3)
-    assert found.test == pytest.approx(ridge_errors(POWER, 100, ridge, 0.3).test, rel=1e-6)
+    result = feature_errors(POWER, 100, 1e9, ridge, 0.3)
+    assert result.test == pytest.approx(ridge_errors(POWER, 100, ridge, 0.3).test, rel=1e-6)
 
 
 @pytest.mark.parametrize("width", [30, 90, 110, 300])
 def test_no_ridge_is_the_limit_of_small_ones(width):
     """As an infinite error is at as many features as samples."""
-    found = feature_errors(POWER, 100, width, 0.0, 0.3)
-    assert found.test == pytest.approx(feature_errors(POWER, 100, width, 1e-9, 0.3).test, rel=1e-4)
+    result = feature_errors(POWER, 100, width, 0.0, 0.3)
+    assert result.test == pytest.approx(feature_errors(POWER, 100, width, 1e-9, 0.3).test, rel=1e-4)
     assert math.isinf(feature_errors(POWER, 100, 100, 0.0, 0.3).test)
     assert feature_errors(POWER, 100, 100, 1e-9, 0.3).test > 10
 
 
 def test_fewer_modes_than_samples_and_features_are_least_squares():
     """σ²/(1 − p/n), that of least squares on p coordinates up to its −1 in n − p − 1."""
-    few = Levels(np.ones(1), np.array([20.0]), np.ones(1), outside=0.0)
-    found = feature_errors(few, 100, 60, 0.0, 0.5)
-    assert found.test == pytest.approx(0.25 / (1 - 20 / 100))
+    smaller = Levels(np.ones(1), np.array([20.0]), np.ones(1), outside=0.0)
+    result = feature_errors(smaller, 100, 60, 0.0, 0.5)
+    assert result.test == pytest.approx(0.25 / (1 - 20 / 100))
 
 
 def test_an_infinite_ridge_predicts_nothing():
-    found = feature_errors(POWER, 100, 60, math.inf, 0.3)
-    assert found.test == pytest.approx(float(POWER.energy.sum()) + 0.09)
+    result = feature_errors(POWER, 100, 60, math.inf, 0.3)
+    assert result.test == pytest.approx(float(POWER.energy.sum()) + 0.09)
 
 
 @pytest.mark.parametrize("width", [50, 100, 400])
@@ -104,9 +104,11 @@ def test_the_spectrum_on_the_sphere_is_that_of_the_kernel_of_infinite_width(acti
         bias_variance=float(bias), output_bias_variance=0.0,
     )  # fmt: skip
     design = Sphere(dim=6, n=10)
-    known = kernel.population_spectrum(design).eigenvalue[:8]
+    reference = kernel.population_spectrum(design).eigenvalue[:8]
     levels = sphere_levels(activation, bias, 6, {1.0: 1.0})
-    np.testing.assert_allclose(levels.eigenvalue[: len(known)], known, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        levels.eigenvalue[: len(reference)], reference, rtol=1e-6, atol=1e-12
+    )
     trace = float(levels.eigenvalue @ levels.multiplicity) + levels.tail
     assert trace == pytest.approx(kernel.trace(design), rel=1e-6)
     assert levels.energy.tolist() == [0.0, 1.0, *[0.0] * (len(levels.energy) - 2)]
@@ -150,8 +152,8 @@ def test_linear_kernels_have_their_equivalent_on_gaussian_points(model):
     cell = make_cell(design, Linear(decay=0.75), model, RIDGE, (316.2278,), [])
     theory = DeterministicEquivalent()
     assert theory_objection(theory, cell) is None
-    (found,) = theory.predict(cell, cell.times)["excess_risk"]
-    assert found == pytest.approx(0.0023548, rel=1e-4)
+    (result,) = theory.predict(cell, cell.times)["excess_risk"]
+    assert result == pytest.approx(0.0023548, rel=1e-4)
     round_points = Gaussian(dim=40, n=100, noise=0.5, scale=2.0)
     cell = make_cell(round_points, Linear(decay=0.0), model, RIDGE, (math.inf,), [])
     (test,) = theory.predict(cell, cell.times)["test_error"]

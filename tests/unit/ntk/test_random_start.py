@@ -68,13 +68,13 @@ class Seen(Metric):
         return {"predictions": predictions, "fitted": train_predictions}
 
 
-def seen(model, optimizer=FLOW, times=TIMES, replicates=300, design=DESIGN):
+def train(model, optimizer=FLOW, times=TIMES, replicates=300, design=DESIGN):
     """f over an ensemble on the same data, (replicates, times, training and test points)."""
-    found = run_cell(
+    result = run_cell(
         design, Linear(), model, optimizer, times, [Seen()],
         replicates=replicates, shared_design=True,
     )  # fmt: skip
-    return np.concatenate([found["fitted"], found["predictions"]], 2)
+    return np.concatenate([result["fitted"], result["predictions"]], 2)
 
 
 def matrices(model, design=DESIGN):
@@ -112,11 +112,11 @@ def test_trained_to_the_end_the_process_is_its_posterior():
     """k = Σ and t = ∞ without noise: mean Σ_xX Σ⁻¹y, variance Σ_xx − Σ_xX Σ⁻¹Σ_Xx. Ten numbers:
     by chance wrong once in 10⁵ runs."""
     _, covariance, y = matrices(NNGP)
-    found = seen(NNGP, times=(1.0, float("inf")))[:, 1]
-    np.testing.assert_allclose(found[:, :8], np.broadcast_to(y, (300, 8)), atol=1e-7)
+    result = train(NNGP, times=(1.0, float("inf")))[:, 1]
+    np.testing.assert_allclose(result[:, :8], np.broadcast_to(y, (300, 8)), atol=1e-7)
     gain = linalg.solve(covariance[:8, :8], covariance[:8, 8:]).T
     variance = np.diag(covariance[8:, 8:] - gain @ covariance[:8, 8:])
-    expect_law(found[:, 8:], gain @ y, variance)
+    expect_law(result[:, 8:], gain @ y, variance)
 
 
 @pytest.mark.parametrize("model", [NTK, TANH, NNGP], ids=["relu", "erf", "nngp"])
@@ -125,12 +125,12 @@ def test_the_ensemble_has_its_closed_mean_and_variance(model, name):
     """Three times, thirteen points, with the matrix exponential: 468 numbers in all six cases, by
     chance wrong once in 2000 runs."""
     theta, covariance, y = matrices(model)
-    found = seen(model, SpectralFilter(filter=name))
-    for at, time in enumerate(TIMES):
+    result = train(model, SpectralFilter(filter=name))
+    for index, time in enumerate(TIMES):
         flow = time * theta[:8, :8] / 8
         residual = linalg.expm(-flow) if name == "flow" else linalg.inv(np.eye(8) + flow)
         mean, spread = ensemble(theta, covariance, y, residual)
-        expect_law(found[:, at], mean, np.diag(spread))
+        expect_law(result[:, index], mean, np.diag(spread))
 
 
 def test_wide_networks_without_a_symmetric_start_are_such_an_ensemble():
@@ -138,12 +138,12 @@ def test_wide_networks_without_a_symmetric_start_are_such_an_ensemble():
     Their own deviation, of order 4096^{−1/2}, is a sixth of a mean's standard error."""
     kernel = ReluTangent(first_variance=1.0, output_variance=1.0, initial="process")
     network = TwoLayerNetwork(width=4096, symmetric=False)
-    found = seen(network, GradientDescent(learning_rate=0.5), (0.0, 5.0), 120)
+    result = train(network, GradientDescent(learning_rate=0.5), (0.0, 5.0), 120)
     theta, covariance, y = matrices(kernel)
-    for at, steps in enumerate((0, 10)):
+    for index, steps in enumerate((0, 10)):
         residual = np.linalg.matrix_power(np.eye(8) - 0.5 * theta[:8, :8] / 8, steps)
         mean, spread = ensemble(theta, covariance, y, residual)
-        expect_law(found[:, at], mean, np.diag(spread))
+        expect_law(result[:, index], mean, np.diag(spread))
 
 
 def test_outputs_start_apart():
@@ -170,18 +170,18 @@ def test_it_keeps_the_laws_of_models(model):
 
 
 def test_a_replicate_starts_alike_alone_and_in_company():
-    alone = seen(NTK, replicates=1)
-    np.testing.assert_allclose(alone[0], seen(NTK, replicates=3)[0], rtol=1e-12, atol=1e-14)
-    assert not np.allclose(seen(NTK, replicates=2)[1], alone[0])
+    alone = train(NTK, replicates=1)
+    np.testing.assert_allclose(alone[0], train(NTK, replicates=3)[0], rtol=1e-12, atol=1e-14)
+    assert not np.allclose(train(NTK, replicates=2)[1], alone[0])
 
 
 def test_the_first_points_start_alike_whatever_the_number_of_points():
     """Cholesky in the order of the points; with as many test points or others."""
-    few = seen(NTK, replicates=1, times=(0.0,))
-    many = seen(NTK, replicates=1, times=(0.0,), design=evolve(DESIGN, n=30))
-    other = seen(NTK, replicates=1, times=(0.0,), design=evolve(DESIGN, n_test=50))
-    np.testing.assert_allclose(many[..., :8], few[..., :8], atol=1e-6)
-    np.testing.assert_allclose(other[..., :13], few, atol=1e-6)
+    smaller = train(NTK, replicates=1, times=(0.0,))
+    larger = train(NTK, replicates=1, times=(0.0,), design=evolve(DESIGN, n=30))
+    second = train(NTK, replicates=1, times=(0.0,), design=evolve(DESIGN, n_test=50))
+    np.testing.assert_allclose(larger[..., :8], smaller[..., :8], atol=1e-6)
+    np.testing.assert_allclose(second[..., :13], smaller, atol=1e-6)
 
 
 # --- routes ---------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_the_first_points_start_alike_whatever_the_number_of_points():
 )
 def test_every_route_starts_there(model, optimizer):
     np.testing.assert_allclose(
-        seen(model, optimizer, replicates=2), seen(NTK, replicates=2), atol=1e-6
+        train(model, optimizer, replicates=2), train(NTK, replicates=2), atol=1e-6
     )
 
 
@@ -206,17 +206,17 @@ def test_leave_one_out_is_the_refit_from_the_same_start():
     """Ridge, by brute force: f₀ stays, a point leaves, the ridge n/t on K stays."""
     design, time = evolve(DESIGN, noise=0.3), 20.0
     cell = (design, Linear(), NTK, RIDGE, (time,))
-    found = run_cell(*cell, [LeaveOneOutRisk()], replicates=1)["loo_risk"]
+    result = run_cell(*cell, [LeaveOneOutRisk()], replicates=1)["loo_risk"]
     problem = draw_problem(make_cell(*cell, []), 0)
     start = run_cell(*cell[:4], (0.0,), [Seen()], replicates=1)["fitted"][0, 0]
     gram = gram_matrix(NTK.kernel(3), problem.train.x).numpy()
-    rest = problem.train.y.numpy() - start
+    residual = problem.train.y.numpy() - start
     errors = []
     for i in range(8):
         kept = np.delete(np.arange(8), i)
         system = gram[np.ix_(kept, kept)] + 8 / time * np.eye(7)
-        errors.append(rest[i] - gram[i, kept] @ linalg.solve(system, rest[kept]))
-    np.testing.assert_allclose(found[0, 0], np.mean(np.square(errors)), rtol=1e-9)
+        errors.append(residual[i] - gram[i, kept] @ linalg.solve(system, residual[kept]))
+    np.testing.assert_allclose(result[0, 0], np.mean(np.square(errors)), rtol=1e-9)
 
 
 # --- theories -------------------------------------------------------------------------------------
@@ -230,12 +230,12 @@ def test_bias_and_variance_know_the_start(optimizer):
     metrics = [ExcessRisk(), TrainingLoss()]
     cell = make_cell(design, Linear(), NTK, optimizer, times, [], shared_design=True)
     theory = BiasVariance().predict(cell, times, draw_problem(cell, 0))
-    found = run_cell(
+    result = run_cell(
         design, Linear(), NTK, optimizer, times, metrics, replicates=400, shared_design=True
     )
     for name in ("excess_risk", "training_loss"):
-        own = found[name]
-        z = (own.mean(0) - theory[name]) / (own.std(0, ddof=1) / 20)
+        actual = result[name]
+        z = (actual.mean(0) - theory[name]) / (actual.std(0, ddof=1) / 20)
         assert (np.abs(z) < 5).all()
     np.testing.assert_allclose(theory["excess_risk"], theory["bias"] + theory["variance"])
     still = BiasVariance().predict(

@@ -25,23 +25,23 @@ DEEP = profiles.network_profile((1.0, 2.0, 2.0), (0.1, 0.1, 0.1), True)
 
 
 def test_two_layer_ntk_has_its_published_spectrum():
-    found = sphere_spectrum(TWO_LAYER, 3, 8).eigenvalue
+    result = sphere_spectrum(TWO_LAYER, 3, 8).eigenvalue
     expected = [0.5, 1 / 3, 0.078125, 0.0, 0.005208333333333, 0.0, 0.00140380859375, 0.0]
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=0)
+    np.testing.assert_allclose(result, expected, rtol=1e-11, atol=0)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 10, 100, 10_000])
 def test_the_linear_eigenvalue_is_one_over_d_and_odd_degrees_vanish(dim):
-    found = sphere_spectrum(TWO_LAYER, dim, 12).eigenvalue
-    assert found[1] == pytest.approx(1 / dim, rel=1e-11)
-    assert (found[3::2] == 0).all() and (found[2::2] > 0).all()
+    result = sphere_spectrum(TWO_LAYER, dim, 12).eigenvalue
+    assert result[1] == pytest.approx(1 / dim, rel=1e-11)
+    assert (result[3::2] == 0).all() and (result[2::2] > 0).all()
 
 
 def test_multiplicities_are_dimensions_of_harmonics():
     for dim in (2, 3, 7):
-        for k, found in enumerate(multiplicities(dim, 9)):
+        for k, result in enumerate(multiplicities(dim, 9)):
             below = math.comb(k + dim - 3, k - 2) if k >= 2 else 0
-            assert found == math.comb(k + dim - 1, k) - below
+            assert result == math.comb(k + dim - 1, k) - below
     assert np.isfinite(multiplicities(10_000, 60)).all()
 
 
@@ -79,9 +79,9 @@ def by_mpmath(dim: int, degree: int) -> float:
     [(3, 7, 1e-11), (10, 12, 1e-7), (30, 5, 1e-10), (200, 9, 1e-10), (10_000, 6, 1e-10)],
 )
 def test_deep_networks_agree_with_multiprecision(dim, degree, digits):
-    found = sphere_spectrum(DEEP, dim, degree + 1)
-    assert found.eigenvalue[degree] == pytest.approx(by_mpmath(dim, degree), rel=digits)
-    assert found.error[degree] <= digits
+    result = sphere_spectrum(DEEP, dim, degree + 1)
+    assert result.eigenvalue[degree] == pytest.approx(by_mpmath(dim, degree), rel=digits)
+    assert result.error[degree] <= digits
 
 
 def by_bessel(bandwidth: float, dim: int, degree: int) -> float:
@@ -94,29 +94,29 @@ def by_bessel(bandwidth: float, dim: int, degree: int) -> float:
 
 @pytest.mark.parametrize(("bandwidth", "dim"), [(1.0, 5), (0.5, 50), (2.0, 1000), (1.0, 10_000)])
 def test_gaussian_kernels_have_bessel_spectra(bandwidth, dim):
-    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim, 31).eigenvalue
+    result = sphere_spectrum(profiles.rbf_profile(bandwidth), dim, 31).eigenvalue
     for k in (0, 1, 2, 7, 30):
-        assert found[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
+        assert result[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 5, 50])
 @pytest.mark.parametrize("bandwidth", [0.02, 0.03, 0.05])
 def test_narrow_gaussian_kernels_have_them_too(bandwidth, dim):
     # j log z − log j! of coefficients loses the digits of z = 1/ℓ² ≤ 2500
-    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
-    assert (found.error[:100] < 1e-3).all()
+    result = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
+    assert (result.error[:100] < 1e-3).all()
     for k in (0, 1, 2, 7, 30, 99):
-        assert found.eigenvalue[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
+        assert result.eigenvalue[k] == pytest.approx(by_bessel(bandwidth, dim, k), rel=1e-11, abs=0)
 
 
 @pytest.mark.parametrize(("bandwidth", "dim"), [(0.002, 3), (0.005, 5), (0.005, 50), (0.02, 1000)])
 def test_narrower_ones_are_right_or_unknown(bandwidth, dim):
-    found = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
+    result = sphere_spectrum(profiles.rbf_profile(bandwidth), dim)
     for k in (0, 1, 2, 7, 30, 99):
         exact = by_bessel(bandwidth, dim, k)
-        assert abs(found.eigenvalue[k] - exact) <= max(10 * found.bound[k], 1e-11 * exact)
+        assert abs(result.eigenvalue[k] - exact) <= max(10 * result.bound[k], 1e-11 * exact)
         if dim >= 50:
-            assert found.eigenvalue[k] == 0 and found.error[k] == 1
+            assert result.eigenvalue[k] == 0 and result.error[k] == 1
 
 
 @pytest.mark.parametrize("dim", [3, 10, 1000])
@@ -136,8 +136,8 @@ def test_low_degrees_below_rounding_are_not_listed_as_0(dim):
 def test_what_is_listed_ends_before_the_first_degree_that_is_not_known():
     value, ones = np.array([0.5, 0.2, 0.0, 0.1, 0.0, 1e-9]), np.ones(6)
     bound = np.array([1e-16, 1e-16, 1e-16, 1e-16, 1e-11, 1e-16])  # degree 4 may be 1e-11
-    found = SphereSpectrum(value, ones, np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0]), bound)
-    np.testing.assert_array_equal(known_eigenvalues(found)[0], value[:4])
+    result = SphereSpectrum(value, ones, np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0]), bound)
+    np.testing.assert_array_equal(known_eigenvalues(result)[0], value[:4])
 
 
 def test_listed_eigenvalues_agree_with_multiprecision():
@@ -148,12 +148,12 @@ def test_listed_eigenvalues_agree_with_multiprecision():
 
 def test_laplace_in_three_dimensions_is_an_elementary_integral():
     # μ_k = ½ ∫ e^{−√(2−2t)} P_k(t) dt = ½ ∫_0^2 r e^{−r} P_k(1 − r²/2) dr
-    found = sphere_spectrum(profiles.matern_profile(0.5, 1.0), 3, 6).eigenvalue
+    result = sphere_spectrum(profiles.matern_profile(0.5, 1.0), 3, 6).eigenvalue
     r, weight = np.polynomial.legendre.leggauss(60)
     r, weight = 1 + r, weight
     for k in range(6):
         harmonic = np.polynomial.legendre.Legendre.basis(k)(1 - r**2 / 2)
-        assert found[k] == pytest.approx(
+        assert result[k] == pytest.approx(
             0.5 * (weight * r * np.exp(-r) * harmonic).sum(), rel=1e-11
         )
 
@@ -161,17 +161,17 @@ def test_laplace_in_three_dimensions_is_an_elementary_integral():
 @pytest.mark.parametrize("dim", [3, 12, 500, 10_000])
 def test_eigenvalues_sum_to_the_trace(dim):
     profile = profiles.series_profile([0.2, 0.5, 0.0, 0.3, 0.0, 1.0])
-    found = sphere_spectrum(profile, dim, 6)
-    assert (found.eigenvalue * found.multiplicity).sum() == pytest.approx(2.0, rel=1e-12)
+    result = sphere_spectrum(profile, dim, 6)
+    assert (result.eigenvalue * result.multiplicity).sum() == pytest.approx(2.0, rel=1e-12)
     deep = sphere_spectrum(DEEP, dim)
     total = (deep.eigenvalue * deep.multiplicity).sum()
     assert 0.93 < total / DEEP.value(np.ones(1))[0] <= 1.0 + 1e-9
 
 
 def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
-    found = sphere_spectrum(DEEP, 3).eigenvalue
+    result = sphere_spectrum(DEEP, 3).eigenvalue
     k = np.array([150, 300, 599])
-    slope = np.diff(np.log(found[k])) / np.diff(np.log(k))
+    slope = np.diff(np.log(result[k])) / np.diff(np.log(k))
     np.testing.assert_allclose(slope, -3.0, atol=0.02)
 
 
@@ -216,9 +216,11 @@ def test_high_degrees_in_three_dimensions_decay_like_the_third_power():
 )
 def test_profiles_are_the_kernels_on_the_unit_sphere(kernel, profile):
     t = np.linspace(-0.99, 0.99, 23)
-    others = torch.from_numpy(np.stack([t, np.sqrt(1 - t * t)], 1))
+    remaining = torch.from_numpy(np.stack([t, np.sqrt(1 - t * t)], 1))
     pole = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
-    np.testing.assert_allclose(cross_matrix(kernel, pole, others)[0], profile.value(t), rtol=1e-12)
+    np.testing.assert_allclose(
+        cross_matrix(kernel, pole, remaining)[0], profile.value(t), rtol=1e-12
+    )
     if profile.coefficients is not None:
         series = np.polynomial.Polynomial(profile.coefficients)
         np.testing.assert_allclose(series(t), profile.value(t), rtol=1e-12)

@@ -27,9 +27,9 @@ def points(count: int, dim: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, dim))
 
 
-def values(model, x: np.ndarray, other: np.ndarray) -> np.ndarray:
+def values(model, x: np.ndarray, second: np.ndarray) -> np.ndarray:
     dim = x.shape[1]
-    return cross_matrix(model.kernel(dim), torch.from_numpy(x), torch.from_numpy(other)).numpy()
+    return cross_matrix(model.kernel(dim), torch.from_numpy(x), torch.from_numpy(second)).numpy()
 
 
 # --- shifts ---------------------------------------------------------------------------------------
@@ -81,17 +81,17 @@ def test_both_ways_to_distances_agree_where_either_is_taken():
 def test_float32_keeps_its_digits_too():
     x = torch.from_numpy(points(50, 3) + 1e4).float()
     for model, metric, shape in SHAPES:
-        found = gram_matrix(model.kernel(3), x)
-        assert found.dtype == torch.float32
+        result = gram_matrix(model.kernel(3), x)
+        assert result.dtype == torch.float32
         exact = shape(cdist(x.double(), x.double(), metric))
         # as above, squares of at most 30
-        np.testing.assert_allclose(found, exact, rtol=0, atol=5e-6)
+        np.testing.assert_allclose(result, exact, rtol=0, atol=5e-6)
 
 
 def test_predictions_do_not_see_a_shift_of_all_inputs():
     exact = np.round(points(90, 3) * 2**20) / 2**20  # shifted by 2**20 without rounding
     x, test, y = exact[:60], exact[60:], torch.from_numpy(points(60, 1, 2)[:, 0])
-    found = []
+    results = []
     for shift in (0.0, 2.0**20):
         data = Data(torch.from_numpy(x + shift), y, y, torch.full_like(y, 1 / 60))
         problem = Problem(data, data, torch.tensor(0.0), {})
@@ -99,8 +99,8 @@ def test_predictions_do_not_see_a_shift_of_all_inputs():
         prepared = model.prepare(None, problem)
         probe = model.probe(prepared, torch.from_numpy(test + shift))
         fit = Fit(model, prepared, model.start(None, prepared, problem), problem, None)
-        found.append(probe @ model.path(fit, "ridge", [100.0])[0])
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-11)
+        results.append(probe @ model.path(fit, "ridge", [100.0])[0])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-11)
 
 
 def test_inputs_about_the_origin_are_left_as_they_are():
@@ -143,12 +143,13 @@ def test_lengths_norms_and_variances_are_scikit_learns():
 def test_the_periodic_kernel_is_a_product_over_coordinates():
     x, z = points(9, 3) + 40.0, points(6, 3, 1) + 40.0
     for lengths in (0.8, LENGTHS):
-        own = np.broadcast_to(lengths, 3)
+        actual = np.broadcast_to(lengths, 3)
         single = [
-            peers.ExpSineSquared(length, 2.3)(x[:, [i]], z[:, [i]]) for i, length in enumerate(own)
+            peers.ExpSineSquared(length, 2.3)(x[:, [i]], z[:, [i]])
+            for i, length in enumerate(actual)
         ]
-        found = values(models.Periodic(bandwidth=lengths, period=2.3), x, z)
-        np.testing.assert_allclose(found, np.prod(single, 0), rtol=1e-12)
+        result = values(models.Periodic(bandwidth=lengths, period=2.3), x, z)
+        np.testing.assert_allclose(result, np.prod(single, 0), rtol=1e-12)
     model = models.Periodic(period=2.3)
     np.testing.assert_allclose(values(model, x + 2.3, z), values(model, x, z), rtol=1e-12)
 
@@ -181,11 +182,12 @@ def test_there_is_no_spectrum_on_the_sphere_of_what_no_rotation_leaves(model, re
 
 
 def test_a_variance_multiplies_the_spectrum():
-    plain, found = (
-        models.Matern(variance=own).population_spectrum(Sphere(dim=3, n=9)) for own in (1.0, 2.5)
+    plain, result = (
+        models.Matern(variance=value).population_spectrum(Sphere(dim=3, n=9))
+        for value in (1.0, 2.5)
     )
-    np.testing.assert_allclose(found.eigenvalue[:100], 2.5 * plain.eigenvalue[:100], rtol=1e-7)
-    np.testing.assert_allclose(found.eigenvalue, 2.5 * plain.eigenvalue, rtol=1e-3)  # as known
+    np.testing.assert_allclose(result.eigenvalue[:100], 2.5 * plain.eigenvalue[:100], rtol=1e-7)
+    np.testing.assert_allclose(result.eigenvalue, 2.5 * plain.eigenvalue, rtol=1e-3)  # as known
     assert models.Matern(variance=2.5).trace(Sphere(dim=3, n=9)) == pytest.approx(2.5)
 
 

@@ -87,9 +87,9 @@ def cell(design=None, target=None, model=NTK, optimizer=None, times=(1.0, 10.0),
 
 
 def test_the_check_value_is_met():
-    found = ridge_errors(CHECK, 50, 0.1, 0.3)
-    assert found.kappa == pytest.approx(0.010490549721, rel=1e-9)
-    assert found.test == pytest.approx(0.18713, abs=5e-6)
+    result = ridge_errors(CHECK, 50, 0.1, 0.3)
+    assert result.kappa == pytest.approx(0.010490549721, rel=1e-9)
+    assert result.test == pytest.approx(0.18713, abs=5e-6)
 
 
 @pytest.mark.parametrize("ridge", [1e-8, 0.1, 30.0])
@@ -105,10 +105,10 @@ def test_multiplicities_and_a_tail_stand_for_single_modes():
     np.testing.assert_allclose(
         ridge_errors(level, 12, 0.3, 0.2), ridge_errors(single, 12, 0.3, 0.2)
     )
-    many = Levels(np.array([1.0, 1e-9]), np.array([3.0, 1e8]), np.array([0.3, 0.4]))
-    few = Levels(np.array([1.0]), np.array([3.0]), np.array([0.3]), tail=0.1, outside=0.4)
+    larger = Levels(np.array([1.0, 1e-9]), np.array([3.0, 1e8]), np.array([0.3, 0.4]))
+    smaller = Levels(np.array([1.0]), np.array([3.0]), np.array([0.3]), tail=0.1, outside=0.4)
     np.testing.assert_allclose(
-        ridge_errors(many, 50, 0.3, 0.2), ridge_errors(few, 50, 0.3, 0.2), rtol=1e-6
+        ridge_errors(larger, 50, 0.3, 0.2), ridge_errors(smaller, 50, 0.3, 0.2), rtol=1e-6
     )
 
 
@@ -117,23 +117,25 @@ def test_what_is_not_listed_is_ridge_or_unresolved(decay, worst):
     """A hundred of 10⁵ modes against all of them: errors agree where they are said to be known, and
     are off by more at some that are not; flat tails are like ridge even there."""
     j = np.arange(1.0, 100_001)
-    whole = Levels(j**-decay, np.ones_like(j), j**-2.0)
-    top = whole._replace(**{name: getattr(whole, name)[:100] for name in whole._fields[:3]})
+    original = Levels(j**-decay, np.ones_like(j), j**-2.0)
+    top = original._replace(
+        **{name: getattr(original, name)[:100] for name in original._fields[:3]}
+    )
     top = top._replace(tail=(j[100:] ** -decay).sum(), outside=(j[100:] ** -2.0).sum())
     ridges, off = np.geomspace(1e4, 1e-8, 49), {True: [0.0], False: [0.0]}
     for ridge in ridges:
-        found, expected = (ridge_errors(one, 150, ridge, 0.3) for one in (top, whole))
-        gap = abs(found.test / expected.test - 1)
-        off[resolved(top, 150, found.kappa)].append(gap)
+        result, expected = (ridge_errors(item, 150, ridge, 0.3) for item in (top, original))
+        gap = abs(result.test / expected.test - 1)
+        off[resolved(top, 150, result.kappa)].append(gap)
     assert min(len(off[True]), len(off[False])) > 10
     assert max(off[True]) < 0.03 and max(off[False]) > worst
 
 
 def test_it_says_nothing_below_the_known_eigenvalues():
     # 1199 modes are known on the circle: 2000 points and little ridge reach beyond them
-    own = cell(Sphere(dim=2, n=2000, noise=0.3), model=models.Laplace(), times=(10.0, math.inf))
-    found = theory.DeterministicEquivalent().predict(own, own.times)
-    for values in found.values():
+    actual = cell(Sphere(dim=2, n=2000, noise=0.3), model=models.Laplace(), times=(10.0, math.inf))
+    result = theory.DeterministicEquivalent().predict(actual, actual.times)
+    for values in result.values():
         assert np.isfinite(values[0]) and np.isnan(values[1])
 
 
@@ -162,8 +164,8 @@ def test_it_agrees_with_ridge_on_gaussian_features():
     mean = np.mean(errors, 0)
     interval = 2 * np.std(errors, 0) / 400**0.5
     expected = ridge_errors(CHECK, n, ridge, noise)
-    for at, value in enumerate((expected.test, expected.train)):
-        assert abs(mean[at] - value) <= interval[at] + 0.02 * value
+    for index, value in enumerate((expected.test, expected.train)):
+        assert abs(mean[index] - value) <= interval[index] + 0.02 * value
 
 
 @pytest.mark.parametrize(
@@ -174,17 +176,17 @@ def test_it_agrees_with_ridge_on_gaussian_features():
 def test_it_predicts_simulated_learning_curves(n, noise, model):
     design = Sphere(dim=5, n=n, noise=noise, n_test=1500)
     times, replicates = (3.0, 30.0, 300.0), 30
-    found = run_cell(
+    result = run_cell(
         design, Harmonics(), model, spectral(), times, [ExcessRisk(), TrainingLoss()],
         replicates=replicates,
     )  # fmt: skip
     equivalent = theory.DeterministicEquivalent()
-    own = cell(design, Harmonics(), model, times=times)
-    assert theory_objection(equivalent, own) is None
-    predicted = equivalent.predict(own, times)
+    actual = cell(design, Harmonics(), model, times=times)
+    assert theory_objection(equivalent, actual) is None
+    predicted = equivalent.predict(actual, times)
     for name in ("excess_risk", "training_loss"):
-        mean = found[name].mean(0)
-        interval = 2.5 * found[name].std(0, ddof=1) / replicates**0.5
+        mean = result[name].mean(0)
+        interval = 2.5 * result[name].std(0, ddof=1) / replicates**0.5
         gap = np.abs(mean - predicted[name])
         assert (gap <= interval + 0.02 * predicted[name]).all(), (name, mean, predicted[name])
     np.testing.assert_allclose(predicted["test_error"] - predicted["excess_risk"], noise**2)
@@ -195,14 +197,14 @@ def test_it_predicts_narrow_gaussian_kernels():
     2.5 standard errors, four of them: 1 seed in 20 would fail without the 2%."""
     design, model = Sphere(dim=2, n=400, noise=0.3, n_test=1000), models.Rbf(bandwidth=0.04)
     times, replicates = (30.0, 100.0), 80
-    found = run_cell(
+    result = run_cell(
         design, Harmonics(), model, spectral(), times, [ExcessRisk(), TrainingLoss()],
         replicates=replicates,
     )  # fmt: skip
     predicted = theory.DeterministicEquivalent().predict(cell(design, model=model), times)
     for name in ("excess_risk", "training_loss"):
-        interval = 2.5 * found[name].std(0, ddof=1) / replicates**0.5
-        gap = np.abs(found[name].mean(0) - predicted[name])
+        interval = 2.5 * result[name].std(0, ddof=1) / replicates**0.5
+        gap = np.abs(result[name].mean(0) - predicted[name])
         assert (gap <= interval + 0.02 * predicted[name]).all(), (name, gap, predicted[name])
     assert predicted["excess_risk"][1] < 0.3  # of 1.5
 
@@ -212,35 +214,38 @@ def test_random_energies_count_by_their_mean():
     within 2.5 standard errors of both means, which 1 of 20 such comparisons fails."""
     design, times, replicates = Sphere(dim=4, n=60, noise=0.1, n_test=500), (10.0, 300.0), 40
     target = KernelFunction(kernel=NTK, centres=3, norm=1.0)
-    own = cell(design, target)
+    actual = cell(design, target)
     drawn = [
-        subject._drawn_energies(own.target, own.design, own.seed, r) for r in range(subject.DRAWS)
+        subject._drawn_energies(actual.target, actual.design, actual.seed, r)
+        for r in range(subject.DRAWS)
     ]
     totals = np.array([sum(energy.values()) for energy in drawn])
     assert totals.std() > 0.2 * totals.mean()
-    mean = subject.energies(own)
+    mean = subject.energies(actual)
     assert sum(mean.values()) == pytest.approx(totals.mean())
-    found = run_cell(design, target, NTK, spectral(), times, [ExcessRisk()], replicates=replicates)[
-        "excess_risk"
-    ]
-    predicted = theory.DeterministicEquivalent().predict(own, times)["excess_risk"]
-    error = 2.5 * found.std(0, ddof=1) * (1 / replicates + 1 / subject.DRAWS) ** 0.5
-    assert (np.abs(found.mean(0) - predicted) <= error + 0.02 * predicted).all()
+    result = run_cell(
+        design, target, NTK, spectral(), times, [ExcessRisk()], replicates=replicates
+    )["excess_risk"]
+    predicted = theory.DeterministicEquivalent().predict(actual, times)["excess_risk"]
+    error = 2.5 * result.std(0, ddof=1) * (1 / replicates + 1 / subject.DRAWS) ** 0.5
+    assert (np.abs(result.mean(0) - predicted) <= error + 0.02 * predicted).all()
 
 
 def test_kernels_with_negative_eigenvalues_have_no_equivalent():
-    own = cell(model=models.DotProduct(coefficients=(1.0, -0.5, 0.2)))
-    reason = theory_objection(theory.DeterministicEquivalent(), own)
+    actual = cell(model=models.DotProduct(coefficients=(1.0, -0.5, 0.2)))
+    reason = theory_objection(theory.DeterministicEquivalent(), actual)
     assert "found the eigenvalue -0.1 of degree 1 on the sphere in 5 dimensions" in reason
     planned = PlannedTheory(theory.DeterministicEquivalent(), {"excess_risk": "risk"})
-    result = execute_cell(cell(own.design, model=own.model, replicates=0, theories=(planned,)))
+    result = execute_cell(
+        cell(actual.design, model=actual.model, replicates=0, theories=(planned,))
+    )
     assert not result.variables and result.omitted == {"risk": reason}
 
 
 def test_time_zero_has_learned_nothing():
-    found = theory.DeterministicEquivalent().predict(cell(), (0.0,))
-    assert found["excess_risk"][0] == pytest.approx(1.5)
-    assert found["training_loss"][0] == pytest.approx(0.5 * 1.75)
+    result = theory.DeterministicEquivalent().predict(cell(), (0.0,))
+    assert result["excess_risk"][0] == pytest.approx(1.5)
+    assert result["training_loss"][0] == pytest.approx(0.5 * 1.75)
 
 
 def test_degrees_without_eigenvalue_are_never_learned():
@@ -258,7 +263,7 @@ def test_degrees_without_eigenvalue_are_never_learned():
         (theory.LargeDimension(), source()),
         (theory.PolynomialBarrier(), Harmonics()),
     ],
-    ids=lambda own: own.name,
+    ids=lambda params: params.name,
 )
 def test_it_keeps_the_laws_of_theories(tested, target):
     design = Sphere(dim=5, gamma=1.5, noise=0.5, n_test=9)
@@ -281,8 +286,8 @@ def test_where_it_does_not_apply_it_says_why(changed, reason):
 def test_a_theory_only_cell_in_ten_thousand_dimensions_takes_no_simulation():
     design = Sphere(dim=10_000, gamma=1.5, noise=0.5)
     planned = PlannedTheory(theory.DeterministicEquivalent(), {"excess_risk": "risk"})
-    own = cell(design, times=(100.0, 1e6), replicates=0, theories=(planned,), compute=Compute())
-    result = execute_cell(own)
+    actual = cell(design, times=(100.0, 1e6), replicates=0, theories=(planned,), compute=Compute())
+    result = execute_cell(actual)
     assert not result.error
     # degree 1 is learned from n = d^1.5 ≫ d samples, degree 2 is not
     assert result.variables["risk"][1] == pytest.approx(0.5, rel=0.2)
@@ -321,27 +326,29 @@ def test_ridge_saturates_at_smoothness_two():
     ids=["relu", "nngp", "laplace", "network", "matern-0.8", "matern-3/2", "matern-5/2"],
 )
 def test_decay_exponents_are_those_of_the_computed_spectrum(model):
-    own = cell(Sphere(dim=3, n=100, noise=0.5), model=model)
-    spectrum = model.population_spectrum(own.design)
+    actual = cell(Sphere(dim=3, n=100, noise=0.5), model=model)
+    spectrum = model.population_spectrum(actual.design)
     rank = np.cumsum(spectrum.multiplicity)
     low, high = 40, min(120, len(rank) - 1)
     slope = np.log(spectrum.eigenvalue[high] / spectrum.eigenvalue[low])
     slope /= np.log(rank[high] / rank[low])
-    assert subject.decay_exponent(own.model, own) == pytest.approx(-slope, rel=0.05)
+    assert subject.decay_exponent(actual.model, actual) == pytest.approx(-slope, rel=0.05)
 
 
 def test_rates_read_the_cell():
-    own = cell(Sphere(dim=3, n=100, noise=0.5), source(3.0))
-    ridge = theory.Rates().predict(own, own.times)
+    actual = cell(Sphere(dim=3, n=100, noise=0.5), source(3.0))
+    ridge = theory.Rates().predict(actual, actual.times)
     assert ridge["risk_exponent"] == pytest.approx(-0.75)  # s̃ = 2, β = 3/2
-    iterated = cell(own.design, own.target, optimizer=spectral("iterated-ridge", qualification=5.0))
-    flow = cell(own.design, own.target, optimizer=GradientFlow())
+    iterated = cell(
+        actual.design, actual.target, optimizer=spectral("iterated-ridge", qualification=5.0)
+    )
+    flow = cell(actual.design, actual.target, optimizer=GradientFlow())
     for better in (iterated, flow):
-        found = theory.Rates().predict(better, own.times)
-        assert found["risk_exponent"] == pytest.approx(-4.5 / 5.5)
+        result = theory.Rates().predict(better, actual.times)
+        assert result["risk_exponent"] == pytest.approx(-4.5 / 5.5)
     kernel = models.Torus(smoothness=1.5)
     torus = cell(Torus(dim=2, n=100, noise=0.5), source(1.0, kernel), kernel)
-    assert theory.Rates().predict(torus, own.times)["risk_exponent"] == pytest.approx(-0.6)
+    assert theory.Rates().predict(torus, actual.times)["risk_exponent"] == pytest.approx(-0.6)
 
 
 @pytest.mark.parametrize(
@@ -361,8 +368,8 @@ def test_rates_read_the_cell():
 def test_smoothness_is_that_in_the_model_s_space(design, kernel, model, s):
     """f_j² ≍ j^{−a} and μ_j ≍ j^{−b}, by computed energies and eigenvalues: Σ f_j² μ_j^{−s'} is
     finite for s' < (a − 1)/b. Local slopes have come within 3% of their limits."""
-    own = cell(design, source(s, kernel), model)
-    spectrum, energy = model.population_spectrum(design), subject.energies(own)
+    actual = cell(design, source(s, kernel), model)
+    spectrum, energy = model.population_spectrum(design), subject.energies(actual)
     rank = np.cumsum(spectrum.multiplicity)
     low, high = 40, min(110, len(rank) - 1)
     ends = spectrum.degree[[low, high]]
@@ -370,16 +377,16 @@ def test_smoothness_is_that_in_the_model_s_space(design, kernel, model, s):
     step = np.log(rank[high] / rank[low])
     a = -np.log(square[1] / square[0]) / step
     b = -np.log(spectrum.eigenvalue[high] / spectrum.eigenvalue[low]) / step
-    assert subject.source_smoothness(own) == pytest.approx((a - 1) / b, rel=0.05)
+    assert subject.source_smoothness(actual) == pytest.approx((a - 1) / b, rel=0.05)
 
 
 def test_rates_of_another_kernel_s_target_are_in_the_model_s_scale():
     # β = 3/2 for the NTK, 7/2 for Matérn 5/2: s = 1 counts as 3/7, and n^{−sβ/(sβ+1)} = n^{−0.6}
-    own = cell(Sphere(dim=3, n=100, noise=0.5), source(), models.Matern(nu=2.5))
-    assert theory_objection(theory.Rates(), own) is None
-    found = theory.Rates().predict(own, own.times)
-    assert found["risk_exponent"] == pytest.approx(-0.6)
-    assert found["time_exponent"] == pytest.approx(3.5 / 2.5)
+    actual = cell(Sphere(dim=3, n=100, noise=0.5), source(), models.Matern(nu=2.5))
+    assert theory_objection(theory.Rates(), actual) is None
+    result = theory.Rates().predict(actual, actual.times)
+    assert result["risk_exponent"] == pytest.approx(-0.6)
+    assert result["time_exponent"] == pytest.approx(3.5 / 2.5)
 
 
 @pytest.mark.parametrize(
@@ -398,14 +405,14 @@ def test_rates_of_another_kernel_s_target_are_those_of_the_equivalent(kernel, mo
     best, equivalent = [], theory.DeterministicEquivalent()
     for n in (64_000, 256_000):
         times = np.geomspace(1, 1e12, 400)
-        own = cell(Sphere(dim=3, n=n, noise=0.5), source(s, kernel), model, times=times)
-        best.append(np.nanmin(equivalent.predict(own, own.times)["excess_risk"]))
-    assert theory.Rates().predict(own, own.times)["risk_exponent"] == pytest.approx(expected)
+        actual = cell(Sphere(dim=3, n=n, noise=0.5), source(s, kernel), model, times=times)
+        best.append(np.nanmin(equivalent.predict(actual, actual.times)["excess_risk"]))
+    assert theory.Rates().predict(actual, actual.times)["risk_exponent"] == pytest.approx(expected)
     assert np.log(best[1] / best[0]) / np.log(4) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(
-    ("own", "reason"),
+    ("model", "reason"),
     [
         (cell(), r"no stated smoothness in [H]^s"),
         (cell(Sphere(dim=3, n=9), source()), "noise above 0"),
@@ -431,8 +438,8 @@ def test_rates_of_another_kernel_s_target_are_those_of_the_equivalent(kernel, mo
         ),
     ],
 )
-def test_where_rates_do_not_apply_they_say_why(own, reason):
-    assert reason in theory_objection(theory.Rates(), own)
+def test_where_rates_do_not_apply_they_say_why(model, reason):
+    assert reason in theory_objection(theory.Rates(), model)
 
 
 # --- large dimension ------------------------------------------------------------------------------
@@ -462,20 +469,24 @@ def brute_force_exponent(s: float, gamma: float, order: float) -> float:
 def test_exponents_in_high_dimension_are_the_best_trade_off(s, order):
     """The grid of θ is at most 0.005 wide, and the exponent of bias has slope 2q there."""
     for gamma in np.arange(0.3, 5.0, 0.35):
-        found = best_in_dimension(s, gamma, order)
+        result = best_in_dimension(s, gamma, order)
         brute = brute_force_exponent(s, gamma, order)
-        assert brute - 1e-9 <= found <= brute + 0.01
+        assert brute - 1e-9 <= result <= brute + 0.01
 
 
 def published_ridge_exponent(s: float, gamma: float) -> float:
     """Ridge for s > 1, s̃ = min(s, 2), p = ⌊γ/(s̃ + 1)⌋ (arXiv:2401.01270): γ − p on
     [p(s̃+1), ps̃+p+1), (γ − p + ps̃ + 1)/2 on [ps̃+p+1, ps̃+p+2s̃−1), (p+1)s̃ beyond."""
-    seen = min(s, 2.0)
-    p = math.floor(gamma / (seen + 1))
-    start = p * (seen + 1)
+    observed = min(s, 2.0)
+    p = math.floor(gamma / (observed + 1))
+    start = p * (observed + 1)
     if gamma < start + 1:
         return gamma - p
-    return (gamma - p + p * seen + 1) / 2 if gamma < start + 2 * seen - 1 else (p + 1) * seen
+    return (
+        (gamma - p + p * observed + 1) / 2
+        if gamma < start + 2 * observed - 1
+        else (p + 1) * observed
+    )
 
 
 def test_ridge_in_high_dimension_has_its_published_exponent():
@@ -494,12 +505,12 @@ def test_the_plateau_is_flat_and_periodic():
 
 
 def test_large_dimension_reads_the_cell():
-    own = cell(Sphere(dim=20, gamma=2.0, noise=0.5), source(2.0))
-    found = theory.LargeDimension().predict(own, own.times)
-    assert found["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
-    assert found["minimax_exponent"] == pytest.approx(-2.0, abs=1e-3)
-    assert theory_objection(theory.LargeDimension(), own) is None
-    odd = cell(own.design, own.target, models.ReluTangent())
+    actual = cell(Sphere(dim=20, gamma=2.0, noise=0.5), source(2.0))
+    result = theory.LargeDimension().predict(actual, actual.times)
+    assert result["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
+    assert result["minimax_exponent"] == pytest.approx(-2.0, abs=1e-3)
+    assert theory_objection(theory.LargeDimension(), actual) is None
+    odd = cell(actual.design, actual.target, models.ReluTangent())
     assert "vanish" in theory_objection(theory.LargeDimension(), odd)
     assert "sphere" in theory_objection(
         theory.LargeDimension(), cell(Torus(dim=2, n=9, noise=1.0), source())
@@ -520,19 +531,19 @@ def test_large_dimension_reads_the_cell():
     ],
 )
 def test_every_filter_has_the_exponent_of_its_qualification(optimizer, expected):
-    own = cell(Sphere(dim=100, gamma=2.5, noise=0.5), source(3.0), optimizer=optimizer)
-    assert theory_objection(theory.LargeDimension(), own) is None
-    found = theory.LargeDimension().predict(own, own.times)
-    assert found["dimension_exponent"] == pytest.approx(expected, abs=1e-3)
-    assert found["minimax_exponent"] == pytest.approx(-2.5, abs=1e-3)
+    actual = cell(Sphere(dim=100, gamma=2.5, noise=0.5), source(3.0), optimizer=optimizer)
+    assert theory_objection(theory.LargeDimension(), actual) is None
+    result = theory.LargeDimension().predict(actual, actual.times)
+    assert result["dimension_exponent"] == pytest.approx(expected, abs=1e-3)
+    assert result["minimax_exponent"] == pytest.approx(-2.5, abs=1e-3)
 
 
 def test_targets_of_other_inner_product_kernels_keep_their_smoothness_in_high_dimension():
     design = Sphere(dim=20, gamma=2.0, noise=0.5)
-    other = cell(design, source(2.0, models.Laplace()))
-    assert theory_objection(theory.LargeDimension(), other) is None
-    found = theory.LargeDimension().predict(other, other.times)
-    assert found["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
+    second = cell(design, source(2.0, models.Laplace()))
+    assert theory_objection(theory.LargeDimension(), second) is None
+    result = theory.LargeDimension().predict(second, second.times)
+    assert result["dimension_exponent"] == pytest.approx(-1.5, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -547,16 +558,16 @@ def test_targets_of_other_inner_product_kernels_keep_their_smoothness_in_high_di
 )
 def test_where_exponents_in_high_dimension_do_not_apply_they_say_why(changed, reason):
     parts = {"target": source(2.0), **changed}
-    own = cell(Sphere(dim=100, gamma=2.0, noise=0.5), **parts)
-    assert reason in theory_objection(theory.LargeDimension(), own)
+    actual = cell(Sphere(dim=100, gamma=2.0, noise=0.5), **parts)
+    assert reason in theory_objection(theory.LargeDimension(), actual)
 
 
 def test_the_barrier_is_the_energy_beyond_the_learnable_degrees():
     barrier = theory.PolynomialBarrier()
     for gamma, expected in ((0.5, 1.5), (1.5, 0.5), (2.5, 0.0)):
-        own = cell(Sphere(dim=10, gamma=gamma))
-        assert theory_objection(barrier, own) is None
-        assert barrier.predict(own, own.times)["barrier"] == pytest.approx(expected)
+        actual = cell(Sphere(dim=10, gamma=gamma))
+        assert theory_objection(barrier, actual) is None
+        assert barrier.predict(actual, actual.times)["barrier"] == pytest.approx(expected)
     assert "within 0.1 of a whole number" in theory_objection(
         barrier, cell(Sphere(dim=10, gamma=2.0))
     )
@@ -569,8 +580,8 @@ def test_the_barrier_is_where_the_deterministic_equivalent_goes():
     # d → ∞ at n = d^1.5: ridge at its best time attains ‖P_{>1} f*‖²
     gaps = []
     for dim in (30, 300, 3000):
-        own = cell(Sphere(dim=dim, gamma=1.5), times=np.geomspace(1, 1e8, 30))
-        risk = theory.DeterministicEquivalent().predict(own, own.times)["excess_risk"].min()
+        actual = cell(Sphere(dim=dim, gamma=1.5), times=np.geomspace(1, 1e8, 30))
+        risk = theory.DeterministicEquivalent().predict(actual, actual.times)["excess_risk"].min()
         gaps.append(risk - 0.5)
     assert abs(gaps[2]) < abs(gaps[1]) < abs(gaps[0]) and abs(gaps[2]) < 0.05
 
@@ -578,5 +589,5 @@ def test_the_barrier_is_where_the_deterministic_equivalent_goes():
 def test_every_theory_is_registered():
     import testbed_ntk
 
-    assert all(issubclass(found, Theory) for found in testbed_ntk.testbed_theories())
+    assert all(issubclass(result, Theory) for result in testbed_ntk.testbed_theories())
     assert len(testbed_ntk.testbed_models()) == 13

@@ -62,13 +62,13 @@ def test_blocks_of_times_do_not_change_the_path():
 
     start = torch.tensor([[0.5], [-2.0]]).double()
     times = (0.0, 0.7, 3.0, 11.0)
-    whole = integrate(field, begin(start), 0.0, times)
+    original = integrate(field, begin(start), 0.0, times)
     state, since, parts = begin(start), 0.0, []
     for time in times:
         part = integrate(field, state, since, (time,))
         state, since = part.state, time
         parts.append(part.states)
-    torch.testing.assert_close(torch.cat(parts, 1), whole.states, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(torch.cat(parts, 1), original.states, rtol=1e-12, atol=1e-14)
 
 
 def test_it_agrees_with_scipy_on_a_nonlinear_flow():

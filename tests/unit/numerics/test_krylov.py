@@ -51,12 +51,12 @@ def test_every_smooth_filter_and_time_agrees_with_the_eigendecomposition(name, s
             name, s, TIMES[10:] if name == "heavy-ball" else TIMES, **OPTIONS[name]
         )
 
-    found = krylov_path(lambda v: matrix @ v, b, filters)
-    assert found is not None and found.values.shape[1:] == shape
+    result = krylov_path(lambda v: matrix @ v, b, filters)
+    assert result is not None and result.values.shape[1:] == shape
     exact = by_eigenvalues(matrix, b, filters)
-    share = energy(matrix, found.values - exact) / energy(matrix, exact).clamp_min(1e-300)
+    share = energy(matrix, result.values - exact) / energy(matrix, exact).clamp_min(1e-300)
     assert float(share.max()) <= 1e-9
-    assert float(share.max()) <= found.estimate + TIMES[-1] * 1e-15  # and rounding
+    assert float(share.max()) <= result.estimate + TIMES[-1] * 1e-15  # and rounding
 
 
 def test_a_finite_number_of_eigenvalues_ends_the_space_exactly():
@@ -65,9 +65,9 @@ def test_a_finite_number_of_eigenvalues_ends_the_space_exactly():
     def filters(s):
         return spectral_filter("ridge", s, TIMES)
 
-    found = krylov_path(lambda v: matrix @ v, b, filters)
-    assert found is not None and found.steps <= 5
-    np.testing.assert_allclose(found.values, by_eigenvalues(matrix, b, filters), rtol=1e-10)
+    result = krylov_path(lambda v: matrix @ v, b, filters)
+    assert result is not None and result.steps <= 5
+    np.testing.assert_allclose(result.values, by_eigenvalues(matrix, b, filters), rtol=1e-10)
 
 
 def test_columns_of_different_reach_do_not_disturb_each_other():
@@ -78,10 +78,10 @@ def test_columns_of_different_reach_do_not_disturb_each_other():
     def filters(s):
         return spectral_filter("flow", s, TIMES)
 
-    found = krylov_path(lambda v: matrix @ v, b, filters)
-    assert found is not None
-    np.testing.assert_allclose(found.values, by_eigenvalues(matrix, b, filters), atol=1e-7)
-    assert bool((found.values[:, :, 2] == 0).all())
+    result = krylov_path(lambda v: matrix @ v, b, filters)
+    assert result is not None
+    np.testing.assert_allclose(result.values, by_eigenvalues(matrix, b, filters), atol=1e-7)
+    assert bool((result.values[:, :, 2] == 0).all())
 
 
 @pytest.mark.parametrize("decay", [2.0, 4.0])
@@ -102,10 +102,10 @@ def test_the_estimate_covers_the_error_on_hard_spectra():
             return spectral_filter("flow", s, [10.0, 1e3, 1e5])
 
         for tolerance in (1e-2, 1e-4, 1e-6):
-            found = krylov_path(lambda v, own=matrix: own @ v, b, filters, tolerance)
-            assert found is not None
+            result = krylov_path(lambda v, params=matrix: params @ v, b, filters, tolerance)
+            assert result is not None
             exact = by_eigenvalues(matrix, b, filters)
-            error = float((energy(matrix, found.values - exact) / energy(matrix, exact)).max())
+            error = float((energy(matrix, result.values - exact) / energy(matrix, exact)).max())
             assert error <= 3 * tolerance
 
 
@@ -115,7 +115,7 @@ def test_float32_stops_at_its_own_rounding():
     def filters(s):
         return spectral_filter("ridge", s, [1.0, 100.0])
 
-    found = krylov_path(lambda v: matrix @ v, b, filters)
-    assert found is not None and found.values.dtype == torch.float32
+    result = krylov_path(lambda v: matrix @ v, b, filters)
+    assert result is not None and result.values.dtype == torch.float32
     exact = by_eigenvalues(matrix.double(), b.double(), filters)
-    np.testing.assert_allclose(found.values, exact, atol=2e-3)
+    np.testing.assert_allclose(result.values, exact, atol=2e-3)

@@ -23,28 +23,28 @@ def test_products_with_vectors_are_those_of_the_whole_matrix(dtype, shape):
     rows = draw(60, 60, dtype=dtype)
     matrix = rows + rows.mT
     v = torch.linspace(1, 2, math.prod(shape), dtype=dtype).reshape(shape)
-    found = symmetric_product(matrix, v)
-    assert found.shape == shape and found.dtype == dtype
-    torch.testing.assert_close(found, matrix @ v)
+    result = symmetric_product(matrix, v)
+    assert result.shape == shape and result.dtype == dtype
+    torch.testing.assert_close(result, matrix @ v)
 
 
 @DTYPES
 @pytest.mark.parametrize("shape", [(1, 4), (60, 7), (7, 60), (3, 20, 5), (2, 3, 20, 5)])
 def test_row_products_are_right_on_and_below_the_diagonal(dtype, shape):
     rows = draw(*shape, dtype=dtype)
-    for own in (rows, rows.mT.contiguous().mT):  # rows that lie in memory, and ones that do not
-        found = lower_row_products(own)
-        assert found.dtype == dtype
-        torch.testing.assert_close(found.tril(), (rows @ rows.mT).tril())
+    for value in (rows, rows.mT.contiguous().mT):  # rows that lie in memory, and ones that do not
+        result = lower_row_products(value)
+        assert result.dtype == dtype
+        torch.testing.assert_close(result.tril(), (rows @ rows.mT).tril())
 
 
 @DTYPES
 def test_batched_products_are_torchs_whatever_the_layout(dtype):
     left, right = draw(3, 5, 8, dtype=dtype), draw(3, 8, 4, dtype=dtype)
     wide = torch.full((3, 9, 4), 7.0, dtype=dtype)
-    for own in (left, left.mT.contiguous().mT):
-        found = batched_product(own, right, out=wide[:, 2:7])
-        torch.testing.assert_close(found, left @ right)
+    for value in (left, left.mT.contiguous().mT):
+        result = batched_product(value, right, out=wide[:, 2:7])
+        torch.testing.assert_close(result, left @ right)
     assert bool((wide[:, :2] == 7).all()) and bool((wide[:, 7:] == 7).all())
     huge = torch.full((1, 1, 1), torch.finfo(dtype).max, dtype=dtype)
     assert not bool(batched_product(huge, huge, out=torch.empty_like(huge)).isfinite().any())

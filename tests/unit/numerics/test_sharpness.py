@@ -63,22 +63,22 @@ def with_spectrum(eigenvalues, seed=0):
 def test_largest_eigenvalue_of_known_matrices(eigenvalues):
     matrix = with_spectrum(eigenvalues)
     start = torch.from_numpy(generator(1).standard_normal(len(eigenvalues)))
-    found = largest_eigenvalue(lambda v: matrix @ v, start)
+    result = largest_eigenvalue(lambda v: matrix @ v, start)
     torch.testing.assert_close(
-        found.value, torch.tensor(eigenvalues[0]).double(), rtol=0, atol=1e-12
+        result.value, torch.tensor(eigenvalues[0]).double(), rtol=0, atol=1e-12
     )
     torch.testing.assert_close(
-        matrix @ found.vector, eigenvalues[0] * found.vector, rtol=0, atol=1e-6
+        matrix @ result.vector, eigenvalues[0] * result.vector, rtol=0, atol=1e-6
     )
-    assert found.residual < 1e-6
+    assert result.residual < 1e-6
 
 
 def test_close_eigenvalues_are_told_apart():
     eigenvalues = np.concatenate([[1.0, 1 - 1e-5], np.linspace(-1.3, 0.98, 200)])
     start = torch.from_numpy(generator(16).standard_normal(len(eigenvalues)))
     diagonal = torch.from_numpy(eigenvalues)
-    found = largest_eigenvalue(lambda v: diagonal * v, start)
-    assert float(found.value) == pytest.approx(1.0, abs=1e-8)
+    result = largest_eigenvalue(lambda v: diagonal * v, start)
+    assert float(result.value) == pytest.approx(1.0, abs=1e-8)
 
 
 def test_scaled_and_frozen_parameters_break_the_symmetry_and_not_the_eigenvalues():
@@ -86,14 +86,14 @@ def test_scaled_and_frozen_parameters_break_the_symmetry_and_not_the_eigenvalues
     matrix, scale = with_spectrum(list(np.linspace(-1, 2, 30)), 14), torch.logspace(-2, 2, 30)
     scale = scale.double()
     start = torch.from_numpy(generator(15).standard_normal(30))
-    found = largest_eigenvalue(lambda v: scale * (matrix @ v), start)
+    result = largest_eigenvalue(lambda v: scale * (matrix @ v), start)
     root = scale.sqrt()
     expected = torch.linalg.eigvalsh(root[:, None] * matrix * root)[-1]
-    torch.testing.assert_close(found.value, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(result.value, expected, rtol=1e-6, atol=0)
     moved = (torch.arange(30) < 12).double()
-    found = largest_eigenvalue(lambda v: moved * (matrix @ v), start)
+    result = largest_eigenvalue(lambda v: moved * (matrix @ v), start)
     torch.testing.assert_close(
-        found.value, torch.linalg.eigvalsh(matrix[:12, :12])[-1], rtol=1e-6, atol=0
+        result.value, torch.linalg.eigvalsh(matrix[:12, :12])[-1], rtol=1e-6, atol=0
     )
 
 
@@ -101,21 +101,21 @@ def test_residual_tells_of_an_unfinished_iteration():
     eigenvalues = list(np.linspace(0.1, 1.0, 40))
     matrix = with_spectrum(eigenvalues)
     start = torch.from_numpy(generator(2).standard_normal(40))
-    found = largest_eigenvalue(lambda v: matrix @ v, start, steps=4)
-    assert found.residual > 1e-4
-    nearest = min(abs(float(found.value) - eigenvalue) for eigenvalue in eigenvalues)
-    assert nearest <= float(found.residual) + 1e-12
+    result = largest_eigenvalue(lambda v: matrix @ v, start, steps=4)
+    assert result.residual > 1e-4
+    nearest = min(abs(float(result.value) - eigenvalue) for eigenvalue in eigenvalues)
+    assert nearest <= float(result.residual) + 1e-12
 
 
 def test_an_unsettled_sharpness_is_nan_and_never_a_number():
     """The top of this spectrum is denser than 500 products resolve: λ_j = −j⁴, 0 left out."""
     slopes = -(torch.arange(1.0, 4001.0, dtype=torch.float64) ** 4)
-    assert torch.isnan(sharpness(lambda own: slopes * own, torch.ones(4000).double()))
+    assert torch.isnan(sharpness(lambda params: slopes * params, torch.ones(4000).double()))
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
 def test_products_that_are_not_finite_give_nan(wrong):
-    assert torch.isnan(sharpness(lambda own: wrong * own, torch.ones(6).double()))
+    assert torch.isnan(sharpness(lambda params: wrong * params, torch.ones(6).double()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -124,17 +124,19 @@ def test_products_that_are_not_finite_give_nan(wrong):
 def test_multiples_of_one_and_zero_end_at_once(factor, size, dtype):
     calls = []
 
-    def gradient(own):
+    def gradient(model):
         calls.append(1)
-        return {"only": factor * own["only"]}
+        return {"only": factor * model["only"]}
 
-    found = sharpness(gradient, {"only": torch.ones(size, dtype=dtype)})
-    assert found == factor and found.dtype == dtype and len(calls) == 1
+    result = sharpness(gradient, {"only": torch.ones(size, dtype=dtype)})
+    assert result == factor and result.dtype == dtype and len(calls) == 1
 
 
 def test_equal_states_have_equal_sharpness_to_the_bit():
     network, params, x, y, weight = setting(17)
-    values = [sharpness(lambda own: gradient(network, own, x, y, weight), params) for _ in range(2)]
+    values = [
+        sharpness(lambda params: gradient(network, params, x, y, weight), params) for _ in range(2)
+    ]
     assert torch.equal(*values)
 
 
@@ -146,11 +148,11 @@ def test_hessian_of_a_network(name):
         return 0.5 * (weight * (y - predict(network, unflat(vector), x)) ** 2).sum()
 
     dense = torch.func.hessian(loss)(flat(params))
-    product = hessian_product(lambda own: gradient(network, own, x, y, weight), params)
+    product = hessian_product(lambda params: gradient(network, params, x, y, weight), params)
     vector = random_direction(params, generator(4))
     torch.testing.assert_close(flat(product(vector)), dense @ flat(vector))
-    found = largest_eigenvalue(product, vector)
-    torch.testing.assert_close(found.value, torch.linalg.eigvalsh(dense)[-1], rtol=1e-8, atol=0)
+    result = largest_eigenvalue(product, vector)
+    torch.testing.assert_close(result.value, torch.linalg.eigvalsh(dense)[-1], rtol=1e-8, atol=0)
 
 
 @pytest.mark.parametrize("train", ["both", "first", "second"])
@@ -170,22 +172,22 @@ def test_sharpness_of_random_networks_is_that_of_their_dense_hessians(name, kapp
         params["bias"] = torch.from_numpy(rng.standard_normal(width))
     x, y = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((n, dim), n))
     weight = torch.from_numpy(rng.uniform(0.5, 1.5, n)) / n
-    moved = {leaf: own for leaf, own in params.items() if network.trains(leaf)}
+    moved = {leaf: value for leaf, value in params.items() if network.trains(leaf)}
 
-    def loss(own):
-        return 0.5 * (weight * (y - predict(network, {**params, **own}, x)) ** 2).sum()
+    def loss(model):
+        return 0.5 * (weight * (y - predict(network, {**params, **model}, x)) ** 2).sum()
 
     blocks = torch.func.hessian(loss)(moved)
     dense = torch.cat(
         [
-            torch.cat([blocks[a][b].reshape(own.numel(), -1) for b in moved], 1)
-            for a, own in moved.items()
+            torch.cat([blocks[a][b].reshape(value.numel(), -1) for b in moved], 1)
+            for a, value in moved.items()
         ]
     )
     largest = torch.linalg.eigvalsh(dense)[-1]
     largest = largest if train == "both" else largest.clamp_min(0)  # 0: of what is not trained
-    found = sharpness(lambda own: gradient(network, own, x, y, weight), params)
-    torch.testing.assert_close(found, largest, rtol=1e-6, atol=1e-13)
+    result = sharpness(lambda params: gradient(network, params, x, y, weight), params)
+    torch.testing.assert_close(result, largest, rtol=1e-6, atol=1e-13)
 
 
 def own_seed(name, kappa, train):
@@ -197,16 +199,16 @@ def own_seed(name, kappa, train):
 def test_gauss_newton_of_a_network():
     network, params, x, _, weight = setting(5)
 
-    def function(own):
-        return predict(network, own, x)
+    def function(model):
+        return predict(network, model, x)
 
     jacobian = torch.func.jacrev(lambda vector: function(unflat(vector)))(flat(params))
     dense = jacobian.T @ torch.diag(weight) @ jacobian
     product = gauss_newton_product(function, params, weight)
     vector = random_direction(params, generator(6))
     torch.testing.assert_close(flat(product(vector)), dense @ flat(vector))
-    found = largest_eigenvalue(product, vector)
-    torch.testing.assert_close(found.value, torch.linalg.eigvalsh(dense)[-1], rtol=1e-8, atol=0)
+    result = largest_eigenvalue(product, vector)
+    torch.testing.assert_close(result.value, torch.linalg.eigvalsh(dense)[-1], rtol=1e-8, atol=0)
 
 
 def test_gauss_newton_with_several_outputs():
@@ -214,7 +216,7 @@ def test_gauss_newton_with_several_outputs():
     matrix = torch.from_numpy(rng.standard_normal((3, 2)))
     x = torch.from_numpy(rng.standard_normal((6, 3)))
     weight = torch.linspace(0.1, 1, 6).double()
-    product = gauss_newton_product(lambda own: x @ own, matrix, weight)
+    product = gauss_newton_product(lambda params: x @ params, matrix, weight)
     torch.testing.assert_close(product(matrix), x.T @ torch.diag(weight) @ x @ matrix)
 
 
@@ -223,9 +225,9 @@ def test_descent_is_stable_below_two_over_sharpness_only(share, stays):
     """With the second layer alone the loss is quadratic: the edge is exact (theory of descent)."""
     network, params, x, y, weight = setting(12, "erf")
     network = network._replace(train="second")
-    product = hessian_product(lambda own: gradient(network, own, x, y, weight), params)
+    product = hessian_product(lambda params: gradient(network, params, x, y, weight), params)
     edge = 2 / largest_eigenvalue(product, random_direction(params, generator(13))).value
-    batched = {leaf: own.unsqueeze(0) for leaf, own in params.items()}
+    batched = {leaf: value.unsqueeze(0) for leaf, value in params.items()}
     end = descend(network, batched, x[None], y[None], weight[None], float(share * edge), 400)
     loss = (weight * (y - predict(network, end.params, x[None])[0]) ** 2).sum()
     start = (weight * (y - predict(network, params, x)) ** 2).sum()

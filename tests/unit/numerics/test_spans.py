@@ -77,16 +77,19 @@ def test_projection_errors_count_kept_noise_and_lost_signal():
 
 
 def test_functions_work_under_vmap():
-    many = [random_spectrum(seed) for seed in range(3)]
+    larger = [random_spectrum(seed) for seed in range(3)]
     noise = torch.tensor(0.02).double()
 
     def dimension(*parts):
         return spans.span_dimension(spans.ordered_tails(Spectrum(*parts)), noise)
 
-    for given in (many, [one._replace(resolution=torch.tensor(0.02).double()) for one in many]):
-        leaves = [[part for part in one if part is not None] for one in given]
+    for settings in (
+        larger,
+        [item._replace(resolution=torch.tensor(0.02).double()) for item in larger],
+    ):
+        leaves = [[part for part in item if part is not None] for item in settings]
         together = torch.func.vmap(dimension)(*map(torch.stack, zip(*leaves, strict=True)))
-        assert together.tolist() == [float(dimension(*one)) for one in leaves]
+        assert together.tolist() == [float(dimension(*item)) for item in leaves]
 
 
 @pytest.mark.parametrize("noise", [1e-3, 0.02, 0.3])
@@ -106,12 +109,14 @@ def test_tails_of_an_eigenspace_are_the_mean_over_its_rotations(noise):
             for vector in turned:
                 vector[space] = rotation @ vector[space]
         truth, observed = map(torch.from_numpy, turned)
-        one = spectrum._replace(truth=truth, observed=observed, resolution=None)
-        drawn.append(torch.stack([spans.ordered_tails(one), spans.projection_errors(one)]).numpy())
+        first = spectrum._replace(truth=truth, observed=observed, resolution=None)
+        drawn.append(
+            torch.stack([spans.ordered_tails(first), spans.projection_errors(first)]).numpy()
+        )
     mean, error = np.mean(drawn, 0), np.std(drawn, 0) / 4000**0.5
     tail = spans.ordered_tails(spectrum)
-    found = np.stack([tail, spans.projection_errors(spectrum)])
-    assert (np.abs(found - mean) < 5 * error + 1e-12).all()
+    result = np.stack([tail, spans.projection_errors(spectrum)])
+    assert (np.abs(result - mean) < 5 * error + 1e-12).all()
     dimension = spans.span_dimension(tail, torch.tensor(noise).double())
     best = spans.projection_risks(tail, torch.tensor(noise).double()).min()
     assert (dimension - 1) * noise <= best <= 2 * dimension * noise

@@ -27,8 +27,8 @@ def test_tasks_run_together_on_one_thread_each(threads):
             meeting.wait()
         return number, torch.get_num_threads()
 
-    found = side_by_side([functools.partial(task, number) for number in range(5)])
-    assert found == [(number, 1) for number in range(5)]
+    result = side_by_side([functools.partial(task, number) for number in range(5)])
+    assert result == [(number, 1) for number in range(5)]
     assert torch.get_num_threads() == threads
 
 

@@ -58,9 +58,9 @@ def test_imports_are_found_in_functions_and_not_for_type_checkers():
         "if TYPE_CHECKING:\n    import never\nelse:\n    import always\n"
         "def inside():\n    import late\n    importlib.import_module('literal.name')\n"
     )
-    found = set(imports(ast.parse(text), "top.package"))
+    result = set(imports(ast.parse(text), "top.package"))
     inside = {"top.package.f", "top.g.h", "always", "late", "literal.name"}
-    assert found == {"a.b", "a", "c.d", *inside}
+    assert result == {"a.b", "a", "c.d", *inside}
 
 
 # --- modules ------------------------------------------------------------------------------------
@@ -161,10 +161,10 @@ def test_what_other_modules_do_to_a_process_does_not_count(shelf, monkeypatch, t
     """Another path, a module loaded or not, what was asked before: the digest stays."""
     _, law = shelf
     before = origin_now(law)
-    other = tmp_path / "elsewhere"
-    (other / "extra").mkdir(parents=True)
-    (other / "extra" / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(other)
+    second = tmp_path / "elsewhere"
+    (second / "extra").mkdir(parents=True)
+    (second / "extra" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(second)
     for name in ("extra", "beside", "shelf.unread"):
         importlib.import_module(name)
     assert origin_now(law) == before

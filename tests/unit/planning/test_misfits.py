@@ -138,23 +138,23 @@ MISFITS = [
 
 @pytest.mark.parametrize(("parts", "place", "words"), MISFITS)
 def test_misfits_are_refused_at_their_place(parts, place, words):
-    found = mistakes(scenario(**parts))
-    assert any(f"s.toml: {place}: " in text and words in text for text in found), found
+    listed = mistakes(scenario(**parts))
+    assert any(f"s.toml: {place}: " in text and words in text for text in listed), listed
 
 
 def test_target_and_model_are_refused_together():
-    found = mistakes(scenario(target='use = "labels"', model='use = "ntk.torus"'))
-    assert [text.split(": ")[1] for text in found] == [TARGET, MODEL]
+    listed = mistakes(scenario(target='use = "labels"', model='use = "ntk.torus"'))
+    assert [text.split(": ")[1] for text in listed] == [TARGET, MODEL]
 
 
 def test_a_gap_to_itself_is_refused():
-    (found,) = mistakes(scenario(more='[[metric]]\nuse = "gap"\nto = "k"'))
-    assert "$.metric[1]" in found and "its gap to itself is 0" in found
+    (listed,) = mistakes(scenario(extra='[[metric]]\nuse = "gap"\nto = "k"'))
+    assert "$.metric[1]" in listed and "its gap to itself is 0" in listed
 
 
 def test_a_theory_that_applies_to_no_estimator_is_refused():
-    (found,) = mistakes(scenario(more='[[theory]]\nuse = "sequence.rates"'))
-    assert "$.theory[0]: found sequence.rates, which applies to no estimator" in found
+    (listed,) = mistakes(scenario(extra='[[theory]]\nuse = "sequence.rates"'))
+    assert "$.theory[0]: found sequence.rates, which applies to no estimator" in listed
 
 
 def test_designs_of_all_kinds_say_where_their_points_lie():

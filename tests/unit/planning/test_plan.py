@@ -127,8 +127,8 @@ def test_a_design_tied_to_its_target():
     (dim,) = plan.estimators[0].dims
     assert (dim.name, dim.coordinate) == ("target", ("a", "b"))
     assert dim.tied == {"design": ("d1", "d2")}
-    seen = {(cell.design.name, cell.target.name, cell.shared_design) for cell in plan.cells}
-    assert seen == {("plain", "power", True), ("grown", "zero", False)}
+    observed = {(cell.design.name, cell.target.name, cell.shared_design) for cell in plan.cells}
+    assert observed == {("plain", "power", True), ("grown", "zero", False)}
 
 
 def test_the_model_of_another_estimator_is_resolved():
@@ -147,17 +147,17 @@ SWEPT = DESIGN + "n = { values = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100] }"
 
 
 def points_simulated(simulate: str, head: str = HEAD) -> set[int]:
-    lines = estimator(more=f"simulate = {simulate}")
+    lines = estimator(extra=f"simulate = {simulate}")
     return {
-        c.design.n for c in simulated(planned(text(SWEPT, estimator=lines, more=LAW, head=head)))
+        c.design.n for c in simulated(planned(text(SWEPT, estimator=lines, extra=LAW, head=head)))
     }
 
 
 def test_a_share_of_the_points_is_chosen_by_the_seed():
     chosen = points_simulated("0.3")
     assert len(chosen) == 3 and points_simulated("0.3") == chosen
-    others = [points_simulated("0.3", HEAD.replace("seed = 3", f"seed = {s}")) for s in range(9)]
-    assert any(other != chosen for other in others)
+    remaining = [points_simulated("0.3", HEAD.replace("seed = 3", f"seed = {s}")) for s in range(9)]
+    assert any(rival != chosen for rival in remaining)
     assert chosen < points_simulated("0.6")
 
 
@@ -165,26 +165,26 @@ def test_cells_up_to_a_size_are_simulated_derived_sizes_included():
     assert points_simulated("{ n = 30 }") == {10, 20, 30}
     grown = '[design]\nuse = "grown"\ngamma = { values = [1, 2, 3] }'
     law = '[[theory]]\nuse = "given"\n' + LAW
-    lines = estimator(more="simulate = { n = 100 }")
-    plan = planned(text(grown, estimator=lines, more=law))
+    lines = estimator(extra="simulate = { n = 100 }")
+    plan = planned(text(grown, estimator=lines, extra=law))
     assert {cell.design.gamma for cell in simulated(plan)} == {1.0, 2.0}
     assert points_simulated("false") == set()
 
 
 def test_theory_has_one_cell_for_each_point_and_conditional_theory_rides_along():
-    plan = planned(text(SWEPT, more=LAW + '[[theory]]\nuse = "given"\n'))
+    plan = planned(text(SWEPT, extra=LAW + '[[theory]]\nuse = "given"\n'))
     theory = [cell for cell in plan.cells if not cell.replicates]
     assert len(theory) == 10 and all(cell.metrics == () for cell in theory)
-    names = [list(one.names.values()) for one in theory[0].theories]
+    names = [list(item.names.values()) for item in theory[0].theories]
     assert names == [["risk__sharp_law", "own__sharp_law"], ["risk__given"]]
     for cell in simulated(plan):
-        assert [one.theory.name for one in cell.theories] == ["given"]
-        assert [one.metric.name for one in cell.metrics] == ["risk"]
+        assert [item.theory.name for item in cell.theories] == ["given"]
+        assert [item.metric.name for item in cell.metrics] == ["risk"]
 
 
 def test_a_theory_that_does_not_apply_is_kept_and_listed():
     grown = '[design]\nuse = "grown"\ngamma = { values = [2, 3] }'
-    plan = planned(text(grown, more=LAW))
+    plan = planned(text(grown, extra=LAW))
     predicted = [cell for cell in plan.cells if not cell.replicates]
     assert [cell.theories[0].theory.name for cell in predicted] == ["tiny.sharp-law"] * 2
     (omission,) = plan.omissions
@@ -194,9 +194,9 @@ def test_a_theory_that_does_not_apply_is_kept_and_listed():
 
 def test_a_theory_that_applies_nowhere_is_refused_with_the_reasons():
     grown = '[design]\nuse = "grown"\ngamma = { values = [3, 4] }'
-    (found,) = mistakes(text(grown, more=LAW))
-    assert "$.theory[0]: found tiny.sharp-law, which applies to no estimator" in found
-    assert "the law needs gamma below 3" in found
+    (listed,) = mistakes(text(grown, extra=LAW))
+    assert "$.theory[0]: found tiny.sharp-law, which applies to no estimator" in listed
+    assert "the law needs gamma below 3" in listed
 
 
 # --- metrics ----------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_metrics_that_apply_at_some_points_only():
     plan = planned(text(estimator=estimator(model), metric=METRIC + '[[metric]]\nuse = "deep"'))
     by_depth = {cell.model.depth: len(cell.metrics) for cell in plan.cells}
     assert by_depth == {0: 1, 1: 2}
-    assert [one.reason for one in plan.omissions] == ["the model has no layers"]
+    assert [item.reason for item in plan.omissions] == ["the model has no layers"]
 
 
 def test_names_of_variables():
@@ -249,7 +249,7 @@ def test_a_metric_is_asked_at_recorded_times_nearest_to_its_own():
     assert metric.times == (10.0,)
     short = estimator() + estimator(optimizer='use = "flow", times = [0, 300]', name="long")
     plan = planned(text(head=head, estimator=short, metric=METRIC + "times = [200]"))
-    assert [one.reason for one in plan.omissions] == ["none of its times lies within 0 and 100"]
+    assert [item.reason for item in plan.omissions] == ["none of its times lies within 0 and 100"]
 
 
 def test_a_companion_is_the_other_estimator_at_the_same_point():
@@ -317,10 +317,10 @@ def test_the_size_of_the_result_counts_every_number():
 
 
 def test_keys_are_unique_and_do_not_depend_on_other_estimators_or_their_order():
-    first, other = estimator(), estimator('use = "lines", depth = 2', name="other")
+    first, second = estimator(), estimator('use = "lines", depth = 2', name="other")
     alone = {cell.key for cell in planned(text(estimator=first)).cells}
-    both = {cell.key for cell in planned(text(estimator=first + other)).cells}
-    turned = {cell.key for cell in planned(text(estimator=other + first)).cells}
+    both = {cell.key for cell in planned(text(estimator=first + second)).cells}
+    turned = {cell.key for cell in planned(text(estimator=second + first)).cells}
     assert len(alone) == 3 and len(both) == 6
     assert alone < both == turned
 
@@ -355,9 +355,9 @@ def test_keys_stay_where_numbers_do(override):
 
 
 def test_more_replicates_keep_the_keys_of_full_blocks():
-    few = [cell.key for cell in planned(text(), "replicates=32").cells]
-    many = [cell.key for cell in planned(text(), "replicates=64").cells]
-    assert many[:2] == few
+    smaller = [cell.key for cell in planned(text(), "replicates=32").cells]
+    larger = [cell.key for cell in planned(text(), "replicates=64").cells]
+    assert larger[:2] == smaller
 
 
 def test_fingerprints_tell_types_and_neighbouring_floats_apart():
@@ -402,7 +402,7 @@ def test_models_that_read_the_problem_share_nothing():
 
 
 def test_planning_twice_gives_the_same_plan():
-    scenario = read(text(SWEPT, more=LAW))
+    scenario = read(text(SWEPT, extra=LAW))
     assert make_plan(scenario) == make_plan(scenario)
 
 

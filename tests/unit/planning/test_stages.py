@@ -77,11 +77,11 @@ def test_each_stage_returns_its_mistakes_and_goes_on_with_the_rest():
 
 
 def test_the_same_objects_are_asked_once():
-    asked = []
+    requested = []
 
-    def answer(one, other):
-        asked.append((one, other))
-        return len(asked)
+    def answer(first, second):
+        requested.append((first, second))
+        return len(requested)
 
     once, first, second = Once(), [1], [1]
     assert [once(answer, first, "a"), once(answer, first, "a"), once(answer, second, "a")] == [

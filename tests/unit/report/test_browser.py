@@ -60,7 +60,7 @@ def browse(page, folder, port, *flags):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
-def asked():
+def requested_hosts():
     return [host for host in Recorder.hosts if not host.endswith(BROWSERS_OWN)]
 
 
@@ -69,10 +69,10 @@ def test_the_page_is_shown_and_printed_without_a_request(tmp_path, proxy):
     shot, printed = tmp_path / "shot.png", tmp_path / "page.pdf"
     browse(page, tmp_path, proxy, "--window-size=500,900", f"--screenshot={shot}")
     browse(page, tmp_path, proxy, f"--print-to-pdf={printed}")
-    assert not asked()
+    assert not requested_hosts()
     assert struct.unpack(">II", shot.read_bytes()[16:24])[0] == 500
     assert shot.stat().st_size > 20_000 and printed.read_bytes().startswith(b"%PDF")
     control = tmp_path / "control.html"
     control.write_text('<img src="http://example.test/picture.png">')
     browse(control, tmp_path, proxy, f"--screenshot={tmp_path / 'control.png'}")
-    assert asked() == ["example.test"]
+    assert requested_hosts() == ["example.test"]

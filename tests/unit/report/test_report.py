@@ -168,9 +168,9 @@ def test_several_results_stand_in_one_page_and_many_become_an_index(tmp_path):
     two = write_report(folders[:2], tmp_path / "two.html").read_text()
     assert two.count('<section class="result"') == 2 and 'href="#result-2"' in two
     (folders[3] / "report.html").write_text("there")
-    many = write_report(folders, tmp_path / "index.html").read_text()
-    assert "<figure>" not in many and 'href="3/report.html"' in many
-    assert all(f'href="{i}/results.nc"' in many and f"Result {i}" in many for i in range(6))
+    larger = write_report(folders, tmp_path / "index.html").read_text()
+    assert "<figure>" not in larger and 'href="3/report.html"' in larger
+    assert all(f'href="{i}/results.nc"' in larger and f"Result {i}" in larger for i in range(6))
 
 
 def test_a_figure_that_cannot_be_drawn_is_a_line(tmp_path):

@@ -80,7 +80,7 @@ def test_a_flipped_bit_anywhere_in_a_result_is_seen(folder):
     file = folder / "results.nc"
     content, reference = file.read_bytes(), read_tree(file)
     places = random.Random(0).sample(range(len(content) * 8), 200)
-    seen = 0
+    observed = 0
     for place in places:
         damaged = bytearray(content)
         damaged[place // 8] ^= 1 << place % 8
@@ -88,11 +88,11 @@ def test_a_flipped_bit_anywhere_in_a_result_is_seen(folder):
         try:
             tree = read_tree(file)
         except ResultError as error:
-            seen += 1
+            observed += 1
             assert "\n" not in str(error)
         else:  # the flip hit the mark that says where the checksum stands
             xr.testing.assert_identical(tree, reference)
-    assert seen >= 198
+    assert observed >= 198
 
 
 def test_a_result_that_was_cut_anywhere_is_refused(folder):
@@ -115,12 +115,12 @@ def test_a_flipped_bit_anywhere_in_a_journal_gives_no_other_number(folder):
     places = random.Random(2).sample(range(len(content) * 8), 200)
     kept = 0
     for number, place in enumerate(places):
-        other = folder / str(number)
-        other.mkdir()
+        second = folder / str(number)
+        second.mkdir()
         damaged = bytearray(content)
         damaged[place // 8] ^= 1 << place % 8
-        (other / "journal.sqlite").write_bytes(damaged)
-        kept += _compare(other, keys, reference)
+        (second / "journal.sqlite").write_bytes(damaged)
+        kept += _compare(second, keys, reference)
     assert kept > 0.9 * 200 * len(keys)
 
 
@@ -191,10 +191,10 @@ def test_another_program_may_change_a_file_that_it_unmarks(folder):
 
 
 def test_another_scenario_of_the_same_name_is_refused(folder):
-    other = SCENARIO.replace("[50, 100]", "[70]").replace("excess-risk", "excess-risk")
+    second = SCENARIO.replace("[50, 100]", "[70]").replace("excess-risk", "excess-risk")
     with pytest.raises(ResultError, match="another scenario of the name 'folders'"):
-        execute_run(scenario(other, "other.toml"), folder)
-    assert execute_run(scenario(other, "folders.toml"), folder).reused == 0  # an edit of its own
+        execute_run(scenario(second, "other.toml"), folder)
+    assert execute_run(scenario(second, "folders.toml"), folder).reused == 0  # an edit of its own
 
 
 def test_what_an_earlier_text_left_is_moved_away(folder):
@@ -213,8 +213,8 @@ def test_what_an_earlier_text_left_is_moved_away(folder):
 
 def test_status_says_what_is_finished_and_what_is_missing(folder):
     assert "finished  6" in invoke("status", folder).output
-    more = SCENARIO.replace("replicates = 4", "replicates = 6")
-    execute_run(scenario(more), folder, Options(record_only=True))
+    larger = SCENARIO.replace("replicates = 4", "replicates = 6")
+    execute_run(scenario(larger), folder, Options(record_only=True))
     text = invoke("status", folder).output
     assert "finished  6" in text and "missing   2" in text
     assert "fixed(n=100), replicates 4 to 5" in text
@@ -248,35 +248,35 @@ def test_replay_confirms_a_point_and_finds_a_changed_number(folder):
     assert "excess_risk: 1 numbers differ, by 1e-09" in result.output
     assert "not as it was: numpy was 1." in result.output
     assert invoke("replay", folder, "--cell", "fixed, n=100, replicate=1").exit_code == 0
-    for asked in ("fixed", "fixed, m=1", "fixd, n=100", "fixed, n"):
-        assert invoke("replay", folder, "--cell", asked).exit_code == 2, asked
+    for requested in ("fixed", "fixed, m=1", "fixd, n=100", "fixed, n"):
+        assert invoke("replay", folder, "--cell", requested).exit_code == 2, requested
 
 
 # --- merge, prune, export -----------------------------------------------------------------------
 
 
 def test_runs_made_apart_merge_to_the_run_of_the_whole(finished, tmp_path):
-    few = SCENARIO.replace("replicates = 4", "replicates = 2").replace("[50, 100]", "[50]")
-    execute_run(scenario(few), tmp_path / "a")
+    smaller = SCENARIO.replace("replicates = 4", "replicates = 2").replace("[50, 100]", "[50]")
+    execute_run(scenario(smaller), tmp_path / "a")
     execute_run(scenario(SCENARIO.replace("[50, 100]", "[100]")), tmp_path / "b")
     result = invoke("merge", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "5 cells joined; 5 of the scenario's 6" in result.output
-    whole, merged = read_tree(finished)["fixed"], read_tree(tmp_path / "out")["fixed"]
+    original, merged = read_tree(finished)["fixed"], read_tree(tmp_path / "out")["fixed"]
     assert (merged["status"] == 3).sum() == 2  # replicates 2 and 3 at n = 50 nobody has run
-    xr.testing.assert_equal(merged["excess_risk"].sel(n=100), whole["excess_risk"].sel(n=100))
+    xr.testing.assert_equal(merged["excess_risk"].sel(n=100), original["excess_risk"].sel(n=100))
     outcome = execute_run(scenario(), tmp_path / "out")
     assert outcome.reused == 5
     xr.testing.assert_equal(
         outcome.tree["fixed"].to_dataset().drop_vars("duration"),
-        whole.to_dataset().drop_vars("duration"),
+        original.to_dataset().drop_vars("duration"),
     )
 
 
 def test_scenarios_that_do_not_fit_are_not_merged():
-    other = SCENARIO.replace("gamma = 1.5", "gamma = 1.6").replace("seed = 4", "seed = 5")
+    second = SCENARIO.replace("gamma = 1.5", "gamma = 1.6").replace("seed = 4", "seed = 5")
     with pytest.raises(ResultError, match=r"\$\.seed.*\$\.estimator\[0\]\.model\.gamma"):
-        united_scenario({"a": SCENARIO, "b": other})
+        united_scenario({"a": SCENARIO, "b": second})
     assert united_scenario({"a": SCENARIO, "b": SCENARIO.replace("Folders", "F")}) == SCENARIO
 
 

@@ -161,7 +161,7 @@ def raise_exit():
     raise SystemExit(3)
 
 
-@pytest.mark.parametrize(("guilty", "words"), GUILTY, ids=lambda one: getattr(one, "name", ""))
+@pytest.mark.parametrize(("guilty", "words"), GUILTY, ids=lambda item: getattr(item, "name", ""))
 def test_a_metric_that_does_wrong_costs_itself_alone(guilty, words, risk, tmp_path, monkeypatch):
     # the guilty one first, so that it would spoil what the others read
     text = SCENARIO.replace("[[metric]]", f'[[metric]]\nuse = "{guilty.name}"\n[[metric]]')
@@ -180,7 +180,10 @@ def test_a_metric_that_does_wrong_costs_itself_alone(guilty, words, risk, tmp_pa
         (metric("applies", applies=raises), "applies raised AttributeError: no depth"),
         (metric("reason", applies=lambda self, cell: 3), "applies returned int"),
         (metric("companion", companion=raises), "companion raised AttributeError"),
-        (metric("partner", companion=lambda self, own, others: "m"), "companion returned str"),
+        (
+            metric("partner", companion=lambda self, params, remaining: "m"),
+            "companion returned str",
+        ),
         (
             metric(
                 "coordinates",
@@ -190,12 +193,12 @@ def test_a_metric_that_does_wrong_costs_itself_alone(guilty, words, risk, tmp_pa
             "coordinates raised KeyError",
         ),
     ],
-    ids=lambda one: getattr(one, "name", ""),
+    ids=lambda item: getattr(item, "name", ""),
 )
 def test_a_metric_at_fault_while_planning_is_left_out_by_name(guilty, words):
     text = f'{SCENARIO}\n[[metric]]\nuse = "{guilty.name}"'
     plan = plan_with(Module(metrics=[guilty]), text)
-    assert [one.metric.name for one in plan.cells[0].metrics] == ["excess-risk"]
+    assert [item.metric.name for item in plan.cells[0].metrics] == ["excess-risk"]
     (warning,) = plan.warnings
     assert "$.metric[1]" in warning and guilty.name in warning and words in warning
 
@@ -220,13 +223,13 @@ def test_variables_that_no_result_can_hold_are_refused_while_planning(base, decl
     kind = "metric" if base is Measures else "theory"
     stranger = metric("declares", base, variables=declared)
     plugin = Module(**{"metrics" if kind == "metric" else "theories": [stranger]})
-    found = mistakes_with(plugin, f'{SCENARIO}\n[[{kind}]]\nuse = "strange.declares"')
+    result = mistakes_with(plugin, f'{SCENARIO}\n[[{kind}]]\nuse = "strange.declares"')
     place = "$.metric[1]" if kind == "metric" else "$.theory[0]"
     if kind == "theory":
         words = words.replace("'time_reached'", "'time_reached__declares'")
     if base is Predicts and "time_reached" in str(declared):
         return  # a theory's variables have its name in them
-    assert any(place in text and words in text for text in found), found
+    assert any(place in text and words in text for text in result), result
 
 
 @pytest.mark.parametrize(
@@ -244,9 +247,9 @@ def test_a_dim_that_is_a_coordinate_already_is_refused(dim, optimizer, owner):
     )
     text = SCENARIO.replace('use = "gradient-flow"', optimizer)
     text += '\n[[metric]]\nuse = "strange.clash"'
-    (found,) = mistakes_with(Module(metrics=[stranger]), text)
-    assert f"found 'a' along '{dim}', which is a coordinate of {owner} too" in found
-    assert "rename the dim" in found and "$.metric[1]" in found
+    (result,) = mistakes_with(Module(metrics=[stranger]), text)
+    assert f"found 'a' along '{dim}', which is a coordinate of {owner} too" in result
+    assert "rename the dim" in result and "$.metric[1]" in result
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ def test_a_dim_that_is_a_coordinate_already_is_refused(dim, optimizer, owner):
         (theory("text", predict=lambda *_, **__: {"excess_risk": ["x", "y"]}), "not an array of"),
         (theory("none", predict=lambda *_, **__: None), "returned NoneType"),
     ],
-    ids=lambda one: getattr(one, "name", ""),
+    ids=lambda item: getattr(item, "name", ""),
 )
 @pytest.mark.parametrize("conditional", [False, True])
 def test_a_theory_that_does_wrong_costs_itself_alone(
@@ -323,9 +326,9 @@ def test_hooks_that_write_into_results_or_raise_are_named_and_harmless(
     with pytest.warns(PluginWarning, match=r"strange:strange: testbed_\w+ raised"):
         tree, _ = run_with(plugin(), SCENARIO, tmp_path, monkeypatch)
     np.testing.assert_array_equal(tree["m"]["excess_risk"], risk)
-    seen = list(tree["soundness"]["observation"].values)
-    assert ("seen before the error" in seen) == (plugin is HalfCheck)
-    assert any("strange:strange" in text for text in seen) == (plugin is not WritingWatcher)
+    observed = list(tree["soundness"]["observation"].values)
+    assert ("seen before the error" in observed) == (plugin is HalfCheck)
+    assert any("strange:strange" in text for text in observed) == (plugin is not WritingWatcher)
 
 
 def test_what_a_check_adds_to_the_tree_stays_with_the_check(risk, tmp_path, monkeypatch):
@@ -343,8 +346,8 @@ class HalfObjection(Module):
 
 def test_objections_made_before_a_check_raises_count():
     with pytest.warns(PluginWarning, match="half way"):
-        found = mistakes_with(HalfObjection(), SCENARIO)
-    assert ["the first objection" in text for text in found] == [True]
+        result = mistakes_with(HalfObjection(), SCENARIO)
+    assert ["the first objection" in text for text in result] == [True]
 
 
 # --- the parts ----------------------------------------------------------------------------------
@@ -352,8 +355,8 @@ def test_objections_made_before_a_check_raises_count():
 
 def test_a_fault_keeps_the_name_of_the_innermost_component():
     inner, outer = metric("inner")(), metric("outer")()
-    said = pytest.raises(ComponentFault, match=r"strange\.inner: f raised ValueError: no")
-    with said as caught, calling(outer, "g"), calling(inner, "f"):
+    message = pytest.raises(ComponentFault, match=r"strange\.inner: f raised ValueError: no")
+    with message as caught, calling(outer, "g"), calling(inner, "f"):
         raise ValueError("no")
     assert caught.value.component is inner
 
@@ -385,8 +388,8 @@ def test_a_companion_that_fails_costs_the_metrics_that_ask_for_it(risk, tmp_path
     class Compares(Measures):
         needs = ("predictions", "companion_predictions")
 
-        def companion(self, own, others):
-            return Estimator("beside", Breaks(), own.optimizer)
+        def companion(self, model, remaining):
+            return Estimator("beside", Breaks(), model.optimizer)
 
         def measure(self, problem, predictions, companion_predictions):
             return {"a": (predictions - companion_predictions).std()}

@@ -12,9 +12,9 @@ from testbed.planning.files import load_scenario
 
 def only(toml: str, *overrides: str) -> str:
     """The one mistake of a scenario."""
-    found = mistakes(toml, *overrides)
-    assert len(found) == 1, found
-    return found[0]
+    listed = mistakes(toml, *overrides)
+    assert len(listed) == 1, listed
+    return listed[0]
 
 
 def test_a_sound_scenario_has_no_mistakes():
@@ -71,8 +71,8 @@ def test_unknown_word_of_a_choice():
     message = only(text(estimator=estimator(optimizer='use = "descent", method = "nestrov"')))
     assert "optimizer.method: found 'nestrov'" in message
     assert message.endswith("one of 'plain', 'nesterov'; did you mean 'nesterov'?")
-    other = only(text(estimator=estimator(optimizer='use = "descent", method = "adam"')))
-    assert other.endswith("expected one of 'plain', 'nesterov'.")
+    second = only(text(estimator=estimator(optimizer='use = "descent", method = "adam"')))
+    assert second.endswith("expected one of 'plain', 'nesterov'.")
     sweep = 'use = "descent", method = { values = ["plain", "nestrov"] }'
     assert "did you mean 'nesterov'?" in only(text(estimator=estimator(optimizer=sweep)))
 
@@ -213,17 +213,17 @@ def test_missing_and_unreadable_files(tmp_path):
 
 
 def test_tables_that_nobody_reads_are_unknown_keys():
-    more = '[[clam]]\nname = "a"\n[compute.dusk]\nworkers = 3\n'
-    found = mistakes(text(more=more))
+    larger = '[[clam]]\nname = "a"\n[compute.dusk]\nworkers = 3\n'
+    listed = mistakes(text(extra=larger))
     places = ["$.clam", "$.compute.dusk"]
-    assert sorted(message.split(": ")[1] for message in found) == places
-    assert all("found the unknown key" in message for message in found)
+    assert sorted(message.split(": ")[1] for message in listed) == places
+    assert all("found the unknown key" in message for message in listed)
 
 
 def test_missing_parts_are_all_named():
-    found = mistakes('format = 1\nname = "tiny"')
+    listed = mistakes('format = 1\nname = "tiny"')
     for part in ("[design]", "[target]", "[[estimator]]", "[[metric]]"):
-        assert any(part in message for message in found)
+        assert any(part in message for message in listed)
 
 
 @pytest.mark.parametrize(
@@ -262,14 +262,14 @@ def test_wrong_values_at_the_top(old, new, message):
     ],
 )
 def test_wrong_values_of_compute(table, message):
-    assert message in only(text(more=f"[compute]\n{table}"))
+    assert message in only(text(extra=f"[compute]\n{table}"))
 
 
 @pytest.mark.parametrize("simulate", ["2", "1.5", "0.0", "'no'"])
 def test_wrong_simulate(simulate):
-    message = only(text(estimator=estimator(more=f"simulate = {simulate}")))
+    message = only(text(estimator=estimator(extra=f"simulate = {simulate}")))
     assert "expected true, false, a share such as 0.1, or { n = 5000 }" in message
-    message = only(text(estimator=estimator(more="simulate = { n = 2.5 }")))
+    message = only(text(estimator=estimator(extra="simulate = { n = 2.5 }")))
     assert "$.estimator[0].simulate.n: found 2.5 (a number); expected an integer" in message
 
 
@@ -287,8 +287,8 @@ def test_metric_that_fits_nowhere_and_metric_that_was_asked_for():
         "found spread, which no estimator can be measured by: lines has no feature spectrum"
         in nowhere
     )
-    asked = only(text(metric='[[metric]]\nuse = "spread"\nof = ["lines"]'))
-    assert "$.metric[0]: found spread of 'lines': lines has no feature spectrum" in asked
+    requested = only(text(metric='[[metric]]\nuse = "spread"\nof = ["lines"]'))
+    assert "$.metric[0]: found spread of 'lines': lines has no feature spectrum" in requested
     unknown = only(text(metric='[[metric]]\nuse = "risk"\nof = ["line"]'))
     assert "found no estimator 'line'; did you mean 'lines'?" in unknown
 
@@ -359,7 +359,7 @@ def test_alternatives_have_no_sweeps_and_tie_to_each_other_only():
 
 
 def test_nothing_to_compute():
-    message = only(text(estimator=estimator(more="simulate = false")))
+    message = only(text(estimator=estimator(extra="simulate = false")))
     assert "$.estimator[0].simulate: found nothing to compute for 'lines'" in message
 
 

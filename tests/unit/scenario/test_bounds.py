@@ -25,26 +25,26 @@ def answer(toml: str) -> str:
 def test_cells_are_counted_before_they_are_made():
     design = DESIGN + "n = { geom = [100, 100000, 30] }\nnoise = { linspace = [0.1, 1.0, 30] }"
     target = TARGET + "p = { linspace = [0.5, 3.0, 30] }\nq = { linspace = [1.0, 3.0, 30] }"
-    found = answer(text(design, target))
-    assert "$.estimator[0]: found 2430000 cells" in found
-    assert "30 n × 30 noise × 30 p × 30 q × 3 blocks" in found
-    assert "expected at most 20000" in found and "raise compute.cells" in found
+    result = answer(text(design, target))
+    assert "$.estimator[0]: found 2430000 cells" in result
+    assert "30 n × 30 noise × 30 p × 30 q × 3 blocks" in result
+    assert "expected at most 20000" in result and "raise compute.cells" in result
 
 
 def test_replicates_count_in_blocks():
-    found = answer(text(head=HEAD.replace("replicates = 40", "replicates = 1000000000")))
-    assert "found 62500000 cells" in found and "lower replicates" in found
+    result = answer(text(head=HEAD.replace("replicates = 40", "replicates = 1000000000")))
+    assert "found 62500000 cells" in result and "lower replicates" in result
     looped = estimator('use = "wrapped", of = { use = "lines" }')
     head = HEAD.replace("replicates = 40", "replicates = 30000")
-    found = answer(text(estimator=looped, head=head))
-    assert "found 30000 cells" in found and "replicate by replicate" in found
+    result = answer(text(estimator=looped, head=head))
+    assert "found 30000 cells" in result and "replicate by replicate" in result
 
 
 def test_a_bound_is_raised_in_the_file():
-    swept = text(DESIGN + "n = { linspace = [1, 100, 100] }", more="[compute]\ncells = {}\n")
+    swept = text(DESIGN + "n = { linspace = [1, 100, 100] }", extra="[compute]\ncells = {}\n")
     assert "at most 299" in answer(swept.replace("{}", "299"))
     assert len(planned(swept.replace("{}", "300")).cells) == 300
-    listed = text(DESIGN + "n = { linspace = [1, 100, 100] }", more="[compute]\nvalues = 99\n")
+    listed = text(DESIGN + "n = { linspace = [1, 100, 100] }", extra="[compute]\nvalues = 99\n")
     assert "$.design.n: found a list of 100 numbers; expected at most 99" in answer(listed)
 
 
@@ -57,14 +57,14 @@ def test_a_bound_is_raised_in_the_file():
     ],
 )
 def test_sweeps_are_refused_by_their_length(line):
-    found = answer(text(DESIGN + line))
-    assert "$.design.n: found a list of" in found and "raise compute.values" in found
+    result = answer(text(DESIGN + line))
+    assert "$.design.n: found a list of" in result and "raise compute.values" in result
 
 
 def test_grids_are_refused_by_their_length():
     times = "times = { linspace = [0.0, 1.0, 100000000] }"
-    found = answer(text(head=HEAD.replace("times = [0, 1, 2]", times)))
-    assert "$.times: found a list of 100000000 numbers; expected at most 100000" in found
+    result = answer(text(head=HEAD.replace("times = [0, 1, 2]", times)))
+    assert "$.times: found a list of 100000000 numbers; expected at most 100000" in result
 
 
 HUGE = "1" + "0" * 400
@@ -90,14 +90,14 @@ HUGE = "1" + "0" * 400
     ],
 )
 def test_numbers_names_and_nesting_are_bounded(part, place):
-    found = answer(text(**part))
-    assert place in found and len(found) < 1000
+    result = answer(text(**part))
+    assert place in result and len(result) < 1000
 
 
 @pytest.mark.parametrize("name", ["seed", "error", "duration", "diverged_at", "time_reached"])
 def test_a_dimension_may_not_be_called_like_a_variable_of_the_result(name):
-    found = answer(text(DESIGN + f'n = {{ values = [1, 2], dim = "{name}" }}'))
-    assert f"$.design.n: found the dimension name '{name}', which is reserved" in found
+    result = answer(text(DESIGN + f'n = {{ values = [1, 2], dim = "{name}" }}'))
+    assert f"$.design.n: found the dimension name '{name}', which is reserved" in result
 
 
 def test_the_largest_seed_is_allowed():
@@ -125,9 +125,9 @@ def test_a_sweep_of_thousands_of_points_is_planned_within_seconds():
 
 
 def test_control_characters_are_shown_escaped():
-    toml = text(more='"\\u001b]0;owned\\u0007" = 1\n"a\\ns.toml: no mistakes" = 2\n')
-    found = mistakes(toml)
-    assert len(found) == 2
-    for message in found:
+    toml = text(extra='"\\u001b]0;owned\\u0007" = 1\n"a\\ns.toml: no mistakes" = 2\n')
+    listed = mistakes(toml)
+    assert len(listed) == 2
+    for message in listed:
         assert message.isprintable()
-    assert any("\\x1b]0;owned\\x07" in message for message in found)
+    assert any("\\x1b]0;owned\\x07" in message for message in listed)

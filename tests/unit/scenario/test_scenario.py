@@ -93,18 +93,18 @@ def test_keys_name_what_numbers_depend_on_and_nothing_else():
     def keys(text):
         return {cell.key for cell in make_plan(read(text)).cells}
 
-    own = keys(SCENARIO)
-    assert len(own) == 4
-    other = '\n[[estimator]]\nname = "b"\nmodel = { use = "tiny.diagonal" }\n' + (
+    actual = keys(SCENARIO)
+    assert len(actual) == 4
+    second = '\n[[estimator]]\nname = "b"\nmodel = { use = "tiny.diagonal" }\n' + (
         'optimizer = { use = "tiny.numeric", times = [1.0] }\n'
     )
-    assert own < keys(SCENARIO + other), "another estimator leaves the keys of the first alone"
+    assert actual < keys(SCENARIO + second), "another estimator leaves the keys of the first alone"
     for change in (
         ("seed = 3", "seed = 4"),
         ("replicates = 4", "replicates = 5"),
         ("10.0]", "11.0]"),
     ):
-        assert not own & keys(SCENARIO.replace(*change)), change
+        assert not actual & keys(SCENARIO.replace(*change)), change
 
 
 BAD = {
@@ -212,11 +212,11 @@ def test_every_kind_of_parameter_is_read_strictly():
 
 def test_a_metric_that_fits_nowhere_is_an_error_and_elsewhere_an_omission():
     modes = SCENARIO + '\n[[metric]]\nuse = "tiny.modes"\n'
-    other = (
+    second = (
         '\n[[estimator]]\nname = "net"\nmodel = { use = "tiny.diagonal" }\n'
         'optimizer = { use = "tiny.numeric", times = [1.0] }\n'
     )
-    plan = make_plan(read(modes + other))
+    plan = make_plan(read(modes + second))
     assert [(o.estimator, o.what) for o in plan.omissions] == [("net", "tiny.modes")]
     alone = modes.replace("tiny.fixed", "tiny.diagonal").replace("tiny.exact", "tiny.numeric")
     alone = alone.replace(", gamma = { values = [1.0, 2.0] }", "")

@@ -41,13 +41,13 @@ FULL = text(
         'widths = { values = [[8], [8, 8]], labels = ["one", "two"], along = "size" }, '
         "rates = { core = 1, edge = { values = [0.1, 0.2] } }",
         'use = "flow", times = { geom = [1, 100, 7], include = [0.0] }',
-        more="simulate = { n = 5000 }",
+        extra="simulate = { n = 5000 }",
     )
-    + estimator('use = "shapes", seed_size = 4', name="shapes", more="simulate = 0.5")
+    + estimator('use = "shapes", seed_size = 4', name="shapes", extra="simulate = 0.5")
     + estimator('use = "wrapped", of = { use = "lines" }', name="loop"),
     metric='[[metric]]\nuse = "risk"\nname = "late-risk"\ntimes = [1, 2]\nreplicates = "mean"\n'
     'of = ["lines"]\n[[metric]]\nuse = "spread"\nk = { linspace = [1, 5, 3] }\n',
-    more='[[theory]]\nuse = "tiny.sharp-law"\nof = ["lines"]\n'
+    extra='[[theory]]\nuse = "tiny.sharp-law"\nof = ["lines"]\n'
     '[[figure]]\nkind = "paths"\nof = ["risk"]\ntitle = "T"\nat = { depth = 1 }\n'
     "[compute]\ndtype = 'float32'\nblock = 8\ntime_limit = 60\nresults = 0.5\n",
 )

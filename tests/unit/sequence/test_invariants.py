@@ -48,14 +48,14 @@ def test_the_drift_is_the_largest_relative_change():
     start = {"a": [1.0, 0.5], "b": [0.2, 0.2], "beta": [0.0, 0.0]}
     state = {"a": [2.0, 0.5], "b": [2.5, 0.2], "beta": [1.7, 0.0]}
     as_tensors = [
-        {name: torch.tensor(values, dtype=torch.float64) for name, values in one.items()}
-        for one in (state, start)
+        {name: torch.tensor(values, dtype=torch.float64) for name, values in value.items()}
+        for value in (state, start)
     ]
-    (found,) = metric.measure(None, *as_tensors).values()  # type: ignore[arg-type]
+    (result,) = metric.measure(None, *as_tensors).values()  # type: ignore[arg-type]
     depth = round((2.5**2 - 0.2**2) / 1.7**2)  # 2
-    own = abs((2.0**2 - 1.7**2) - 1.0) / 2.0**2
-    other = abs((2.5**2 - depth * 1.7**2) - 0.2**2) / 2.5**2
-    assert depth == 2 and float(found) == pytest.approx(max(own, other))
+    actual = abs((2.0**2 - 1.7**2) - 1.0) / 2.0**2
+    second = abs((2.5**2 - depth * 1.7**2) - 0.2**2) / 2.5**2
+    assert depth == 2 and float(result) == pytest.approx(max(actual, second))
 
 
 def test_models_that_conserve_nothing_say_so():

@@ -27,10 +27,10 @@ TIMES = (0.0, 0.3, 5.0, 60.0)
 def test_exact_flow_is_the_numerical_flow(model):
     exact = run_cell(DESIGN, TARGET, model, GradientFlow(method="exact"), TIMES, METRICS)
     numeric = GradientFlow(method="numeric", rtol=1e-9, atol=1e-12)
-    other = run_cell(DESIGN, TARGET, model, numeric, TIMES, METRICS)
+    second = run_cell(DESIGN, TARGET, model, numeric, TIMES, METRICS)
     for name in ("excess_risk", "training_loss", "eigenvalue"):
-        np.testing.assert_allclose(exact[name], other[name], rtol=2e-7, atol=1e-12)
-    assert "evaluations" not in exact and (other["evaluations"][:, -1] > 0).all()
+        np.testing.assert_allclose(exact[name], second[name], rtol=2e-7, atol=1e-12)
+    assert "evaluations" not in exact and (second["evaluations"][:, -1] > 0).all()
 
 
 @pytest.mark.parametrize("model", MODELS[:3], ids=str)
@@ -109,9 +109,9 @@ def test_sparse_power_places_its_coefficients():
     truth = SparsePower(p=1.0, q=1.2).values(None, np.arange(1.0, 101))
     assert truth[63] == 32.0**-1  # 32^1.2 = 64, though floating point says 63.99…
     assert (truth != 0).sum() == sum(int(j**1.2 + 1e-9) <= 100 for j in range(1, 101))
-    few = SparsePower(p=2.5, q=2.0, scale=5.0, nonzeros=3).values(None, np.arange(1.0, 50))
-    np.testing.assert_allclose(few[[0, 3, 8]], 5 * np.array([1.0, 2, 3]) ** -1.75)
-    assert (few != 0).sum() == 3
+    smaller = SparsePower(p=2.5, q=2.0, scale=5.0, nonzeros=3).values(None, np.arange(1.0, 50))
+    np.testing.assert_allclose(smaller[[0, 3, 8]], 5 * np.array([1.0, 2, 3]) ** -1.75)
+    assert (smaller != 0).sum() == 3
     np.testing.assert_allclose(Power(p=3.0).values(None, np.arange(1.0, 4)), [1, 2.0**-2, 3.0**-2])
 
 

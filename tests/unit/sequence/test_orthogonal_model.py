@@ -41,9 +41,9 @@ def test_reduced_and_matrix_forms_agree():
 )
 def test_the_flow_is_the_numerical_flow_of_the_gradient(form, train):
     model = Orthogonal(train=train, **form)
-    own, numeric = run(model), run(model, NUMERIC)
+    actual, numeric = run(model), run(model, NUMERIC)
     for name in ("excess_risk", "training_loss", "top_projection"):
-        np.testing.assert_allclose(own[name], numeric[name], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(actual[name], numeric[name], rtol=1e-6, atol=1e-9)
 
 
 def test_a_frozen_basis_is_the_diagonal_model():

@@ -55,9 +55,9 @@ def test_truncation_says_what_a_sequence_of_twice_the_length_adds(tmp_path, mode
     """The coordinates that both runs share see the same noise: the difference of the two risks at
     one time is that of the coefficients in between, within the error of 8 replicates."""
     short, long = (tree(tmp_path / str(m), model=model, modes=m) for m in (200, 400))
-    seen = checks(short)["truncation"]
-    stated = float(seen.split("would add ")[1].split(" to")[0])
-    risks = [one["one"]["excess_risk"] for one in (short, long)]
+    observed = checks(short)["truncation"]
+    stated = float(observed.split("would add ")[1].split(" to")[0])
+    risks = [item["one"]["excess_risk"] for item in (short, long)]
     best = risks[0].mean("replicate").argmin("time")
     added = (risks[1] - risks[0]).isel(time=best)
     error = float(added.std("replicate", ddof=1)) / np.sqrt(8)
@@ -86,9 +86,9 @@ def test_models_without_independent_coordinates_are_judged_by_the_truth_left_out
 def test_a_few_coordinates_stand_for_the_tail(modes, gamma, depth, q, time):
     """Nine coordinates and a coarse rule, against quadrature at every one: within two per cent."""
     rank = np.arange(1.0, 2 * modes + 1)
-    at = np.floor(rank**q + 1e-9).astype(int)
+    index = np.floor(rank**q + 1e-9).astype(int)
     truth = np.zeros(2 * modes)
-    truth[at[at <= 2 * modes] - 1] = rank[at <= 2 * modes] ** -0.8
+    truth[index[index <= 2 * modes] - 1] = rank[index <= 2 * modes] ** -0.8
     tail = _Tail(truth[modes:], rank[modes:] ** -gamma, 1 / 500)
     b0 = 500 ** (-0.5 / (depth + 2))
     exact = expected_risk(*tail, b0, depth, [time])[0]
@@ -105,5 +105,5 @@ def test_a_few_coordinates_stand_for_the_tail(modes, gamma, depth, q, time):
     ],
 )
 def test_the_integrator_is_blamed_for_drift_beyond_its_tolerance(tmp_path, optimizer, drifts):
-    found = checks(tree(tmp_path, optimizer=optimizer, modes=40))
-    assert ("integrator" in found) == drifts
+    result = checks(tree(tmp_path, optimizer=optimizer, modes=40))
+    assert ("integrator" in result) == drifts

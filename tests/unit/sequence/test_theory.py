@@ -57,8 +57,8 @@ def test_theories_say_where_they_do_not_apply():
     descent = GradientDescent(learning_rate=0.1)
     assert "not descent" in reason(ExpectedRisk(), Fixed(gamma=1.0), descent)
     assert "needs γ > 1" in reason(Rates(), Diagonal(gamma=1.0))
-    few = SparsePower(p=1.0, q=2.0, nonzeros=3)
-    assert "nonzeros" in reason(Rates(), Fixed(gamma=1.0), target=few)
+    smaller = SparsePower(p=1.0, q=2.0, nonzeros=3)
+    assert "nonzeros" in reason(Rates(), Fixed(gamma=1.0), target=smaller)
 
 
 def test_span_bounds_hold_at_the_initial_order():

@@ -54,13 +54,19 @@ def wrong(base, *parts, **members):
 
 def slope(prepared, params, problem, rows, factor=1.0, of="y", weigh=None):
     data = batch_of(problem.train, rows)
-    rest = data.x @ params - getattr(data, of)
-    return factor * data.x.mT @ (data.weight * rest * (1.0 if weigh is None else weigh(rows)))
+    residual = data.x @ params - getattr(data, of)
+    return factor * data.x.mT @ (data.weight * residual * (1.0 if weigh is None else weigh(rows)))
 
 
 def order(self, prepared, params, problem, rows=None):
     ramp = torch.linspace(1, 2, 12, dtype=params.dtype)
-    return slope(prepared, params, problem, rows, weigh=lambda at: ramp if at is None else ramp[at])
+    return slope(
+        prepared,
+        params,
+        problem,
+        rows,
+        weigh=lambda points: ramp if points is None else ramp[points],
+    )
 
 
 def doubled(self, prepared, params, problem, rows=None):
@@ -186,12 +192,12 @@ WRONG = {
         {},
     ),
     "test_points_are_new": (
-        design(test_x=lambda own, sample: sample.x[:9]),
+        design(test_x=lambda params, sample: sample.x[:9]),
         {},
     ),
-    "variance_is_the_noises": (design(variance=lambda own, sample: own.noise), {}),
+    "variance_is_the_noises": (design(variance=lambda params, sample: params.noise), {}),
     "noise_ignores_the_inputs": (
-        design(noise=lambda own, sample: own.noise * sample.x[:, 0]),
+        design(noise=lambda params, sample: params.noise * sample.x[:, 0]),
         {},
     ),
     "inputs_stay_as_they_are": (

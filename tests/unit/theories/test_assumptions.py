@@ -220,7 +220,7 @@ def cell_of(parts, change=None):
     )
 
 
-@pytest.mark.parametrize(("theory", "parts", "changes"), CASES, ids=lambda one: str(one)[:20])
+@pytest.mark.parametrize(("theory", "parts", "changes"), CASES, ids=lambda item: str(item)[:20])
 def test_every_theory_applies_inside_and_refuses_outside_its_assumptions(theory, parts, changes):
     assert theory_objection(theory, cell_of(parts)) is None
     for change, words in changes:
@@ -261,6 +261,6 @@ def test_a_strangers_kernel_is_as_welcome_as_ours():
             for r in range(200)
         ]
     )
-    found = run_cell(design, Linear(), model, RIDGE, times, [ExcessRisk()], replicates=200)
-    apart = found["excess_risk"] - expected
-    assert (np.abs(apart.mean(0)) < 4 * apart.std(0, ddof=1) / 200**0.5).all()
+    result = run_cell(design, Linear(), model, RIDGE, times, [ExcessRisk()], replicates=200)
+    separate = result["excess_risk"] - expected
+    assert (np.abs(separate.mean(0)) < 4 * separate.std(0, ddof=1) / 200**0.5).all()

@@ -79,9 +79,9 @@ EXPECTED = [
 def test_means_of_replicates_are_as_expected(theory, design, target, model, optimizer, accuracy):
     cell = make_cell(design, target, model, optimizer, TIMES, [])
     expected = np.asarray(theory.predict(cell, TIMES)["excess_risk"])
-    found = run_cell(design, target, model, optimizer, TIMES, [ExcessRisk()], replicates=120)
-    mean = found["excess_risk"].mean(0)
-    error = found["excess_risk"].std(0, ddof=1) / 120**0.5
+    result = run_cell(design, target, model, optimizer, TIMES, [ExcessRisk()], replicates=120)
+    mean = result["excess_risk"].mean(0)
+    error = result["excess_risk"].std(0, ddof=1) / 120**0.5
     assert (np.abs(mean - expected) < 4 * error + accuracy * expected).all(), (mean, expected)
 
 
@@ -98,9 +98,9 @@ def test_means_over_the_noise_are_as_expected_given_the_inputs(model, optimizer)
             for r in range(count)
         ]
     )
-    found = run_cell(design, Linear(), model, optimizer, TIMES, [ExcessRisk()], replicates=count)
-    apart = found["excess_risk"] - expected
-    assert (np.abs(apart.mean(0)) < 4 * apart.std(0, ddof=1) / count**0.5 + 1e-12).all()
+    result = run_cell(design, Linear(), model, optimizer, TIMES, [ExcessRisk()], replicates=count)
+    separate = result["excess_risk"] - expected
+    assert (np.abs(separate.mean(0)) < 4 * separate.std(0, ddof=1) / count**0.5 + 1e-12).all()
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_eigenvalues_of_large_samples_are_near_the_population_s(model):
     cell = make_cell(design, Linear(), model, RIDGE, (1.0,), [])
     expected = PopulationEigenvalues(modes=ranks).predict(cell, ())["population_eigenvalue"]
     metric = Eigenvalues(modes=ranks)
-    found = run_cell(design, Linear(), model, RIDGE, (1.0,), [metric], replicates=1)
-    assert found["eigenvalue"].reshape(-1) == pytest.approx(expected, rel=0.15)
+    result = run_cell(design, Linear(), model, RIDGE, (1.0,), [metric], replicates=1)
+    assert result["eigenvalue"].reshape(-1) == pytest.approx(expected, rel=0.15)
 
 
 @pytest.mark.parametrize("coefficients", [(0.0, 1.0), (0.0, 0.0, 1.0), (0.0, 0.5, 0.5)])
@@ -149,9 +149,9 @@ def test_training_on_many_points_follows_the_population_flow(coefficients):
     design, times = Gaussian(dim=4, n=4000, n_test=1), (0.5, 1.0, 2.0)
     parts = (design, SingleIndex(coefficients=coefficients), Directional(), FLOW)
     expected = PopulationFlow().predict(make_cell(*parts, times, []), times)["excess_risk"]
-    found = run_cell(*parts, times, [ExcessRisk()], replicates=8)["excess_risk"].mean(0)
+    result = run_cell(*parts, times, [ExcessRisk()], replicates=8)["excess_risk"].mean(0)
     energy = sum(g**2 for g in coefficients)
-    assert np.abs(found - expected).max() < 0.08 * energy
+    assert np.abs(result - expected).max() < 0.08 * energy
 
 
 @pytest.mark.parametrize("exponent", [1, 2, 3])
@@ -174,5 +174,5 @@ def test_no_kernel_method_comes_below_the_barrier(dim):
     target = Gegenbauer(degrees=(1, 2))
     cell = make_cell(design, target, RELU, RIDGE, (1e4,), [])
     barrier = float(PolynomialBarrier().predict(cell, ())["barrier"])
-    found = run_cell(design, target, RELU, RIDGE, (1e2, 1e4, 1e6), [ExcessRisk()], replicates=5)
-    assert found["excess_risk"].mean(0).min() > 0.85 * barrier
+    result = run_cell(design, target, RELU, RIDGE, (1e2, 1e4, 1e6), [ExcessRisk()], replicates=5)
+    assert result["excess_risk"].mean(0).min() > 0.85 * barrier
