@@ -33,7 +33,6 @@ from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
 from testbed.running.executors import EXECUTORS, results_of
 from testbed.scenario.scenario import Scenario
-from testbed.soundness import examine, with_findings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -186,6 +185,8 @@ class _Run:
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
         stopped = False if self.options.record_only else self._execute(missing)
         tree = self._recorded()
+        from testbed.soundness import examine, with_findings  # reads results by testbed.analysis
+
         findings = examine(self.plan, tree, self.registry)
         tree = with_findings(tree, findings)
         claims = self.plan.scenario.claims

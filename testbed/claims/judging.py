@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from testbed.analysis import simulated
+from testbed import analysis
 from testbed.claims.kinds import KINDS
 from testbed.claims.verdicts import Verdict
 from testbed.contract.claims import ClaimKind, Evidence, Judgement
@@ -109,9 +109,9 @@ def _evidence(
     rival = None
     if claim.than:
         opponent, name = claim.than.split("/")
-        rival = _selected(simulated(tree[opponent].to_dataset(), name), claim, point)
+        rival = _selected(analysis.simulated(tree[opponent].to_dataset(), name), claim, point)
     return Evidence(
-        values=_selected(simulated(dataset, variable), claim, point),
+        values=_selected(analysis.simulated(dataset, variable), claim, point),
         rival=rival,
         theory=theory,
         along=claim.along,

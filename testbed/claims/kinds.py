@@ -8,14 +8,7 @@ import numpy as np
 import xarray as xr
 from attrs import evolve
 
-from testbed.analysis import (
-    collapse,
-    extrapolation,
-    mean_interval,
-    oracle,
-    paired_difference,
-    slope,
-)
+from testbed import analysis
 from testbed.contract.claims import SUPPORTED, ClaimKind, Evidence, Judgement
 
 
@@ -35,13 +28,13 @@ def _around(evidence: Evidence) -> tuple[float, float]:
 def _mean(evidence: Evidence, values: xr.DataArray, level: float) -> xr.Dataset:
     """Means with intervals: at best times where the evidence has times to choose from."""
     if "time" in values.dims and evidence.along != "time":
-        return oracle(values, level=level)
-    return mean_interval(values, level)
+        return analysis.oracle(values, level=level)
+    return analysis.mean_interval(values, level)
 
 
 def judge_slope(evidence: Evidence) -> Judgement:
     """The exponent along a dimension is `expect`, within a margin."""
-    table = slope(evidence.values, evidence.along, evidence.level)
+    table = analysis.slope(evidence.values, evidence.along, evidence.level)
     judgement = _judged(table, _around(evidence))
     if bool(table["refused"]) and judgement.verdict == SUPPORTED:
         return evolve(judgement, reason=str(table["reason"].item()))
@@ -61,7 +54,7 @@ def judge_equal(evidence: Evidence) -> Judgement:
 def _difference(evidence: Evidence) -> xr.Dataset:
     assert evidence.rival is not None  # as the plan has checked
     best = "time" in evidence.values.dims and "time" in evidence.rival.dims
-    return paired_difference(evidence.values, evidence.rival, evidence.level, best=best)
+    return analysis.paired_difference(evidence.values, evidence.rival, evidence.level, best=best)
 
 
 def judge_agrees(evidence: Evidence) -> Judgement:
@@ -73,7 +66,7 @@ def judge_agrees(evidence: Evidence) -> Judgement:
     spoken = theory.notnull()
     points = max(int(spoken.sum()), 1)
     level = 1 - (1 - evidence.level) / points
-    table = mean_interval(values, level)
+    table = analysis.mean_interval(values, level)
     gap = (table[["estimate", "lower", "upper"]] / theory - 1).where(spoken)
     allowed = (-evidence.within, evidence.within)
     return _extreme(gap["estimate"], gap["lower"], gap["upper"], allowed)
@@ -109,7 +102,7 @@ def judge_monotone(evidence: Evidence) -> Judgement:
         earlier, later = (
             values.isel({along: place}, drop=True) for place in (position, position + 1)
         )
-        table = paired_difference(later, earlier, level, best=best)
+        table = analysis.paired_difference(later, earlier, level, best=best)
         tables.append([sign * table[name] for name in ("estimate", "lower", "upper")])
     estimate, lower, upper = (xr.concat(parts, "pair") for parts in zip(*tables, strict=True))
     if sign < 0:
@@ -119,7 +112,7 @@ def judge_monotone(evidence: Evidence) -> Judgement:
 
 def judge_converges(evidence: Evidence) -> Judgement:
     """The limit along a dimension is `expect`, within a margin."""
-    table = extrapolation(evidence.values, evidence.along, evidence.level)
+    table = analysis.extrapolation(evidence.values, evidence.along, evidence.level)
     return _judged(table, _around(evidence))
 
 
@@ -136,7 +129,7 @@ def judge_bound(evidence: Evidence) -> Judgement:
 
 def judge_collapse(evidence: Evidence) -> Judgement:
     """The exponent that collapses the paths of several sizes is `expect`, within a margin."""
-    table = collapse(evidence.values, evidence.along, level=evidence.level)
+    table = analysis.collapse(evidence.values, evidence.along, level=evidence.level)
     return _judged(table, _around(evidence))
 
 

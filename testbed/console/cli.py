@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from testbed import __version__
 from testbed.console.commands import catalogue, folders, reports, results, scenarios
+from testbed.running.postponed import postpone
+
+HEAVY = (
+    "torch",
+    "scipy.integrate",
+    "scipy.linalg",
+    "scipy.optimize",
+    "scipy.special",
+    "scipy.stats",
+    "testbed.analysis",
+    "xarray",
+)
+"""What most commands import, and few of them use."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Program(click.Group):
+    """The commands; called as a function, they are the whole program of this process."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        postpone(HEAVY)
+        return super().__call__(*args, **options)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Testbed: theories of neural networks as scenario files, answered with labelled data."""

@@ -39,7 +39,7 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
         if count and word != "ok":
             yield f"  {count} of {dataset['status'].size} replicates are {word}"
     if "excess_risk" in dataset and "replicate" in dataset["excess_risk"].dims:
-        yield from _risk(simulated(dataset, "excess_risk"))
+        yield from _risk(_without_scalars(simulated(dataset, "excess_risk")))
     names = sorted(
         str(name)
         for name, values in dataset.data_vars.items()
@@ -47,6 +47,12 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
     )
     if names:
         yield f"  also: {', '.join(names)}"
+
+
+def _without_scalars(values: xr.DataArray) -> xr.DataArray:
+    """The same values without the parameters that are not swept: every operation would compare all
+    of them, which takes most of its time."""
+    return values.drop_vars([name for name, coord in values.coords.items() if not coord.dims])
 
 
 def _risk(risk: xr.DataArray) -> Iterator[str]:

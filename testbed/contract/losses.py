@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from testbed.contract.capabilities import HasGradient, HasPredictions
 from testbed.contract.values import Data, Parameters, Prepared, Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def loss(data: Data, prediction: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed.contract.capabilities import (
     HasBasis,
@@ -32,6 +31,9 @@ from testbed.contract.values import Drawn, Eigensystem, Fit, Parameters, Problem
 from testbed.errors import UnsuitableError
 from testbed.numerics.spans import resolution
 from testbed.numerics.weighted_gram import WeightedGram, columnwise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition takes about a second
 

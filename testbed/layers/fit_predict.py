@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed.contract.capabilities import Capability, HasGradient, Withheld
 from testbed.contract.components import Model, Rng
@@ -15,6 +15,9 @@ from testbed.contract.facts import ModelFacts
 from testbed.contract.spaces import POINTS
 from testbed.contract.values import Drawn, Parameters, Prepared, Problem
 from testbed.errors import UnsuitableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class HasFit(Capability):

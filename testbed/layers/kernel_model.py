@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 from attrs import frozen
-from torch import Tensor
 
 from testbed.contract.values import Parameters
 from testbed.errors import UnsuitableError
 from testbed.layers.dual import DualModel, Prepared
 from testbed.numerics.weighted_gram import WeightedGram
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

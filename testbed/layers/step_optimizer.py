@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed.contract.capabilities import Capability, HasGradient
 from testbed.contract.components import Optimizer, Rng
@@ -17,6 +16,9 @@ from testbed.contract.parameters import parameter
 from testbed.contract.values import Advance, Carry, Drawn, Fit, Parameters, Problem
 from testbed.errors import UnsuitableError
 from testbed.numerics.trees import rebuild, tensors, tree_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Step:

@@ -6,13 +6,11 @@ import functools
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor, nn
-from torch.func import functional_call
 
 from testbed.contract.capabilities import HasGram
 from testbed.contract.components import Model, Rng
@@ -20,9 +18,11 @@ from testbed.contract.spaces import POINTS
 from testbed.contract.values import Problem
 from testbed.errors import UnsuitableError
 from testbed.numerics.jacobians import jacobian_kernel
-from testbed.numerics.random_numbers import NoDraws, NumpyDraws
 
-Params = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Params: TypeAlias = "Mapping[str, Tensor]"
 
 
 class Drawn(TypedDict):
@@ -82,7 +82,7 @@ class TorchModule(Model, HasGram):
 
     def predict(self, prepared: Prepared, params: Params, probe: Tensor) -> Tensor:
         net = _skeleton(self, probe[0].numel(), prepared["outputs"])
-        values = functional_call(net, {**prepared["still"], **params}, (probe,))
+        values = torch.func.functional_call(net, {**prepared["still"], **params}, (probe,))
         return _shaped(self, values, len(probe), prepared["outputs"])
 
     def gram(self, prepared: Prepared, params: Params, x: Tensor, kernel: str) -> Tensor:
@@ -104,19 +104,21 @@ def _arrays(leaves: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 
 def _tensors(leaves: Mapping[str, object]) -> dict[str, Tensor]:
     """Core has made tensors of what was drawn."""
-    return {name: leaf for name, leaf in leaves.items() if isinstance(leaf, Tensor)}
+    return {name: leaf for name, leaf in leaves.items() if isinstance(leaf, torch.Tensor)}
 
 
 # --- modules ------------------------------------------------------------------------------------
 
 
 def _built(model: TorchModule, dim: int, outputs: int, generator: np.random.Generator) -> nn.Module:
+    from testbed.numerics.random_numbers import NumpyDraws  # its base class is of torch
+
     try:
         with _float64(), NumpyDraws(generator):
             net = model.module(dim, max(outputs, 1))
     except UnsuitableError as error:
         raise UnsuitableError(f"{model.name}: {error}") from None
-    if not isinstance(net, nn.Module):
+    if not isinstance(net, torch.nn.Module):
         raise UnsuitableError(
             f"{model.name}: found {type(net).__name__} from module(), expected a torch.nn.Module"
         )
@@ -158,6 +160,8 @@ def _shaped(model: TorchModule, values: Tensor, count: int, outputs: int) -> Ten
 
 def _expect_pure(model: TorchModule, net: nn.Module, x: Tensor, outputs: int) -> None:
     """UnsuitableError for a forward pass in training mode that draws, remembers or mixes points."""
+    from testbed.numerics.random_numbers import NoDraws  # its base class is of torch
+
     before = {name: leaf.clone() for name, leaf in net.named_buffers()}
     net.train()
     try:

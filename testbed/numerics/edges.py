@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from testbed.contract.capabilities import HasEigensystem, has
 from testbed.contract.values import Fit, Parameters
 from testbed.errors import UnsuitableError
 from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import alone
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def replicate(fit: Fit, row: int) -> Fit:

@@ -11,14 +11,16 @@ Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from scipy import linalg
-from torch import Tensor
 
 from testbed.errors import UnsuitableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 64  # reflections that are applied together
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
-Field = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Field: TypeAlias = "Callable[[Tensor], Tensor]"
 """(replicates, size) → (replicates, size): the right-hand side f, row by row."""
-Rate = Callable[[Tensor], Tensor]
+Rate: TypeAlias = "Callable[[Tensor], Tensor]"
 """(replicates, size) → (replicates,): a bound of the fastest rate, the spectral radius of f'."""
 
 STABLE = 3.0  # largest step × rate; the eighth-order method's real stability ends near 6

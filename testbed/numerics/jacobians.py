@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor
 
 from testbed.contract.values import Parameters
 from testbed.numerics.trees import tensors, tree_map
 
-Predict = Callable[[Parameters, Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Predict: TypeAlias = "Callable[[Parameters, Tensor], Tensor]"
 """(parameters, inputs (n, …)) → f(x), (n,) or (n, outputs)."""
 JACOBIAN_BYTES = 2**28
 

@@ -11,12 +11,14 @@ Golub and Meurant, Matrices, Moments and Quadrature (2010), chapter 4; Saad, SIA
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
-Filter = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Filter: TypeAlias = "Callable[[Tensor], Tensor]"
 """Eigenvalues (…, k) → φ_t at every time, (…, T, k)."""
 
 TOLERANCE = 1e-9

@@ -8,10 +8,14 @@ They cannot be mapped by torch.func: for components in batching "loop" or "batch
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from scipy import linalg
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def symmetric_product(matrix: Tensor, v: Tensor) -> Tensor:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from testbed.errors import UnsuitableError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 aten = torch.ops.aten
-Draw = Callable[..., Tensor]
+Draw: TypeAlias = "Callable[..., Tensor]"
 
 
 class NumpyDraws(TorchDispatchMode):
@@ -84,7 +86,7 @@ def _normal_(g: np.random.Generator, tensor: Tensor, *moments: float, **options:
 def _bernoulli_(
     g: np.random.Generator, tensor: Tensor, p: Tensor | float = 0.5, **options: object
 ) -> Tensor:
-    share = p.double().numpy() if isinstance(p, Tensor) else p
+    share = p.double().numpy() if isinstance(p, torch.Tensor) else p
     return _filled(tensor, g.random(tuple(tensor.shape)) < share)
 
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from testbed.contract.values import Parameters
 from testbed.numerics.trees import rebuild, tensors, tree_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Product = Callable[[Parameters], Parameters]
 """v ↦ Av, from trees to trees."""

@@ -11,10 +11,14 @@ Sources: arXiv:2509.20294 (effective span dimension), arXiv:2412.18756 §4.3.3 (
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from testbed.contract.values import Spectrum
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def order(spectrum: Spectrum) -> Tensor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from testbed.contract.values import Data, Spectrum
 from testbed.numerics.spans import resolution
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def eigenpairs(gram: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:

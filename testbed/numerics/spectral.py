@@ -8,14 +8,17 @@ regression (weight 1/n) this is f_t = k(·, X) U φ_t(s) Uᵀ y/n with s the eig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from testbed.contract.capabilities import HasEigensystem, HasFilterPath, has
 from testbed.contract.values import Eigensystem, Fit
 from testbed.errors import UnsuitableError
 from testbed.numerics.filters import spectral_filter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def filtered(fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:

@@ -7,11 +7,13 @@ None, a number, a word, an object that a component keeps for itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Nested = TypeVar("Nested")
 """A tree; functions return trees with the same nesting."""
@@ -39,7 +41,7 @@ def tree_map(function: Callable[..., object], *trees: Nested) -> Nested:
     """Apply `function` to the tensors of equal trees; other leaves are taken from the first."""
     tree: Nested = leaf_map(
         lambda first, *following: (
-            function(first, *following) if isinstance(first, Tensor) else first
+            function(first, *following) if isinstance(first, torch.Tensor) else first
         ),
         *trees,
     )
@@ -50,7 +52,7 @@ def tensors(tree: object) -> Iterator[Tensor]:
     """The tensors of a tree, in order."""
     leaves: list[object] = []
     leaf_map(leaves.append, tree)
-    return (leaf for leaf in leaves if isinstance(leaf, Tensor))
+    return (leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
 
 def rebuild(tree: Nested, leaves: Iterator[Tensor]) -> Nested:
@@ -81,7 +83,7 @@ def index(tree: Nested, position: int) -> Nested:
     """One replicate of a stacked tree (views, no copies)."""
 
     def of_leaf(leaf: object) -> object:
-        if isinstance(leaf, Tensor):
+        if isinstance(leaf, torch.Tensor):
             return leaf[position]
         return leaf.items[position] if isinstance(leaf, Each) else leaf
 
@@ -97,7 +99,7 @@ def alone(tree: Nested, position: int) -> Nested:
     """
 
     def of_leaf(leaf: object) -> object:
-        if isinstance(leaf, Tensor):
+        if isinstance(leaf, torch.Tensor):
             return leaf[position : position + 1]
         return Each([leaf.items[position]]) if isinstance(leaf, Each) else leaf
 
@@ -113,7 +115,7 @@ def stack(trees: Sequence[Nested]) -> Nested:
 
     def of_leaves(*leaves: Any) -> object:
         first, *following = leaves
-        if isinstance(first, Tensor):
+        if isinstance(first, torch.Tensor):
             return torch.stack(list(leaves)) if following else first.unsqueeze(0)
         plain = isinstance(first, str | int | float | None)
         return first if plain and all(leaf == first for leaf in leaves) else Each(leaves)
@@ -128,7 +130,7 @@ def as_tensors(tree: Nested, dtype: torch.dtype, device: torch.device | str) -> 
     def of_leaf(leaf: object) -> object:
         if isinstance(leaf, np.ndarray | np.generic):
             leaf = torch.from_numpy(np.ascontiguousarray(leaf)).reshape(np.shape(leaf))
-        if isinstance(leaf, Tensor):
+        if isinstance(leaf, torch.Tensor):
             return leaf.to(device=device, dtype=dtype if leaf.is_floating_point() else None)
         if isinstance(leaf, float):
             return torch.tensor(leaf, dtype=dtype, device=device)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from testbed.errors import UnsuitableError
 from testbed.numerics.eigendecomposition import Eigendecomposition
 from testbed.numerics.filters import spectral_filter
 from testbed.numerics.krylov import krylov_path
 from testbed.numerics.products import symmetric_product
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NOT_KRYLOV = ("cutoff",)  # jumps between eigenvalues, which no small space resolves
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
-from torch import Tensor
 
 from testbed.contract.capabilities import Capability, HasLeverage, Member, Withheld, mapped_members
 from testbed.contract.components import Metric, Model, Optimizer, Rng
@@ -32,6 +31,9 @@ from testbed.contract.values import (
     Tree,
 )
 from testbed.numerics.trees import index, rebuild, stack, tensors, tree_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Mapped = TypeVar("Mapped", bound=Callable[..., object])
 

@@ -11,14 +11,17 @@ A wrong return value raises ComponentFault, which says what was found and what w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from testbed.contract.border import ComponentFault
 from testbed.contract.components import Metric, Optimizer
 from testbed.numerics.trees import tensors, tree_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class WriteFault(ComponentFault):
@@ -100,7 +103,7 @@ def measured_array(
     lengths: tuple[int, ...],
 ) -> np.ndarray:
     """A measured variable in double precision, (replicates, times, dims of the variable…)."""
-    if not isinstance(value, Tensor):
+    if not isinstance(value, torch.Tensor):
         raise ComponentFault(owner, f"found {name} as {type(value).__name__}, expected a tensor")
     shape = tuple(value.shape)
     if shape[: len(leading)] != leading:

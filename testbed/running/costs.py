@@ -9,6 +9,7 @@ from attrs import frozen
 
 from testbed.contract.cells import Cell
 from testbed.planning.plan import Plan
+from testbed.running.postponed import load_postponed
 from testbed.running.threads import threads_of
 
 TRIED = 4  # replicates, from whose time a whole block's is extrapolated
@@ -37,6 +38,7 @@ def costs_of(plan: Plan) -> dict[str, Cost]:
     the two cells stands for all cells. The result is right to a factor of two where costs vary
     evenly between cells.
     """
+    load_postponed()
     costs = {}
     for estimator in plan.estimators:
         cells = [cell for cell in plan.cells if cell.estimator == estimator.name]

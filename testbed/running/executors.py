@@ -13,6 +13,7 @@ from itertools import groupby
 from testbed.contract.cells import Cell, CellResult
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
+from testbed.running.postponed import load_postponed
 from testbed.running.workers import crew
 
 __all__ = ["EXECUTORS", "failed", "processes", "results_of", "serial"]
@@ -47,6 +48,7 @@ def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[Cel
         return
     if not cells:
         return
+    load_postponed()
     import torch
 
     from testbed.running.execute import PreparationCache

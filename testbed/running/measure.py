@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from testbed.contract.answers import coordinates_of, expect_names, real_array
 from testbed.contract.border import ComponentFault, calling
@@ -23,6 +23,9 @@ from testbed.running.border import (
     read_only,
 )
 from testbed.running.paths import States
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MetricSeries:
@@ -127,7 +130,7 @@ class MetricSeries:
         for value in moving.values():
             if isinstance(value, Spectrum):
                 sizes["modes"] = value.eigenvalue.shape[-1]
-        if isinstance(moving.get("basis"), Tensor):
+        if isinstance(moving.get("basis"), torch.Tensor):
             sizes["modes"] = moving["basis"].shape[-1]
         metric = self.planned.metric
         coordinates = coordinates_of(metric, metric.declared(), sizes)

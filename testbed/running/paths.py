@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.capabilities import HasPredictions
@@ -19,6 +18,9 @@ from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import index, stack, tensors, tree_map
 from testbed.running.batching import Batched, Single, Training, over_times
 from testbed.running.border import CellFault
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NO_OPTIONS: Mapping[Role, str] = {}
 Keep = Callable[[str, Callable[[], Any]], Any]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed.contract.capabilities import (
     HasBasis,
@@ -31,6 +30,9 @@ from testbed.numerics.integrate import begin, eighth_order, integrate
 from testbed.numerics.spans import resolution
 from testbed.numerics.spectral import by_eigensystem, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # --- data -----------------------------------------------------------------------------------------
 

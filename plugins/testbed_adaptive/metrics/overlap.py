@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, Example, Metric, Problem, Variable, parameter
 from testbed_adaptive.numerics.stiefel import orthonormal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

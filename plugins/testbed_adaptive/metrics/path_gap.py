@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import evolve, fields, frozen
-from torch import Tensor
 
 from testbed import Estimator, Example, Metric, Model, Problem, Spectrum, Variable, parameter
 from testbed_adaptive.models.basis_model import BasisModel
 from testbed_adaptive.models.diagonal import DiagonalKernel
 from testbed_adaptive.models.twin import SequenceTwin
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     POINTS,
@@ -22,6 +21,9 @@ from testbed import (
     parameter,
 )
 from testbed_adaptive.numerics.bases import BASES, Basis, Given
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MODES = 512  # default number of functions of an infinite basis
 LAW_OF = {"torus": "torus", "sphere": "sphere", "hermite": "euclidean"}

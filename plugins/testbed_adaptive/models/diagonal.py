@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Eigensystem,
@@ -33,7 +32,10 @@ from testbed_adaptive.models.basis_model import (
     pull,
 )
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 @frozen(kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     DirectionalFeatures,
@@ -34,7 +35,10 @@ from testbed_adaptive.numerics.hermite_features import (
 )
 from testbed_adaptive.numerics.stiefel import orthonormal, tangent, tilted, uniform_frame
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Drawn,
@@ -27,8 +28,11 @@ from testbed import (
     parameter,
 )
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 READOUT = "second"  # the leaf of a network's parameters that holds β
-Params = dict[str, Tensor]
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 @frozen(kw_only=True)

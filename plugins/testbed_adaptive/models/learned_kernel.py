@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     POINTS,
@@ -26,7 +25,10 @@ from testbed import (
 )
 from testbed.numerics.spans import resolution
 
-State = dict[str, Tensor]  # the learned features η
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State: TypeAlias = "dict[str, Tensor]"  # the learned features η
 Prepared = dict[str, Any]
 ROOT_DIM = "sqrt-dim"
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Data, Example, Problem, Rng, UnsuitableError, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State, eigenpairs
 from testbed_adaptive.numerics.centred_activations import CENTRED, Centred
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def first_step(sigma: Centred, first: Tensor, second: Tensor, x: Tensor, y: Tensor) -> Tensor:

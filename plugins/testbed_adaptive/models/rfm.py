@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Data, Example, parameter
 from testbed_adaptive.models.learned_kernel import LearnedKernel, State
@@ -18,6 +17,9 @@ from testbed_adaptive.numerics.mahalanobis_kernel import (
     outer_product,
     ridge_coefficients,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def learned_metric(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import (
     Batched,
@@ -46,6 +45,9 @@ from testbed_adaptive.models.basis_model import (
     effective_noise,
     project,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PASSED = (HasPredictions, HasGradient, HasFlow, HasSpectrum, HasExactSpectrum)
 

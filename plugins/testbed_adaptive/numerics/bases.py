@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Problem, UnsuitableError
 from testbed_adaptive.numerics.orders import exponents, frequencies
 from testbed_adaptive.numerics.solid_harmonics import harmonics, multiplicity
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK = 2_000_000  # numbers held at once while waves are projected on frequencies
 

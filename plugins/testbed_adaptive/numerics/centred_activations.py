@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
-Elementwise = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Elementwise: TypeAlias = "Callable[[Tensor], Tensor]"
 
 
 class Centred(NamedTuple):
@@ -28,14 +30,19 @@ def _density(h: Tensor) -> Tensor:
     return torch.exp(-0.5 * h * h) / math.sqrt(2 * math.pi)
 
 
+# Functions of torch are named inside lambdas: this module is imported before torch is needed.
 CENTRED: dict[str, Centred] = {
-    "relu": Centred(torch.relu, lambda h: (h > 0).to(h.dtype), 1 / math.sqrt(2 * math.pi)),
-    "tanh": Centred(torch.tanh, lambda h: 1 - torch.tanh(h).square(), 0.0),
-    "erf": Centred(torch.erf, lambda h: torch.exp(-h * h) * (2 / math.sqrt(math.pi)), 0.0),
+    "relu": Centred(
+        lambda h: torch.relu(h), lambda h: (h > 0).to(h.dtype), 1 / math.sqrt(2 * math.pi)
+    ),
+    "tanh": Centred(lambda h: torch.tanh(h), lambda h: 1 - torch.tanh(h).square(), 0.0),
+    "erf": Centred(
+        lambda h: torch.erf(h), lambda h: torch.exp(-h * h) * (2 / math.sqrt(math.pi)), 0.0
+    ),
     "gelu": Centred(
         lambda h: h * torch.special.ndtr(h),
         lambda h: torch.special.ndtr(h) + h * _density(h),
         1 / (2 * math.sqrt(math.pi)),  # E z Φ(z) = E φ(z) by Stein's identity
     ),
-    "quadratic": Centred(torch.square, lambda h: 2 * h, 1.0),
+    "quadratic": Centred(lambda h: torch.square(h), lambda h: 2 * h, 1.0),
 }

@@ -12,12 +12,14 @@ Source: arXiv:2212.13881.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
 
 from testbed import UnsuitableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KERNELS = ("laplace", "gaussian")
 BLOCK = 512  # rows at a time: a block and its temporaries stay in cache

@@ -7,9 +7,13 @@ embedded one, so that the Riemannian gradient of L is the part of ∇L along the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def orthonormal(matrix: Tensor) -> Tensor:

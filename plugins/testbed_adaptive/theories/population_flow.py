@@ -21,7 +21,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
-from scipy.integrate import solve_ivp
+from scipy import integrate
 
 from testbed import (
     Cell,
@@ -128,7 +128,7 @@ def _overlap(setting: Population, state: np.ndarray) -> float:
 
 def population_path(setting: Population, times: Sequence[float]) -> np.ndarray:
     """States (M, β) at increasing times, (times, size); errors about 1e−8."""
-    solution = solve_ivp(
+    solution = integrate.solve_ivp(
         lambda _, state: velocity(setting, state),
         (0.0, max(times[-1], 1e-9)), _start(setting), "LSODA", t_eval=times, rtol=RTOL, atol=ATOL,
     )  # fmt: skip
@@ -156,7 +156,7 @@ def escape_time(setting: Population) -> float:
         return 0.0
     since, until = 0.0, 16.0
     while until <= LATEST:
-        solution = solve_ivp(
+        solution = integrate.solve_ivp(
             lambda _, now: velocity(setting, now),
             (since, until), state, "LSODA", events=escaped, rtol=RTOL, atol=ATOL,
         )  # fmt: skip

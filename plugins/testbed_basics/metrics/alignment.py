@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, Example, MetricFacts, Needs, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import order, ranked_energy
 from testbed_basics.metrics.leakage import Decay, empirical_decay
 from testbed_basics.metrics.spectra import SpectrumMetric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 AGAINST = ("truth", "observations")
 ENDS = ("", "_error", "_modes")  # of the variables of a decay

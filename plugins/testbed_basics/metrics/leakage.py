@@ -10,10 +10,12 @@ f_j² does. Perturbation as in Koltchinskii and Giné, Bernoulli 6 (2000), doi:1
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAR = 2.0  # ratio of eigenvalues from which on energy counts as leaked, not as shared by neighbours
 UNSURE = 2.0  # the leaked energy is known up to this factor

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, Data, Estimator, Example, Metric, Problem, Spectrum, Variable, parameter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def weighted_squares(data: Data, difference: Tensor) -> Tensor:

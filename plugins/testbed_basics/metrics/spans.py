@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import Grid, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import (
@@ -19,6 +18,9 @@ from testbed.numerics.spans import (
 )
 from testbed_basics.metrics.modes import chosen
 from testbed_basics.metrics.spectra import SpectrumMetric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ESD = ("arXiv:2509.20294",)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Grid, Metric, Needs, Problem, Spectrum, Variable, parameter
 from testbed.numerics.spans import eigenspace, order, ordered_tails, ranked_energy
 from testbed_basics.metrics.modes import chosen
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KERNELS = ("features", "tangent")
 POINTS = ("train", "test")

@@ -7,17 +7,19 @@ They estimate the mean square against noisy labels: `test-error`, or the excess 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, Data, Example, Metric, Optimizer, Problem, Variable
 from testbed_basics.metrics.risks import weighted_squares
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GOLUB = "doi:10.1080/00401706.1979.10489751"
 MEASURED = {

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import Example, Model, OptimizerFacts, Parameters, Step, parameter
 from testbed.numerics.trees import tree_map
 from testbed_basics.optimizers.steps import Stepped
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import (
     Advance,
@@ -37,6 +36,9 @@ from testbed_basics.optimizers.steps import (
     in_bounds,
     step_size,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RATE = Variable("step size that the replicate is trained with")
 OWN_TIME = Variable("training time reached in whole steps of the replicate's own size")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Advance,
@@ -30,6 +29,9 @@ from testbed import (
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _JUMPS = (
     "the gradient of {} jumps, and adaptive steps would stop at every jump; take gradient-descent "

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Carry, Example, OptimizerFacts, Parameters, Step, StepOptimizer, parameter
 from testbed.numerics.trees import tree_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

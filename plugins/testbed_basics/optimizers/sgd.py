@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Example, Fit, Problem, Rng, UnsuitableError, parameter
 from testbed_basics.optimizers.steps import HeavyBall, Rows, Take
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 AT_ONCE = 2**22  # row numbers of one replicate held at a time
 

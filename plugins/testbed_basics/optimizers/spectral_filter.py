@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Advance,
@@ -28,6 +27,9 @@ from testbed import (
 )
 from testbed.numerics.filters import NAMES
 from testbed.numerics.spectral import filtered, smoother_diagonal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEPPED = ("descent", "heavy-ball")
 OPTIONS = {

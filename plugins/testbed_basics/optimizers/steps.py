@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Advance,
@@ -26,10 +25,13 @@ from testbed import (
 )
 from testbed.numerics.trees import bounded, tensors, tree_map
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Take = Callable[[Any, int, int], Any]
 """`take(state, done, count)`: the state `count` steps after `done` ones; its parameters first."""
 
-Rows = Callable[[int, int], Tensor]
+Rows: TypeAlias = "Callable[[int, int], Tensor]"
 """`rows(done, count)`: the rows of each of the steps after `done`, (replicates, count, batch)."""
 
 FINITE_STEPS = Variable("steps taken so far that led to numbers in bounds; all unless it diverged")

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
+from scipy import linalg
 
 ROWS = 4096  # points treated at once, so that memory stays small
 
@@ -53,7 +53,7 @@ def coordinate_rule(dim: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     k = np.arange(1.0, count)
     up = np.where(k == 1, 1.0, (k + dim - 3) / np.maximum(2 * k + dim - 4, 1))
-    nodes, vectors = eigh_tridiagonal(np.zeros(count), np.sqrt(up * k / (2 * k + dim - 2)))
+    nodes, vectors = linalg.eigh_tridiagonal(np.zeros(count), np.sqrt(up * k / (2 * k + dim - 2)))
     return nodes, vectors[0] ** 2
 
 

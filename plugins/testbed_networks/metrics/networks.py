@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Cell,
@@ -31,7 +30,10 @@ from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.foreign import first_layer, objection
 from testbed_networks.models.network import Network
 
-Params = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "Mapping[str, Tensor]"
 
 
 @frozen(kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Example, Space, parameter
 from testbed.numerics.trees import tree_map
@@ -14,6 +14,9 @@ from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import layered
 from testbed_networks.numerics.activations import activation
 from testbed_networks.numerics.layered import Layered
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PARAMETERIZATIONS = ("ntk", "mean-field", "mup")
 

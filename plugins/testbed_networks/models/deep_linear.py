@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import HasExactSpectrum, Problem, Rng, Spectrum, UnsuitableError, Withheld, parameter
 from testbed.numerics.spans import resolution
 from testbed_networks.models.network import Network, Params, outputs_of
 from testbed_networks.numerics import linear
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import (
     POINTS,
@@ -41,6 +40,9 @@ from testbed_networks.models.foreign import Foreign, objection
 from testbed_networks.models.network import Network
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.numerics.activations import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Prepared = dict[str, Any]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from testbed import (
     Batched,
@@ -25,6 +24,9 @@ from testbed import (
 )
 from testbed.numerics.jacobians import jacobian_kernel
 from testbed.numerics.trees import as_tensors, index, stack
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def objection(model: Model) -> str:
@@ -51,7 +53,7 @@ def first_layer(model: Model) -> bool:
     except Exception:  # models of other data, such as sequences, have no such layer
         return False
     first = params.get("first") if isinstance(params, dict) else None
-    return isinstance(first, Tensor) and first.ndim == 3 and first.shape[-1] == 3
+    return isinstance(first, torch.Tensor) and first.ndim == 3 and first.shape[-1] == 3
 
 
 class Foreign:

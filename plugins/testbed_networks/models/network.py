@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
-from torch import Tensor
 
 from testbed import (
     POINTS,
@@ -32,7 +31,10 @@ from testbed.numerics.spectra import eigenpairs, empirical_spectrum
 from testbed.numerics.trees import index, tree_map
 from testbed_networks.numerics.activations import ACTIVATIONS, activation
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 GROUP_FLOATS = 2**24  # activations of one layer held at a time
 
 

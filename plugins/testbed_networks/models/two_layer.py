@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Descent, Example, HasDescent, Problem, parameter
 from testbed.numerics.trees import tree_map
@@ -14,6 +13,9 @@ from testbed_networks.models.network import ActivatedNetwork, Params
 from testbed_networks.numerics import two_layer
 from testbed_networks.numerics.activations import activation
 from testbed_networks.numerics.empirical_ntk import conjugate_kernel, tangent_kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
 from testbed import UnsuitableError, did_you_mean
 
-Elementwise = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Elementwise: TypeAlias = "Callable[[Tensor], Tensor]"
 ROOT_PI = math.sqrt(math.pi)
 
 
@@ -59,9 +61,10 @@ def _sigmoid_second(h: Tensor) -> Tensor:
     return value * (1 - value) * (1 - 2 * value)
 
 
+# Functions of torch are named inside lambdas: this module is imported before torch is needed.
 RELU = Activation(
     "relu",
-    value=torch.relu,
+    value=lambda h: torch.relu(h),
     derivative=lambda h: (h > 0).to(h.dtype),  # 0 at the kink, as in autograd
     second=None,
     fill=lambda h, value: torch.clamp_min(h, 0, out=value),
@@ -71,9 +74,9 @@ RELU = Activation(
 )
 LINEAR = Activation(
     "linear",
-    value=torch.clone,
-    derivative=torch.ones_like,
-    second=torch.zeros_like,
+    value=lambda h: torch.clone(h),
+    derivative=lambda h: torch.ones_like(h),
+    second=lambda h: torch.zeros_like(h),
     fill=lambda h, value: value.copy_(h),
     slope=lambda h, value: value.fill_(1),
     aliases=True,
@@ -81,7 +84,7 @@ LINEAR = Activation(
 )
 QUADRATIC = Activation(
     "quadratic",  # σ(h) = h²
-    value=torch.square,
+    value=lambda h: torch.square(h),
     derivative=lambda h: 2 * h,
     second=lambda h: torch.full_like(h, 2),
     fill=lambda h, value: torch.square(h, out=value),
@@ -90,7 +93,7 @@ QUADRATIC = Activation(
 )
 TANH = Activation(
     "tanh",
-    value=torch.tanh,
+    value=lambda h: torch.tanh(h),
     derivative=lambda h: 1 - torch.tanh(h) ** 2,
     second=lambda h: -2 * torch.tanh(h) * (1 - torch.tanh(h) ** 2),
     fill=lambda h, value: torch.tanh(h, out=value),
@@ -99,7 +102,7 @@ TANH = Activation(
 )
 SIGMOID = Activation(
     "sigmoid",
-    value=torch.sigmoid,
+    value=lambda h: torch.sigmoid(h),
     derivative=lambda h: torch.sigmoid(h) * torch.sigmoid(-h),
     second=_sigmoid_second,
     fill=lambda h, value: torch.sigmoid(h, out=value),
@@ -108,7 +111,7 @@ SIGMOID = Activation(
 )
 ERF = Activation(
     "erf",
-    value=torch.erf,
+    value=lambda h: torch.erf(h),
     derivative=lambda h: torch.exp(-h * h) * (2 / ROOT_PI),
     second=lambda h: -2 * h * torch.exp(-h * h) * (2 / ROOT_PI),
     fill=lambda h, value: torch.erf(h, out=value),

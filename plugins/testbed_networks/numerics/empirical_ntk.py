@@ -13,12 +13,16 @@ mean over the outputs, with a² their mean; all outputs converge to it as m → 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from testbed.numerics.products import lower_row_products
 from testbed.numerics.threads import one_thread
 from testbed_networks.numerics.two_layer import Params, TwoLayer, preactivation, several
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TILE = 256  # rows: a tile and its factors stay in cache
 

@@ -16,15 +16,17 @@ is (…, n, d), y and weight are (…, n). With several outputs `second` is (…
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
 from testbed_networks.numerics.activations import Activation
 from testbed_networks.numerics.two_layer import readout, several
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 class Layered(NamedTuple):

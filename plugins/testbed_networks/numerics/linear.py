@@ -15,11 +15,15 @@ any, `second` (R, d) or (R, d, outputs) is a. x is (R, n, d), y is (R, n) or (R,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from testbed_networks.numerics.layered import Params, weights
 from testbed_networks.numerics.two_layer import readout, several
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def coefficients(params: Params) -> Tensor:

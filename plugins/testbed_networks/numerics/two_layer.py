@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
 
 from testbed.numerics.products import batched_product
 from testbed.numerics.threads import side_by_side
 from testbed_networks.numerics.activations import Activation
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 Train = Literal["both", "first", "second"]
 KAPPA: Mapping[str, float] = {"ntk": 0.5, "mean-field": 1.0}
 """The exponent κ of each parameterization."""

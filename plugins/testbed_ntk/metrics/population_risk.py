@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, DoesNotApply, Example, Metric, Problem, Risk, UnsuitableError, Variable
 from testbed_ntk.theories.subject import drawn_expansion, spectrum_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Design,
@@ -30,6 +29,9 @@ from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
 from testbed_ntk.numerics.random_start import RandomStart
 from testbed_ntk.numerics.sphere import SphereSpectrum, sphere_spectrum
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Prepared = Mapping[str, Any]
 """The entries of a DualModel, `kernel`, and `forms` for the risk under the design's law."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     Design,
@@ -22,6 +21,9 @@ from testbed_ntk.models.base import KernelModel, design_dim
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
 from testbed_ntk.numerics.kernels import Kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FEATURES = 200_000  # largest number of features; more would fill the memory
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     DoesNotApply,
@@ -27,6 +26,9 @@ from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.network_kernels import Layers
 from testbed_ntk.numerics.profiles import Profile
 from testbed_ntk.numerics.random_start import RandomStart, standard_normals
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @frozen(kw_only=True)

@@ -12,11 +12,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.polynomial import chebyshev
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NODES = 64
 LARGEST = 42  # degree: rounding in the coefficient of T_k comes back (1 + √2)^k times

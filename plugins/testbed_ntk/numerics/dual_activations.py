@@ -18,11 +18,13 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Moments(NamedTuple):
@@ -32,7 +34,7 @@ class Moments(NamedTuple):
     slope: Tensor  # E σ'(u)σ'(v)
 
 
-Dual = Callable[[Tensor, Tensor, Tensor], Moments]  # s, q, q' → moments
+Dual: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Moments]"  # s, q, q' → moments
 
 STEP = 0.15  # of the trapezoidal rule in log k
 REACH = (-1.75, 1.5)  # log k where the density is above rounding

@@ -15,11 +15,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from testbed import Risk, UnsuitableError
 from testbed_ntk.numerics.gram import gram_matrix
@@ -33,12 +32,15 @@ from testbed_ntk.numerics.kernels import (
 from testbed_ntk.numerics.profiles import Profile
 from testbed_ntk.numerics.sphere import EPS, sphere_spectrum
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 BLOCK = 32_768  # cosines whose Gegenbauer polynomials stay in cache
 WAVES = 4_000_000  # numbers of a block of integrals of products of waves
 DIFFERENT = 1e-6  # relative difference of kernel and profile beyond which they are two kernels
 DIGITS = 64  # units of rounding of k(1), divided by √N_k, that an eigenvalue may be off, doubled
 
-Expansion = Mapping[str, Tensor]
+Expansion: TypeAlias = "Mapping[str, Tensor]"
 
 
 # --- sphere ---------------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from torch import Tensor
 
 from testbed_ntk.numerics.kernels import Kernel, flat
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TILE = 384  # rows and columns: a tile and its temporaries stay in cache
 

@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from scipy import special
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Lengths = float | Sequence[float]  # one for all coordinates, or one for each
-Profile = Callable[[Tensor, float], Tensor]  # ‖x − x'‖², ℓ → values; may overwrite its argument
+Profile: TypeAlias = "Callable[[Tensor, float], Tensor]"
+"""‖x − x'‖², ℓ → values; may overwrite its argument."""
 FAR = 16.0  # lengths from the centre, from where on squared distances are sums of squares
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
 
 from testbed_ntk.numerics import composition
 from testbed_ntk.numerics.dual_activations import DUALS, Dual
 from testbed_ntk.numerics.kernels import Kernel, Points, flat, of_products
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Layers(NamedTuple):

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf, expit, gammainc, gammaln, kve, ndtr
+from scipy import special
 
 from testbed import UnsuitableError
 
 Elementwise = Callable[[np.ndarray], np.ndarray]
 ACTIVATIONS: dict[str, Elementwise] = {
-    "erf": erf,
-    "gelu": lambda h: h * ndtr(h),
+    "erf": lambda h: special.erf(h),
+    "gelu": lambda h: h * special.ndtr(h),
     "linear": lambda h: h,
     "quadratic": np.square,
-    "sigmoid": expit,
+    "sigmoid": lambda h: special.expit(h),
     "tanh": np.tanh,
 }
 HERMITE = 1500  # coefficients of an activation
@@ -121,7 +121,9 @@ def matern_profile(nu: float, bandwidth: float) -> Profile:
     def profile(t: np.ndarray) -> np.ndarray:
         u = np.sqrt(2 * nu) * np.sqrt(2 - 2 * t) / bandwidth
         positive = np.where(u == 0, 1.0, u)
-        bessel = np.exp((1 - nu) * np.log(2) - gammaln(nu) - positive) * kve(nu, positive)
+        bessel = np.exp((1 - nu) * np.log(2) - special.gammaln(nu) - positive) * special.kve(
+            nu, positive
+        )
         return np.where(u == 0, 1.0, positive**nu * bessel)
 
     return Profile(profile)
@@ -141,8 +143,10 @@ def rbf_profile(bandwidth: float) -> Profile:
     rate = 1 / bandwidth**2
     terms = min(int(np.hypot(REACHED, 2 * rate)) + 64, MOST_TERMS)
     j = np.arange(terms)
-    coefficients = np.exp(j * np.log(rate) - gammaln(j + 1) - rate)
-    missing = max(float(gammainc(terms, rate)), TINY)  # terms that underflow are missing too
+    coefficients = np.exp(j * np.log(rate) - special.gammaln(j + 1) - rate)
+    missing = max(
+        float(special.gammainc(terms, rate)), TINY
+    )  # terms that underflow are missing too
     return Profile(lambda t: np.exp((t - 1) * rate), coefficients, missing)
 
 

@@ -8,14 +8,17 @@ depends only on the points before it: the first 100 are the same for n = 100 and
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from testbed import Problem, UnsuitableError
 from testbed_ntk.numerics.gram import gram_matrix
 from testbed_ntk.numerics.kernels import Kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OUTPUTS = 100  # outputs with drawn normals: models that read only inputs do not know their number
 JITTER = 1e-10

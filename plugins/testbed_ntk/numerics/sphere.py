@@ -19,7 +19,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaln
+from scipy import special
 
 from testbed_ntk.numerics.profiles import Profile
 
@@ -95,7 +95,7 @@ def by_quadrature(profile: Profile, dim: int, degrees: int) -> np.ndarray:
     nodes, weights = _legendre(degrees + 300)
     t = np.sin(half * nodes)
     log_density = (dim - 2) * np.log(np.cos(half * nodes))
-    log_density += gammaln(dim / 2) - gammaln((dim - 1) / 2)
+    log_density += special.gammaln(dim / 2) - special.gammaln((dim - 1) / 2)
     density = half * weights * np.exp(log_density) / np.sqrt(np.pi)
     return gegenbauer(t, dim, degrees) @ (density * profile.value(t))
 
@@ -164,5 +164,5 @@ def _left_out(profile: Profile, dim: int) -> float:
 
 def _log_moment(j: np.ndarray, k: int, dim: int) -> np.ndarray:
     """log of ∫ t^j P_k(t) under the law of one coordinate of the sphere."""
-    top = gammaln(j + 1) + gammaln(dim / 2) - j * np.log(2)
-    return top - gammaln((j - k) / 2 + 1) - gammaln((j + k + dim) / 2)
+    top = special.gammaln(j + 1) + special.gammaln(dim / 2) - j * np.log(2)
+    return top - special.gammaln((j - k) / 2 + 1) - special.gammaln((j + k + dim) / 2)

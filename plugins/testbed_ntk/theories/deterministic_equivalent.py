@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy import optimize
 
 UNRESOLVED = 0.01  # share of the samples that unlisted modes may take up, or may not
 
@@ -59,7 +59,7 @@ def effective_ridge(levels: Levels, n: float, ridge: float) -> float:
     while excess(bottom) < 0:
         step *= 2
         bottom -= step
-    return float(np.exp(brentq(excess, bottom, top, xtol=1e-14, rtol=1e-14)))
+    return float(np.exp(optimize.brentq(excess, bottom, top, xtol=1e-14, rtol=1e-14)))
 
 
 def resolved(levels: Levels, n: float, kappa: float) -> bool:

@@ -23,8 +23,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
-from scipy import special
-from scipy.optimize import brentq
+from scipy import optimize, special
 
 from testbed import (
     Cell,
@@ -85,7 +84,7 @@ def effective_ridges(levels: Levels, n: float, width: float, ridge: float) -> tu
     bottom = top - 1.0
     while excess(bottom) > 0:
         bottom -= 1.0
-    gamma = math.exp(brentq(excess, bottom, top, xtol=1e-14, rtol=1e-14))
+    gamma = math.exp(optimize.brentq(excess, bottom, top, xtol=1e-14, rtol=1e-14))
     return gamma, max(width - used(levels, gamma)[0], 0.0) * gamma / width
 
 
@@ -134,9 +133,9 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "linear": lambda h: h,
     "quadratic": np.square,
     "tanh": np.tanh,
-    "erf": special.erf,
+    "erf": lambda h: special.erf(h),
     "gelu": lambda h: h * special.ndtr(h),
-    "sigmoid": special.expit,
+    "sigmoid": lambda h: special.expit(h),
 }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import Cell, Example, Metric, Problem, Variable
 
-Params = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "Mapping[str, Tensor]"
 
 
 @frozen(kw_only=True)

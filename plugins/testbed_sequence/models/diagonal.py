@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     SEQUENCES,
@@ -30,7 +29,10 @@ from testbed import (
 from testbed_sequence.models.fixed import power_spectrum
 from testbed_sequence.numerics.diagonal_flow import diagonal_flow
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 @frozen(kw_only=True)

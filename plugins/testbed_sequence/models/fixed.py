@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     SEQUENCES,
@@ -27,6 +26,9 @@ from testbed import (
     UnsuitableError,
     parameter,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def power_spectrum(x: Tensor, gamma: float) -> Tensor:

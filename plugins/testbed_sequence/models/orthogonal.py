@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from attrs import frozen
-from torch import Tensor
 
 from testbed import (
     SEQUENCES,
@@ -35,7 +34,10 @@ from testbed_sequence.numerics.orthogonal_flow import (
 )
 from testbed_sequence.numerics.rotations import matrix_flow
 
-Params = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
 
 
 @frozen(kw_only=True)

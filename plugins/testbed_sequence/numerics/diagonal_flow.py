@@ -10,13 +10,15 @@ travel time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from testbed_sequence.numerics.travel_time import travelled
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 65536  # (time, coordinate) pairs worked on at once: a few arrays of this size fit in cache
 BLOCK_ON_DEVICE = 1 << 23

@@ -14,12 +14,14 @@ never formed: a step costs O(J). ``d² − α² = λ`` and ``‖y‖`` are conse
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
 
 from testbed.numerics.integrate import Field, begin, eighth_order, integrate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TRAINABLE = frozenset({"basis", "eigenvalues"})
 

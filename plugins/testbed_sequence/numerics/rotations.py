@@ -17,10 +17,9 @@ matrix twelve times at O(J²).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
 
 from testbed_sequence.numerics.orthogonal_flow import (
     TRAINABLE,
@@ -29,6 +28,9 @@ from testbed_sequence.numerics.orthogonal_flow import (
     fitted_weight,
     grown,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _GROW = (0.0792036964311957, 0.353172906049774, -0.0420650803577195)
 _TURN = (0.209515106613362, -0.143851773179818)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NODES = 8  # Gauss–Radau nodes a panel; also the degree of the travel-time polynomial
 PANEL = 0.3  # width of a panel over the half-width of the strip where travel time is analytic
