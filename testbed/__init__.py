@@ -67,6 +67,10 @@ if TYPE_CHECKING:
         sample_size as sample_size,
     )
     from testbed.contract.examples import Example as Example
+    from testbed.contract.expansions import (
+        drawn_expansion as drawn_expansion,
+        lacks_in_expansion as lacks_in_expansion,
+    )
     from testbed.contract.facts import (
         MetricFacts as MetricFacts,
         ModelFacts as ModelFacts,
@@ -223,6 +227,7 @@ _HOMES = {
         "sample_size"
     ),
     "testbed.contract.examples": "Example",
+    "testbed.contract.expansions": "drawn_expansion lacks_in_expansion",
     "testbed.contract.facts": "MetricFacts ModelFacts OptimizerFacts TargetFacts TheoryFacts",
     "testbed.contract.findings": "Finding over_replicates relative_rounding risk_path worst_place",
     "testbed.contract.grids": "Grid",

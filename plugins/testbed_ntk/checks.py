@@ -21,7 +21,7 @@ from testbed import (
     value_with,
 )
 from testbed.numerics.weighted_gram import NOT_KRYLOV
-from testbed_ntk.models.base import KernelModel, design_dim
+from testbed_ntk.models.base import KernelModel, design_dim, population
 
 GIB = 2**30
 FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed
@@ -64,7 +64,7 @@ def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
     route, need = _route(cell, cell.model, count), _need(cell)
     number = MATRICES[route, need] * count**2 * (4 if cell.compute.dtype == "float32" else 8) / GIB
     needs = [request.name for planned in cell.metrics for request in planned.needs]
-    if cell.design.name == "sphere" and "population_risk" in needs:
+    if population(cell.design) == "sphere" and "population_risk" in needs:
         number += FORMS * count**2 * 8 / GIB
     if has(cell.model, HasRandomStart):
         number += INITIAL * sum(cell.design.sizes().values()) ** 2 * 8 / GIB

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from testbed import Cell, Finding, Plan, over_replicates, relative_rounding, risk_path, worst_place
+from testbed import (
+    Cell,
+    Finding,
+    IsSpectral,
+    Plan,
+    declared,
+    has,
+    over_replicates,
+    relative_rounding,
+    risk_path,
+    worst_place,
+)
 from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.metrics.invariants import InvariantDrift
 from testbed_sequence.models.diagonal import Diagonal
@@ -124,7 +135,7 @@ def tail_risk(cell: Cell, time: float) -> float:
     design: Any = cell.design
     model: Any = cell.model
     truth = np.asarray(cell.target.values(None, np.arange(1.0, 2 * design.modes + 1)))
-    if not isinstance(model, Fixed | Diagonal) or cell.optimizer.name != "gradient-flow":
+    if not isinstance(model, Fixed | Diagonal) or not _flows(cell):
         return float((truth[design.modes :] ** 2).sum())
     index = np.arange(design.modes + 1.0, 2 * design.modes + 1)
     tail = _Tail(truth[design.modes :], index**-model.gamma, design.noise**2 / design.n)
@@ -132,6 +143,13 @@ def tail_risk(cell: Cell, time: float) -> float:
         return float(expected_risk_fixed(*tail, [time])[0])
     b0 = tail.variance ** (0.5 / (model.depth + 2)) if model.b0 is None else model.b0
     return _diagonal_tail(tail, b0, model.depth, time)
+
+
+def _flows(cell: Cell) -> bool:
+    """Whether training is gradient flow."""
+    return has(cell.optimizer, IsSpectral) and (
+        declared(cell.optimizer, IsSpectral).algorithm().name == "flow"
+    )
 
 
 def _diagonal_tail(tail: _Tail, b0: float, depth: int, time: float) -> float:

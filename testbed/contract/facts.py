@@ -25,6 +25,8 @@ class TargetFacts:
 
     truth_known: bool = True
     """False if the truth is unknown, as for real data: risks against f* then do not apply."""
+    outputs: Literal["one", "observed"] = "one"
+    """"observed": as many numbers at a point as the design observes."""
 
 
 @frozen(kw_only=True)
@@ -46,6 +48,8 @@ class ModelFacts:
     """"function": the parameters are dual coefficients or the function itself, not the weights that
     are trained, and `gradient` is minus their velocity. Steps along it equal steps of the weights,
     but an optimizer that scales each coordinate separately would be a different algorithm."""
+    outputs: Literal["one", "any"] = "any"
+    """"one": the model fits one number at a point, not several."""
     streams: tuple[str, ...] = ()
     """Names of random streams that `draw` asks for besides the standard roles."""
 

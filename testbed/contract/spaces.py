@@ -14,11 +14,19 @@ from attrs import frozen
 from testbed.errors import Mistake
 
 if TYPE_CHECKING:
-    from testbed.contract.components import Design, Model
+    from testbed.contract.components import Design, Model, Target
 
 Kind = Literal["sphere", "torus", "hypercube", "euclidean", "sequence", "data"]
 POINTS: tuple[Kind, ...] = ("sphere", "torus", "hypercube", "euclidean", "data")
 SEQUENCES: tuple[Kind, ...] = ("sequence",)
+Population = Literal["sphere", "torus", "hypercube", "gaussian", "anisotropic gaussian"]
+_POPULATIONS: dict[tuple[str, str], Population] = {
+    ("sphere", "uniform"): "sphere",
+    ("torus", "uniform"): "torus",
+    ("hypercube", "uniform"): "hypercube",
+    ("euclidean", "gaussian"): "gaussian",
+    ("euclidean", "anisotropic gaussian"): "anisotropic gaussian",
+}
 _WORDS: dict[str, str] = {
     "sphere": "points of the unit sphere",
     "torus": "points of the torus [−1, 1)^d",
@@ -35,7 +43,7 @@ class Space:
 
     `dim` is the number d of coordinates of a point, or the number of coefficients of a sequence;
     None if only the data tell. `law` distinguishes designs of one kind where it matters: "uniform",
-    "gaussian", "linear model".
+    "gaussian", "anisotropic gaussian", "linear model".
     """
 
     kind: Kind
@@ -44,10 +52,17 @@ class Space:
     scale: float = 1.0  # standard deviation of one coordinate, where the law is gaussian
     variances: tuple[float, ...] | None = None  # of the coordinates, where they differ
     labels: bool = False  # whether the design has observations of its own
+    outputs: int | None = 1  # numbers observed at a point; None if only the data tell
     design: Design | None = None  # filled in by core: the design itself
+    target: Target | None = None  # filled in by core for models: what they are to learn
 
     def __str__(self) -> str:
         return _WORDS[self.kind]
+
+    @property
+    def population(self) -> Population | None:
+        """The law of the points where it is one whose orthogonal functions are known, else None."""
+        return _POPULATIONS.get((self.kind, self.law))
 
 
 class Placed:

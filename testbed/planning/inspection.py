@@ -24,6 +24,7 @@ from testbed.contract.components import (
     Theory,
     derived_size,
 )
+from testbed.contract.spaces import Space
 from testbed.errors import Mistake
 
 
@@ -65,20 +66,60 @@ def _expect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> None:
     numbers_by_name(optimizer, "auxiliary", auxiliary, len(times))
 
 
-def misfit_of(part: Target | Model, design: Design) -> Mistake | None:
-    """Why a target or a model makes no sense on a design's points; None if it does.
+def target_misfit(target: Target, design: Design) -> Mistake | None:
+    """Why a target makes no sense on a design's points; None if it does.
 
-    Its place is relative to the part: empty, or a parameter.
+    Its place is relative to the target: empty, or a parameter.
     """
     try:
-        with calling(design, "space"):
-            space = design.space()
+        space = _space_of(design)
         if space is None:
             return None
-        with calling(part, "misfit"):
-            return part.misfit(evolve(space, design=design))
+        with calling(target, "misfit"):
+            return target.misfit(space) or _outputs_of_truth(target, space)
     except ComponentFault as fault:
         return Mistake("", str(fault))
+
+
+def model_misfit(model: Model, design: Design, target: Target | None) -> Mistake | None:
+    """Why a model makes no sense on a design's points, or cannot learn a target there; None if it
+    can. A target that does not fit the design itself is left out."""
+    try:
+        space = _space_of(design)
+        if space is None:
+            return None
+        with calling(model, "misfit"):
+            return model.misfit(evolve(space, target=target)) or _outputs_of_model(model, space)
+    except ComponentFault as fault:
+        return Mistake("", str(fault))
+
+
+def _space_of(design: Design) -> Space | None:
+    with calling(design, "space"):
+        space = design.space()
+    return None if space is None else evolve(space, design=design)
+
+
+def _outputs_of_truth(target: Target, space: Space) -> Mistake | None:
+    if target.facts().outputs == "observed" or space.outputs in (None, 1):
+        return None
+    return Mistake(
+        "",
+        f"found {target.name}, one number at a point, on a design that observes {space.outputs}",
+        "as many",
+        'take the target "labels", or two classes of the data',
+    )
+
+
+def _outputs_of_model(model: Model, space: Space) -> Mistake | None:
+    if model.facts().outputs == "any" or space.outputs in (None, 1):
+        return None
+    return Mistake(
+        "",
+        f"found {model.name}, which fits one number at a point, and {space.outputs} observed",
+        "one number",
+        "take two classes of the data, or another model",
+    )
 
 
 def expect_reached(optimizer: Optimizer, times: tuple[float, ...]) -> tuple[float, ...]:

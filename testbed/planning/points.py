@@ -17,7 +17,12 @@ from testbed.planning.building import Builder
 from testbed.planning.dimensions import chosen
 from testbed.planning.expansion import Expansion, Expansions
 from testbed.planning.fitting import pair_objection, times_objection
-from testbed.planning.inspection import inspect_design, inspect_optimizer, misfit_of
+from testbed.planning.inspection import (
+    inspect_design,
+    inspect_optimizer,
+    model_misfit,
+    target_misfit,
+)
 from testbed.planning.once import Once
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import EstimatorTable, UpTo
@@ -104,10 +109,10 @@ def _cell(
         (once(inspect_optimizer, optimizer, times), table.optimizer.path),
     )
     mistakes += [Mistake(place, text) for text, place in faults if text]
-    for part, place in ((target, target_table.spec.path), (model, table.model.path)):
-        misfit = once(misfit_of, part, design)
-        if misfit:
-            mistakes.append(misfit.moved_to(f"{place}.{misfit.where}" if misfit.where else place))
+    wrong_truth = once(target_misfit, target, design)
+    wrong_model = once(model_misfit, model, design, None if wrong_truth else target)
+    mistakes += _at(target_table.spec.path, wrong_truth)
+    mistakes += _at(table.model.path, wrong_model)
     if mistakes:
         return None, mistakes
     cell = Cell(
@@ -127,6 +132,13 @@ def _cell(
         shared_design=design_table.shared,
     )
     return cell, []
+
+
+def _at(place: str, misfit: Mistake | None) -> list[Mistake]:
+    """A misfit of a component at its place in the file."""
+    if misfit is None:
+        return []
+    return [misfit.moved_to(f"{place}.{misfit.where}" if misfit.where else place)]
 
 
 Pair = tuple[Model, Optimizer, tuple[float, ...]]

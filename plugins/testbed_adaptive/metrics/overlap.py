@@ -9,7 +9,17 @@ import numpy as np
 import torch
 from attrs import frozen
 
-from testbed import Cell, Example, Metric, Problem, Variable, parameter
+from testbed import (
+    Cell,
+    Example,
+    HasDirectionalFeatures,
+    Metric,
+    Problem,
+    Variable,
+    lack,
+    lacks_in_expansion,
+    parameter,
+)
 from testbed_adaptive.numerics.stiefel import orthonormal
 
 if TYPE_CHECKING:
@@ -48,9 +58,8 @@ class Overlap(Metric):
         )
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.model.name != "adaptive.directional":
-            return f"{cell.model.name} learns no frame of directions"
-        return None
+        reason = lack(cell.model, HasDirectionalFeatures)
+        return reason or lacks_in_expansion(cell.target, cell.design, "directions")
 
     def measure(self, problem: Problem, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
         inner = orthonormal(parameters["frame"]).mT @ problem.expansion["directions"].mT  # (q, q*)

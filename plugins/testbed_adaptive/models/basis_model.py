@@ -17,6 +17,7 @@ from testbed import (
     Space,
     UnsuitableError,
     Withheld,
+    lacks_in_expansion,
     narrow_misfit,
     parameter,
 )
@@ -61,6 +62,10 @@ class BasisModel(Model, HasExactSpectrum):
     defined_on = POINTS
 
     def misfit(self, space: Space) -> Mistake | None:
+        return self.basis_misfit(space) or self.truth_misfit(space)
+
+    def basis_misfit(self, space: Space) -> Mistake | None:
+        """The mistake of a basis that is not orthonormal on the space; None if it is."""
         mistake = self.kind_misfit(space)
         expected = LAW_OF.get(self.basis_name)
         if mistake or expected is None or space.kind == "data":
@@ -73,6 +78,21 @@ class BasisModel(Model, HasExactSpectrum):
             text = f"found a basis for inputs of scale {self.scale:g}"
             return Mistake("scale", text, f"the design's scale, {space.scale:g}")
         return None
+
+    def truth_misfit(self, space: Space) -> Mistake | None:
+        """The mistake of a target whose coefficients in the basis are not known."""
+        if self.truth == "sample" or space.target is None or space.design is None:
+            return None
+        needed = BASES[self.basis_name].needed
+        reason = lacks_in_expansion(space.target, space.design, *needed)
+        if reason is None:
+            return None
+        return Mistake(
+            "truth",
+            f"found a truth with unknown coefficients in the basis {self.basis_name} ({reason})",
+            "known ones",
+            'give truth = "sample" to estimate them from the test points',
+        )
 
     def _too_many(self, space: Space) -> Mistake | None:
         """The mistake of asking for more modes than a given basis has."""

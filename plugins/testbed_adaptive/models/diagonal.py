@@ -81,7 +81,10 @@ class DiagonalKernel(BasisModel, HasEigensystem, HasGram, HasPowerEigenvalues):
     def facts(self) -> ModelFacts:
         """A fixed kernel has dual coefficients."""
         return ModelFacts(
-            batching="batch", reads="inputs", coordinates="function" if self.fixed else "weights"
+            batching="batch",
+            reads="inputs",
+            coordinates="function" if self.fixed else "weights",
+            outputs="one",
         )
 
     def withheld(self) -> Withheld:

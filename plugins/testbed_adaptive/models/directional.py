@@ -24,6 +24,8 @@ from testbed import (
     Spectrum,
     UnsuitableError,
     batch_of,
+    drawn_expansion,
+    lacks_in_expansion,
     narrow_misfit,
     parameter,
 )
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Params: TypeAlias = "dict[str, Tensor]"
+NEEDED = ("directions", "hermite", "deviation")  # entries of the target's expansion
 
 
 @frozen(kw_only=True)
@@ -98,7 +101,7 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
             )
 
     def facts(self) -> ModelFacts:
-        return ModelFacts(batching="batch", time_batching="loop")
+        return ModelFacts(batching="batch", time_batching="loop", outputs="one")
 
     @property
     def degree(self) -> int:
@@ -136,8 +139,22 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
 
     def misfit(self, space: Space) -> Mistake | None:
         count = self.directions or 1
-        words = f"{count} directions"
-        return self.kind_misfit(space) or narrow_misfit(space, count, words, "directions")
+        narrow = narrow_misfit(space, count, f"{count} directions", "directions")
+        return self.kind_misfit(space) or narrow or self._truth_misfit(space)
+
+    def _truth_misfit(self, space: Space) -> Mistake | None:
+        """The mistake of a target without Hermite coefficients, or of too many directions."""
+        if space.target is None or space.design is None:
+            return None
+        reason = lacks_in_expansion(space.target, space.design, *NEEDED)
+        if reason:
+            advice = "take the target single-index or multi-index, and the design gaussian"
+            return Mistake("", f"found {self.name}, but {reason}", "Hermite coefficients", advice)
+        truth = len(drawn_expansion(space.target, space.design)["directions"])
+        count = self.directions or truth
+        needed = count if self.random_start else count + truth
+        text = f"{count} directions besides the target's {truth}"
+        return narrow_misfit(space, needed, text, "directions", "raise the design's dim")
 
     def directional_features(self) -> DirectionalFeatures:
         return DirectionalFeatures(

@@ -83,7 +83,9 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
 
     def facts(self) -> ModelFacts:
         """The sequence model's facts, except that the twin reads the observations of a problem."""
-        return evolve(self.of.facts(), batching="batch", reads="problem", threads="one")
+        return evolve(
+            self.of.facts(), batching="batch", reads="problem", threads="one", outputs="one"
+        )
 
     def draw(self, rng: Rng, problem: Problem) -> Any:
         if type(self.of).draw is Model.draw:
@@ -109,7 +111,8 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
         return inner._replace(gamma=self.index_power(inner.gamma, space))
 
     def misfit(self, space: Space) -> Mistake | None:
-        return super().misfit(space) or inner_misfit(self.of, Space("sequence", self.modes), "of")
+        inner = inner_misfit(self.of, Space("sequence", self.modes), "of")
+        return self.basis_misfit(space) or inner or self.truth_misfit(space)
 
     def _sequence(self, problem: Problem, rows: Tensor | None) -> Problem:
         """z as a sequence problem, with the truth's coefficients where they are known."""

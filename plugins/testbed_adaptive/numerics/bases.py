@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from attrs import frozen
@@ -25,6 +25,9 @@ CHUNK = 2_000_000  # numbers held at once while waves are projected on frequenci
 
 class Basis:
     """The first functions of a basis in d dimensions."""
+
+    needed: ClassVar[tuple[str, ...]]
+    """The entries of a target's expansion that `coefficients` and the truth's energy come from."""
 
     def level(self) -> Tensor:
         """ν_j ≥ 1, not decreasing, (J,) float64."""
@@ -43,6 +46,8 @@ class Basis:
 class Waves(Basis):
     """1, √2cos(π⟨m, x⟩), √2sin(π⟨m, x⟩) on the torus [−1, 1)^d, one m of each pair ±m, by |m|²;
     level 1 + |m|²."""
+
+    needed = ("frequencies", "sine", "cosine", "energy")
 
     dim: int
     modes: int
@@ -91,6 +96,8 @@ class Waves(Basis):
 @frozen
 class Spherical(Basis):
     """Orthonormal spherical harmonics on S^{d−1} by degree k; level 1 + k."""
+
+    needed = ("directions", "weights", "degree", "energy")
 
     dim: int
     modes: int
@@ -141,6 +148,8 @@ class HermiteProducts(Basis):
 
     They are ordered by total degree |m|, and have the level 1 + |m|.
     """
+
+    needed = ("directions", "hermite", "deviation", "energy")
 
     dim: int
     modes: int
@@ -197,6 +206,8 @@ def _hermite(z: Tensor, degree: int) -> list[Tensor]:
 @frozen
 class Given(Basis):
     """The inputs' own coordinates, e_j(x) = x_j; level j."""
+
+    needed = ("coefficients", "energy")
 
     dim: int
     modes: int

@@ -123,7 +123,19 @@ class Dataset(Design):
         return read(self.data, *locate(self.data, self.path)).train.y.dtype.kind != "f"
 
     def space(self) -> Space:
-        return Space("data", labels=True)
+        """Dimension and outputs are those of the data; None where these cannot be read."""
+        try:
+            pools = self._pools()
+        except UnsuitableError:
+            return Space("data", labels=True, outputs=None)
+        dim = floats(pools.train, slice(0, 1), self.grayscale).size
+        return Space("data", dim, labels=True, outputs=self._outputs(pools))
+
+    def _outputs(self, pools: Prepared) -> int:
+        """Numbers observed at a point: one, or one for each of more than two classes."""
+        y = pools.train.y
+        count = 1 if y.dtype.kind == "f" else int(y.max()) + 1
+        return 1 if count <= 2 else count
 
     def expect_available(self) -> None:
         """UnsuitableError where the data are missing, damaged, or too few."""

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from testbed import POINTS, Example, Mistake, Sample, Space, Target, narrow_misfit
 from testbed_basics.targets.hermite import hermite_sum
-from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
+from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, scale, width
 from testbed_basics.targets.zonal import gegenbauer, multiplicity
 
 LISTED = 41  # degrees of the indicator, beyond which its energy is gathered
@@ -49,7 +49,7 @@ class IndicatorProduct(Target):
         if law(sample) == "hypercube":
             return expansion_of({2: 0.25, 3: 0.25})
         if law(sample) == "gaussian":
-            size, shares = sample.design.scale**4, _gaussian_shares()
+            size, shares = scale(sample) ** 4, _gaussian_shares()
         elif law(sample) == "sphere":
             dim = width(sample, self.name)
             size, shares = 1 / (dim * (dim + 2)), _sphere_shares(dim + 4)

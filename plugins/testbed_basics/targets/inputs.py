@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from testbed import Sample, UnsuitableError
+from testbed import Sample, Space, UnsuitableError
 
 Expansion = dict[str, np.ndarray]
 """`degree` and `energy`, (levels,) each: ‖P_k f*‖², the energy in the eigenspaces that the design's
@@ -42,9 +42,27 @@ def width(sample: Sample, name: str) -> int:
     return columns(sample.x, name).shape[1]
 
 
+def space(sample: Sample) -> Space | None:
+    """The space of the design that drew a sample; None if it is not known."""
+    return None if sample.design is None else sample.design.space()
+
+
 def law(sample: Sample) -> str:
-    """The name of the design, by which a law is known; "" for none."""
-    return str(getattr(sample.design, "name", ""))
+    """The law of the points, where its orthogonal functions are known; "" elsewhere."""
+    drawn_on = space(sample)
+    return "" if drawn_on is None else drawn_on.population or ""
+
+
+def scale(sample: Sample) -> float:
+    """The standard deviation of a coordinate of Gaussian points, as their design states it."""
+    drawn_on = space(sample)
+    return 1.0 if drawn_on is None else drawn_on.scale
+
+
+def variances(sample: Sample) -> tuple[float, ...]:
+    """The variance of each coordinate of anisotropic Gaussian points, as their design states it."""
+    drawn_on = space(sample)
+    return () if drawn_on is None else drawn_on.variances or ()
 
 
 def deviation(sample: Sample, name: str) -> float:
@@ -54,7 +72,7 @@ def deviation(sample: Sample, name: str) -> float:
         return float(width(sample, name) ** -0.5)
     if law(sample) == "torus":
         return float(3**-0.5)
-    return float(sample.design.scale) if law(sample) == "gaussian" else 1.0
+    return scale(sample) if law(sample) == "gaussian" else 1.0
 
 
 def expansion_of(energy: dict[float, float]) -> Expansion:

@@ -31,7 +31,7 @@ class Labels(Target):
         return (Example({}, {"design": {"use": "dataset"}, "metric": {"use": "test-error"}}),)
 
     def facts(self) -> TargetFacts:
-        return TargetFacts(truth_known=False)
+        return TargetFacts(truth_known=False, outputs="observed")
 
     def misfit(self, space: Space) -> Mistake | None:
         if space.labels:

@@ -8,7 +8,15 @@ import numpy as np
 from attrs import frozen
 
 from testbed import POINTS, Mistake, Sample, Space, Target, narrow_misfit, parameter
-from testbed_basics.targets.inputs import Expansion, columns, deviation, expansion_of, law, width
+from testbed_basics.targets.inputs import (
+    Expansion,
+    columns,
+    deviation,
+    expansion_of,
+    law,
+    variances,
+    width,
+)
 
 SHELLS = 4096  # frequencies listed on the torus
 
@@ -49,8 +57,8 @@ class Linear(Target):
 
     def expansion(self, drawn: Any, sample: Sample) -> Expansion:
         beta = self._coefficients(width(sample, self.name))
-        if law(sample) == "anisotropic-gaussian":
-            index, energy_of = np.arange(1.0, len(beta) + 1), beta**2 * sample.design.variances
+        if law(sample) == "anisotropic gaussian":
+            index, energy_of = np.arange(1.0, len(beta) + 1), beta**2 * np.array(variances(sample))
             return {"coefficients": beta, "degree": index, "energy": energy_of}
         energy = float(beta @ beta) * deviation(sample, self.name) ** 2
         expansion: Expansion = {"coefficients": beta}

@@ -14,7 +14,7 @@ from testbed_basics.targets.harmonics import (
     hypercube_energies,
     sphere_energies,
 )
-from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, width
+from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law, scale, width
 
 
 @frozen(kw_only=True)
@@ -83,7 +83,7 @@ class Polynomial(Target):
         if law(sample) == "sphere":
             return expansion_of(sphere_energies(self.terms, width(sample, self.name)))
         if law(sample) == "gaussian":
-            return expansion_of(gaussian_energies(self.terms, sample.design.scale))
+            return expansion_of(gaussian_energies(self.terms, scale(sample)))
         if law(sample) == "hypercube":
             return expansion_of(hypercube_energies(self.terms))
         return {}

@@ -21,6 +21,7 @@ from testbed import (
     Variable,
     has,
     lack,
+    lacks_in_expansion,
     parameter,
     value_with,
 )
@@ -76,9 +77,9 @@ class FeatureAlignment(Metric):
     first layer's energy in the subspace that the target depends on. At an isotropic start it is
     about the number of directions over the dimension.
 
-    For targets with a parameter `directions` (single-index, multi-index) the directions are the
-    rows of `directions` in their expansion; otherwise they are the first coordinates. It measures
-    any model whose parameters are a dict with W, (m, d), under the name `first`.
+    The directions are the rows of `directions` in the target's expansion, which single-index and
+    multi-index have, or the first `coordinates_used` coordinates. It measures any model whose
+    parameters are a dict with W, (m, d), under the name `first`.
     """
 
     name = "networks.feature-alignment"
@@ -109,9 +110,10 @@ class FeatureAlignment(Metric):
             return f"{cell.model.name} has no first layer that is trained"
         if not isinstance(cell.model, Network) and not first_layer(cell.model):
             return f'{cell.model.name} has parameters that are not a dict with "first", (m, d)'
-        if self.coordinates_used is None and not hasattr(cell.target, "directions"):
-            return f"the target {cell.target.name} has no directions; give coordinates_used"
-        return None
+        if self.coordinates_used is not None:
+            return None
+        reason = lacks_in_expansion(cell.target, cell.design, "directions")
+        return f"{reason}; give coordinates_used" if reason else None
 
     def measure(self, problem: Problem, parameters: Params) -> dict[str, Tensor]:
         first = parameters["first"]  # (m, d)

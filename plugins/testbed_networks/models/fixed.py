@@ -223,7 +223,14 @@ class Linearised(FixedFeatures):
         return super().draw(rng, problem)
 
     def misfit(self, space: Space) -> Mistake | None:
-        return inner_misfit(self.of, space, "of")
+        return inner_misfit(self.of, space, "of") or self._outputs_misfit(space)
+
+    def _outputs_misfit(self, space: Space) -> Mistake | None:
+        """The mistake of a network whose number of outputs is not the design's."""
+        if space.outputs is None or self.outputs in (None, space.outputs):
+            return None
+        found = f"found {self.outputs} for a design that observes {space.outputs}"
+        return Mistake("outputs", found, str(space.outputs))
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         features = self.features

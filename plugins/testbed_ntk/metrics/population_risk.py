@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
-from testbed import Cell, DoesNotApply, Example, Metric, Problem, Risk, UnsuitableError, Variable
-from testbed_ntk.theories.subject import drawn_expansion, spectrum_of
+from testbed import (
+    Cell,
+    DoesNotApply,
+    Example,
+    Metric,
+    Problem,
+    Risk,
+    Variable,
+    lacks_in_expansion,
+)
+from testbed_ntk.models.base import population
+from testbed_ntk.theories.subject import spectrum_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +27,7 @@ PARTS = {
     "sphere": (("directions", "weights", "degree", "energy"), "source and gegenbauer"),
     "torus": (("frequencies", "sine", "cosine", "energy"), "source and trigonometric"),
 }
-"""Keys that a target's expansion must hold on each design, and the targets that provide them."""
+"""Names that a target's expansion must have under each law, and the targets that have them."""
 
 
 @frozen(kw_only=True)
@@ -58,8 +68,8 @@ class PopulationRisk(Metric):
         )
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.design.name not in PARTS:
-            return f"it covers sphere and torus, not {cell.design.name}"
+        if population(cell.design) not in PARTS:
+            return f"it covers uniform points of sphere and torus, not {cell.design.name}"
         try:
             spectrum_of(cell.model, cell)
         except DoesNotApply as reason:
@@ -75,11 +85,6 @@ class PopulationRisk(Metric):
 
 def _truth_objection(cell: Cell) -> str | None:
     """Why the target's coefficients are unknown; None if they are known."""
-    needed, targets = PARTS[cell.design.name]
-    try:
-        expansion = drawn_expansion(cell.target, cell.design, cell.seed, 0)
-    except UnsuitableError as error:
-        return str(error)
-    if all(part in expansion for part in needed):
-        return None
-    return f"the target {cell.target.name} does not give its coefficients here; {targets} do"
+    needed, targets = PARTS[population(cell.design) or ""]
+    reason = lacks_in_expansion(cell.target, cell.design, *needed)
+    return f"{reason}; {targets} have it" if reason else None

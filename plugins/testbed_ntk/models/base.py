@@ -122,7 +122,7 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
         return float(profile.value(np.ones(1))[0])
 
     def _profile_on(self, design: Design) -> Profile:
-        profile = self.profile(design_dim(design)) if design.name == "sphere" else None
+        profile = self.profile(design_dim(design)) if population(design) == "sphere" else None
         if profile is None:
             raise UnsuitableError(
                 f"{self.name}: found the design {design.name}, expected one whose population "
@@ -185,5 +185,12 @@ def known_eigenvalues(spectrum: SphereSpectrum) -> tuple[np.ndarray, np.ndarray]
 
 
 def design_dim(design: Design) -> int:
-    """The dimension of a design's inputs."""
-    return int(getattr(design, "dim", 0))
+    """The dimension of a design's inputs; 0 where it does not say."""
+    space = design.space()
+    return 0 if space is None or space.dim is None else space.dim
+
+
+def population(design: Design) -> str | None:
+    """The law of a design's points, where its orthogonal functions are known, else None."""
+    space = design.space()
+    return None if space is None else space.population

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from attrs import frozen
 
-from testbed import Design, ParameterError, PopulationSpectrum, parameter
-from testbed_ntk.models.base import KernelModel
+from testbed import Design, ParameterError, PopulationSpectrum, parameter, space_of
+from testbed_ntk.models.base import KernelModel, population
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
 
-GAUSSIAN = ("gaussian", "anisotropic-gaussian")
+GAUSSIAN = ("gaussian", "anisotropic gaussian")
 
 
 @frozen(kw_only=True)
@@ -34,12 +32,12 @@ class Polynomial(KernelModel):
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """Degree 1 has a spectrum on Gaussian points too: the one of a linear kernel."""
-        if self.degree == 1 and design.name in GAUSSIAN:
+        if self.degree == 1 and population(design) in GAUSSIAN:
             return linear_spectrum(design, self.scale, self.offset)
         return super().population_spectrum(design)
 
     def trace(self, design: Design) -> float:
-        if self.degree == 1 and design.name in GAUSSIAN:
+        if self.degree == 1 and population(design) in GAUSSIAN:
             return spectrum_sum(self.population_spectrum(design))
         return super().trace(design)
 
@@ -69,21 +67,22 @@ class DotProduct(KernelModel):
 
     def population_spectrum(self, design: Design) -> PopulationSpectrum:
         """Degree 1 has a spectrum on Gaussian points too: the one of a linear kernel."""
-        if len(self.coefficients) == 2 and design.name in GAUSSIAN:
+        if len(self.coefficients) == 2 and population(design) in GAUSSIAN:
             return linear_spectrum(design, self.coefficients[1], self.coefficients[0])
         return super().population_spectrum(design)
 
     def trace(self, design: Design) -> float:
-        if len(self.coefficients) == 2 and design.name in GAUSSIAN:
+        if len(self.coefficients) == 2 and population(design) in GAUSSIAN:
             return spectrum_sum(self.population_spectrum(design))
         return super().trace(design)
 
 
-def linear_spectrum(design: Any, scale: float, offset: float) -> PopulationSpectrum:
+def linear_spectrum(design: Design, scale: float, offset: float) -> PopulationSpectrum:
     """scale·⟨x, x'⟩ + offset on Gaussian points: the constant, of degree 0, and the coordinates, in
     one eigenspace of degree 1 or, on anisotropic points, each in that of its index."""
-    variances = np.atleast_1d(getattr(design, "variances", design.scale**2))
-    count = np.full(len(variances), design.dim / len(variances))
+    space = space_of(design)
+    variances = np.array(space.variances or (space.scale**2,))
+    count = np.full(len(variances), (space.dim or 1) / len(variances))
     degree = np.arange(1.0, len(variances) + 1)
     value, multiplicity = scale * variances, count
     if offset:

@@ -17,7 +17,7 @@ from testbed import (
     UnsuitableError,
     parameter,
 )
-from testbed_ntk.models.base import KernelModel, design_dim
+from testbed_ntk.models.base import KernelModel, design_dim, population
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
 from testbed_ntk.numerics.kernels import Kernel
@@ -77,7 +77,7 @@ class Torus(KernelModel, HasEigenvalueDecay):
         return float(((1.0 + shell) ** -self.smoothness * count).sum())
 
     def _shells(self, design: Design) -> tuple[Any, Any]:
-        if design.name != "torus":
+        if population(design) != "torus":
             self._profile_on(design)
         single = np.zeros(self.frequencies**2 + 1)
         single[np.arange(self.frequencies + 1) ** 2] = 2.0

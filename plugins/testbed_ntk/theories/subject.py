@@ -8,7 +8,6 @@ which the tests compute by a second route.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -27,11 +26,10 @@ from testbed import (
     IsSpectral,
     Model,
     PopulationSpectrum,
-    Sample,
-    Streams,
     Target,
     UnsuitableError,
     declared,
+    drawn_expansion,
     has,
     space_of,
     value_with,
@@ -109,14 +107,6 @@ def _energies(target: Target, design: Design, seed: int) -> Energies | None:
     }
 
 
-def drawn_expansion(target: Target, design: Design, seed: int, replicate: int) -> Mapping[str, Any]:
-    """The expansion of a replicate's target, from a sample of a single zero point."""
-    nothing = np.zeros((1, _dim(design)))
-    ones, zero = np.ones(1), np.zeros(1)
-    sample = Sample(nothing, ones, zero, 0.0, nothing, ones, zero, design=design)
-    return target.expansion(target.draw(Streams(seed, replicate), sample), sample)
-
-
 def _drawn_energies(target: Target, design: Design, seed: int, replicate: int) -> Energies | None:
     expansion = drawn_expansion(target, design, seed, replicate)
     if "energy" not in expansion or "degree" not in expansion:
@@ -132,12 +122,6 @@ def _equal(first: Energies, second: Energies) -> bool:
     """Whether two draws have the same energies, to rounding of the largest."""
     allowed = 1e-9 * max(first.values(), default=0.0)
     return all(abs(first.get(k, 0.0) - second.get(k, 0.0)) <= allowed for k in {*first, *second})
-
-
-def _dim(design: Design) -> int:
-    """The number of coordinates of a point, 1 where the design does not say."""
-    space = design.space()
-    return 1 if space is None or space.dim is None else space.dim
 
 
 def spectrum_of(model: Model, cell: Cell) -> PopulationSpectrum:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 from attrs import frozen
 
 from testbed import Cell, Example, Metric, Problem, Variable
+from testbed_sequence.models.diagonal import Diagonal
+from testbed_sequence.models.orthogonal import Orthogonal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,10 +50,10 @@ class InvariantDrift(Metric):
         )
 
     def applies(self, cell: Cell) -> str | None:
-        model: Any = cell.model
-        if model.name == "sequence.diagonal":
+        model = cell.model
+        if isinstance(model, Diagonal):
             return None
-        if model.name != "sequence.orthogonal":
+        if not isinstance(model, Orthogonal):
             return f"{model.name} has no invariants that this metric knows"
         if model.constraint == "free":
             return "a free basis conserves neither AᵀA nor ‖Aᵀz‖"

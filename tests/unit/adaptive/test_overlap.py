@@ -84,5 +84,7 @@ def test_never_escaping_is_not_a_number():
 
 def test_applies_to_models_with_a_frame():
     cell = make_cell(DESIGN, TARGET, TwoLayerNetwork(width=4), GradientFlow(), [0.0], [])
-    assert Overlap().applies(cell) == "networks.two-layer learns no frame of directions"
+    assert Overlap().applies(cell) == (
+        "networks.two-layer has no Hermite features of a trained frame"
+    )
     assert Overlap().applies(make_cell(DESIGN, TARGET, MODEL, GradientFlow(), [0.0], [])) is None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from attrs import frozen
 from misfit_scenario import DATA, GAUSSIAN, RBF, SEQUENCE, TORUS, scenario
 
+from testbed.contract.expansions import drawn_expansion
 from testbed.contract.spaces import Space, narrow_misfit
 from testbed.errors import ScenarioError
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
+from testbed_basics.designs.points import Sphere
+from testbed_basics.targets.hermite import SingleIndex
+from testbed_ntk.models.stationary import Rbf
 
 
 def mistakes(text):
@@ -20,6 +25,7 @@ def mistakes(text):
     return []
 
 
+FIXED = '{ use = "sequence.fixed" }'
 MODEL, TARGET = "$.estimator[0].model", "$.target"
 MISFITS = [
     (dict(model='use = "sequence.fixed"'), MODEL, "found sequence.fixed on points of the unit sph"),
@@ -133,7 +139,89 @@ MISFITS = [
         f"{MODEL}.frequencies",
         "expected at most",
     ),
+    (
+        dict(model='use = "adaptive.diagonal", basis = "sphere", gamma = 1.5'),
+        f"{MODEL}.truth",
+        "the expansion of single-index on sphere has no weights",
+    ),
+    (
+        dict(model=f'use = "adaptive.sequence-twin", basis = "sphere", of = {FIXED}'),
+        f"{MODEL}.truth",
+        'give truth = "sample"',
+    ),
+    (
+        dict(design=GAUSSIAN, target='use = "linear"', model='use = "adaptive.directional"'),
+        MODEL,
+        "the expansion of linear on gaussian has no directions and no hermite and no deviation",
+    ),
+    (
+        dict(
+            design=GAUSSIAN,
+            target='use = "multi-index"\ndirections = 3',
+            model='use = "adaptive.directional"',
+        ),
+        f"{MODEL}.directions",
+        "found 3 directions besides the target's 3 on points of 5 coordinates; expected at most 5",
+    ),
+    (
+        dict(design=DATA, target='use = "linear"'),
+        TARGET,
+        "found linear, one number at a point, on a design that observes 10; expected as many",
+    ),
+    (
+        dict(
+            design=DATA,
+            target='use = "labels"',
+            model='use = "adaptive.diagonal", basis = "given", gamma = 1.0, truth = "sample"',
+        ),
+        MODEL,
+        "which fits one number at a point, and 10 observed",
+    ),
+    (
+        dict(
+            design=DATA,
+            target='use = "labels"',
+            model='use = "networks.linearised", of = { use = "networks.two-layer", width = 4 }',
+        ),
+        f"{MODEL}.outputs",
+        "found 1 for a design that observes 10; expected 10",
+    ),
+    (
+        dict(design=DATA, target='use = "polynomial"\nexponents = [[0, 0, 0, 0, 0, 0, 1]]'),
+        TARGET,
+        'take the target "labels", or two classes of the data',
+    ),
+    (
+        dict(
+            design=DATA + "\nclasses = [3, 5]",
+            target='use = "multi-index"\ndirections = 65',
+        ),
+        "$.target.directions",
+        "found 65 orthonormal directions on points of 64 coordinates",
+    ),
 ]
+
+
+def test_a_strangers_sphere_is_a_sphere():
+    """Laws are read from the space of a design, not from its name."""
+
+    @frozen(kw_only=True)
+    class Ball(Sphere):
+        name = "stranger.sphere"
+
+    design, known = Ball(dim=5, n=4), Sphere(dim=5, n=4)
+    target = SingleIndex(coefficients=(0.0, 1.0, 0.5))
+    assert drawn_expansion(target, design).keys() == drawn_expansion(target, known).keys()
+    spectra = [Rbf().population_spectrum(each) for each in (design, known)]
+    assert (spectra[0].eigenvalue == spectra[1].eigenvalue).all()
+
+
+def test_a_fitting_truth_and_model_are_not_refused():
+    parts = dict(model='use = "adaptive.diagonal", basis = "sphere", gamma = 1.5')
+    assert mistakes(scenario(target='use = "gegenbauer"\ndegrees = [1, 2]', **parts)) == []
+    assert mistakes(scenario(model=parts["model"] + ', truth = "sample"')) == []
+    directional = 'use = "adaptive.directional", directions = 2, random_start = true'
+    assert mistakes(scenario(design=GAUSSIAN, model=directional)) == []
 
 
 @pytest.mark.parametrize(("parts", "place", "words"), MISFITS)
