@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 @hookimpl
 def testbed_models() -> list[type[Model]]:
     """Networks that learn their features, and the fixed features of their starts."""
-    from testbed_networks.models import deep, deep_linear, fixed, two_layer
+    from testbed_networks.models import convolutional, deep, deep_linear, fixed, two_layer
 
     return [
         two_layer.TwoLayerNetwork,
         deep.Mlp,
         deep_linear.DeepLinear,
+        convolutional.Convolutional,
         fixed.RandomFeatures,
         fixed.Linearised,
     ]

@@ -21,7 +21,7 @@ from testbed import (
     value_with,
 )
 from testbed.numerics.weighted_gram import NOT_KRYLOV
-from testbed_ntk.models.base import KernelModel, design_dim, population
+from testbed_ntk.models.base import FormulaKernel, design_dim, population
 
 GIB = 2**30
 FORMED = ("spectrum", "basis")  # needs for which eigenvectors are formed
@@ -47,7 +47,7 @@ def objections(plan: Plan) -> list[Mistake]:
 def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
     """Why the kernel cannot be used on inputs of the design's dimension; None if it can."""
     dim = design_dim(cell.design)
-    if not isinstance(cell.model, KernelModel) or not dim:
+    if not isinstance(cell.model, FormulaKernel) or not dim:
         return None
     try:
         cell.model.kernel(dim)
@@ -58,7 +58,7 @@ def _misfit(plan: Plan, cell: Cell) -> Mistake | None:
 
 def _oversized(plan: Plan, cell: Cell) -> Mistake | None:
     """An objection where Gram matrices and their factors need more than `[compute] memory`."""
-    if not isinstance(cell.model, KernelModel):
+    if not isinstance(cell.model, FormulaKernel):
         return None
     count = cell.design.sizes()["train"]
     route, need = _route(cell, cell.model, count), _need(cell)
@@ -90,7 +90,7 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
     cells = [
         cell
         for cell in plan.cells
-        if cell.estimator == name and isinstance(cell.model, KernelModel)
+        if cell.estimator == name and isinstance(cell.model, FormulaKernel)
     ]
     points = {cell.index: cell for cell in cells}.values()
     mismatched = [cell for cell in points if foreign_kernel(cell.target, cell.model)]
@@ -109,7 +109,7 @@ def _foreign(plan: Plan, name: str) -> Finding | None:
     )
 
 
-def _route(cell: Cell, model: KernelModel, count: int) -> str:
+def _route(cell: Cell, model: FormulaKernel, count: int) -> str:
     """The route of the path: some filters, and the limit t = ∞, always factorise."""
     name = value_with(cell.optimizer, "filter", "")
     factorised = name in NOT_KRYLOV or math.isinf(cell.times[-1])

@@ -59,6 +59,8 @@ class Need:
     optimizer: type[Capability] | None = None
     """What the optimizer must have. `method` is then its method, and the model reads only
     inputs."""
+    square: bool = False
+    """True: the value is a matrix of all points by all points, which the memory bound counts."""
     of_state: bool = False
     """True: `method` is core's own function of a state, in `running/paths.py`."""
 
@@ -149,6 +151,7 @@ TABLE = (
         "gram",
         arguments=("prepared", "params", "x", "kernel"),
         options=_AT_POINTS,
+        square=True,
     ),
     Need(
         "population_risk",

@@ -120,7 +120,7 @@ class Simulation:
         count, paths = len(self.rngs), [self.main, *self.companions.values()]
         points = self.problem.train.weight.shape[-1] + self.problem.test.weight.shape[-1]
         moving = sum(floats(path.fit.start) for path in paths) / count + len(paths) * points
-        if any(need.need.name == "gram" for planned in self.cell.metrics for need in planned.needs):
+        if any(need.need.square for planned in self.cell.metrics for need in planned.needs):
             moving += self.problem.train.weight.shape[-1] ** 2 / 2
         staying = floats(self.problem) + sum(floats(path.fit.prepared) for path in paths)
         return staying / count, 8 * moving  # eight: temporaries of training and measuring

@@ -39,6 +39,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "indicator-product": {},
     "langevin": {"learning_rate": 0.1, "temperature": 0.1},
     "nesterov": {"learning_rate": 0.1},
+    "networks.convolutional": {"width": 3},
     "networks.mlp": {"width": 4, "activation": "tanh"},
     "networks.random-features": {"width": 8},
     "networks.two-layer": {"width": 8},
@@ -137,6 +138,7 @@ PARTNERS: dict[str, dict[str, str]] = {
         f"networks.{metric}": NETWORK
         for metric in ("flow-gap", "lazy-gap", "weight-norm", "kernel-drift")
     },
+    "networks.convolutional": {"design": "image", "optimizer": "gradient-descent"},
     "networks.feature-alignment": {**NETWORK, "target": "single-index"},
     "adam": {"model": "networks.two-layer"},
     "nesterov": {"model": "networks.two-layer"},
@@ -160,6 +162,7 @@ PARTNERS: dict[str, dict[str, str]] = {
 
 
 SPECIAL = {
+    "image": FIRST_PARTY["gaussian"](dim=9, n=12),  # type: ignore[call-arg]
     "wide": FIRST_PARTY["gaussian"](dim=8, n=12),  # type: ignore[call-arg]
     "high": FIRST_PARTY["sphere"](dim=6, n=12, noise=0.5),  # type: ignore[call-arg]
     "noisy": FIRST_PARTY["torus"](dim=2, n=12, noise=0.5),  # type: ignore[call-arg]

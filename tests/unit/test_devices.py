@@ -20,7 +20,7 @@ from testbed_networks.numerics.activations import ACTIVATIONS
 from testbed_networks.numerics.empirical_ntk import tangent_kernel
 from testbed_networks.numerics.two_layer import TwoLayer, descend
 from testbed_ntk import models
-from testbed_ntk.models.base import KernelModel
+from testbed_ntk.models.base import FormulaKernel
 from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
 
 KERNELS = [
@@ -65,7 +65,7 @@ def elsewhere(monkeypatch):
             return answer if self.is_meta else method(self)
 
         monkeypatch.setattr(torch.Tensor, name, chosen)
-    monkeypatch.setattr(KernelModel, "_expect_finite", lambda *anything: None)
+    monkeypatch.setattr(FormulaKernel, "_expect_finite", lambda *anything: None)
     with OneDevice():
         yield
 

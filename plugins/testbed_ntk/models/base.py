@@ -39,7 +39,7 @@ Prepared = Mapping[str, Any]
 RELIABLE = 1e-3  # relative error beyond which a degree's eigenvalue is left out
 
 
-def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
+def decay_on_sphere(model: FormulaKernel, order: float, space: Space) -> float:
     """β of λ_j ≍ j^{−β} on S^{d−1}, for a kernel like (1 − t)^ν near t = 1 of order ν.
 
     It has μ_k ≍ k^{−(d−1+2ν)}, each with ≍ k^{d−2} modes, hence β = (d − 1 + 2ν)/(d − 1).
@@ -56,7 +56,7 @@ def decay_on_sphere(model: KernelModel, order: float, space: Space) -> float:
 
 
 @frozen(kw_only=True)
-class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfile):
+class FormulaKernel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfile):
     """f_t = f₀ + k(·, X) α_t: α̇ = W(y − f₀ − Kα), W the loss weights, 1/n for regression.
 
     f₀ = 0 except for random starts of wide networks. Not offered itself: its subclasses give the
@@ -137,7 +137,7 @@ class KernelModel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProfil
 
 
 @functools.lru_cache(maxsize=64)
-def _on_sphere(model: KernelModel, dim: int) -> PopulationSpectrum:
+def _on_sphere(model: FormulaKernel, dim: int) -> PopulationSpectrum:
     """The population spectrum on S^{dim − 1}, computed once; its arrays are read-only."""
     profile = model.profile(dim)
     assert profile is not None  # as the model has made sure

@@ -7,29 +7,29 @@ from typing import Any
 from attrs import frozen
 
 from testbed import Example, Mistake, ParameterError, Space, inner_misfit, parameter
-from testbed_ntk.models.base import KernelModel
+from testbed_ntk.models.base import FormulaKernel
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
 
 
 @frozen(kw_only=True)
-class Combination(KernelModel):
+class Combination(FormulaKernel):
     """Base of combinations of two kernels, which may be combinations themselves; no scenario can
     name it.
 
     The route is a parameter of the combination; the routes of its parts play no role.
     """
 
-    first: KernelModel = parameter(
+    first: FormulaKernel = parameter(
         help="a kernel: a table with use = …, sums and products included"
     )
-    second: KernelModel = parameter(help="another kernel")
+    second: FormulaKernel = parameter(help="another kernel")
 
     def __attrs_post_init__(self) -> None:
         named: tuple[tuple[str, Any], ...] = (("first", self.first), ("second", self.second))
         for name, part in named:
-            if not isinstance(part, KernelModel):
+            if not isinstance(part, FormulaKernel):
                 raise ParameterError(
                     f"found {part.name}",
                     "a kernel of a known formula, such as ntk.rbf or ntk.relu",

@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 
 from testbed import Design, ParameterError, PopulationSpectrum, parameter, space_of
-from testbed_ntk.models.base import KernelModel, population
+from testbed_ntk.models.base import FormulaKernel, population
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
@@ -15,7 +15,7 @@ GAUSSIAN = ("gaussian", "anisotropic gaussian")
 
 
 @frozen(kw_only=True)
-class Polynomial(KernelModel):
+class Polynomial(FormulaKernel):
     """(scale·⟨x, x'⟩ + offset)^degree."""
 
     name = "ntk.polynomial"
@@ -43,7 +43,7 @@ class Polynomial(KernelModel):
 
 
 @frozen(kw_only=True)
-class DotProduct(KernelModel):
+class DotProduct(FormulaKernel):
     """Σ_j a_j ⟨x, x'⟩^j. It is a kernel in every dimension only if no coefficient is negative; a
     violation shows as a negative eigenvalue on data."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from attrs import frozen
 
 from testbed import HasEigenvalueDecay, Mistake, ParameterError, Space, UnsuitableError, parameter
-from testbed_ntk.models.base import KernelModel, decay_on_sphere
+from testbed_ntk.models.base import FormulaKernel, decay_on_sphere
 from testbed_ntk.numerics import kernels, profiles
 from testbed_ntk.numerics.kernels import Kernel
 from testbed_ntk.numerics.profiles import Profile
 
 
 @frozen(kw_only=True)
-class Stationary(KernelModel):
+class Stationary(FormulaKernel):
     """Base of the kernels of the difference x − x', with k(x, x) = σ²; no scenario can
     name it.
 

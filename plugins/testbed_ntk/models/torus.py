@@ -17,7 +17,7 @@ from testbed import (
     UnsuitableError,
     parameter,
 )
-from testbed_ntk.models.base import KernelModel, design_dim, population
+from testbed_ntk.models.base import FormulaKernel, design_dim, population
 from testbed_ntk.numerics import kernels
 from testbed_ntk.numerics.exact_risk import TorusForms
 from testbed_ntk.numerics.kernels import Kernel
@@ -29,7 +29,7 @@ FEATURES = 200_000  # largest number of features; more would fill the memory
 
 
 @frozen(kw_only=True)
-class Torus(KernelModel, HasEigenvalueDecay):
+class Torus(FormulaKernel, HasEigenvalueDecay):
     """Σ_m (1 + |m|²)^{−r} e_m(x) e_m(x') on [−1, 1)^d over frequencies |m_i| ≤ M, with
     e_m = 1, √2cos(π⟨m, x⟩), √2sin(π⟨m, x⟩), m over one of each pair ±m."""
 

@@ -19,7 +19,7 @@ from testbed import (
     Withheld,
     parameter,
 )
-from testbed_ntk.models.base import KernelModel, decay_on_sphere
+from testbed_ntk.models.base import FormulaKernel, decay_on_sphere
 from testbed_ntk.numerics import network_kernels, profiles
 from testbed_ntk.numerics.gram import gram_matrix
 from testbed_ntk.numerics.kernels import Kernel
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
-class WideNetwork(KernelModel, HasRandomStart, HasEigenvalueDecay):
+class WideNetwork(FormulaKernel, HasRandomStart, HasEigenvalueDecay):
     """Base of the kernels of infinitely wide fully connected networks; no scenario can
     name it.
 
