@@ -32,10 +32,10 @@ def drawn_expansion(
 def lacks_in_expansion(target: Target, design: Design, *needed: str) -> str | None:
     """Why a target's expansion on a design has no entries of these names; None if it has all."""
     try:
-        given = drawn_expansion(target, design)
+        expansion = drawn_expansion(target, design)
     except UnsuitableError as error:
         return str(error)
-    missing = [name for name in needed if name not in given]
+    missing = [name for name in needed if name not in expansion]
     if not missing:
         return None
     return f"the expansion of {target.name} on {design.name} has no {' and no '.join(missing)}"

@@ -111,8 +111,8 @@ def _cell(
     mistakes += [Mistake(place, text) for text, place in faults if text]
     wrong_truth = once(target_misfit, target, design)
     wrong_model = once(model_misfit, model, design, None if wrong_truth else target)
-    mistakes += _at(target_table.spec.path, wrong_truth)
-    mistakes += _at(table.model.path, wrong_model)
+    mistakes += _placed(target_table.spec.path, wrong_truth)
+    mistakes += _placed(table.model.path, wrong_model)
     if mistakes:
         return None, mistakes
     cell = Cell(
@@ -134,7 +134,7 @@ def _cell(
     return cell, []
 
 
-def _at(place: str, misfit: Mistake | None) -> list[Mistake]:
+def _placed(place: str, misfit: Mistake | None) -> list[Mistake]:
     """A misfit of a component at its place in the file."""
     if misfit is None:
         return []

@@ -65,8 +65,8 @@ class Convolutional(TorchModule):
         mistake = self.kind_misfit(space)
         if mistake or space.dim is None or self._side(space.dim) is not None:
             return mistake
-        found = f"found points of {space.dim} coordinates with channels = {self.channels}"
-        return Mistake("channels", found, "square images of that many channels")
+        problem = f"found points of {space.dim} coordinates with channels = {self.channels}"
+        return Mistake("channels", problem, "square images of that many channels")
 
     def _side(self, dim: int) -> int | None:
         """Pixels along one side of an image of `dim` numbers; None if it is not square."""

@@ -229,8 +229,8 @@ class Linearised(FixedFeatures):
         """The mistake of a network whose number of outputs is not the design's."""
         if space.outputs is None or self.outputs in (None, space.outputs):
             return None
-        found = f"found {self.outputs} for a design that observes {space.outputs}"
-        return Mistake("outputs", found, str(space.outputs))
+        problem = f"found {self.outputs} for a design that observes {space.outputs}"
+        return Mistake("outputs", problem, str(space.outputs))
 
     def prepare(self, drawn: Any, problem: Problem) -> Prepared:
         features = self.features

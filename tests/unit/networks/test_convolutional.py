@@ -27,7 +27,7 @@ def fitted(model: Convolutional, x: np.ndarray, outputs: tuple[int, ...] = ()):
     drawn = as_tensors(model.draw(Streams(3, 0), problem), dtype=torch.float64, device="cpu")
     prepared = single.prepare(drawn, problem)
     params = single.start(drawn, prepared, problem)
-    return (lambda at: model.predict(prepared, params, torch.from_numpy(at)).numpy()), params
+    return (lambda x: model.predict(prepared, params, torch.from_numpy(x)).numpy()), params
 
 
 def by_loops(params, x: np.ndarray, depth: int) -> np.ndarray:

@@ -209,10 +209,10 @@ def test_a_strangers_sphere_is_a_sphere():
     class Ball(Sphere):
         name = "stranger.sphere"
 
-    design, known = Ball(dim=5, n=4), Sphere(dim=5, n=4)
+    design, sphere = Ball(dim=5, n=4), Sphere(dim=5, n=4)
     target = SingleIndex(coefficients=(0.0, 1.0, 0.5))
-    assert drawn_expansion(target, design).keys() == drawn_expansion(target, known).keys()
-    spectra = [Rbf().population_spectrum(each) for each in (design, known)]
+    assert drawn_expansion(target, design).keys() == drawn_expansion(target, sphere).keys()
+    spectra = [Rbf().population_spectrum(points) for points in (design, sphere)]
     assert (spectra[0].eigenvalue == spectra[1].eigenvalue).all()
 
 
