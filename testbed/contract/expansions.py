@@ -24,8 +24,8 @@ def drawn_expansion(
     """
     space = design.space()
     dim = 1 if space is None or space.dim is None else space.dim
-    nothing, one, zero = np.zeros((1, dim)), np.ones(1), np.zeros(1)
-    sample = Sample(nothing, one, zero, 0.0, nothing, one, zero, design=design)
+    nothing, weight, zero = np.zeros((1, dim)), np.ones(1), np.zeros(1)
+    sample = Sample(nothing, weight, zero, 0.0, nothing, weight, zero, design=design)
     return target.expansion(target.draw(Streams(seed, replicate), sample), sample)
 
 

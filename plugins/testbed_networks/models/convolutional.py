@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
 from attrs import frozen
-from torch import Tensor, nn
 
 from testbed import (
     Example,
@@ -20,7 +18,8 @@ from testbed import (
     parameter,
 )
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @frozen(kw_only=True)
@@ -40,7 +39,9 @@ class Convolutional(TorchModule):
     depth: int = parameter(1, help="number of convolutions", ge=1)
     reach: int = parameter(3, help="pixels along one side of a filter; odd", ge=1)
     channels: int = parameter(1, help="channels of the image", ge=1)
-    activation: str = parameter("relu", help="after each convolution", choices=tuple(ACTIVATIONS))
+    activation: str = parameter(
+        "relu", help="after each convolution", choices=("relu", "tanh", "gelu")
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.reach % 2 == 0:
@@ -80,35 +81,13 @@ class Convolutional(TorchModule):
                 f"found points of {dim} coordinates",
                 f"{self.channels} square images of at least {self.reach} pixels a side",
             )
-        gain = 2.0 if self.activation == "relu" else 1.0
-        layers: list[nn.Module] = []
-        for before in (self.channels, *[self.width] * (self.depth - 1)):
-            filters = nn.Conv2d(
-                before, self.width, self.reach, padding="same", padding_mode="circular"
-            )
-            layers += [_started(filters, gain), ACTIVATIONS[self.activation]()]
-        readout = _started(nn.Linear(self.width, outputs), 1.0)
-        return _OfImages(self.channels, side, nn.Sequential(*layers), readout)
+        from testbed_networks.numerics.convolutions import of_images
 
-
-def _started(layer: Any, gain: float) -> nn.Module:
-    """The layer with weights N(0, gain/fan-in) and biases 0."""
-    nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.weight[0].numel()))
-    nn.init.zeros_(layer.bias)
-    assert isinstance(layer, nn.Module)
-    return layer
-
-
-class _OfImages(nn.Module):
-    """Convolutions of an image, the mean over its pixels, and a readout."""
-
-    def __init__(self, channels: int, side: int, convolutions: nn.Module, readout: nn.Module):
-        super().__init__()
-        self.shape = (channels, side, side)
-        self.convolutions, self.readout = convolutions, readout
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.convolutions(x.reshape(len(x), *self.shape))
-        values = self.readout(features.mean((-2, -1)))
-        assert isinstance(values, torch.Tensor)
-        return values
+        return of_images(
+            (self.channels, side, side),
+            outputs,
+            width=self.width,
+            depth=self.depth,
+            reach=self.reach,
+            activation=self.activation,
+        )
