@@ -26,6 +26,7 @@ from testbed.contract.border import GROUP
 from testbed.contract.claims import ClaimKind
 from testbed.contract.components import KINDS, Component, Theory
 from testbed.contract.findings import Finding
+from testbed.contract.published import PublishedTable, read_published
 from testbed.contract.shape import shape_objection
 from testbed.errors import Mistake, PluginError, did_you_mean
 
@@ -37,6 +38,7 @@ BARE = ("theory-testbed", "basics")  # the one plugin whose names need no namesp
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*")
 _ANSWERS: dict[str, tuple[Any, str]] = {
     "testbed_scenarios": (str | os.PathLike, "a list of paths"),
+    "testbed_published": (str | os.PathLike, "a list of paths"),
     "testbed_check_scenario": (str | Mistake, "a list of strings or mistakes"),
     "testbed_check_results": (Finding, "a list of findings"),
     "testbed_claims": (ClaimKind, "a list of kinds of claims"),
@@ -113,6 +115,12 @@ class Registry:
                     text = f"{problem}: {shipped[file.stem]} and {file}; the second needs its path"
                     warnings.warn(text, PluginWarning, stacklevel=2)
         return shipped
+
+    def published(self) -> dict[str, PublishedTable]:
+        """The tables of published numbers, by the key of each of their quantities."""
+        shipped = self.hook("testbed_published")()
+        tables = [read_published(Path(file)) for files in shipped for file in files]
+        return {key: table for table in reversed(tables) for key in table.number_keys}
 
     def hook(self, name: str, failures: list[str] | None = None) -> Callable[..., list[Any]]:
         """A function that calls a hook of every loaded plugin in order and lists the answers.

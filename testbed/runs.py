@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import evolve, field, frozen
 
-from testbed.claims import claim_kinds, judge_claims, with_verdicts
+from testbed.claims import claim_kinds, judge_claims, with_published, with_verdicts
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, ScenarioError, TestbedError
 from testbed.loading import Registry, load_registry
@@ -125,7 +125,9 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
     """The plan, with the objections of plugins; ScenarioError if there are any."""
     registry = registry or load_registry()
     plan = make_plan(scenario)
-    wrong = unsuitable_claims(plan, claim_kinds(registry)) if scenario.claims else []
+    wrong = []
+    if scenario.claims:
+        wrong = unsuitable_claims(plan, claim_kinds(registry), registry.published())
     if wrong:
         raise ScenarioError(mistake.in_file(scenario.path) for mistake in wrong)
     reasons = [
@@ -141,6 +143,21 @@ def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
     if isinstance(reason, Mistake):
         return evolve(reason, where=f"{scenario.path}: {reason.where}")
     return Mistake(f"{scenario.path}: $", reason)
+
+
+def answered(plan: Plan, tree: xr.DataTree, registry: Registry) -> xr.DataTree:
+    """The results with what soundness checks find, the verdicts on claims, and the published
+    numbers that these name."""
+    from testbed.soundness import examine, with_findings  # reads results by testbed.analysis
+
+    findings = examine(plan, tree, registry)
+    tree = with_findings(tree, findings)
+    claims = plan.scenario.claims
+    if not claims:
+        return tree
+    published = registry.published()
+    verdicts = judge_claims(claims, tree, findings, claim_kinds(registry), published)
+    return with_published(with_verdicts(tree, verdicts), claims, published)
 
 
 def execute_run(
@@ -185,14 +202,7 @@ class _Run:
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
         stopped = False if self.options.record_only else self._execute(missing)
         tree = self._recorded()
-        from testbed.soundness import examine, with_findings  # reads results by testbed.analysis
-
-        findings = examine(self.plan, tree, self.registry)
-        tree = with_findings(tree, findings)
-        claims = self.plan.scenario.claims
-        if claims:
-            verdicts = judge_claims(claims, tree, findings, claim_kinds(self.registry))
-            tree = with_verdicts(tree, verdicts)
+        tree = answered(self.plan, tree, self.registry)
         self.store.write_results(tree)
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)

@@ -116,6 +116,14 @@ def testbed_scenarios() -> list[Path]:
 
 
 @hookimpl
+def testbed_published() -> list[Path]:
+    """The published numbers in `data/`: inside an installed wheel, or in a checkout."""
+    package = Path(__file__).parent
+    folders = (package / "published", package.parents[1] / "data")
+    return sorted(file for folder in folders for file in folder.glob("*.csv"))
+
+
+@hookimpl
 def testbed_run_started(plan: Plan, folder: Path) -> None:
     """Begin `run.jsonl` in the run folder."""
     _LOG.started(plan, folder)

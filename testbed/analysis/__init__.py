@@ -13,7 +13,7 @@ comes from one jackknife over replicates; `docs/analysis.md` says how often each
 """
 
 from testbed.analysis.accessor import METHODS
-from testbed.analysis.choices import at_time, best_parameter, leave_one_out, quantiles
+from testbed.analysis.choices import at_least, at_time, best_parameter, leave_one_out, quantiles
 from testbed.analysis.collapses import collapse
 from testbed.analysis.comparisons import (
     paired_difference,
@@ -31,6 +31,7 @@ from testbed.analysis.stopping import oracle
 
 __all__ = [
     "METHODS",
+    "at_least",
     "at_time",
     "best_parameter",
     "collapse",

@@ -18,6 +18,14 @@ def at_time(
     return mean_interval(values.sel(time=time, method="nearest"), level, survivors=survivors)
 
 
+def at_least(values: xr.DataArray, estimated: xr.DataArray) -> xr.DataArray:
+    """The values of each replicate at the time at which its estimate is least."""
+    position = estimated.fillna(np.inf).argmin("time")
+    chosen = values.isel(time=position).drop_vars("time", errors="ignore")
+    chosen = chosen.where(estimated.notnull().any("time"))
+    return chosen.rename(values.name).assign_attrs(values.attrs)
+
+
 def leave_one_out(
     values: xr.DataArray, estimated: xr.DataArray, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:
@@ -26,10 +34,8 @@ def leave_one_out(
     `estimated` is that estimate along time, such as the leave-one-out error: no replicate sees its
     risk when its time is chosen.
     """
+    table = mean_interval(at_least(values, estimated), level, survivors=survivors)
     position = estimated.fillna(np.inf).argmin("time")
-    chosen = values.isel(time=position).drop_vars("time", errors="ignore")
-    chosen = chosen.where(estimated.notnull().any("time"))
-    table = mean_interval(chosen.assign_attrs(values.attrs), level, survivors=survivors)
     time = values["time"].isel(time=position).drop_vars("time", errors="ignore")
     table["time"] = bare(time).assign_attrs(long_name="time chosen", units="1")
     table["estimate"].attrs["long_name"] += " at the time that leaving one out chooses"

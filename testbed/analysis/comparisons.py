@@ -31,9 +31,10 @@ def paired_difference(
     """
     first, second = _pair(minuend, subtrahend, best)
     there = _both(first, second, best)
-    statistic = least if best else np.copy
-    core = ["time"] if best else []
-    parts = [jackknife(_kept(side, there, survivors), statistic, core) for side in (first, second)]
+    parts = [
+        jackknife(_kept(side, there, survivors), least if core else np.copy, core)
+        for side, core in ((first, _core(first, best)), (second, _core(second, best)))
+    ]
     table = interval(parts[0] - parts[1], "skewed", level, there)
     names = f"{name_of(minuend)}{' at the best time' if best else ''}"
     units = str(minuend.attrs.get("units", "1"))
@@ -54,14 +55,20 @@ def paired_ratio(
     """
     first, second = _pair(numerator, denominator, best)
     there = _both(first, second, best)
-    statistic = log_least if best else np.log
-    core = ["time"] if best else []
-    parts = [jackknife(_kept(side, there, survivors), statistic, core) for side in (first, second)]
+    parts = [
+        jackknife(_kept(side, there, survivors), log_least if core else np.log, core)
+        for side, core in ((first, _core(first, best)), (second, _core(second, best)))
+    ]
     table = interval(parts[0] - parts[1], "skewed", level, there)
     for name in ("estimate", "lower", "upper"):
         table[name] = np.exp(table[name])
     names = f"{name_of(numerator)}{' at the best time' if best else ''}"
     return labelled(table, Labels(f"ratio of {names}"), level)
+
+
+def _core(values: xr.DataArray, best: bool) -> list[str]:
+    """The dimension over which a side's best value is chosen, if it is."""
+    return ["time"] if best and "time" in values.dims else []
 
 
 def slope_difference(

@@ -1,4 +1,4 @@
-"""Judge every claim at every point of `each`, with intervals corrected for their number."""
+"""Every claim at every point of `each`, with intervals corrected for their number."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from testbed import analysis
+from testbed.claims.evidence import Sources, Unjudged, evidence_of
 from testbed.claims.kinds import KINDS
 from testbed.claims.verdicts import Verdict
-from testbed.contract.claims import ClaimKind, Evidence, Judgement
+from testbed.claims.words import statement
+from testbed.contract.claims import ClaimKind, Judgement
 from testbed.contract.findings import Finding
 from testbed.contract.names import in_words
+from testbed.contract.published import PublishedTable
 
 if TYPE_CHECKING:
     from testbed.loading import Registry
     from testbed.scenario.tables import ClaimTable
 
-ORACLE = "oracle"
+NO_FINDING = "the scenario expects it, and it was not found"
 
 
 def claim_kinds(registry: Registry) -> dict[str, ClaimKind]:
@@ -34,26 +36,29 @@ def judge_claims(
     tree: xr.DataTree,
     findings: Sequence[Finding],
     kinds: Mapping[str, ClaimKind],
+    published: Mapping[str, PublishedTable] | None = None,
 ) -> list[Verdict]:
     """The verdicts on all claims. Levels are corrected for their number (Bonferroni): the chance
     that any true claim of the scenario is refuted is at most 1 − confidence."""
-    pairs = [(claim, point) for claim in claims for point in _points(claim, tree)]
+    sources = Sources(tree, published or {})
+    pairs = [(claim, point) for claim in claims for point in points_of(claim, tree)]
     return [
-        _verdict(claim, point, tree, findings, kinds, 1 - (1 - claim.confidence) / len(pairs))
+        _verdict(claim, point, sources, findings, kinds, 1 - (1 - claim.confidence) / len(pairs))
         for claim, point in pairs
     ]
 
 
-def _points(claim: ClaimTable, tree: xr.DataTree) -> Iterator[dict[str, object]]:
+def points_of(claim: ClaimTable, tree: xr.DataTree) -> Iterator[dict[str, object]]:
+    """The points of `each`, one for each verdict on a claim."""
     group = tree[claim.of.split("/")[0]].to_dataset()
-    for values in product(*(group[dim].values for dim in claim.each)):
+    for values in product(*(group[dim].values.tolist() for dim in claim.each)):
         yield dict(zip(claim.each, values, strict=True))
 
 
 def _verdict(
     claim: ClaimTable,
     point: Mapping[str, object],
-    tree: xr.DataTree,
+    sources: Sources,
     findings: Sequence[Finding],
     kinds: Mapping[str, ClaimKind],
     level: float,
@@ -62,16 +67,18 @@ def _verdict(
         if claim.that == "flagged":
             judgement = _flagged(claim, findings)
         else:
-            judgement = kinds[claim.that].judge(_evidence(claim, point, tree, level))
+            judgement = kinds[claim.that].judge(evidence_of(claim, point, sources, level))
+    except Unjudged as reason:
+        judgement = _open(str(reason))
     except Exception as error:  # a claim that cannot be judged leaves the verdicts on other claims
-        reason = f"it could not be judged: {type(error).__name__}: {error}"
-        nan = math.nan
-        judgement = Judgement(estimate=nan, lower=nan, upper=nan, allowed=(nan, nan), reason=reason)
+        judgement = _open(f"it could not be judged: {type(error).__name__}: {error}")
     low, high = judgement.allowed
     return Verdict(
         claim=claim.name,
         that=claim.that,
         point=in_words(point),
+        statement=statement(claim),
+        source=_source(claim, sources.published),
         verdict=judgement.verdict,
         estimate=judgement.estimate,
         lower=judgement.lower,
@@ -83,50 +90,22 @@ def _verdict(
     )
 
 
+def _open(reason: str) -> Judgement:
+    """No verdict, and why."""
+    nan = math.nan
+    return Judgement(estimate=nan, lower=nan, upper=nan, allowed=(nan, nan), reason=reason)
+
+
+def _source(claim: ClaimTable, published: Mapping[str, PublishedTable]) -> str:
+    """Who states a claim: what the claim says, or the source of the number that it names."""
+    if claim.source or not isinstance(claim.expect, str) or claim.expect not in published:
+        return claim.source
+    return published[claim.expect].labels["source"]
+
+
 def _flagged(claim: ClaimTable, findings: Sequence[Finding]) -> Judgement:
     """1 if the check has a finding about the estimator, else 0; 1 is allowed."""
     name = claim.of.split("/")[0]
     fired = [f for f in findings if f.check == claim.expect and f.estimator in ("", name)]
-    flagged = any(
-        finding.observation != "the scenario expects it, and it was not found" for finding in fired
-    )
-    value = float(flagged)
+    value = float(any(finding.observation != NO_FINDING for finding in fired))
     return Judgement(estimate=value, lower=value, upper=value, allowed=(1.0, 1.0))
-
-
-def _evidence(
-    claim: ClaimTable, point: Mapping[str, object], tree: xr.DataTree, level: float
-) -> Evidence:
-    estimator, variable = claim.of.split("/")
-    dataset = tree[estimator].to_dataset()
-    theory = None
-    expect = claim.expect
-    if isinstance(expect, str):
-        theory = _selected(dataset[expect], claim, point)
-        at_best = "time" in theory.dims and claim.at.get("time") == ORACLE
-        single = theory.min("time") if at_best else theory
-        expect = float(single.mean()) if claim.that != "agrees" else math.nan
-    rival = None
-    if claim.than:
-        opponent, name = claim.than.split("/")
-        rival = _selected(analysis.simulated(tree[opponent].to_dataset(), name), claim, point)
-    return Evidence(
-        values=_selected(analysis.simulated(dataset, variable), claim, point),
-        rival=rival,
-        theory=theory,
-        along=claim.along,
-        expect=math.nan if expect is None else expect,
-        within=claim.within or 0.0,
-        side=claim.side,
-        level=level,
-    )
-
-
-def _selected(values: xr.DataArray, claim: ClaimTable, point: Mapping[str, object]) -> xr.DataArray:
-    """The values at the claim's point; dimensions that the values lack are skipped."""
-    for dim, wanted in {**claim.at, **point}.items():
-        if dim not in values.dims or (dim == "time" and wanted == ORACLE):
-            continue
-        numeric = values[dim].dtype.kind in "fiu"
-        values = values.sel({dim: wanted}, method="nearest" if numeric else None)
-    return values

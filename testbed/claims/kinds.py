@@ -1,136 +1,229 @@
-"""The kinds of claims that core offers."""
+"""The kinds of claims that core offers.
+
+Each measures an interval and says which values the claim allows. Dimensions in `evidence.apart`
+stay: there the table has one row for each of their points, so that many trials are measured at
+once.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from attrs import evolve
 
 from testbed import analysis
-from testbed.contract.claims import SUPPORTED, ClaimKind, Evidence, Judgement
+from testbed.contract.claims import INCONCLUSIVE, REFUTED, SUPPORTED, ClaimKind, Evidence, Judgement
+
+PARTS = ("estimate", "lower", "upper")
+MISSING = "there is no interval"
 
 
-def _judged(table: xr.Dataset, allowed: tuple[float, float], reason: str = "") -> Judgement:
-    """The interval of one point as a judgement, or the reason why it is missing."""
-    missing = not np.isfinite([float(table["lower"]), float(table["upper"])]).all()
-    if missing and not reason:
-        reason = str(table["reason"].item()) or "there is no interval"
-    parts = {name: float(table[name]) for name in ("estimate", "lower", "upper")}
-    return Judgement(**parts, allowed=allowed, reason=reason)
+class Measured(NamedTuple):
+    """Intervals (`estimate`, `lower`, `upper`, `reason`), and the values that the claim allows."""
+
+    table: xr.Dataset
+    allowed: tuple[float, float]
+
+    def verdicts(self) -> xr.DataArray:
+        """The verdict of every row, by the rule of `Judgement.verdict`."""
+        low, high = self.allowed
+        lower, upper = self.table["lower"], self.table["upper"]
+        words = xr.where((upper < low) | (lower > high), REFUTED, INCONCLUSIVE)
+        words = words.where(~((lower >= low) & (upper <= high)), SUPPORTED)
+        known = lower.notnull() & upper.notnull() & (self.table["reason"] == "")
+        return words.where(known, INCONCLUSIVE)
+
+    def judgement(self) -> Judgement:
+        """The only row as a judgement."""
+        parts = {name: float(self.table[name]) for name in PARTS}
+        return Judgement(**parts, allowed=self.allowed, reason=str(self.table["reason"].item()))
+
+
+Measure = Callable[[Evidence], Measured]
+
+
+def _measured(table: xr.Dataset, allowed: tuple[float, float]) -> Measured:
+    """Intervals with a reason only where an interval is missing."""
+    there = np.isfinite(table["lower"]) & np.isfinite(table["upper"])
+    words = table["reason"].where(table["reason"] != "", MISSING)
+    rows = table[list(PARTS)].drop_vars(set(table.coords) - set(table.dims))
+    return Measured(rows.assign(reason=words.where(~there, "")), allowed)
 
 
 def _around(evidence: Evidence) -> tuple[float, float]:
     return evidence.expect - evidence.within, evidence.expect + evidence.within
 
 
-def _mean(evidence: Evidence, values: xr.DataArray, level: float) -> xr.Dataset:
-    """Means with intervals: at best times where the evidence has times to choose from."""
-    if "time" in values.dims and evidence.along != "time":
-        return analysis.oracle(values, level=level)
-    return analysis.mean_interval(values, level)
+def _best(evidence: Evidence, *sides: xr.DataArray) -> bool:
+    """Whether a side has times, of which the best is taken."""
+    return evidence.along != "time" and any("time" in side.dims for side in sides)
 
 
-def judge_slope(evidence: Evidence) -> Judgement:
-    """The exponent along a dimension is `expect`, within a margin."""
-    table = analysis.slope(evidence.values, evidence.along, evidence.level)
-    judgement = _judged(table, _around(evidence))
-    if bool(table["refused"]) and judgement.verdict == SUPPORTED:
-        return evolve(judgement, reason=str(table["reason"].item()))
-    return judgement
+# --- one interval -------------------------------------------------------------------------------
 
 
-def judge_order(evidence: Evidence) -> Judgement:
-    """`of` lies below `than`, by at least `within`, replicate by replicate."""
-    return _judged(_difference(evidence), (-math.inf, -evidence.within))
+def measure_slope(evidence: Evidence) -> Measured:
+    """The exponent along a dimension is `expect`, within a margin. A slope is not supported where
+    the power law bends."""
+    table = analysis.slope(
+        evidence.values, evidence.along, evidence.level, survivors=evidence.survivors
+    )  # fmt: skip
+    low, high = allowed = _around(evidence)
+    measured = _measured(table, allowed)
+    inside = (table["lower"] >= low) & (table["upper"] <= high)
+    bent = table["reason"].where(table["refused"] & inside, measured.table["reason"])
+    return Measured(measured.table.assign(reason=bent), allowed)
 
 
-def judge_equal(evidence: Evidence) -> Judgement:
+def measure_order(evidence: Evidence) -> Measured:
+    """`of` lies below `than`, by at least `within`, replicate by replicate; everywhere along a
+    dimension, if there is one."""
+    return _worst(_difference(evidence), evidence, (-math.inf, -evidence.within))
+
+
+def measure_equal(evidence: Evidence) -> Measured:
     """`of` and `than` differ by at most `within`: an equivalence test."""
-    return _judged(_difference(evidence), (-evidence.within, evidence.within))
+    return _worst(_difference(evidence), evidence, (-evidence.within, evidence.within))
+
+
+def _rival(evidence: Evidence) -> xr.DataArray:
+    """The variable that `than` names; the plan has checked that there is one."""
+    assert evidence.rival is not None
+    return evidence.rival
 
 
 def _difference(evidence: Evidence) -> xr.Dataset:
-    assert evidence.rival is not None  # as the plan has checked
-    best = "time" in evidence.values.dims and "time" in evidence.rival.dims
-    return analysis.paired_difference(evidence.values, evidence.rival, evidence.level, best=best)
+    values, rival = evidence.values, _rival(evidence)
+    best = _best(evidence, values, rival)
+    return analysis.paired_difference(
+        values, rival, _shared(evidence), best=best, survivors=evidence.survivors
+    )  # fmt: skip
 
 
-def judge_agrees(evidence: Evidence) -> Judgement:
-    """Simulation and theory differ everywhere by at most the share `within` of the theory."""
+def measure_ratio(evidence: Evidence) -> Measured:
+    """The mean of `of` over that of `than` is `expect`, or lies on the side of it that is said;
+    everywhere along a dimension, if there is one."""
+    values, rival = evidence.values, _rival(evidence)
+    best = _best(evidence, values, rival)
+    level = _shared(evidence)
+    table = analysis.paired_ratio(values, rival, level, best=best, survivors=evidence.survivors)
+    return _worst(table, evidence, _side(evidence))
+
+
+def _shared(evidence: Evidence) -> float:
+    """The level of each interval along a dimension, so that all of them hold together."""
+    points = evidence.values.sizes[evidence.along] if evidence.along else 1
+    return 1 - (1 - evidence.level) / points
+
+
+def _side(evidence: Evidence) -> tuple[float, float]:
+    """What lies on the claimed side of `expect`, up to `within`."""
+    low, high = _around(evidence)
+    if evidence.side == "above":
+        return low, math.inf
+    return (-math.inf, high) if evidence.side == "below" else (low, high)
+
+
+def measure_converges(evidence: Evidence) -> Measured:
+    """The limit along a dimension is `expect`, within a margin."""
+    table = analysis.extrapolation(
+        evidence.values, evidence.along, evidence.level, survivors=evidence.survivors
+    )
+    return _measured(table, _around(evidence))
+
+
+def measure_collapse(evidence: Evidence) -> Measured:
+    """The exponent that collapses the paths of several sizes is `expect`, within a margin."""
+    table = analysis.collapse(
+        evidence.values, evidence.along, level=evidence.level, survivors=evidence.survivors
+    )
+    return _measured(table, _around(evidence))
+
+
+# --- all of several intervals -------------------------------------------------------------------
+
+
+def measure_agrees(evidence: Evidence) -> Measured:
+    """Simulation and theory differ by at most the share `within` of the theory, everywhere."""
     values, theory = evidence.values, evidence.theory
     assert theory is not None  # as the plan has checked
     if "replicate" in theory.dims:
         theory = theory.mean("replicate")
-    spoken = theory.notnull()
-    points = max(int(spoken.sum()), 1)
-    level = 1 - (1 - evidence.level) / points
-    table = analysis.mean_interval(values, level)
-    gap = (table[["estimate", "lower", "upper"]] / theory - 1).where(spoken)
-    allowed = (-evidence.within, evidence.within)
-    return _extreme(gap["estimate"], gap["lower"], gap["upper"], allowed)
-
-
-def _extreme(
-    estimate: xr.DataArray, lower: xr.DataArray, upper: xr.DataArray, allowed: tuple[float, float]
-) -> Judgement:
-    """The judgement of the point that fits the allowed range worst; all points must fit."""
-    if not lower.notnull().any():
-        nan = math.nan
-        return Judgement(
-            estimate=nan, lower=nan, upper=nan, allowed=allowed, reason="there is no interval"
-        )
-    low, high = allowed
-    outside = np.maximum((lower - high).values, (low - upper).values).ravel()
-    short = np.maximum((upper - high).values, (low - lower).values).ravel()
-    refuting = np.nanmax(outside) > 0
-    position = int(np.nanargmax(outside if refuting else short))
-    parts = [float(part.values.ravel()[position]) for part in (estimate, lower, upper)]
-    return Judgement(estimate=parts[0], lower=parts[1], upper=parts[2], allowed=allowed)
-
-
-def judge_monotone(evidence: Evidence) -> Judgement:
-    """Each mean lies below or above the previous one, as `side` says, up to `within`."""
-    values, along = evidence.values, evidence.along
-    length = values.sizes[along]
-    level = 1 - (1 - evidence.level) / max(length - 1, 1)
-    sign = -1.0 if evidence.side == "increasing" else 1.0
-    best = "time" in values.dims and along != "time"
-    tables = []
-    for position in range(length - 1):
-        earlier, later = (
-            values.isel({along: place}, drop=True) for place in (position, position + 1)
-        )
-        table = analysis.paired_difference(later, earlier, level, best=best)
-        tables.append([sign * table[name] for name in ("estimate", "lower", "upper")])
-    estimate, lower, upper = (xr.concat(parts, "pair") for parts in zip(*tables, strict=True))
-    if sign < 0:
-        lower, upper = upper, lower
-    return _extreme(estimate, lower, upper, allowed=(-math.inf, evidence.within))
-
-
-def judge_converges(evidence: Evidence) -> Judgement:
-    """The limit along a dimension is `expect`, within a margin."""
-    table = analysis.extrapolation(evidence.values, evidence.along, evidence.level)
-    return _judged(table, _around(evidence))
-
-
-def judge_bound(evidence: Evidence) -> Judgement:
-    """The mean lies below or above `expect`, up to `within`, everywhere along a dimension."""
-    points = evidence.values.sizes[evidence.along] if evidence.along else 1
-    table = _mean(evidence, evidence.values, 1 - (1 - evidence.level) / points)
-    if evidence.side == "above":
-        allowed = (evidence.expect - evidence.within, math.inf)
+    measured = values.notnull().any("replicate")
+    if "time" in measured.dims and "time" not in theory.dims:
+        measured = measured.any("time")
+    spoken = theory.notnull() & measured
+    counted = spoken.any(evidence.apart) if evidence.apart else spoken
+    level = 1 - (1 - evidence.level) / max(int(counted.sum()), 1)
+    if "time" in values.dims and "time" not in theory.dims:
+        table = analysis.oracle(values, level=level, survivors=evidence.survivors)
     else:
-        allowed = (-math.inf, evidence.expect + evidence.within)
-    return _extreme(table["estimate"], table["lower"], table["upper"], allowed=allowed)
+        table = analysis.mean_interval(values, level, survivors=evidence.survivors)
+    gap = (table[list(PARTS)] / theory - 1).where(spoken)
+    reason = table["reason"].where(spoken, "")
+    return _worst(gap.assign(reason=reason), evidence, (-evidence.within, evidence.within))
 
 
-def judge_collapse(evidence: Evidence) -> Judgement:
-    """The exponent that collapses the paths of several sizes is `expect`, within a margin."""
-    table = analysis.collapse(evidence.values, evidence.along, level=evidence.level)
-    return _judged(table, _around(evidence))
+def measure_monotone(evidence: Evidence) -> Measured:
+    """Every mean lies beyond the one before, on the side that `side` says, up to `within`."""
+    values, along = evidence.values, evidence.along
+    later = values.isel({along: slice(1, None)})
+    earlier = values.isel({along: slice(None, -1)}).assign_coords({along: later[along]})
+    pair = (earlier, later) if evidence.side == "increasing" else (later, earlier)
+    level = 1 - (1 - evidence.level) / max(later.sizes[along], 1)
+    best = _best(evidence, values)
+    table = analysis.paired_difference(*pair, level, best=best, survivors=evidence.survivors)
+    return _worst(table, evidence, (-math.inf, evidence.within))
+
+
+def measure_bound(evidence: Evidence) -> Measured:
+    """The mean lies below or above `expect`, up to `within`, everywhere along a dimension."""
+    values = evidence.values
+    level = _shared(evidence)
+    if _best(evidence, values):
+        table = analysis.oracle(values, level=level, survivors=evidence.survivors)
+    else:
+        table = analysis.mean_interval(values, level, survivors=evidence.survivors)
+    if evidence.theory is None or evidence.along not in evidence.theory.dims:
+        return _worst(table, evidence, _side(evidence))
+    distance = table[list(PARTS)] - evidence.theory
+    allowed = (-evidence.within, math.inf) if evidence.side == "above" else (
+        -math.inf, evidence.within
+    )  # fmt: skip
+    return _worst(distance.assign(reason=table["reason"]), evidence, allowed)
+
+
+def _worst(table: xr.Dataset, evidence: Evidence, allowed: tuple[float, float]) -> Measured:
+    """The interval that fits an allowed range worst; all of them must fit.
+
+    A point that was to be simulated and has no interval leaves the claim open, unless another point
+    refutes it.
+    """
+    rows = table[[*PARTS, "reason"]].drop_vars(set(table.coords) - set(table.dims))
+    dims = [dim for dim in rows.dims if dim not in evidence.apart]
+    if not dims:
+        return _measured(table, allowed)
+    rows = rows.drop_vars(dims, errors="ignore").stack(place=dims, create_index=False)
+    low, high = allowed
+    there = rows["lower"].notnull() & rows["upper"].notnull()
+    outside = _larger(rows["lower"] - high, low - rows["upper"]).where(there, -np.inf)
+    short = _larger(rows["upper"] - high, low - rows["lower"]).where(there, -np.inf)
+    refuting = outside.max("place") > 0
+    lost = ~there & (rows["reason"] != "") & (rows["reason"] != "not simulated")
+    score = xr.where(refuting, outside, short.where(~lost.any("place"), lost.astype(float)))
+    chosen = rows.isel(place=score.argmax("place"))
+    return _measured(chosen, allowed)
+
+
+def _larger(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
+    return first.where(first > second, second)
+
+
+def _judge(measure: Measure) -> Callable[[Evidence], Judgement]:
+    return lambda evidence: measure(evidence).judgement()
 
 
 def judge_flagged(evidence: Evidence) -> Judgement:
@@ -138,18 +231,29 @@ def judge_flagged(evidence: Evidence) -> Judgement:
     raise NotImplementedError("flagged is judged from the findings")
 
 
+MEASURES: dict[str, tuple[str, Measure, tuple[str, ...]]] = {
+    "slope": ("the exponent along", measure_slope, ("along", "expect", "within")),
+    "order": ("`of` below `than`", measure_order, ("than",)),
+    "equal": ("`of` equals `than`", measure_equal, ("than", "within")),
+    "ratio": ("`of` over `than`", measure_ratio, ("than", "expect")),
+    "agrees": ("simulation and theory", measure_agrees, ("expect", "within")),
+    "monotone": ("rises or falls along", measure_monotone, ("along", "side")),
+    "converges": ("the limit along", measure_converges, ("along", "expect", "within")),
+    "bound": ("below or above a number", measure_bound, ("expect", "side")),
+    "collapse": ("paths fall on one", measure_collapse, ("along", "expect", "within")),
+}
+"""What each kind says, how it is measured, and the keys that it needs."""
+
 KINDS: dict[str, ClaimKind] = {
-    kind.name: kind
-    for kind in (
-        ClaimKind("slope", "the exponent along", judge_slope, ("along", "expect", "within")),
-        ClaimKind("order", "`of` below `than`", judge_order, ("than",)),
-        ClaimKind("equal", "`of` equals `than`", judge_equal, ("than", "within")),
-        ClaimKind("agrees", "simulation and theory", judge_agrees, ("expect", "within")),
-        ClaimKind("monotone", "rises or falls along", judge_monotone, ("along", "side")),
-        ClaimKind("converges", "the limit along", judge_converges, ("along", "expect", "within")),
-        ClaimKind("bound", "below or above a number", judge_bound, ("expect", "side")),
-        ClaimKind("collapse", "paths fall on one", judge_collapse, ("along", "expect", "within")),
-        ClaimKind("flagged", "a soundness check fires", judge_flagged, ("expect",)),
+    name: ClaimKind(
+        name,
+        words,
+        _judge(measure),
+        required,
+        takes=("time",) if name == "collapse" else (),
+        everywhere=name == "agrees",
     )
+    for name, (words, measure, required) in MEASURES.items()
 }
 """Core's kinds of claims by name; plugins add theirs."""
+KINDS["flagged"] = ClaimKind("flagged", "a soundness check fires", judge_flagged, ("expect",))

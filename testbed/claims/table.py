@@ -15,6 +15,8 @@ LABELS = {
     "claim": "name of the claim",
     "that": "kind of the claim",
     "point": "point of the sweep",
+    "statement": "the claim in words",
+    "source": "who states the claim",
     "verdict": "supported, refuted or inconclusive",
     "estimate": "estimate",
     "lower": "lower confidence limit",
@@ -45,7 +47,9 @@ def read_verdicts(tree: xr.DataTree) -> list[Verdict]:
         return []
     table = tree[GROUP].to_dataset()
     names = [field.name for field in attrs.fields(Verdict)]
-    rows = zip(*(table[name].values.tolist() for name in names), strict=True)
+    empty = [""] * table.sizes.get("row", 0)  # of columns that older results do not have
+    columns = [table[name].values.tolist() if name in table else empty for name in names]
+    rows = zip(*columns, strict=True)
     return [Verdict(**dict(zip(names, row, strict=True))) for row in rows]
 
 

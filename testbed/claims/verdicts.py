@@ -12,6 +12,8 @@ class Verdict:
     claim: str
     that: str
     point: str  # such as "gamma=1.5"; empty where there is one point
+    statement: str  # the claim in words
+    source: str  # who states it; empty if nobody is named
     verdict: str  # supported, refuted or inconclusive
     estimate: float
     lower: float

@@ -8,10 +8,10 @@ imports neither xarray nor torch, so that plugins can add kinds by the hook `tes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +22,8 @@ SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 @frozen(kw_only=True)
 class Evidence:
     """The values that decide a claim at one point. They have replicates and the dimension `along`;
-    they have time only if the claim concerns the best time or time itself."""
+    they have time only if the claim concerns the best time or time itself. Values that no chance
+    changes, such as a theory's, stand there as equal replicates."""
 
     values: xr.DataArray
     rival: xr.DataArray | None = None  # the variable that `than` names
@@ -32,6 +33,8 @@ class Evidence:
     within: float = 0.0
     side: str = ""
     level: float = 0.95  # of intervals, corrected for the number of verdicts
+    survivors: bool = False  # judge the replicates that are left where some are lost
+    apart: tuple[str, ...] = ()  # further dimensions, with a judgement for each of their points
 
 
 @frozen(kw_only=True)
@@ -63,4 +66,5 @@ class ClaimKind:
     help: str
     judge: Callable[[Evidence], Judgement]
     requires: tuple[str, ...] = ()
-    defaults: Mapping[str, object] = field(factory=dict, hash=False)
+    takes: tuple[str, ...] = ()  # dimensions that it needs whole, beside `along`: ("time",)
+    everywhere: bool = False  # whether it holds at every point of what a claim leaves open

@@ -64,6 +64,11 @@ def testbed_scenarios() -> list[Path]:
 
 
 @hookspec
+def testbed_published() -> list[Path]:
+    """Return the files of published numbers that the plugin ships; claims name them by key."""
+
+
+@hookspec
 def testbed_check_scenario(plan: Plan) -> list[str | Mistake]:
     """Return reasons why a well-typed scenario is unsound; each is shown before anything runs."""
 

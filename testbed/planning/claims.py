@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from testbed.contract.claims import ClaimKind
-from testbed.contract.figures import GroupShape, Shapes, holds
+from testbed.contract.figures import GroupShape, Shapes, holds, position
+from testbed.contract.published import PublishedTable
 from testbed.errors import Mistake, one_of
 from testbed.planning.shapes import shapes_of
 
@@ -14,78 +17,153 @@ if TYPE_CHECKING:
     from testbed.planning.plan import Plan
     from testbed.scenario.tables import ClaimTable
 
-
-def unsuitable_claims(plan: Plan, kinds: Mapping[str, ClaimKind]) -> list[Mistake]:
-    """The mistakes of every `[[claim]]`."""
-    shapes = shapes_of(plan)
-    mistakes = []
-    for position, claim in enumerate(plan.scenario.claims):
-        mistakes += _mistakes(claim, kinds, shapes, f"$.claim[{position}]")
-    return mistakes
+ORACLE = "oracle"
 
 
-def _mistakes(
-    claim: ClaimTable, kinds: Mapping[str, ClaimKind], shapes: Shapes, where: str
+def unsuitable_claims(
+    plan: Plan, kinds: Mapping[str, ClaimKind], published: Mapping[str, PublishedTable]
 ) -> list[Mistake]:
-    kind = kinds.get(claim.that)
-    if kind is None:
-        return [Mistake(f"{where}.that", f"found {claim.that!r}", one_of(kinds, claim.that))]
-    missing = [key for key in kind.requires if getattr(claim, key) in (None, "")]
-    mistakes = [
-        Mistake(where, f"found no {key}, which that = {claim.that!r} needs", kind.help)
-        for key in missing
-    ]
-    if claim.that == "flagged":
-        name = claim.of.split("/")[0]
-        if name not in shapes:
-            mistakes.append(Mistake(f"{where}.of", f"found {name!r}", one_of(shapes, name)))
-        return mistakes
-    if isinstance(claim.expect, str):
-        mistakes += _variable(f"{claim.of.split('/')[0]}/{claim.expect}", shapes, f"{where}.expect")
-    if claim.that == "agrees" and not isinstance(claim.expect, str):
-        text = f"found {claim.expect!r}"
-        mistakes.append(Mistake(f"{where}.expect", text, "the name of a theory's variable"))
-    named = [("of", claim.of), *([("than", claim.than)] if claim.than else [])]
-    for key, text in named:
-        wrong = _variable(text, shapes, f"{where}.{key}")
-        mistakes += wrong
-        if not wrong:
-            mistakes += _dims(claim, text, shapes, where)
+    """The mistakes of every `[[claim]]`."""
+    known = _Known(shapes_of(plan), kinds, published)
+    mistakes = []
+    names: dict[str, int] = {}
+    for place, claim in enumerate(plan.scenario.claims):
+        where = f"$.claim[{place}]"
+        if claim.name in names:
+            text = f"found the name {claim.name!r}, which $.claim[{names[claim.name]}] has"
+            mistakes.append(Mistake(f"{where}.name", text, "each name once"))
+        names.setdefault(claim.name, place)
+        mistakes += known.mistakes(claim, where)
     return mistakes
 
 
-def _variable(text: str, shapes: Shapes, where: str) -> list[Mistake]:
-    estimator, _, variable = text.partition("/")
-    if estimator not in shapes:
-        expected = one_of(shapes, estimator)
-        return [Mistake(where, f"found the estimator {estimator!r}", expected)]
-    if variable not in shapes[estimator].variables:
-        expected = one_of(shapes[estimator].variables, variable)
-        return [Mistake(where, f"found the variable {variable!r}", expected)]
-    return []
+@frozen
+class _Known:
+    """What claims may speak of."""
+
+    shapes: Shapes
+    kinds: Mapping[str, ClaimKind]
+    published: Mapping[str, PublishedTable]
+
+    def mistakes(self, claim: ClaimTable, where: str) -> Iterator[Mistake]:
+        """The mistakes of a claim."""
+        kind = self.kinds.get(claim.that)
+        if kind is None:
+            yield Mistake(f"{where}.that", f"found {claim.that!r}", one_of(self.kinds, claim.that))
+            return
+        for key in kind.requires:
+            if getattr(claim, key) in (None, ""):
+                text = f"found no {key}, which that = {claim.that!r} needs"
+                yield Mistake(where, text, kind.help)
+        if claim.that == "flagged":
+            name = claim.of.split("/")[0]
+            if name not in self.shapes:
+                yield Mistake(f"{where}.of", f"found {name!r}", one_of(self.shapes, name))
+            return
+        yield from self._expected(claim, where)
+        sides = [("of", claim.of, claim.at)]
+        sides += [("than", claim.than, {**claim.at, **claim.than_at})] if claim.than else []
+        for key, text, held in sides:
+            wrong = list(self._variable(text, f"{where}.{key}"))
+            yield from wrong or self._dims(claim, key, text, held, where)
+        if claim.range and not claim.along:
+            yield Mistake(f"{where}.range", "found no along", "the dimension that it cuts")
+        if claim.than_at and not claim.than:
+            yield Mistake(f"{where}.than_at", "found no than", "the variable that it concerns")
+
+    def _variable(self, text: str, where: str) -> Iterator[Mistake]:
+        estimator, _, variable = text.partition("/")
+        if estimator not in self.shapes:
+            expected = one_of(self.shapes, estimator)
+            yield Mistake(where, f"found the estimator {estimator!r}", expected)
+        elif variable not in self.shapes[estimator].variables:
+            expected = one_of(self.shapes[estimator].variables, variable)
+            yield Mistake(where, f"found the variable {variable!r}", expected)
+
+    # --- what is expected ------------------------------------------------------------------------
+
+    def _expected(self, claim: ClaimTable, where: str) -> Iterator[Mistake]:
+        where = f"{where}.expect"
+        if not isinstance(claim.expect, str):
+            if claim.that == "agrees" and claim.expect is not None:
+                yield Mistake(where, f"found {claim.expect!r}", "a theory's variable, or a key")
+            return
+        estimator = claim.of.partition("/")[0]
+        shape = self.shapes.get(estimator)
+        if claim.expect in self.published:
+            yield from self._published(claim, where)
+        elif shape is not None and claim.expect not in shape.variables:
+            theories = [name for name in shape.variables if "__" in name]
+            expected = one_of([*theories, *self.published], claim.expect)
+            yield Mistake(where, f"found {claim.expect!r}", expected)
+
+    def _published(self, claim: ClaimTable, where: str) -> Iterator[Mistake]:
+        """Coordinates of a published number that the claim leaves open, or that it lacks."""
+        table = self.published[claim.expect] if isinstance(claim.expect, str) else None
+        if table is None:
+            return
+        open_dims = (claim.along,) if claim.that in ("agrees", "bound") else ()
+        for dim in table.coordinates:
+            values = tuple(dict.fromkeys(table.columns[dim]))
+            if dim in claim.at and position(values, claim.at[dim]) is None:
+                text = f"found {dim} = {claim.at[dim]!r}, for which nothing is published"
+                yield Mistake(where, text, one_of(map(str, values), str(claim.at[dim])))
+            elif dim not in {*claim.at, *claim.each, *open_dims} and claim.that != "agrees":
+                text = f"found that its coordinate {dim!r} is left open"
+                yield Mistake(where, text, "a value", "name it in at or each")
+
+    # --- dimensions ------------------------------------------------------------------------------
+
+    def _dims(
+        self, claim: ClaimTable, key: str, text: str, held: Mapping[str, object], where: str
+    ) -> Iterator[Mistake]:
+        """Dimensions that the variable lacks, values they do not have, and those left open."""
+        estimator, _, variable = text.partition("/")
+        shape = self.shapes[estimator]
+        dims = shape.variables[variable]
+        table = "at" if key == "of" else "than_at"
+        for dim, wanted in (claim.at if key == "of" else claim.than_at).items():
+            place = f"{where}.{table}.{dim}"
+            if dim not in dims:
+                yield Mistake(place, f"found the dimension {dim!r}", one_of(dims, dim))
+            elif dim == "time" and isinstance(wanted, str):
+                if wanted != ORACLE and wanted not in shape.variables:
+                    names = [ORACLE, *shape.variables]
+                    yield Mistake(place, f"found {wanted!r}", one_of(names, wanted))
+            elif holds(dim, shape.values(dim), wanted) is None:
+                values = [f"{v:g}" if isinstance(v, float) else str(v) for v in shape.values(dim)]
+                yield Mistake(place, f"found {wanted!r}", one_of(values, str(wanted)))
+        if key == "of":
+            for word, named in (("along", (claim.along,)), ("each", claim.each)):
+                for dim in named:
+                    if dim and dim not in dims:
+                        text = f"found the dimension {dim!r}"
+                        yield Mistake(f"{where}.{word}", text, one_of(dims, dim))
+            yield from _repeated(claim, where)
+        yield from _open(claim, self.kinds[claim.that], shape, dims, held, where)
 
 
-def _dims(claim: ClaimTable, text: str, shapes: Shapes, where: str) -> Iterator[Mistake]:
-    """The mistakes of dimensions that the variable lacks, and of those that are left open."""
-    estimator, _, variable = text.partition("/")
-    shape: GroupShape = shapes[estimator]
-    dims = shape.variables[variable]
-    for dim, wanted in claim.at.items():
-        if dim not in dims:
-            if text == claim.of:
-                yield Mistake(f"{where}.at.{dim}", f"found {dim!r}", one_of(dims, dim))
-        elif (dim, wanted) != ("time", "oracle") and holds(dim, shape.values(dim), wanted) is None:
-            yield Mistake(f"{where}.at.{dim}", f"found {wanted!r}", f"a value of {dim}")
-    if text == claim.of:
-        for dim in (claim.along, *claim.each):
-            if dim and dim not in dims:
-                yield Mistake(where, f"found the dimension {dim!r}", one_of(dims, dim))
-    settled = {claim.along, *claim.each, *claim.at}
-    if claim.that in ("agrees", "collapse"):
-        settled |= {"time"}
-    if claim.that == "agrees":
-        settled |= set(dims)
+def _repeated(claim: ClaimTable, where: str) -> Iterator[Mistake]:
+    """Dimensions that a claim both holds and varies."""
+    for dim in claim.at:
+        if dim == claim.along or dim in claim.each:
+            other = "along" if dim == claim.along else "each"
+            text = f"found {dim!r} also in {other}"
+            yield Mistake(f"{where}.at.{dim}", text, "one of the two")
+
+
+def _open(
+    claim: ClaimTable,
+    kind: ClaimKind,
+    shape: GroupShape,
+    dims: tuple[str, ...],
+    held: Mapping[str, object],
+    where: str,
+) -> Iterator[Mistake]:
+    """The dimensions that are left open."""
+    settled = {claim.along, *claim.each, *held, *kind.takes, *(dims if kind.everywhere else ())}
     for dim in dims:
-        if dim not in settled and shape.longer(dim):
+        own = dim != "time" and dim not in shape.sweeps
+        if dim not in settled and (own or shape.longer(dim)):
             advice = f"name it in at, each or along{', or say time = oracle' * (dim == 'time')}"
             yield Mistake(where, f"found that {dim!r} is left open", "one dimension, along", advice)

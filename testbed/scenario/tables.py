@@ -160,17 +160,38 @@ class ClaimTable(Table):
     of: str = parameter(help="the variable that it concerns, as estimator/variable")
     than: str = parameter("", help="the variable that it is compared with, as estimator/variable")
     along: str = parameter("", help="the dimension along which it holds")
-    at: dict = parameter(  # type: ignore[type-arg]
-        Factory(dict), help='dimensions that are held at a value; time may be "oracle"'
+    at: dict[str, Any] = parameter(
+        Factory(dict),
+        help='dimensions that are held at a value; time may be "oracle", or the name of a variable '
+        "whose least value chooses the time of each replicate",
+    )
+    than_at: dict[str, Any] = parameter(
+        Factory(dict), help="dimensions that `than` is held at instead of those in `at`"
     )
     each: tuple[str, ...] = parameter((), help="dimensions with one verdict for each value")
+    range: tuple[float, ...] = parameter(
+        (),
+        help="least and largest value of `along` that count; default: all",
+        form="two numbers, the smaller one first",
+    )
     expect: float | str | None = parameter(
-        None, help="the number that is expected, or the variable of a theory that predicts it"
+        None,
+        help="what is expected: a number, the variable of a theory that predicts it, or the key of "
+        "a published number",
     )
     within: float | None = parameter(None, help="the largest deviation allowed", ge=0)
     side: Literal["", "above", "below", "increasing", "decreasing"] = parameter(
         "", help="the side of `expect` on which a bound holds, or the direction of a monotone claim"
     )
+    survivors: bool = parameter(
+        False, help="judge the replicates that are left where some failed or diverged"
+    )
+    source: str = parameter("", help="who states it, such as arXiv:2409.00894, Theorem 3.1")
     confidence: float = parameter(
         0.95, help="confidence of all verdicts of the scenario together", gt=0, lt=1
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.range and (len(self.range) != 2 or not self.range[0] < self.range[1]):
+            text = f"found {list(self.range)}"
+            raise ParameterError(text, "two numbers, the smaller one first", parameter="range")

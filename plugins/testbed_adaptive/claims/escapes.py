@@ -22,5 +22,9 @@ def judge_escapes(evidence: Evidence) -> Judgement:
 
 
 ESCAPES = ClaimKind(
-    "adaptive.escapes", "most replicates reach a level", judge_escapes, ("expect", "within")
+    "adaptive.escapes",
+    "most replicates reach a level",
+    judge_escapes,
+    requires=("expect", "within"),
+    takes=("time",),
 )

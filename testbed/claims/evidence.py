@@ -1,0 +1,151 @@
+"""The evidence for a claim at one point: values, their rival, and what is expected of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import xarray as xr
+
+from testbed.analysis import at_least, simulated, slope
+from testbed.claims.published import beside, published_number, selected
+from testbed.contract.claims import Evidence
+from testbed.contract.names import in_words
+from testbed.contract.published import PublishedTable
+
+if TYPE_CHECKING:
+    from testbed.scenario.tables import ClaimTable
+
+ORACLE = "oracle"
+COPIES = 3  # equal replicates of a value that no chance changes: intervals of no width
+Point = Mapping[str, object]
+
+
+class Unjudged(Exception):
+    """Why a claim has no evidence; the reason of its verdict."""
+
+
+class Sources(NamedTuple):
+    """Where evidence comes from: the results, and published numbers by their key."""
+
+    tree: xr.DataTree
+    published: Mapping[str, PublishedTable]
+
+
+def evidence_of(claim: ClaimTable, point: Point, sources: Sources, level: float) -> Evidence:
+    """The evidence for a claim at a point of `each`; Unjudged where there is none."""
+    held = {**claim.at, **point}
+    dataset, variable = _source(claim.of, sources.tree)
+    values = _values(dataset, variable, claim, held)
+    rival = None
+    if claim.than:
+        rival = _values(*_source(claim.than, sources.tree), claim, {**held, **claim.than_at})
+    number, theory = _expected(claim, held, values, dataset, sources)
+    return Evidence(
+        values=values,
+        rival=rival,
+        theory=theory,
+        along=claim.along,
+        expect=number,
+        within=claim.within or 0.0,
+        side=claim.side,
+        level=level,
+        survivors=claim.survivors,
+    )
+
+
+def _source(text: str, tree: xr.DataTree) -> tuple[xr.Dataset, str]:
+    estimator, _, variable = text.partition("/")
+    dataset = tree[estimator].to_dataset()
+    if variable not in dataset:
+        raise Unjudged(f"the results have no {text}")
+    return dataset, variable
+
+
+def _values(dataset: xr.Dataset, variable: str, claim: ClaimTable, held: Point) -> xr.DataArray:
+    """The replicates at a claim's point, at the times that it asks for."""
+    if not claim.survivors:
+        _expect_all(dataset, claim, held)
+    values = _part(simulated(dataset, variable), claim, held)
+    chooser = held.get("time")
+    if isinstance(chooser, str) and chooser != ORACLE and "time" in values.dims:
+        values = at_least(values, _part(simulated(dataset, chooser), claim, held))
+    if "replicate" in values.dims:
+        return values
+    if "__" not in variable:
+        raise Unjudged("only the mean over replicates was kept")
+    return values.expand_dims(replicate=COPIES)
+
+
+def _expect_all(dataset: xr.Dataset, claim: ClaimTable, held: Point) -> None:
+    """Unjudged where replicates that the claim concerns failed or diverged."""
+    if "status" not in dataset:
+        return
+    status = _part(dataset["status"], claim, held)
+    words = str(status.attrs.get("flag_meanings", "")).split()
+    codes = [i for i, word in enumerate(words) if word in ("failed", "diverged")]
+    lost = status.isin(codes).sum("replicate")
+    if not bool((lost > 0).any()):
+        return
+    asked = status.isin([*codes, words.index("ok")]).sum("replicate")
+    worst = {dim: int(i) for dim, i in lost.argmax(...).items()} if lost.ndim else {}
+    left, total = int((asked - lost).isel(worst)), int(asked.isel(worst))
+    place = {str(dim): lost[dim].values[i] for dim, i in worst.items()}
+    where = f" at {in_words(place)}" if place else ""
+    text = f"{left} of {total} replicates are left{where}"
+    raise Unjudged(f"{text}; survivors = true judges those that are")
+
+
+def _part(values: xr.DataArray, claim: ClaimTable, held: Point) -> xr.DataArray:
+    """The values at the claim's point and in its range; a dimension that is not there needs no
+    choice."""
+    for dim, wanted in held.items():
+        if dim not in values.dims or (dim == "time" and isinstance(wanted, str)):
+            continue
+        numeric = values[dim].dtype.kind in "fiu"
+        values = values.sel({dim: wanted}, method="nearest" if numeric else None)
+    if claim.range and claim.along in values.dims:
+        low, high = claim.range
+        place = values[claim.along]
+        values = values.isel({claim.along: ((place >= low) & (place <= high)).values})
+    return values
+
+
+# --- what is expected ---------------------------------------------------------------------------
+
+
+def _expected(
+    claim: ClaimTable, held: Point, values: xr.DataArray, dataset: xr.Dataset, sources: Sources
+) -> tuple[float, xr.DataArray | None]:
+    """The number that is expected, and the curve where it is one."""
+    if not isinstance(claim.expect, str):
+        return (math.nan if claim.expect is None else float(claim.expect)), None
+    if claim.expect in sources.published:
+        published = selected(published_number(claim.expect, sources.published), held)
+        curve = beside(published, values)
+        return (float(curve) if not curve.dims else math.nan), curve
+    if claim.expect not in dataset:
+        raise Unjudged(_inapplicable(claim.expect, dataset))
+    curve = _part(dataset[claim.expect], claim, held)
+    if claim.that == "agrees":
+        best = held.get("time") == ORACLE and "time" in curve.dims
+        return math.nan, curve.min("time") if best else curve
+    single = curve.min("time") if "time" in curve.dims and claim.along != "time" else curve
+    single = single.mean("replicate") if "replicate" in single.dims else single
+    if claim.that == "slope" and curve.attrs.get("predicts") == claim.of.partition("/")[2]:
+        exact = single.expand_dims(replicate=COPIES)
+        return float(slope(exact, claim.along)["estimate"]), None
+    if claim.along in single.dims and claim.that == "bound":
+        return math.nan, single
+    number = float(single.mean())
+    if math.isnan(number):
+        raise Unjudged(_inapplicable(claim.expect, dataset))
+    return number, None
+
+
+def _inapplicable(name: str, dataset: xr.Dataset) -> str:
+    """Why a theory says nothing."""
+    reasons = dataset.get(f"{name}__applies")
+    texts = [] if reasons is None else [str(text) for text in reasons.values.ravel() if str(text)]
+    return f"{name} does not apply" + (f": {texts[0]}" if texts else "")
