@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import jackknife
 from testbed.analysis.limits import Floats
-from testbed.analysis.replicates import Presence, bare, path_presence
+from testbed.analysis.replicates import REPLICATE, Presence, bare, path_presence
 
+Booleans = NDArray[np.bool_]
 EXPONENTS = np.linspace(-2.0, 2.0, 161)
 POINTS = 60  # of the common axis on which curves are compared
 REFINED = 21
@@ -44,12 +46,17 @@ def collapse(
         with np.errstate(all="ignore"):
             y = np.log(means) - height * size[:, None]
         flat = y.reshape(-1, *y.shape[-2:])
-        return np.array([best_exponent(size, curve, row)[part] for row in flat]).reshape(
-            y.shape[:-2]
-        )
+        return best_exponents(size, curve, flat)[:, part].reshape(y.shape[:-2])
 
     statistic = jackknife(kept, lambda means: best(means, 0), [along, over])
-    spread = jackknife(kept, lambda means: best(means, 1), [along, over]).estimate
+    spread = xr.apply_ufunc(
+        lambda means: best(means, 1),
+        kept.mean(REPLICATE),
+        input_core_dims=[[along, over]],
+        dask="parallelized",
+        output_dtypes=[float],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
     left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
     table = interval(statistic, "student", level, Presence(left, there.requested.max(along), lost))
     if not survivors:
@@ -62,40 +69,67 @@ def collapse(
     return table
 
 
-def best_exponent(size: Floats, curve: Floats, rows: Floats) -> tuple[float, float]:
-    """The exponent with the least spread, refined by a parabola, and that spread."""
-    if not np.isfinite(rows).all(1).any() or len(rows) < 2:
-        return np.nan, np.nan
-    spreads = np.array([_spread(size, curve, rows, exponent) for exponent in EXPONENTS])
+def best_exponents(size: Floats, curve: Floats, rows: Floats) -> Floats:
+    """Of each set of curves (set, size, point) the exponent with the least spread, refined by a
+    parabola, and that spread; NaN where a curve has fewer than two points."""
+    found = np.full((len(rows), 2), np.nan)
+    flat = np.isfinite(rows).reshape(len(rows), -1)
+    patterns, which = np.unique(flat, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns.reshape(-1, *rows.shape[1:])):
+        here = which.ravel() == number
+        if len(size) > 1 and (pattern.sum(1) > 1).all():
+            found[here] = _searched(size, curve, pattern, rows[here])
+    return found
+
+
+def _searched(size: Floats, curve: Floats, usable: Booleans, rows: Floats) -> Floats:
+    """Exponents and spreads of sets of curves whose values are missing at the same places."""
+    spreads = np.stack([_spread(size, curve, usable, rows, e) for e in EXPONENTS], -1)
+    found = np.full((len(rows), 2), np.nan)
     if not np.isfinite(spreads).any():
-        return np.nan, np.nan
-    centre = EXPONENTS[int(np.nanargmin(spreads))]
+        return found
+    best = np.nanargmin(spreads, -1)
+    for place in np.unique(best):
+        chosen = best == place
+        found[chosen] = _refined(size, curve, usable, rows[chosen], EXPONENTS[place])
+    return found
+
+
+def _refined(size: Floats, curve: Floats, usable: Booleans, rows: Floats, centre: float) -> Floats:
+    """The minimum of a parabola through the three best exponents near `centre`."""
     width = EXPONENTS[1] - EXPONENTS[0]
     fine = np.linspace(centre - width, centre + width, REFINED)
-    near = np.array([_spread(size, curve, rows, exponent) for exponent in fine])
-    if not np.isfinite(near).any():
-        return np.nan, np.nan
-    position = int(np.nanargmin(near))
-    exponent = fine[position]
-    if 0 < position < len(fine) - 1:
-        before, here, after = near[position - 1 : position + 2] ** 2
-        curvature = before - 2 * here + after
-        if curvature > 0:
-            exponent += 0.5 * (before - after) / curvature * (fine[1] - fine[0])
-    return float(exponent), float(near[position])
+    near = np.stack([_spread(size, curve, usable, rows, exponent) for exponent in fine], -1)
+    place = np.nanargmin(near, -1)
+    inner = np.clip(place, 1, REFINED - 2)
+    row = np.arange(len(rows))
+    before, here, after = (near[row, inner + step] ** 2 for step in (-1, 0, 1))
+    curvature = before - 2 * here + after
+    with np.errstate(all="ignore"):
+        step = 0.5 * (before - after) / curvature * (fine[1] - fine[0])
+    moved = (place == inner) & (curvature > 0)
+    return np.stack([fine[place] + np.where(moved, step, 0.0), near[row, place]], -1)
 
 
-def _spread(size: Floats, curve: Floats, rows: Floats, exponent: float) -> float:
+def _spread(size: Floats, curve: Floats, usable: Booleans, rows: Floats, exponent: float) -> Floats:
     """Root mean square distance of the shifted curves from their mean where all overlap."""
-    shift = exponent * (size - size.mean())
-    usable = [np.isfinite(row) for row in rows]
-    first = max(curve[here][0] - move for here, move in zip(usable, shift, strict=True))
-    last = min(curve[here][-1] - move for here, move in zip(usable, shift, strict=True))
+    places = [
+        curve[here] - move
+        for here, move in zip(usable, exponent * (size - size.mean()), strict=True)
+    ]
+    first, last = max(x[0] for x in places), min(x[-1] for x in places)
     if last - first < 0.3 * (curve[-1] - curve[0]):
-        return np.nan
+        return np.full(len(rows), np.nan)
     axis = np.linspace(first, last, POINTS)
     lines = [
-        np.interp(axis, curve[here] - move, row[here])
-        for here, move, row in zip(usable, shift, rows, strict=True)
+        _interpolated(axis, x, rows[:, i, here])
+        for i, (x, here) in enumerate(zip(places, usable, strict=True))
     ]
-    return float(np.sqrt(np.var(lines, axis=0).mean()))
+    return np.asarray(np.sqrt(np.var(lines, axis=0).mean(-1)))
+
+
+def _interpolated(axis: Floats, x: Floats, y: Floats) -> Floats:
+    """Linear interpolation of many curves (curve, point) that share their places."""
+    place = np.clip(np.searchsorted(x, axis, side="right") - 1, 0, len(x) - 2)
+    weight = np.clip((axis - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
+    return np.asarray(y[:, place] * (1 - weight) + y[:, place + 1] * weight)

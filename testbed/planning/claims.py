@@ -105,9 +105,13 @@ class _Known:
         open_dims = (claim.along,) if claim.that in ("agrees", "bound") else ()
         for dim in table.coordinates:
             values = tuple(dict.fromkeys(table.columns[dim]))
-            if dim in claim.at and position(values, claim.at[dim]) is None:
-                text = f"found {dim} = {claim.at[dim]!r}, for which nothing is published"
-                yield Mistake(where, text, one_of(map(str, values), str(claim.at[dim])))
+            asked = [claim.at[dim]] if dim in claim.at else []
+            if dim in claim.each and (shape := self.shapes.get(claim.of.partition("/")[0])):
+                asked += shape.values(dim)
+            missing = [value for value in asked if position(values, value) is None]
+            if missing:
+                text = f"found {dim} = {missing[0]!r}, for which nothing is published"
+                yield Mistake(where, text, one_of(map(str, values), str(missing[0])))
             elif dim not in {*claim.at, *claim.each, *open_dims} and claim.that != "agrees":
                 text = f"found that its coordinate {dim!r} is left open"
                 yield Mistake(where, text, "a value", "name it in at or each")

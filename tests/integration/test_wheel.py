@@ -45,6 +45,8 @@ def test_the_wheel_holds_every_package_scenario_and_marker_of_types(installed):
         assert not missing
     shipped = {file.name for file in (installed / "testbed_basics" / "scenarios").glob("*.toml")}
     assert shipped == {file.name for file in (ROOT / "scenarios").glob("*.toml")}
+    numbers = {file.name for file in (installed / "testbed_basics" / "published").glob("*.csv")}
+    assert numbers and numbers == {file.name for file in (ROOT / "data").glob("*.csv")}
 
 
 def test_the_quickstart_runs_from_the_wheel_alone(installed, tmp_path):
