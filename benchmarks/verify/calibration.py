@@ -140,7 +140,7 @@ class Rate(NamedTuple):
 
 def refuted(kind: str, facts: dict[str, object], level: float = 0.95) -> float:
     """The share of trials whose claim is refuted."""
-    measured = MEASURES[kind][1](Evidence(**facts, level=level, apart=("trial",)))  # type: ignore
+    measured = MEASURES[kind][1](Evidence(**facts, level=level, separate=("trial",)))  # type: ignore
     return float((measured.verdicts() == REFUTED).mean())
 
 
@@ -161,7 +161,7 @@ def family_rate(law: str, count: int, trials: int, correct: bool = True) -> floa
     any_refuted = np.zeros(trials, bool)
     for _ in range(CLAIMS):
         facts = evidence("bound", Trials(rng, law, count, trials), 0.0)
-        measured = MEASURES["bound"][1](Evidence(**facts, level=level, apart=("trial",)))  # type: ignore
+        measured = MEASURES["bound"][1](Evidence(**facts, level=level, separate=("trial",)))  # type: ignore
         any_refuted |= (measured.verdicts() == REFUTED).values
     return float(any_refuted.mean())
 

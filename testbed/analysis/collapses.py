@@ -72,27 +72,27 @@ def collapse(
 def best_exponents(size: Floats, curve: Floats, rows: Floats) -> Floats:
     """Of each set of curves (set, size, point) the exponent with the least spread, refined by a
     parabola, and that spread; NaN where a curve has fewer than two points."""
-    found = np.full((len(rows), 2), np.nan)
+    answers = np.full((len(rows), 2), np.nan)
     flat = np.isfinite(rows).reshape(len(rows), -1)
     patterns, which = np.unique(flat, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns.reshape(-1, *rows.shape[1:])):
         here = which.ravel() == number
         if len(size) > 1 and (pattern.sum(1) > 1).all():
-            found[here] = _searched(size, curve, pattern, rows[here])
-    return found
+            answers[here] = _searched(size, curve, pattern, rows[here])
+    return answers
 
 
 def _searched(size: Floats, curve: Floats, usable: Booleans, rows: Floats) -> Floats:
     """Exponents and spreads of sets of curves whose values are missing at the same places."""
     spreads = np.stack([_spread(size, curve, usable, rows, e) for e in EXPONENTS], -1)
-    found = np.full((len(rows), 2), np.nan)
+    answers = np.full((len(rows), 2), np.nan)
     if not np.isfinite(spreads).any():
-        return found
+        return answers
     best = np.nanargmin(spreads, -1)
     for place in np.unique(best):
         chosen = best == place
-        found[chosen] = _refined(size, curve, usable, rows[chosen], EXPONENTS[place])
-    return found
+        answers[chosen] = _refined(size, curve, usable, rows[chosen], EXPONENTS[place])
+    return answers
 
 
 def _refined(size: Floats, curve: Floats, usable: Booleans, rows: Floats, centre: float) -> Floats:

@@ -88,9 +88,9 @@ def _expect_all(dataset: xr.Dataset, claim: ClaimTable, held: Point) -> None:
     lost = status.isin(codes).sum("replicate")
     if not bool((lost > 0).any()):
         return
-    asked = status.isin([*codes, words.index("ok")]).sum("replicate")
+    requested = status.isin([*codes, words.index("ok")]).sum("replicate")
     worst = {dim: int(i) for dim, i in lost.argmax(...).items()} if lost.ndim else {}
-    left, total = int((asked - lost).isel(worst)), int(asked.isel(worst))
+    left, total = int((requested - lost).isel(worst)), int(requested.isel(worst))
     place = {str(dim): lost[dim].values[i] for dim, i in worst.items()}
     where = f" at {in_words(place)}" if place else ""
     text = f"{left} of {total} replicates are left{where}"

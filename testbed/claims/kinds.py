@@ -1,6 +1,6 @@
 """The kinds of claims that core offers.
 
-Each measures an interval and says which values the claim allows. Dimensions in `evidence.apart`
+Each measures an interval and says which values the claim allows. Dimensions in `evidence.separate`
 stay: there the table has one row for each of their points, so that many trials are measured at
 once.
 """
@@ -33,8 +33,8 @@ class Measured(NamedTuple):
         lower, upper = self.table["lower"], self.table["upper"]
         words = xr.where((upper < low) | (lower > high), REFUTED, INCONCLUSIVE)
         words = words.where(~((lower >= low) & (upper <= high)), SUPPORTED)
-        known = lower.notnull() & upper.notnull() & (self.table["reason"] == "")
-        return words.where(known, INCONCLUSIVE)
+        decided = lower.notnull() & upper.notnull() & (self.table["reason"] == "")
+        return words.where(decided, INCONCLUSIVE)
 
     def judgement(self) -> Judgement:
         """The only row as a judgement."""
@@ -156,7 +156,7 @@ def measure_agrees(evidence: Evidence) -> Measured:
     if "time" in measured.dims and "time" not in theory.dims:
         measured = measured.any("time")
     spoken = theory.notnull() & measured
-    counted = spoken.any(evidence.apart) if evidence.apart else spoken
+    counted = spoken.any(evidence.separate) if evidence.separate else spoken
     level = 1 - (1 - evidence.level) / max(int(counted.sum()), 1)
     if "time" in values.dims and "time" not in theory.dims:
         table = analysis.oracle(values, level=level, survivors=evidence.survivors)
@@ -203,7 +203,7 @@ def _worst(table: xr.Dataset, evidence: Evidence, allowed: tuple[float, float]) 
     refutes it.
     """
     rows = table[[*PARTS, "reason"]].drop_vars(set(table.coords) - set(table.dims))
-    dims = [dim for dim in rows.dims if dim not in evidence.apart]
+    dims = [dim for dim in rows.dims if dim not in evidence.separate]
     if not dims:
         return _measured(table, allowed)
     rows = rows.drop_vars(dims, errors="ignore").stack(place=dims, create_index=False)

@@ -52,8 +52,8 @@ def beside(published: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
     for dim in published.dims:
         if dim not in values.dims:
             continue
-        wanted, given = values[dim], published[dim]
-        if given.dtype.kind not in "fiu":
+        wanted, printed = values[dim], published[dim]
+        if printed.dtype.kind not in "fiu":
             published = published.reindex({dim: wanted})
             continue
         published = _interpolated(published.sortby(dim), str(dim), wanted)
@@ -61,12 +61,12 @@ def beside(published: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
 
 
 def _interpolated(published: xr.DataArray, dim: str, wanted: xr.DataArray) -> xr.DataArray:
-    given = published[dim].values.astype(float)
-    asked = wanted.values.astype(float)
-    near = np.abs(given - asked[:, None]) <= 1e-6 * np.abs(given)
-    positive = bool((given > 0).all() and (asked > 0).all() and (published > 0).all())
-    x, places = (np.log(given), np.log(asked)) if positive else (given, asked)
-    inside = (asked >= given[0] * (1 - 1e-6)) & (asked <= given[-1] * (1 + 1e-6))
+    printed = published[dim].values.astype(float)
+    targets = wanted.values.astype(float)
+    near = np.abs(printed - targets[:, None]) <= 1e-6 * np.abs(printed)
+    positive = bool((printed > 0).all() and (targets > 0).all() and (published > 0).all())
+    x, places = (np.log(printed), np.log(targets)) if positive else (printed, targets)
+    inside = (targets >= printed[0] * (1 - 1e-6)) & (targets <= printed[-1] * (1 + 1e-6))
 
     def along(row: np.ndarray) -> np.ndarray:
         line = np.interp(places, x, np.log(row) if positive else row)
@@ -75,11 +75,11 @@ def _interpolated(published: xr.DataArray, dim: str, wanted: xr.DataArray) -> xr
         line[exact] = row[near.argmax(1)[exact]]
         return np.where(inside, line, np.nan)
 
-    found = xr.apply_ufunc(
+    lines = xr.apply_ufunc(
         along, published, input_core_dims=[[dim]], output_core_dims=[[dim]],
         exclude_dims={dim}, vectorize=True,
     )  # fmt: skip
-    return found.assign_coords({dim: wanted.values})
+    return lines.assign_coords({dim: wanted.values})
 
 
 def selected(published: xr.DataArray, point: Mapping[str, object]) -> xr.DataArray:
@@ -104,8 +104,8 @@ def with_published(
         name, _, column = claim.expect.partition("/")
         dataset = groups.setdefault(name, as_dataset(tables[claim.expect]))
         if claim.that in ("agrees", "bound"):
-            known = str(dataset[column].attrs.get(COMPARES, "")).split()
-            dataset[column].attrs[COMPARES] = " ".join(dict.fromkeys([*known, claim.of]))
+            compared = str(dataset[column].attrs.get(COMPARES, "")).split()
+            dataset[column].attrs[COMPARES] = " ".join(dict.fromkeys([*compared, claim.of]))
     if not groups:
         return tree
     return tree.assign(

@@ -34,7 +34,7 @@ class Evidence:
     side: str = ""
     level: float = 0.95  # of intervals, corrected for the number of verdicts
     survivors: bool = False  # judge the replicates that are left where some are lost
-    apart: tuple[str, ...] = ()  # further dimensions, with a judgement for each of their points
+    separate: tuple[str, ...] = ()  # further dimensions, with a judgement for each of their points
 
 
 @frozen(kw_only=True)

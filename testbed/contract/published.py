@@ -62,8 +62,8 @@ def read_published(path: Path) -> PublishedTable:
     header, body = rows[0], rows[1:]
     ragged = next((row for row in body if len(row) != len(header)), None)
     if ragged is not None or not body:
-        found = "no row" if ragged is None else f"a row of {len(ragged)} values"
-        raise TestbedError(f"{path}: found {found}, expected rows of {len(header)} values")
+        problem = "no row" if ragged is None else f"a row of {len(ragged)} values"
+        raise TestbedError(f"{path}: found {problem}, expected rows of {len(header)} values")
     columns = {name: _column([row[i] for row in body]) for i, name in enumerate(header)}
     coordinates = tuple(labels.get("coordinates", "").replace(",", " ").split())
     unknown = [name for name in coordinates if name not in columns]

@@ -24,7 +24,7 @@ def unsuitable_claims(
     plan: Plan, kinds: Mapping[str, ClaimKind], published: Mapping[str, PublishedTable]
 ) -> list[Mistake]:
     """The mistakes of every `[[claim]]`."""
-    known = _Known(shapes_of(plan), kinds, published)
+    catalogue = _Catalogue(shapes_of(plan), kinds, published)
     mistakes = []
     names: dict[str, int] = {}
     for place, claim in enumerate(plan.scenario.claims):
@@ -33,12 +33,12 @@ def unsuitable_claims(
             text = f"found the name {claim.name!r}, which $.claim[{names[claim.name]}] has"
             mistakes.append(Mistake(f"{where}.name", text, "each name once"))
         names.setdefault(claim.name, place)
-        mistakes += known.mistakes(claim, where)
+        mistakes += catalogue.mistakes(claim, where)
     return mistakes
 
 
 @frozen
-class _Known:
+class _Catalogue:
     """What claims may speak of."""
 
     shapes: Shapes
@@ -105,10 +105,10 @@ class _Known:
         open_dims = (claim.along,) if claim.that in ("agrees", "bound") else ()
         for dim in table.coordinates:
             values = tuple(dict.fromkeys(table.columns[dim]))
-            asked = [claim.at[dim]] if dim in claim.at else []
+            points = [claim.at[dim]] if dim in claim.at else []
             if dim in claim.each and (shape := self.shapes.get(claim.of.partition("/")[0])):
-                asked += shape.values(dim)
-            missing = [value for value in asked if position(values, value) is None]
+                points += shape.values(dim)
+            missing = [value for value in points if position(values, value) is None]
             if missing:
                 text = f"found {dim} = {missing[0]!r}, for which nothing is published"
                 yield Mistake(where, text, one_of(map(str, values), str(missing[0])))
@@ -151,8 +151,8 @@ def _repeated(claim: ClaimTable, where: str) -> Iterator[Mistake]:
     """Dimensions that a claim both holds and varies."""
     for dim in claim.at:
         if dim == claim.along or dim in claim.each:
-            other = "along" if dim == claim.along else "each"
-            text = f"found {dim!r} also in {other}"
+            place = "along" if dim == claim.along else "each"
+            text = f"found {dim!r} also in {place}"
             yield Mistake(f"{where}.at.{dim}", text, "one of the two")
 
 
@@ -167,7 +167,7 @@ def _open(
     """The dimensions that are left open."""
     settled = {claim.along, *claim.each, *held, *kind.takes, *(dims if kind.everywhere else ())}
     for dim in dims:
-        own = dim != "time" and dim not in shape.sweeps
-        if dim not in settled and (own or shape.longer(dim)):
+        inner = dim != "time" and dim not in shape.sweeps
+        if dim not in settled and (inner or shape.longer(dim)):
             advice = f"name it in at, each or along{', or say time = oracle' * (dim == 'time')}"
             yield Mistake(where, f"found that {dim!r} is left open", "one dimension, along", advice)

@@ -64,7 +64,7 @@ def test_many_trials_are_judged_like_each_alone(calibration):
     rng = np.random.Generator(np.random.Philox(5))
     for kind in calibration.KINDS:
         facts = calibration.evidence(kind, calibration.Trials(rng, "skewed", 8, 4), 1.0)
-        together = MEASURES[kind][1](Evidence(**facts, apart=("trial",)))
+        together = MEASURES[kind][1](Evidence(**facts, separate=("trial",)))
         words = together.verdicts()
         for trial in range(4):
             alone = {
@@ -88,8 +88,8 @@ def test_the_rule_of_many_verdicts_is_that_of_one():
     allowed = (-0.5, 0.5)
     words = Measured(table, allowed).verdicts().values
     for i in range(300):
-        one = Judgement(
+        judgement = Judgement(
             estimate=lower[i], lower=lower[i], upper=upper[i], allowed=allowed, reason=reason[i]
         )
-        assert one.verdict == words[i]
+        assert judgement.verdict == words[i]
     assert len(set(words)) == 3
