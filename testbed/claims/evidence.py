@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xarray as xr
 
-from testbed.analysis import at_least, simulated, slope
+from testbed import analysis
 from testbed.claims.published import beside, published_number, selected
 from testbed.contract.claims import Evidence
 from testbed.contract.names import in_words
@@ -67,10 +67,10 @@ def _values(dataset: xr.Dataset, variable: str, claim: ClaimTable, held: Point) 
     """The replicates at a claim's point, at the times that it asks for."""
     if not claim.survivors:
         _expect_all(dataset, claim, held)
-    values = _part(simulated(dataset, variable), claim, held)
+    values = _part(analysis.simulated(dataset, variable), claim, held)
     chooser = held.get("time")
     if isinstance(chooser, str) and chooser != ORACLE and "time" in values.dims:
-        values = at_least(values, _part(simulated(dataset, chooser), claim, held))
+        values = analysis.at_least(values, _part(analysis.simulated(dataset, chooser), claim, held))
     if "replicate" in values.dims:
         return values
     if "__" not in variable:
@@ -135,7 +135,7 @@ def _expected(
     single = single.mean("replicate") if "replicate" in single.dims else single
     if claim.that == "slope" and curve.attrs.get("predicts") == claim.of.partition("/")[2]:
         exact = single.expand_dims(replicate=COPIES)
-        return float(slope(exact, claim.along)["estimate"]), None
+        return float(analysis.slope(exact, claim.along)["estimate"]), None
     if claim.along in single.dims and claim.that == "bound":
         return math.nan, single
     number = float(single.mean())
