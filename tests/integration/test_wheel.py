@@ -58,6 +58,7 @@ def test_the_quickstart_runs_from_the_wheel_alone(installed, tmp_path):
     )  # fmt: skip
     assert all(word.startswith(str(installed)) for word in homes.stdout.split())
     small = ["--set", "replicates=2", "--set", "design.n=500", "--set", "design.modes=200"]
+    small += ["--set", "claim=[]"]  # they speak of the sweep that is not there now
     done = run(installed, "run", "quickstart", *small, "--no-figures", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "quickstart" / "results.nc").is_file()

@@ -70,7 +70,7 @@ def test_a_plan_loads_scipy_at_most():
 @pytest.fixture
 def small(tmp_path: Path) -> list[str]:
     """A run of quickstart that takes a moment."""
-    changes = ("replicates=2", "design.n=50", "design.modes=64")
+    changes = ("replicates=2", "design.n=50", "design.modes=64", "claim=[]")
     words = [word for change in changes for word in ("--set", change)]
     return ["run", "scenarios/quickstart.toml", "-o", str(tmp_path / "run"), "--no-figures", *words]
 
