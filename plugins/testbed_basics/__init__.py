@@ -92,6 +92,7 @@ def testbed_metrics() -> list[type[Metric]]:
         risks.Gap,
         labels.TestError,
         labels.Misclassification,
+        labels.CrossEntropy,
         validation.LeaveOneOutRisk,
         validation.GeneralisedCrossValidation,
         alignment.TargetAlignment,

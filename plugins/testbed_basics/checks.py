@@ -16,6 +16,8 @@ from testbed import (
     value_with,
 )
 from testbed_basics.designs.dataset import Dataset
+from testbed_basics.metrics.labels import no_classes
+from testbed_basics.optimizers.losses import CROSS_ENTROPY
 from testbed_basics.optimizers.sgd import Sgd
 
 SPECTRAL = ("spectrum", "exact_spectrum", "basis")
@@ -25,7 +27,9 @@ def objections(plan: Plan) -> list[Mistake]:
     """Reasons against a plan, without repetition."""
     cells = [cell for cell in plan.cells if cell.replicates]
     mistakes = [
-        mistake for cell in cells for mistake in (*_oversized(plan, cell), *_beyond(plan, cell))
+        mistake
+        for cell in cells
+        for mistake in (*_oversized(plan, cell), *_beyond(plan, cell), *_unclassified(plan, cell))
     ]
     return list(dict.fromkeys([*_unavailable(plan, cells), *mistakes]))
 
@@ -53,6 +57,20 @@ def _oversized(plan: Plan, cell: Cell) -> Iterator[Mistake]:
             f"{cell.estimator!r}",
             f"at most {count}, the number of training points",
             "lower batch_size",
+        )
+
+
+def _unclassified(plan: Plan, cell: Cell) -> Iterator[Mistake]:
+    """A loss of classes on observations that are numbers."""
+    if cell.optimizer.facts().loss != CROSS_ENTROPY:
+        return
+    reason = no_classes(cell)
+    if reason:
+        yield Mistake(
+            place(plan, cell, "optimizer", "loss"),
+            f"found {CROSS_ENTROPY} in the estimator {cell.estimator!r}, where {reason}",
+            "labels of classes",
+            "take the target labels of a data set with classes, or the squared loss",
         )
 
 

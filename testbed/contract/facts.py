@@ -62,6 +62,9 @@ class OptimizerFacts:
     clock: Literal["flow", "own"] = "flow"
     """"own": its time is not the time of gradient flow, so a difference at equal time means
     nothing."""
+    loss: str = "squared"
+    """The loss that training descends. Exact flows, filters, theories and the sharpness are those
+    of the squared loss."""
     times_per_replicate: bool = False
     """True: each replicate stops at its own times, which `reached_by` returns after `start`."""
     streams: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from testbed.analysis.replicates import ASKED
 from testbed.contract.figures import ORACLE
 from testbed.figures.groups import predictions
 
+LEAST = 3  # means that show whether they lie on a line
 STRAIGHT = 0.05  # deviation of a mean from a power law, in logarithms, that nobody sees
 LIMIT = 3.0  # standard errors by which a mean may lie off a power law that is drawn
 NORMAL = 1.96  # standard errors in half of a 95% interval
@@ -36,6 +37,11 @@ class Band:
         """The band at a point of the sweep."""
         parts = (self.mean, self.lower, self.upper, self.gaps)
         return Band(*(part.sel(_of(part, point)) for part in parts))
+
+    @property
+    def measured(self) -> xr.DataArray:
+        """Where there is a mean, or replicates are missing; False where nothing was measured."""
+        return self.mean.notnull() | self.gaps
 
     def positive_lower(self) -> xr.DataArray:
         """The lower limit on a logarithmic axis, as far below the mean as the upper one is above
@@ -143,9 +149,11 @@ def power_laws(dataset: xr.Dataset, name: str, along: str) -> xr.Dataset | None:
 
 
 def power_law(fit: xr.Dataset, band: Band, along: str) -> PowerLaw | None:
-    """The power law of one curve; None where its means do not lie on one or replicates are lost."""
+    """The power law of one curve; None with fewer than three means, where the exponent changes or
+    the means do not lie on a line, or where replicates are lost."""
     law = PowerLaw(*(float(fit[part]) for part in ("estimate", "lower", "upper", "intercept")))
-    if not np.isfinite([law.slope, law.intercept]).all():
+    known = np.isfinite([law.slope, law.intercept]).all()
+    if not known or bool(fit["refused"]) or int(band.mean.notnull().sum()) < LEAST:
         return None
     coordinate = np.asarray(band.mean[along].values, dtype=float)
     return law if _straight(band, coordinate, law) else None

@@ -66,7 +66,7 @@ def _group(name: str, dataset: xr.Dataset, held_values: Mapping[str, object]) ->
         place = holds(dim, dataset[dim].values.tolist(), wanted)
         if place is None:
             return None
-        held[dim] = dataset[dim].values[place].item()
+        held[dim] = dataset[dim].values.tolist()[place]
         dataset = dataset.isel({dim: place})
     return Group(name, dataset, held)
 

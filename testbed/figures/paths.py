@@ -258,8 +258,12 @@ def _line(axes: Axes, line: Line, band: Band, name: str, times: TimeAxis) -> Non
     if not np.isfinite(band.mean).any():
         axes.plot([], [], label=f"{text} (no values)", **style)
         return
-    times.plot(axes, band.mean["time"].values, band.mean.values, label=text, **style)
+    shown = band.mean[band.measured]  # a metric may be measured at some times alone
+    if shown.size < band.mean.size:
+        style |= {"marker": line.look.mark, "ms": 3.5}
+    times.plot(axes, shown["time"].values, shown.values, label=text, **style)
     if _is_risk(name) and not band.lost:
+        style = {"color": line.look.colour}
         place = int(np.argmin(band.mean.fillna(np.inf).values))
         time, value = band.mean["time"].values[[place]], band.mean.values[[place]]
         axes.plot(times.place(time), value, "o", ms=4.5, color=style["color"])
@@ -268,8 +272,9 @@ def _line(axes: Axes, line: Line, band: Band, name: str, times: TimeAxis) -> Non
 def _shade(axes: Axes, line: Line, band: Band, times: TimeAxis) -> None:
     """The interval of a mean as a band, and as a bar at τ = ∞."""
     low = band.positive_lower() if axes.get_yscale() == "log" else band.lower
-    recorded = band.mean["time"].values
-    below, above, finite = low.values, band.upper.values, np.isfinite(recorded)
+    low, high = low[band.measured], band.upper[band.measured]
+    recorded = low["time"].values
+    below, above, finite = low.values, high.values, np.isfinite(recorded)
     style: dict[str, Any] = {"color": line.look.colour, "alpha": 0.2, "lw": 0}
     axes.fill_between(recorded[finite], below[finite], above[finite], **style)
     for i in np.nonzero(~finite)[0]:

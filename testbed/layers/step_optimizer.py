@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from attrs import frozen
 
 from testbed.contract.capabilities import Capability, HasGradient
 from testbed.contract.components import Optimizer, Rng
+from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
 from testbed.contract.values import Advance, Carry, Drawn, Fit, Parameters, Problem
 from testbed.errors import UnsuitableError
@@ -19,6 +20,9 @@ from testbed.numerics.trees import rebuild, tensors, tree_map
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Derivative: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+"""∂ℓ/∂f of a loss ℓ(f, y), shaped like f."""
 
 
 class Step:
@@ -31,10 +35,39 @@ class Step:
         """The mini-batch of the step, where the optimizer has chosen one; None for all rows."""
         self._fit, self._batched = fit, batched
 
-    def gradient(self, params: Parameters, rows: Tensor | None = None) -> Parameters:
+    @property
+    def labels(self) -> Tensor:
+        """The labels of all training points."""
+        return self._fit.problem.train.y
+
+    def gradient(
+        self,
+        params: Parameters,
+        rows: Tensor | None = None,
+        derivative: Derivative | None = None,
+    ) -> Parameters:
         """The model's direction of descent at any parameters, shaped like them; `rows` restricts
-        the loss to a mini-batch, rescaled to keep its expectation."""
-        return self._fit.model.gradient(self._fit.prepared, params, self._fit.problem, rows)
+        the loss to a mini-batch, rescaled to keep its expectation.
+
+        `derivative(f, y)` is ∂ℓ/∂f of another loss Σ weight·ℓ(f, y) than the squared one, shaped
+        like f. Its gradient is that of the squared loss with the labels f − ∂ℓ/∂f held fixed.
+        """
+        fit = self._fit
+        problem = fit.problem if derivative is None else self._relabelled(params, rows, derivative)
+        return fit.model.gradient(fit.prepared, params, problem, rows)
+
+    def _relabelled(
+        self, params: Parameters, rows: Tensor | None, derivative: Derivative
+    ) -> Problem:
+        """The problem with labels f − ∂ℓ/∂f at the rows that the gradient reads."""
+        model, prepared, data = self._fit.model, self._fit.prepared, self._fit.problem.train
+        batch = batch_of(data, rows)
+        predictions = model.predict(prepared, params, model.probe(prepared, batch.x))
+        labels = predictions - derivative(predictions, batch.y)
+        if rows is not None:
+            places = rows.reshape(rows.shape + (1,) * (labels.ndim - rows.ndim))
+            labels = torch.scatter(data.y, rows.ndim - 1, places.expand_as(labels), labels)
+        return self._fit.problem._replace(train=data._replace(y=labels))
 
     def normal(self, stream: str, like: Parameters) -> Parameters:
         """Independent standard normal numbers shaped like a tree of tensors, new ones at each

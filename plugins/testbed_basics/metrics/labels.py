@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
-from testbed import Cell, Example, Metric, Problem, UnsuitableError, Variable
+from testbed import Cell, Data, Example, Metric, Problem, UnsuitableError, Variable
 from testbed_basics.metrics.risks import weighted_squares
+from testbed_basics.optimizers.losses import cross_entropy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,17 +70,54 @@ class Misclassification(Metric):
         )
 
     def applies(self, cell: Cell) -> str | None:
-        if cell.target.facts().truth_known:
-            return f"the target {cell.target.name} is a function, not labels of classes"
-        try:
-            classified = getattr(cell.design, "classified", True)
-        except UnsuitableError as error:
-            return str(error)
-        return None if classified else f"the labels of {cell.design.name} are numbers, not classes"
+        return no_classes(cell)
 
     def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
         wrong = classes_of(predictions) != classes_of(problem.test.y)
         return {"misclassification": (problem.test.weight * wrong).sum()}
+
+
+@frozen(kw_only=True)
+class CrossEntropy(Metric):
+    """−Σ weight·log p, p the probability that the predictions give to each point's class: 1/(1 +
+    e^{∓f}) for one output, softmax(f) for several. The loss of `loss = "cross-entropy"`."""
+
+    name = "cross-entropy"
+    needs = ("predictions", "train_predictions")
+    variables: ClassVar[Mapping[str, Variable]] = {
+        "cross_entropy": Variable("cross-entropy at the test points"),
+        "training_cross_entropy": Variable("cross-entropy at the training points"),
+    }
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return Misclassification.examples()
+
+    def applies(self, cell: Cell) -> str | None:
+        return no_classes(cell)
+
+    def measure(
+        self, problem: Problem, predictions: Tensor, train_predictions: Tensor
+    ) -> dict[str, Tensor]:
+        return {
+            "cross_entropy": _mean_cross_entropy(problem.test, predictions),
+            "training_cross_entropy": _mean_cross_entropy(problem.train, train_predictions),
+        }
+
+
+def _mean_cross_entropy(data: Data, predictions: Tensor) -> Tensor:
+    return (data.weight * cross_entropy(predictions, data.y, outputs=data.y.ndim > 1)).sum()
+
+
+def no_classes(cell: Cell) -> str | None:
+    """Why a cell's labels are no classes; None if they are."""
+    if cell.target.facts().truth_known:
+        return f"the target {cell.target.name} is a function, not labels of classes"
+    try:
+        classified = getattr(cell.design, "classified", True)
+    except UnsuitableError as error:
+        return str(error)
+    return None if classified else f"the labels of {cell.design.name} are numbers, not classes"
 
 
 def classes_of(values: Tensor) -> Tensor:

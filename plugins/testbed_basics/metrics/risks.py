@@ -56,6 +56,10 @@ class TrainingLoss(Metric):
         "training_loss": Variable("training loss ½ Σ weight·(y − f)²")
     }
 
+    def applies(self, cell: Cell) -> str | None:
+        loss = cell.optimizer.facts().loss
+        return None if loss == "squared" else f"training descends the loss {loss!r}; measure that"
+
     def measure(
         self,
         problem: Problem,

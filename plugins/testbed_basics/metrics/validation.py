@@ -6,6 +6,7 @@ They estimate the mean square against noisy labels: `test-error`, or the excess 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,6 +31,10 @@ MEASURED = {
     "cutoff": (-0.31, 0.19),
 }
 """Relative errors of leave-one-out by filter, smallest and largest, as `LeaveOneOutRisk` says."""
+AT_INFINITY = (
+    "exact at τ = ∞ but NaN where the fit interpolates, as kernels of full rank do: there both the "
+    "residual and 1 − S_ii are 0; ridge at a late finite time has the limit"
+)
 
 
 def filter_of(optimizer: Optimizer) -> str:
@@ -55,8 +60,10 @@ class LeaveOneOutRisk(Metric):
 
     Exact for ridge regression, where the refit without a point keeps its ridge n/t on K; for other
     filters an approximation, good while the fit does not interpolate. NaN where 1 − S_ii is below
-    rounding. The attribute `comment` says whether it is exact. Relative errors against refits
-    without each point, smallest and largest (`MEASURED`: 40 points on S³, linear truth, σ = 0.4,
+    rounding, as for kernels of full rank at t = ∞: (K⁻¹y)_i/(K⁻¹)_ii, the leave-one-out of the
+    interpolant of least norm, is the limit of ridge's, which late finite times show. The attribute
+    `comment` says whether it is exact. Relative errors against refits without each point, smallest
+    and largest (`MEASURED`: 40 points on S³, linear truth, σ = 0.4,
     ReLU tangent kernel of depth 2; at t = 1000 the fit interpolates):
 
         filter                     t ≤ 60           t = 1000
@@ -84,6 +91,12 @@ class LeaveOneOutRisk(Metric):
 
     def comment(self, cell: Cell, variable: str) -> str:
         name = filter_of(cell.optimizer)
+        if math.isinf(cell.times[-1]):
+            return f"{self._accuracy(cell, name)}; {AT_INFINITY}"
+        return self._accuracy(cell, name)
+
+    def _accuracy(self, cell: Cell, name: str) -> str:
+        """How far the estimate is from refits without each point."""
         if name == "ridge":
             return "exact for ridge"
         if name not in MEASURED:

@@ -59,7 +59,7 @@ class Adam(Stepped):
 
     def step(self, params: Parameters, memory: Any, now: Step) -> tuple[Parameters, Any]:
         first, second = memory
-        slope = now.gradient(params)
+        slope = self.slope(params, now)
         first = tree_map(lambda m, g: torch.lerp(g, m, self.beta1), first, slope)
         second = tree_map(lambda v, g: torch.lerp(g * g, v, self.beta2), second, slope)
         rate = self.learning_rate / (1 - self.beta1**now.number)

@@ -21,7 +21,9 @@ from testbed import (
     IsSpectral,
     Model,
     OptimizerFacts,
+    ParameterError,
     Variable,
+    Withheld,
     has,
     lack,
     parameter,
@@ -29,6 +31,7 @@ from testbed import (
 from testbed.numerics.edges import edge_rates, replicate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import tree_map
+from testbed_basics.optimizers.losses import SQUARED
 from testbed_basics.optimizers.steps import (
     Edge,
     HeavyBall,
@@ -69,6 +72,19 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
         choices=("auto", "stepped"),
     )
 
+    def __attrs_post_init__(self) -> None:
+        if self.edge is not None and self.loss != SQUARED:
+            raise ParameterError(
+                "found { edge = … }, a share of the squared loss's edge",
+                f"a number under {self.loss!r}",
+                parameter="learning_rate",
+            )
+
+    def withheld(self) -> Withheld:
+        """Closed forms are those of the squared loss."""
+        reason = f"{self.name} descends the loss {self.loss!r}, which has no closed form"
+        return {} if self.loss == SQUARED else {HasLeverage: reason, IsSpectral: reason}
+
     def declared(self) -> Mapping[str, Variable]:
         """The variables that training records, with the step size if each replicate has its own."""
         noted = {"rate_used": RATE, "time_reached": OWN_TIME} if self.edge is not None else {}
@@ -90,7 +106,7 @@ class GradientDescent(HeavyBall, HasLeverage, IsSpectral):
 
     def closed(self, model: Model) -> bool:
         """Whether the steps are taken in closed form."""
-        return self.method == "auto" and has(model, HasEigensystem)
+        return self.method == "auto" and self.loss == SQUARED and has(model, HasEigensystem)
 
     def accepts(self, model: Model) -> str | None:
         return None if self.closed(model) else lack(model, HasGradient)

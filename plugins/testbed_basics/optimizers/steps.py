@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import torch
 from attrs import frozen
@@ -24,6 +24,7 @@ from testbed import (
     parameter,
 )
 from testbed.numerics.trees import bounded, tensors, tree_map
+from testbed_basics.optimizers.losses import LOSSES, SQUARED, derivative_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,8 +86,20 @@ class Stepped(StepOptimizer):
 
     variables: ClassVar[Mapping[str, Variable]] = {"finite_steps": FINITE_STEPS}
 
+    loss: str = parameter(
+        SQUARED, help="the loss that is descended; cross-entropy for labels of classes",
+        choices=LOSSES,
+    )  # fmt: skip
+
     def facts(self) -> OptimizerFacts:
-        return OptimizerFacts(batching="batch")
+        """Under another loss than the squared one, time is not that of gradient flow."""
+        clock: Literal["flow", "own"] = "flow" if self.loss == SQUARED else "own"
+        return OptimizerFacts(batching="batch", clock=clock, loss=self.loss)
+
+    def slope(self, params: Parameters, now: Step) -> Parameters:
+        """The direction of descent of the loss, on the step's mini-batch."""
+        outputs = now.labels.ndim > 2  # (replicates, n, outputs)
+        return now.gradient(params, now.rows, derivative_of(self.loss, outputs))
 
     def start(self, fit: Fit) -> Any:
         return super().start(fit), no_steps(fit)
@@ -113,7 +126,7 @@ class HeavyBall(Stepped):
         return tree_map(torch.zeros_like, params)
 
     def step(self, params: Parameters, memory: Any, now: Step) -> tuple[Parameters, Any]:
-        slope = now.gradient(params, now.rows)
+        slope = self.slope(params, now)
         memory = tree_map(lambda v, g: self.momentum * v - self.rate * g, memory, slope)
         return tree_map(torch.add, params, memory), memory
 
@@ -149,7 +162,7 @@ class HeavyBall(Stepped):
                 state = self.step(params, memory, Step(done + position + 1, fit, True, batch))
             return state
 
-        return at_once if has(model, HasDescent) else step_by_step
+        return at_once if self.loss == SQUARED and has(model, HasDescent) else step_by_step
 
 
 def in_bounds(params: Any) -> Tensor:

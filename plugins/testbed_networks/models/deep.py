@@ -18,7 +18,7 @@ from testbed_networks.numerics.layered import Layered
 if TYPE_CHECKING:
     from torch import Tensor
 
-PARAMETERIZATIONS = ("ntk", "mean-field", "mup")
+PARAMETERIZATIONS = ("ntk", "mean-field", "mup", "standard")
 
 
 @frozen(kw_only=True)
@@ -34,6 +34,8 @@ class Mlp(ActivatedNetwork):
     the neurons of every layer (arXiv:2001.11443). With weights of mean 0, as here, layers beyond
     the first then start at their biases, whatever the input, which maximal-update scaling avoids;
     with one hidden layer the two are the same network.
+    "standard": no multipliers, weights N(0, 1/fan_in) at the start, s²/m in hidden layers, and one
+    step η for all layers: the function of "ntk" at x/√d, whose steps must shrink like 1/m.
     """
 
     name = "networks.mlp"
@@ -59,6 +61,8 @@ class Mlp(ActivatedNetwork):
 
     @property
     def network(self) -> Layered:
+        if self.parameterization == "standard":
+            return Layered(activation(self.activation), (1.0,) * self.depth, 1.0)
         kappa = 0.5 if self.parameterization == "ntk" else 1.0
         hidden = math.sqrt(self.weight_variance / self.width)
         multipliers = (1.0, *(hidden,) * (self.depth - 1))
@@ -75,12 +79,15 @@ class Mlp(ActivatedNetwork):
         """The layers from four streams, so that biases and depth do not change the other draws."""
         first, second, bias, hidden = generator.spawn(4)
         rows = [*(self.width,) * (self.depth - 1), self.distinct]
-        readout = second.standard_normal((self.distinct, *outputs))
+        deviations = self._deviations(dim)
+        readout = deviations[2] * second.standard_normal((self.distinct, *outputs))
         drawn = {"second": self.twinned(readout, -1.0)}
-        drawn["first"] = self._last_twinned(first.standard_normal((rows[0], dim)), 1)
+        drawn["first"] = self._last_twinned(
+            deviations[0] * first.standard_normal((rows[0], dim)), 1
+        )
         layers = [hidden.standard_normal((count, self.width)) for count in rows[1:]]
         if layers:
-            scale = self.width**-0.5 if self.parameterization == "mean-field" else 1.0
+            scale = deviations[1]
             stacked = [
                 self._last_twinned(matrices, layer) for layer, matrices in enumerate(layers, 2)
             ]
@@ -91,6 +98,13 @@ class Mlp(ActivatedNetwork):
                 [self._last_twinned(b, layer) for layer, b in enumerate(biases, 1)]
             )
         return drawn
+
+    def _deviations(self, dim: int) -> tuple[float, float, float]:
+        """Standard deviations at the start: of first, hidden and readout weights."""
+        shrunk = self.width**-0.5
+        if self.parameterization == "standard":
+            return dim**-0.5, math.sqrt(self.weight_variance) * shrunk, shrunk
+        return 1.0, shrunk if self.parameterization == "mean-field" else 1.0, 1.0
 
     def function(self, params: Params, x: Tensor) -> Tensor:
         return layered.predict(self.network, params, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from testbed.figures.averages import at_time, mean_of
 from testbed.figures.axes import TimeAxis, roomy, spaced
@@ -15,7 +16,7 @@ from testbed.figures.paths import paths
 from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
 from testbed.figures.sweeps import sweeps
-from tests.unit.figures.results import WIDTHS, group, lose, tree
+from tests.unit.figures.results import TIMES, WIDTHS, group, lose, tree
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +229,43 @@ def test_panel_titles_are_as_wide_as_panels_and_keep_values_beside_their_names()
     assert not any(line.endswith("=") or line.startswith("=") for line in lines)
     assert panel_title("kernel", {}) == "kernel"
     assert panel_title("", {"p": 1}) == "p = 1"
+
+
+def test_a_variable_that_is_measured_at_some_times_is_joined_across_the_others(result):
+    network = result["network"].to_dataset()
+    network["excess_risk"] = network["excess_risk"].where(network["time"].isin([0.0, 100.0]))
+    drawn = only(paths, tree(network=network), of="excess_risk")
+    (line, *_) = drawn.figure.axes[0].lines
+    assert len(line.get_xdata()) == 2 and np.isfinite(line.get_ydata()).all()
+    assert line.get_marker() not in ("None", "", None)
+
+
+@pytest.mark.parametrize(("bent", "law"), [(False, True), (True, False)])
+def test_no_power_law_is_drawn_where_the_exponent_changes(bent, law):
+    """The kink is small beside the scatter of each mean, but every replicate has it."""
+    widths = [*WIDTHS, 10_000]
+    network = group({"width": widths}, replicates=8, times=TIMES[:4])
+    common = np.random.default_rng(3).lognormal(0, 0.8, 8)
+    factor = xr.DataArray(common, dims="replicate")
+    kink = xr.DataArray([1.0, 0.7, 0.7, 1.0] if bent else [1.0] * 4, dims="width")
+    network["excess_risk"] = network["excess_risk"] * factor * kink
+    network["excess_risk"] = network["excess_risk"].transpose("width", "replicate", "time")
+    drawn = only(learning_curves, tree(network=network), x="width")
+    assert ("power laws" in drawn.caption) == law
+
+
+def test_two_points_are_no_power_law():
+    network = group({"width": [10, 100]})
+    wider = xr.concat([network, network.assign_coords(width=[1000, 10_000])], "width")
+    wider["excess_risk"][2:] = np.nan
+    wider["status"][2:] = 4
+    drawn = only(learning_curves, tree(network=wider), x="width")
+    assert "power law" not in drawn.caption
+
+
+def test_words_can_be_held_in_results_that_were_never_written(result):
+    network = result["network"].to_dataset().isel(noise=0, drop=True)
+    both = xr.concat([network, network], xr.DataArray(["one", "two"], dims="target", name="target"))
+    both["target"] = both["target"].astype(object)
+    drawn = only(paths, tree(network=both), of="excess_risk", at={"target": "two"})
+    assert "target = two" in drawn.caption
