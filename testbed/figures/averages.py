@@ -152,8 +152,8 @@ def power_law(fit: xr.Dataset, band: Band, along: str) -> PowerLaw | None:
     """The power law of one curve; None with fewer than three means, where the exponent changes or
     the means do not lie on a line, or where replicates are lost."""
     law = PowerLaw(*(float(fit[part]) for part in ("estimate", "lower", "upper", "intercept")))
-    known = np.isfinite([law.slope, law.intercept]).all()
-    if not known or bool(fit["refused"]) or int(band.mean.notnull().sum()) < LEAST:
+    finite = np.isfinite([law.slope, law.intercept]).all()
+    if not finite or bool(fit["refused"]) or int(band.mean.notnull().sum()) < LEAST:
         return None
     coordinate = np.asarray(band.mean[along].values, dtype=float)
     return law if _straight(band, coordinate, law) else None

@@ -90,9 +90,9 @@ NETWORKS = [
 )
 def test_steps_are_those_of_autograd_on_torchs_loss(design, model, way):
     times = tuple(RATE * np.arange(5))
-    found = run_cell(design, Labels(), model, way, times, [CrossEntropy()], replicates=2)
+    measured = run_cell(design, Labels(), model, way, times, [CrossEntropy()], replicates=2)
     expected = plain_training(design, model, way, 4)
-    np.testing.assert_allclose(found["training_cross_entropy"][0], expected, rtol=1e-6)
+    np.testing.assert_allclose(measured["training_cross_entropy"][0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("replacement", [True, False])
@@ -102,9 +102,9 @@ def test_mini_batches_are_those_of_autograd(replacement):
     cell = make_cell(DIGITS, Labels(), model, way, times, [])
     key = way.draw(Streams(cell.seed, 0), draw_problem(cell, 0))
     batches = way.batches(tuple(key.tolist()), 20, 0, 4)
-    found = run_cell(DIGITS, Labels(), model, way, times, [CrossEntropy()], replicates=2)
+    measured = run_cell(DIGITS, Labels(), model, way, times, [CrossEntropy()], replicates=2)
     expected = plain_training(DIGITS, model, way, 4, batches)
-    np.testing.assert_allclose(found["training_cross_entropy"][0], expected, rtol=1e-10)
+    np.testing.assert_allclose(measured["training_cross_entropy"][0], expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("model", [Rbf(), RandomFeatures(width=30)], ids=lambda m: m.name)
@@ -112,8 +112,8 @@ def test_kernels_are_stepped_and_their_loss_falls(model):
     """No closed form: its steps are those of the squared loss."""
     assert not DESCENT.closed(model)
     times = (0.5, 5.0, 50.0)
-    found = run_cell(TWO, Labels(), model, DESCENT, times, [CrossEntropy()], replicates=2)
-    loss = found["training_cross_entropy"]
+    measured = run_cell(TWO, Labels(), model, DESCENT, times, [CrossEntropy()], replicates=2)
+    loss = measured["training_cross_entropy"]
     assert (np.diff(loss) < 0).all() and (loss < np.log(2)).all()
 
 
@@ -122,8 +122,8 @@ def test_what_is_of_the_squared_loss_alone_says_so():
         assert "cross-entropy" in (lack(DESCENT, capability) or "")
     cell = make_cell(TWO, Labels(), Rbf(), DESCENT, (1.0,), [])
     assert "cross-entropy" in (TrainingLoss().applies(cell) or "")
-    known = make_cell(Sphere(dim=3, n=12), Linear(), Rbf(), DESCENT, (1.0,), [])
-    assert "cross-entropy" in (theory_objection(BiasVariance(), known) or "")
+    regression = make_cell(Sphere(dim=3, n=12), Linear(), Rbf(), DESCENT, (1.0,), [])
+    assert "cross-entropy" in (theory_objection(BiasVariance(), regression) or "")
     assert DESCENT.facts().clock == "own"
     with pytest.raises(ParameterError, match="share of the squared loss's edge"):
         GradientDescent(learning_rate=Edge(0.5), loss="cross-entropy")

@@ -440,7 +440,7 @@ def test_leave_one_out_of_interpolants_is_the_limit_of_ridges():
     """By refits of least norm without each point, by (K⁻¹y)_i/(K⁻¹)_ii, and by ridge at a late
     time; the label at τ = ∞ says where to find it."""
     ridge = SpectralFilter(filter="ridge")
-    found = run_cell(DESIGN, Linear(), Laplace(), ridge, (1e6, 1e7), [LeaveOneOutRisk()])
+    measured = run_cell(DESIGN, Linear(), Laplace(), ridge, (1e6, 1e7), [LeaveOneOutRisk()])
     gram, _, y = kernel_matrices(Laplace())
     inverse = np.linalg.inv(gram)
     formula = np.mean((inverse @ y / np.diag(inverse)) ** 2)
@@ -450,7 +450,7 @@ def test_leave_one_out_of_interpolants_is_the_limit_of_ridges():
         dual = np.linalg.solve(gram[np.ix_(kept, kept)], y[kept])
         refits.append(y[point] - gram[point, kept] @ dual)
     assert formula == pytest.approx(np.mean(np.square(refits)), rel=1e-8)
-    np.testing.assert_allclose(found["loo_risk"][0], formula, rtol=1e-3)
+    np.testing.assert_allclose(measured["loo_risk"][0], formula, rtol=1e-3)
     cell = make_cell(DESIGN, Linear(), Laplace(), ridge, (1.0, math.inf), [])
     assert "late finite time" in LeaveOneOutRisk().comment(cell, "loo_risk")
 

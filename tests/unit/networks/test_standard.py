@@ -39,8 +39,8 @@ def test_standard_networks_are_ntk_networks_at_scaled_inputs(depth):
         for model in (standard, lazy)
     ]
     x = torch.as_tensor(problem.train.x).unsqueeze(0)
-    found = standard.function(starts[0], x)
-    torch.testing.assert_close(found, lazy.function(starts[1], x / 3**0.5))
+    measured = standard.function(starts[0], x)
+    torch.testing.assert_close(measured, lazy.function(starts[1], x / 3**0.5))
 
 
 def best_rate(parameterization: str, width: int, loss: str) -> float:
@@ -51,8 +51,8 @@ def best_rate(parameterization: str, width: int, loss: str) -> float:
     for rate in RATES[parameterization]:
         way = GradientDescent(learning_rate=float(rate), loss=loss)
         cell = make_cell(DIGITS, Labels(), model, way, (10 * rate,), [metric], replicates=2)
-        found = execute_cell(cell).variables[variable]  # NaN where a replicate diverged
-        losses.append(found.mean())
+        measured = execute_cell(cell).variables[variable]  # NaN where a replicate diverged
+        losses.append(measured.mean())
     best = int(np.nanargmin(losses))
     assert 0 < best < len(losses) - 1
     return float(RATES[parameterization][best])
