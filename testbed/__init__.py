@@ -207,6 +207,7 @@ if TYPE_CHECKING:
         open_results as open_results,
         run as run,
     )
+    from testbed.scenario.making import make as make
     from testbed.scenario.scenario import (
         Scenario as Scenario,
     )
@@ -264,6 +265,7 @@ _HOMES = {
     "testbed.planning.plan": "Plan",
     "testbed.running.batching": "Batched Single",
     "testbed.runs": "open_results run",
+    "testbed.scenario.making": "make",
     "testbed.scenario.scenario": "Scenario",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FLOW = (
     "errors", "contract", "numerics", "layers", "loading", "scenario", "planning", "running",
-    "results", "analysis", "claims", "soundness", "figures", "report", "runs", "testing", "console",
+    "results", "analysis", "claims", "soundness", "figures", "report", "runs", "testing",
+    "scaffold", "console",
 )  # fmt: skip
 """The rooms of `testbed/`, from the ground up: each may import only what stands before it."""
 

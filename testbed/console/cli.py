@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from testbed import __version__
-from testbed.console.commands import catalogue, folders, reports, results, scenarios
+from testbed.console.commands import authors, catalogue, folders, reports, results, scenarios
 from testbed.running.postponed import postpone
 
 HEAVY = (
@@ -55,6 +55,9 @@ COMMANDS: tuple[click.Command, ...] = (
     catalogue.describe,
     catalogue.plugins,
     catalogue.schema,
+    authors.new_plugin,
+    authors.new_scenario,
+    authors.check_plugin,
 )
 for command in COMMANDS:
     main.add_command(command)

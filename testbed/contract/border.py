@@ -54,14 +54,15 @@ def _reason(component: Component, method: str, error: BaseException) -> str:
     code."""
     if isinstance(error, TestbedError):
         return str(error).removeprefix(f"{component.name}: ")
-    return f"{method} raised {type(error).__name__}: {error}{_line(component, error)}"
+    return f"{method} raised {type(error).__name__}: {error}{line_of(component, error)}"
 
 
-def _line(component: Component, error: BaseException) -> str:
+def line_of(component: Component | type[Component], error: BaseException) -> str:
     """Where the error arose: the innermost frame in the component's module, or else of all
     frames."""
     frames = traceback.extract_tb(error.__traceback__)
-    file = getattr(sys.modules.get(type(component).__module__), "__file__", None)
+    written = component if isinstance(component, type) else type(component)
+    file = getattr(sys.modules.get(written.__module__), "__file__", None)
     inside = [frame for frame in frames if frame.filename == file] or frames
     return f" ({inside[-1].filename}:{inside[-1].lineno}, in {inside[-1].name})" if inside else ""
 

@@ -22,11 +22,13 @@ class Example:
 
     `partners` maps "design", "target", "model", "optimizer" or "metric" to a table with `use`; what
     such a table leaves out is taken from the example of the component that it names. Partners that
-    are not listed are chosen by where the component is defined.
+    are not listed are chosen by where the component is defined. `breaks` names the laws of the
+    conformance kit that the component breaks for a good reason, each with that reason.
     """
 
     values: Values = field(factory=dict, hash=False)
     partners: Mapping[str, Values] = field(factory=dict, hash=False)
+    breaks: Mapping[str, str] = field(factory=dict, hash=False)
 
 
 def default_example(component: type) -> Example:

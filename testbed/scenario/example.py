@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from testbed.contract.components import Component
-from testbed.contract.examples import PLAIN, Values
+from testbed.contract.examples import PLAIN, Example, Values
 from testbed.contract.grids import Grid
 from testbed.scenario.declaration import component_in, fields_of
 
@@ -30,7 +30,7 @@ class Catalogue(Protocol):
 
 def example_values(component: type[Component], catalogue: Catalogue) -> Values:
     """The first example's parameters, nested components completed by their own examples."""
-    return _filled(component, component.examples()[0].values, catalogue)
+    return completed(component, component.examples()[0].values, catalogue)
 
 
 def example_table(component: type[Component], catalogue: Catalogue) -> str:
@@ -41,10 +41,15 @@ def example_table(component: type[Component], catalogue: Catalogue) -> str:
     return _in_toml(component.kind, values)
 
 
-def example_scenario(component: type[Component], catalogue: Catalogue) -> str:
-    """A small scenario around a component's example, which `testbed run` takes as it stands."""
-    parts = _partners(component, catalogue)
-    parts[component.kind] = {"use": component.name, **example_values(component, catalogue)}
+def example_scenario(
+    component: type[Component], catalogue: Catalogue, example: Example | None = None
+) -> str:
+    """A small scenario around a component's first example, or around the one that is given;
+    `testbed run` takes it as it stands."""
+    example = example or component.examples()[0]
+    parts = _partners(component, example, catalogue)
+    values = completed(component, example.values, catalogue)
+    parts[component.kind] = {"use": component.name, **values}
     times = parts["optimizer"].get("times", TIMES)
     parts["optimizer"] = {**parts["optimizer"], "times": times}
     name = component.name.replace(".", "-")
@@ -63,14 +68,21 @@ def _estimator(name: str, parts: Mapping[str, Values]) -> str:
     return "\n".join([*lines, *(_in_toml(kind, parts[kind]) for kind in ("model", "optimizer"))])
 
 
-def _partners(component: type[Component], catalogue: Catalogue) -> dict[str, Values]:
+def _partners(
+    component: type[Component], example: Example, catalogue: Catalogue
+) -> dict[str, Values]:
     """A table for each part of a scenario, completed by the examples of what they name."""
-    tables = dict(component.examples()[0].partners)
-    named = {kind: _class_of(kind, table, catalogue) for kind, table in tables.items()}
-    placed = [component, *(part for part in named.values() if part)]
-    for kind, name in _usual(placed).items():
-        tables.setdefault(kind, {"use": name})
-    return {kind: _table(kind, table, catalogue) for kind, table in tables.items()}
+    return complete_tables([component], example.partners, catalogue)
+
+
+def complete_tables(
+    components: list[type[Component]], tables: Mapping[str, Values], catalogue: Catalogue
+) -> dict[str, Values]:
+    """The tables with one for each part of a scenario around some components."""
+    named = [_class_of(kind, table, catalogue) for kind, table in tables.items()]
+    usual = _usual([*components, *(part for part in named if part)])
+    wanted = {**{kind: {"use": name} for kind, name in usual.items()}, **tables}
+    return {kind: _table(kind, table, catalogue) for kind, table in wanted.items()}
 
 
 def _usual(placed: list[type[Component]]) -> dict[str, str]:
@@ -100,10 +112,10 @@ def _table(kind: str, table: Values, catalogue: Catalogue) -> Values:
         return table
     settings = {key: value for key, value in table.items() if key != "use"}
     values = {**component.examples()[0].values, **settings}
-    return {"use": component.name, **_filled(component, values, catalogue)}
+    return {"use": component.name, **completed(component, values, catalogue)}
 
 
-def _filled(component: type[Component], values: Values, catalogue: Catalogue) -> Values:
+def completed(component: type[Component], values: Values, catalogue: Catalogue) -> Values:
     """Values whose nested components have the parameters of their own examples."""
     hints = _nested_kinds(component)
     return {
@@ -126,20 +138,20 @@ def _nested_kinds(component: type[Component]) -> dict[str, str]:
 def _in_toml(kind: str, table: Values) -> str:
     """A table under its header, or inline within an estimator."""
     if kind in ("model", "optimizer"):
-        return f"{kind} = {_toml(table)}"
+        return f"{kind} = {inline(table)}"
     header = f"[{kind}]" if kind in _SINGLE else f"[[{kind}]]"
-    return "\n".join([header, *(f"{key} = {_toml(value)}" for key, value in table.items())])
+    return "\n".join([header, *(f"{key} = {inline(value)}" for key, value in table.items())])
 
 
-def _toml(value: object) -> str:
+def inline(value: object) -> str:
     """A value on one line."""
     if isinstance(value, Grid):
         value = list(value.values)
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{key} = {inline(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(inline, value))}]"
     if isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

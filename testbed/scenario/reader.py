@@ -310,6 +310,8 @@ def _read_inline(
 
 def _read_nested(kind: str, raw: object, place: str, source: Source, sweeps: bool) -> Reading:
     """A component inside another, or a reference to the model of an estimator."""
+    if isinstance(raw, Component) and raw.kind == kind:
+        return Spec.of(raw, place), []
     if isinstance(raw, str):
         prefix, _, estimator = raw.partition(":")
         if prefix == "estimator" and estimator:

@@ -1,4 +1,12 @@
-"""The conformance kit: test whether a plugin's component keeps the laws that core relies on.
+"""The conformance kit: whether a plugin's components keep the laws that core relies on.
+
+    from testbed.testing import conformance
+
+    test_laws = conformance("testbed-mine")
+
+is a whole test file: pytest tries every law on every component of the distribution, each with the
+partners of its `examples()`. `testbed check-plugin testbed-mine` does the same in a terminal, and
+prints the time of each law.
 
     from testbed.testing import check_component
 
@@ -16,7 +24,8 @@ reason, `expected={"times_stack": "the schedule knows the last time"}`, and must
 from __future__ import annotations
 
 from testbed.testing.cases import Case, make_case
-from testbed.testing.check import ConformanceError, check_component, laws_of
+from testbed.testing.check import ConformanceError, check_component, laws_of, try_law
+from testbed.testing.distributions import Trial, conformance, trials
 from testbed.testing.laws import Law
 from testbed.testing.partners import Kernel, NumericFlow, Points, Sequence, SequenceModel, Smooth
 
@@ -30,7 +39,11 @@ __all__ = [
     "Sequence",
     "SequenceModel",
     "Smooth",
+    "Trial",
     "check_component",
+    "conformance",
     "laws_of",
     "make_case",
+    "trials",
+    "try_law",
 ]

@@ -27,7 +27,7 @@ from testbed.contract.parameters import fields_of
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Drawn, Problem
 from testbed.errors import TestbedError
-from testbed.numerics.trees import as_tensors, stack, tree_map
+from testbed.numerics.trees import as_tensors, stack, tensors, tree_map
 from testbed.planning.fitting import served_needs, theory_objection
 from testbed.running.batching import Single
 from testbed.running.execute import draw_problem
@@ -155,7 +155,7 @@ def _candidates(
 
 def _misfit(case: Case) -> str | None:
     """Why the parts of a case do not fit each other; None if they do."""
-    reason = case.optimizer.accepts(case.model)
+    reason = case.optimizer.accepts(case.model) or _unsmooth(case)
     if reason is None and isinstance(case.component, Metric):
         reason = case.component.applies(case.cell) or planned(case)[1]
     if reason is None and case.component.kind == "theory":
@@ -166,6 +166,13 @@ def _misfit(case: Case) -> str | None:
     return reason or None
 
 
+def _unsmooth(case: Case) -> str | None:
+    """Why adaptive integration, which stops at every jump of the gradient, is not tried."""
+    if isinstance(case.optimizer, partners.NumericFlow) and not case.model.facts().smooth:
+        return f"the gradient of {case.model.name} jumps"
+    return None
+
+
 def _unsuitable(case: Case) -> str | None:
     """Whether the component refuses the data; laws report all other errors."""
     try:
@@ -173,12 +180,20 @@ def _unsuitable(case: Case) -> str | None:
             draw_problem(case.cell, 0)
         else:
             with torch.no_grad():
-                case.path()
+                path = case.path()
+                if isinstance(case.optimizer, partners.PlainDescent):
+                    return _diverging(path.advance(case.times)[0])
     except TestbedError as error:
         return str(error)
     except Exception:
         return None
     return None
+
+
+def _diverging(states: States) -> str | None:
+    """Why descent is no partner: its steps are too large for the model."""
+    finite = all(bool(leaf.isfinite().all()) for leaf in tensors(states.params))
+    return None if finite else "gradient descent diverges"
 
 
 class _AnyName(Mapping[str, Estimator]):

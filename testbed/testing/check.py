@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
+import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from testbed.contract.border import line_of
 from testbed.contract.components import Component
 from testbed.errors import TestbedError, did_you_mean
 from testbed.testing.cases import Case, make_case
 from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS
 from testbed.testing.fit_laws import FIT_LAWS, FITTING_LAWS
 from testbed.testing.laws import Law
+from testbed.testing.limits import COMPONENT_SECONDS, LAW_SECONDS, OutOfTime, limited
 from testbed.testing.measure_laws import METRIC_LAWS, SIMULATION_LAWS, THEORY_LAWS
 from testbed.testing.model_laws import MODEL_LAWS, OPTIMIZER_LAWS
 from testbed.testing.random_laws import (
@@ -20,6 +23,7 @@ from testbed.testing.random_laws import (
     TRUTH_LAWS,
     has_the_shape_of_the_contract,
 )
+from testbed.testing.snippets import snippet
 
 LAWS: dict[str, tuple[Law, ...]] = {
     "design": (*DESIGN_LAWS, *DRAWING_LAWS, *SAMPLING_LAWS),
@@ -57,6 +61,7 @@ def check_component(
     *,
     expected: Mapping[str, str] | None = None,
     thorough: bool = False,
+    seconds: float | None = COMPONENT_SECONDS,
     **partners: Any,
 ) -> None:
     """Try every law on a component; ConformanceError with all that are broken.
@@ -64,36 +69,87 @@ def check_component(
     `partners` are those of `make_case`: design, target, model, optimizer, times, tolerance.
     `thorough` adds the laws that train anew, which may take a minute. `expected` names laws that
     this component breaks, each with the reason; such a law that is kept is an error too, so that
-    the list stays correct.
+    the list stays correct. After `seconds`, laws that are left count as broken; None waits.
     """
-    case = make_case(component, **partners)
-    excused = dict(expected or {})
-    laws = laws_of(case, thorough)
-    names = [law.name for law in laws]
-    broken = [
-        f"{name}: found no such law of {case.component.name}; {did_you_mean(name, names)}"
-        for name in excused
-        if name not in names
-    ]
+    started = time.monotonic()
+    try:
+        with limited(seconds):
+            case = make_case(component, **partners)
+            laws = laws_of(case, thorough)
+    except OutOfTime as error:
+        raise ConformanceError(no_end(component, error, seconds or 0.0)) from None
+    excuses = dict(expected or {})
+    broken = unknown_laws(case, excuses)
     for law in laws:
-        objection = broken_by(law, case)
-        if objection and law.name not in excused:
-            broken.append(f"{law.name}: {law.claim}\n    {objection}")
-        if objection is None and law.name in excused:
-            broken.append(f"{law.name}: kept, although {excused[law.name]!r} was expected to break")
+        left = None if seconds is None else seconds - (time.monotonic() - started)
+        text = verdict(law, case, excuses.get(law.name, ""), left)
+        broken += [text] if text else []
     if broken:
         head = f"{case.component.name} breaks {len(broken)} of {len(laws)} laws"
-        raise ConformanceError("\n".join([head, *(f"  {text}" for text in broken)]))
+        raise ConformanceError("\n".join([head, *(indented(text) for text in broken)]))
 
 
-def broken_by(law: Law, case: Case) -> str | None:
-    """What is wrong, if the case's component breaks the law; None if it keeps it."""
+def try_law(name: str, component: Component | type[Component], **partners: Any) -> None:
+    """Try one law on a component, as `check_component` does; ConformanceError if it is broken."""
+    case = make_case(component, **partners)
+    laws = {law.name: law for law in laws_of(case, thorough=True)}
+    if name not in laws:
+        raise TestbedError(f"found no law {name!r} of this {case.component.kind}; "
+                           f"{did_you_mean(name, laws)}")  # fmt: skip
+    laws[name].check(case)
+
+
+def unknown_laws(case: Case, excuses: Mapping[str, str]) -> list[str]:
+    """Objections to excuses for laws that the case's component does not have."""
+    names = [law.name for law in laws_of(case, thorough=True)]
+    return [
+        f"{name}: found no such law of {case.component.name}; {did_you_mean(name, names)}"
+        for name in excuses
+        if name not in names
+    ]
+
+
+def verdict(law: Law, case: Case, excuse: str = "", seconds: float | None = None) -> str:
+    """What is wrong with a component under a law, and the code that shows it; "" if nothing is.
+
+    `excuse` is the reason why the law is expected to be broken: it must then really be broken.
+    """
+    objection = broken_by(law, case, seconds)
+    if objection is None:
+        return f"{law.name}: kept, although {excuse!r} was expected to break it" if excuse else ""
+    if excuse:
+        return ""
+    return f"{law.name}: {law.claim}\n{indented(objection)}\n{indented(snippet(law, case), 4)}"
+
+
+def indented(text: str, depth: int = 2) -> str:
+    """The text with every line moved to the right."""
+    return "\n".join(f"{' ' * depth}{line}".rstrip() for line in text.splitlines())
+
+
+def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
+    """What is wrong, if the case's component breaks the law; None if it keeps it.
+
+    `seconds` is the time left for the component, of which one law takes at most LAW_SECONDS.
+    """
+    if seconds is not None and seconds <= 0:
+        return "not tried: the laws before it took all the time that a component has"
+    limit = None if seconds is None else min(seconds, LAW_SECONDS)
     try:
-        law.check(case)
+        with limited(limit), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*torch.jit.script.*", DeprecationWarning)  # torch's
+            law.check(case)
     except (AssertionError, TestbedError) as error:
         return str(error)
+    except OutOfTime as error:
+        return no_end(case.component, error, limit or 0.0)
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{frame.filename}:{frame.lineno}, in {frame.name}"
-        return f"{type(error).__name__}: {error} (at {where})"
+        return f"found {type(error).__name__}: {error}{line_of(case.component, error)}"
     return None
+
+
+def no_end(component: Component | type[Component], error: BaseException, seconds: float) -> str:
+    """What is said of a component that takes too long, with the line where it was."""
+    advice = "make its example smaller if it is only slow"
+    where = line_of(component, error)
+    return f"found no end after {seconds:.0f} s{where}, expected one sooner; {advice}"

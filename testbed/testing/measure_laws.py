@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def _metric(case: Case) -> Metric:
     return case.component
 
 
+@lru_cache(maxsize=32)  # most laws look at the same undisturbed measurement
 def measured(case: Case, metric: Any = None) -> CellResult:
     """The metric's variables on the case, as a cell returns them."""
     plan, _ = planned(case)

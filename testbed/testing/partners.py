@@ -256,7 +256,7 @@ class NumericFlow(Optimizer):
     rtol: float = parameter(1e-9, help="relative tolerance", gt=0)
     atol: float = parameter(1e-12, help="absolute tolerance", gt=0)
     max_evaluations: int = parameter(
-        20_000, help="right-hand sides after which it gives up, so that every law ends", ge=10
+        4_000, help="right-hand sides after which it gives up, so that every law ends", ge=10
     )
 
     def facts(self) -> OptimizerFacts:
@@ -338,7 +338,7 @@ class PlainDescent(Optimizer):
     name = "testing.descent"
     requires = (HasGradient,)
 
-    learning_rate: float = parameter(0.1, help="step size", gt=0)
+    learning_rate: float = parameter(0.05, help="step size", gt=0)
 
     def reached(self, times: Many[float]) -> tuple[float, ...]:
         return tuple(round(time / self.learning_rate) * self.learning_rate for time in times)
@@ -365,4 +365,5 @@ class Once(Optimizer):
         return Advance(carry, tree_map(lambda leaf: torch.stack([leaf] * len(times)), carry))
 
 
-FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), NumericFlow(), Once())
+FLOWS: tuple[Optimizer, ...] = (ExactFlow(), FilterFlow(), PlainDescent(), NumericFlow(), Once())
+"""Optimizers in the order in which they are tried: the faster ones first."""

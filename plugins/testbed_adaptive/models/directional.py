@@ -89,6 +89,10 @@ class Directional(Model, HasExactSpectrum, HasGram, HasDirectionalFeatures):
                     "target": {"use": "single-index"},
                     "optimizer": {"use": "gradient-descent"},
                 },
+                {
+                    "gradient_is_that_of_the_loss": "the frame follows the Riemannian gradient, "
+                    "which is the projection of the loss's to the tangent space",
+                },
             ),
         )
 

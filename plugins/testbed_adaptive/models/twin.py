@@ -75,6 +75,11 @@ class SequenceTwin(BasisModel, HasFlow, HasPowerEigenvalues):
             Example(
                 {"of": {"use": "sequence.diagonal"}, "basis": "torus", "modes": 9},
                 {"design": {"use": "torus"}, "target": {"use": "trigonometric"}},
+                dict.fromkeys(
+                    ("gradient_descends", "gradient_is_that_of_the_loss"),
+                    "it descends the loss of the sequence of empirical coefficients, which differs "
+                    "from that of the points",
+                ),
             ),
         )
 

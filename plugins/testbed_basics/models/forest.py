@@ -21,7 +21,8 @@ class RandomForest(FitPredict):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example({}, {"optimizer": {"use": "fit"}}),)
+        breaks = {"fit_ignores_the_order_of_rows": "bootstrap samples are drawn by position"}
+        return (Example({"trees": 5}, {"optimizer": {"use": "fit"}}, breaks),)
 
     def fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> object:
         from sklearn.ensemble import RandomForestRegressor

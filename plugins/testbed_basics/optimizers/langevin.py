@@ -25,7 +25,11 @@ class Langevin(StepOptimizer):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example({"learning_rate": 0.1, "temperature": 0.1}),)
+        breaks = {
+            "optimizer_keeps_the_clock": "its noise moves predictions further from gradient flow "
+            "than time does",
+        }
+        return (Example({"learning_rate": 0.1, "temperature": 0.1}, breaks=breaks),)
 
     def facts(self) -> OptimizerFacts:
         return OptimizerFacts(batching="batch", streams=("langevin",))

@@ -96,9 +96,17 @@ class Calls:
     count = 0
 
 
-def remembering(self, prepared, params, probe):
+def remembering(self, prepared, params, problem, rows=None):
     Calls.count += 1
-    return probe @ params * (1 + 1e-3 * Calls.count)
+    return slope(prepared, params, problem, rows) * (1 + 1e-3 * Calls.count)
+
+
+def right(self, prepared, params, problem, rows=None):
+    return slope(prepared, params, problem, rows)
+
+
+def overflowing(self, prepared, params, probe):
+    return (probe @ params + 1) * 1e200 * 1e200
 
 
 def steps(sign=1.0, rate=0.01, clock=0.01):
@@ -177,7 +185,8 @@ WRONG = {
     "fit_ignores_the_order_of_rows": (wrong(Linear, gradient=order), {}),
     "gradient_is_that_of_the_loss": (wrong(Linear, gradient=doubled), {}),
     "fit_reads_no_truth": (wrong(Linear, gradient=noiseless), {}),
-    "stays_finite": (wrong(Linear, predict=remembering), {}),
+    "trains_repeatably": (wrong(Linear, gradient=remembering), {}),
+    "stays_finite": (wrong(Linear, gradient=right, predict=overflowing), {}),
     "global_state_is_untouched": (wrong(Linear, draw=seeded, start=drawn_start), {}),
     "replicates_differ": (wrong(Linear, draw=fixed, start=drawn_start), {}),
     "has_the_shape_of_the_contract": (wrong(Linear, gradeint=doubled), {}),

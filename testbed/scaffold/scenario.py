@@ -1,0 +1,113 @@
+"""A commented scenario from chosen components, with partners that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from testbed.contract.components import Component
+from testbed.contract.examples import PLAIN, Values
+from testbed.contract.grids import Grid
+from testbed.contract.parameters import fields_of, parameter_of
+from testbed.errors import TestbedError, did_you_mean
+from testbed.loading import Registry
+from testbed.scenario.example import complete_tables, inline
+
+TIMES: Values = {"geom": [1.0, 100.0, 9]}
+_ORDER = ("model", "theory", "metric", "target", "design", "optimizer")
+_WIDTH = 40  # of the column before a comment
+_HEAD = """\
+# What is the question?
+#
+# Editors complete this file if its first line is  #:schema scenario.schema.json  and that file is
+# there: testbed schema > scenario.schema.json
+format = 1
+name = {name}
+title = {title}
+seed = 1
+replicates = 8                          # independent draws of data, noise and start
+
+# Any number can become a dimension of the result: n = {{ values = [50, 100] }}, or
+# n = {{ geom = [50, 800, 5] }}. `testbed check FILE` shows every mistake, `testbed plan FILE` what
+# would be computed, `testbed run FILE` computes it."""
+
+
+def scenario_text(name: str, chosen: Mapping[str, Sequence[str]], registry: Registry) -> str:
+    """The text of a scenario with these components, by kind; the rest is chosen to fit them.
+
+    Of models and metrics there can be several; each model becomes an estimator.
+    """
+    classes = {kind: [_class(kind, word, registry) for word in chosen[kind]] for kind in chosen}
+    classes = {kind: listed for kind, listed in classes.items() if listed}
+    if not classes:
+        classes = {"model": [_class("model", PLAIN["model"], registry)]}
+    tables = _tables(classes, registry)
+    head = _HEAD.format(name=inline(name), title=inline(name.replace("-", " ").capitalize()))
+    parts = [head, *(_table(f"[{kind}]", tables[kind], registry) for kind in ("design", "target"))]
+    models = classes.get("model", [])
+    for position, model in enumerate(models or [None]):
+        fitted = dict(tables) if not position or model is None else _tables(
+            {**classes, "model": [model]}, registry
+        )  # fmt: skip
+        parts.append(_estimator(fitted["model"], fitted["optimizer"], registry))
+    listed = [("metric", word) for word in chosen.get("metric", ())] or [("metric", "")]
+    listed += [("theory", word) for word in chosen.get("theory", ())]
+    for kind, word in listed:
+        named = {"use": word} if word else tables[kind]
+        table = complete_tables([], {kind: named}, registry)[kind]
+        parts.append(_table(f"[[{kind}]]", table, registry))
+    return "\n\n".join(parts) + "\n"
+
+
+def _class(kind: str, name: str, registry: Registry) -> type[Component]:
+    component = registry.get(kind, name)
+    if component is None:
+        raise TestbedError(f"found no {kind} {name!r}; {did_you_mean(name, registry.names(kind))}")
+    return component
+
+
+def _tables(classes: Mapping[str, list[type[Component]]], registry: Registry) -> dict[str, Values]:
+    """A table for each part: of the chosen components, of their examples' partners, or usual."""
+    first = [classes[kind][0] for kind in _ORDER if kind in classes]
+    tables: dict[str, Values] = {part.kind: {"use": part.name} for part in first}
+    for part in first:
+        for kind, table in part.examples()[0].partners.items():
+            tables.setdefault(kind, table)
+    return complete_tables(first, tables, registry)
+
+
+def _estimator(model: Values, optimizer: Values, registry: Registry) -> str:
+    name = str(model["use"]).rpartition(".")[2]
+    fitted = registry.find(str(optimizer["use"])).component
+    timed = any(field.name == "times" for field in fields_of(fitted))
+    optimizer = {**optimizer, "times": TIMES} if timed else optimizer
+    head = f"[[estimator]]\nname = {inline(name)}"
+    tables = {"[estimator.model]": model, "[estimator.optimizer]": optimizer}
+    return "\n\n".join([head, *(_table(key, table, registry) for key, table in tables.items())])
+
+
+def _table(header: str, table: Values, registry: Registry) -> str:
+    """A component's table: what is set, and as comments what else could be."""
+    component = registry.find(str(table["use"])).component
+    fields = {field.alias or field.name: field for field in fields_of(component)}
+    lines = [header, f"use = {inline(component.name)}"]
+    for key, field in fields.items():
+        info = parameter_of(field)
+        words = "; ".join(filter(None, (info.help, info.bounds(), ", ".join(info.choices))))
+        if key in table:
+            lines.append(_line(f"{key} = {inline(table[key])}", words))
+        elif _writable(field.default):
+            lines.append(_line(f"# {key} = {inline(field.default)}", words))
+    return "\n".join(lines)
+
+
+def _writable(default: object) -> bool:
+    """Whether a default can stand in a file."""
+    if default is None or default is attrs.NOTHING or isinstance(default, Component):
+        return False
+    return isinstance(default, bool | int | float | str | tuple | Grid)
+
+
+def _line(text: str, words: str) -> str:
+    return f"{text:<{_WIDTH - 1}} # {words}"
