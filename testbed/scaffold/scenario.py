@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -16,6 +17,7 @@ from testbed.scenario.example import complete_tables, inline
 
 TIMES: Values = {"geom": [1.0, 100.0, 9]}
 _ORDER = ("model", "theory", "metric", "target", "design", "optimizer")
+LONGEST = 100
 _WIDTH = 40  # of the column before a comment
 _HEAD = """\
 # What is the question?
@@ -110,4 +112,8 @@ def _writable(default: object) -> bool:
 
 
 def _line(text: str, words: str) -> str:
-    return f"{text:<{_WIDTH - 1}} # {words}"
+    """A setting with its comment behind it, or above it where both are too long for a line."""
+    line = f"{text:<{_WIDTH - 1}} # {words}"
+    if len(line) <= LONGEST:
+        return line
+    return "\n".join([*(f"# {part}" for part in textwrap.wrap(words, LONGEST - 2)), text])

@@ -28,10 +28,14 @@ class Doubled(Straight):
     name = "hanging.doubled"
 
     def gradient(self, prepared, params, problem, rows=None):
-        data, at = problem.train, slice(None) if rows is None else rows
+        data, chosen = problem.train, slice(None) if rows is None else rows
         count = len(data.y) if rows is None else len(rows)
         scale = 2 * len(data.y) / count
-        return scale * data.x[at].mT @ (data.weight[at] * (data.x[at] @ params - data.y[at]))
+        return (
+            scale
+            * data.x[chosen].mT
+            @ (data.weight[chosen] * (data.x[chosen] @ params - data.y[chosen]))
+        )
 
 
 @frozen(kw_only=True)
