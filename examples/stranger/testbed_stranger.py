@@ -18,7 +18,6 @@ class Perceptron(testbed.TorchModule):
     """A three-layer perceptron with LayerNorm."""
 
     name = "stranger.mlp"
-
     width: int = parameter(default=16, help="width of the hidden layers", ge=1)
 
     def module(self, dim, outputs):
@@ -32,7 +31,6 @@ class KernelRidge(testbed.KernelModel):
     """Regression with the kernels of scikit-learn; ridge n/t for K."""
 
     name = "stranger.krr"
-
     metric: str = parameter("rbf", help="kernel of scikit-learn", choices=METRICS, alias="kernel")
     gamma: float = parameter(default=0.5, help="inverse squared length", gt=0)
 
@@ -78,7 +76,6 @@ class Langevin(testbed.StepOptimizer):
     """θ ← θ − η∇L + √(2ηT) ξ, fresh ξ at each step."""
 
     name = "stranger.langevin"
-
     temperature: float = parameter(default=1e-3, help="temperature T", ge=0)
 
     def facts(self):
@@ -95,7 +92,6 @@ class Staircase(testbed.Target):
     """x₁ + x₁x₂ + … + x₁⋯x_leaps."""
 
     name = "stranger.staircase"
-
     leaps: int = parameter(default=3, help="number of stairs", ge=1)
 
     def values(self, drawn, x):
@@ -109,7 +105,6 @@ class Spiked(testbed.Design):
     """N(0, I + s·vvᵀ), v a random direction of each replicate."""
 
     name = "stranger.spiked"
-
     n: int = parameter(help="training points", ge=1, role="sample_size")
     n_test: int = parameter(default=500, help="test points", ge=1)
     dim: int = parameter(help="dimension", ge=1)
@@ -166,13 +161,15 @@ class ProportionalRidge(testbed.Theory):
     variables = {"excess_risk": Variable("limit of the excess risk", predicts="excess_risk")}
 
     def predict(self, cell, times, problem=None):
-        if (cell.design.name, cell.target.name) != ("gaussian", "linear"):
-            raise testbed.DoesNotApply("it predicts linear truths of gaussian points")
-        ridge = testbed.value_with(cell.optimizer, "filter", None) == "ridge"
-        if not isinstance(cell.model, KernelRidge) or cell.model.metric != "linear" or not ridge:
-            raise testbed.DoesNotApply("it predicts ridge regression by stranger.krr, linear")
-        d, n, sigma2 = cell.design.dim, cell.design.size, cell.design.noise**2
-        r2 = float((cell.target.values(None, np.eye(d)) ** 2).sum())
+        space = testbed.space_of(cell.design)
+        reason = testbed.lacks_in_expansion(cell.target, cell.design, "coefficients")
+        ridge = testbed.declared(cell.optimizer, testbed.IsSpectral).algorithm().name == "ridge"
+        linear = isinstance(cell.model, KernelRidge) and cell.model.metric == "linear"
+        if reason or space.population != "gaussian" or not (ridge and linear):
+            raise testbed.DoesNotApply("it predicts linear ridge regression on Gaussian points")
+        d, n = space.dim, testbed.sample_size(cell.design)
+        sigma2 = testbed.value_with(cell.design, "noise", 0.0) ** 2
+        r2 = (testbed.drawn_expansion(cell.target, cell.design)["coefficients"] ** 2).sum()
         g, lam = d / n, 1 / np.asarray(times, dtype=float)
 
         def m(z):
