@@ -51,7 +51,7 @@ class Space:
     law: str = ""
     scale: float = 1.0  # standard deviation of one coordinate, where the law is gaussian
     variances: tuple[float, ...] | None = None  # of the coordinates, where they differ
-    labels: bool = False  # whether the design has observations of its own
+    labels: Literal["", "classes", "numbers"] = ""  # what it observes itself, if anything
     outputs: int | None = 1  # numbers observed at a point; None if only the data tell
     design: Design | None = None  # filled in by core: the design itself
     target: Target | None = None  # filled in by core for models: what they are to learn

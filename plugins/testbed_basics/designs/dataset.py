@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from attrs import frozen
@@ -117,19 +117,17 @@ class Dataset(Design):
         place, changed = locate(self.data, self.path)
         return _prepared(self.data, place, changed, self.classes, self.grayscale)
 
-    @property
-    def classified(self) -> bool:
-        """Whether labels are classes, not numbers."""
-        return read(self.data, *locate(self.data, self.path)).train.y.dtype.kind != "f"
-
     def space(self) -> Space:
         """Dimension and outputs are those of the data; None where these cannot be read."""
         try:
             pools = self._pools()
         except UnsuitableError:
-            return Space("data", labels=True, outputs=None)
+            return Space("data", labels="classes", outputs=None)
         dim = floats(pools.train, slice(0, 1), self.grayscale).size
-        return Space("data", dim, labels=True, outputs=self._outputs(pools))
+        labels: Literal["classes", "numbers"] = (
+            "numbers" if pools.train.y.dtype.kind == "f" else "classes"
+        )
+        return Space("data", dim, labels=labels, outputs=self._outputs(pools))
 
     def _outputs(self, pools: Prepared) -> int:
         """Numbers observed at a point: one, or one for each of more than two classes."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
-from testbed import Cell, Data, Example, Metric, Problem, UnsuitableError, Variable
+from testbed import Cell, Data, Example, Metric, Problem, Variable
 from testbed_basics.metrics.risks import weighted_squares
 from testbed_basics.optimizers.losses import cross_entropy
 
@@ -113,11 +113,10 @@ def no_classes(cell: Cell) -> str | None:
     """Why a cell's labels are no classes; None if they are."""
     if cell.target.facts().truth_known:
         return f"the target {cell.target.name} is a function, not labels of classes"
-    try:
-        classified = getattr(cell.design, "classified", True)
-    except UnsuitableError as error:
-        return str(error)
-    return None if classified else f"the labels of {cell.design.name} are numbers, not classes"
+    space = cell.design.space()
+    if space is not None and space.labels == "numbers":
+        return f"the labels of {cell.design.name} are numbers, not classes"
+    return None
 
 
 def classes_of(values: Tensor) -> Tensor:
