@@ -101,13 +101,14 @@ def _truncation(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]
     if path is None:
         return
     best = path.values.isel(time=path.best)
-    share, added = best.drop_vars("time") * np.nan, {}
+    risks, times = best.values, best["time"].transpose(*best.dims).values
+    shares, added = np.full(best.shape, np.nan), {}
     for cell in cells:
-        here = dict(zip(share.dims, cell.index, strict=True))
-        risk = float(best.isel(here))
+        risk = float(risks[cell.index])
         if _truncates(cell) and risk > 0:
-            added[cell.index] = tail_risk(cell, float(best["time"].isel(here)))
-            share[here] = added[cell.index] / risk
+            added[cell.index] = tail_risk(cell, float(times[cell.index]))
+            shares[cell.index] = added[cell.index] / risk
+    share = best.drop_vars("time").copy(data=shares)
     place = worst_place(share, TAIL)
     if place:
         index = tuple(place.position.values())
@@ -194,10 +195,10 @@ def _drift(dataset: xr.Dataset, cells: Sequence[Cell]) -> Iterator[Finding]:
     ]
     for name in names:
         drift = over_replicates(dataset, name).max("time")
-        excess = drift * np.nan
+        allowed = np.full(drift.shape, np.nan)
         for cell in cells:
-            here = dict(zip(drift.dims, cell.index, strict=True))
-            excess[here] = drift.isel(here) / tolerance(cell)
+            allowed[cell.index] = tolerance(cell)
+        excess = drift / allowed
         place = worst_place(excess, 1.0)
         if place:
             worst = float(drift.isel(place.position))

@@ -50,9 +50,14 @@ def tree_map(function: Callable[..., object], *trees: Nested) -> Nested:
 
 def tensors(tree: object) -> Iterator[Tensor]:
     """The tensors of a tree, in order."""
-    leaves: list[object] = []
-    leaf_map(leaves.append, tree)
-    return (leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, dict):
+        for part in tree.values():
+            yield from tensors(part)
+    elif isinstance(tree, tuple | list):
+        for part in tree:
+            yield from tensors(part)
 
 
 def rebuild(tree: Nested, leaves: Iterator[Tensor]) -> Nested:
