@@ -17,6 +17,7 @@ from testbed.planning.claims import unsuitable_claims
 from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
+from testbed.results.current import results_state
 from testbed.results.files import read_tree
 from testbed.results.groups import estimators
 from testbed.results.merge import copy_cells, united_scenario
@@ -201,9 +202,7 @@ class _Run:
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
         stopped = False if self.options.record_only else self._execute(missing)
-        tree = self._recorded()
-        tree = answered(self.plan, tree, self.registry)
-        self.store.write_results(tree)
+        tree = self._results(ran=bool(missing))
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
         cells = {cell.key: cell for cell in self.plan.cells}
@@ -271,6 +270,17 @@ class _Run:
             cell = by_key[result.key]
             self.store.add(result, origin_of_cell(cell))
             yield cell, result
+
+    def _results(self, ran: bool) -> xr.DataTree:
+        """What results.nc holds; where cells ran, or what it depends on has changed, anew."""
+        published = [file for files in self.registry.hook("testbed_published")() for file in files]
+        cells = (self.finished, self.stale, self.errors)
+        state = results_state(self.plan, cells, map(Path, published))
+        tree = None if ran else self.store.results_of(state)
+        if tree is None:
+            tree = answered(self.plan, self._recorded(), self.registry)
+            self.store.write_results(tree, state)
+        return tree
 
     def _recorded(self) -> xr.DataTree:
         """The results so far, as a labelled tree."""

@@ -189,7 +189,7 @@ def versions_for(code: Code) -> dict[str, str]:
         tops |= dict.fromkeys(_libraries(module))
     for top in tops:
         distribution = _DISTRIBUTIONS.get(top, top)
-        version = _version(distribution)
+        version = library_version(distribution)
         if version:
             versions[distribution] = version
     return versions
@@ -202,7 +202,7 @@ def distributions_of(code: Code) -> dict[str, str]:
         top = module.partition(".")[0]
         name = DISTRIBUTION if top == "testbed" else plugin_packages().get(top)
         if name:
-            versions[name] = _version(name) or "(not installed)"
+            versions[name] = library_version(name) or "(not installed)"
     return versions
 
 
@@ -216,7 +216,7 @@ def _libraries(module: str) -> tuple[str, ...]:
 
 
 @remembered
-def _version(distribution: str) -> str | None:
+def library_version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -35,13 +35,26 @@ def seal(path: Path) -> None:
 
 def verified(path: Path) -> bool | None:
     """Whether a file is as it was written; None if it holds no checksum."""
+    digits = _digits(path)
+    return digits and digits[1] == _digest(path, digits[0])
+
+
+def written(path: Path) -> str | None:
+    """The checksum that a file holds; None if it holds none."""
+    digits = _digits(path)
+    return digits and digits[1]
+
+
+def _digits(path: Path) -> tuple[int, str] | None:
+    """Where the digits of a file are, and the digits."""
+    if not path.stat().st_size:
+        return None
     with path.open("rb") as file:
         place = _place(file.fileno())
         if place is None:
             return None
         file.seek(place)
-        written = file.read(DIGITS)
-    return written == _digest(path, place).encode()
+        return place, file.read(DIGITS).decode("ascii", "replace")
 
 
 def _place(descriptor: int) -> int | None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from filelock import FileLock, Timeout
 from testbed.contract.cells import CellResult
 from testbed.errors import ResultError
 from testbed.planning.origin import Origin
-from testbed.results.files import RESULTS, remove_leftovers, write_tree
+from testbed.results import checksum
+from testbed.results.files import RESULTS, read_tree, remove_leftovers, write_tree
 from testbed.results.journal import JOURNAL, Journal, Stored
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 FIGURES = "figures"
 RUNNING = ".running"  # names the cell that runs in the process of the run
 WIDTH = 64  # characters of a key in that file, at least
+STATE = "results"  # the fact of the journal: what results.nc was written from, and its checksum
 EARLIER = "earlier"  # results and figures of the scenario as it was before
 
 
@@ -118,16 +121,33 @@ class RunFolder:
         """The finished cells of these keys that the journal holds."""
         return self.journal.stored(keys)
 
-    def write_results(self, tree: xr.DataTree) -> Path:
-        """Write results.nc through a temporary file."""
+    def write_results(self, tree: xr.DataTree, state: str = "") -> Path:
+        """Write results.nc through a temporary file, and note the state that it is of."""
         path = self.path / RESULTS
         write_tree(tree, path)
         self._written = time.monotonic()
+        with suppress(ResultError):  # without the note the next run records once more
+            self.journal.set_facts({STATE: _stated(state, path) if state else ""})
         return path
+
+    def results_of(self, state: str) -> xr.DataTree | None:
+        """The results in the folder, if they are whole and were written in this state."""
+        path = self.path / RESULTS
+        if not path.is_file() or self.journal.fact(STATE) != _stated(state, path):
+            return None
+        try:
+            return read_tree(path)
+        except ResultError:
+            return None
 
     def seconds_since_written(self) -> float:
         """How old results.nc is, or the run if it has not been written yet."""
         return time.monotonic() - self._written
+
+
+def _stated(state: str, path: Path) -> str:
+    """A state together with the file that was written in it."""
+    return f"{state} {checksum.written(path) or ''}"
 
 
 def _locked(path: Path) -> FileLock:
