@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from click.testing import CliRunner
 
-from testbed.console.cli import main
 from testbed.planning.files import load_scenario
 from testbed.results.files import read_tree
 from testbed.runs import run
@@ -20,10 +18,10 @@ FITTED = {"sound", "overfitting", "unbracketed", "misalignment", "coarse"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, invoke):
     """The scenario as it is, run from the command line."""
     place = tmp_path_factory.mktemp("signatures")
-    result = CliRunner().invoke(main, ["run", str(FILE), "-o", str(place)])
+    result = invoke("run", str(FILE), "-o", str(place))
     assert result.exit_code == 0, result.output
     (place / "shown").write_text(result.output)
     return place
@@ -54,8 +52,8 @@ def test_the_sound_estimator_is_blamed_for_the_endless_truth_alone(folder):
     ] == [("truncation", "target=endless", 1, 2)]
 
 
-def test_findings_are_printed_after_the_run_and_shown_again(folder):
-    shown = CliRunner().invoke(main, ["show", str(folder)]).output
+def test_findings_are_printed_after_the_run_and_shown_again(folder, invoke):
+    shown = invoke("show", str(folder)).output
     for text in ((folder / "shown").read_text(), shown):
         assert "soundness\n  expected divergence  divergence/status" in text
         assert "→ three layers that start at 10⁻³ stay at their saddle" in text

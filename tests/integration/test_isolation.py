@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from testbed.console.cli import main
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
@@ -228,24 +227,22 @@ def test_a_signal_ends_a_run_in_two_lines_and_leaves_no_process(tmp_path, number
     assert finished_cells(tmp_path) >= 1
 
 
-def test_exit_codes_tell_failed_cells_from_wrong_requests_and_faults(tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
+def test_exit_codes_tell_failed_cells_from_wrong_requests_and_faults(tmp_path, monkeypatch, invoke):
     import testbed.runs
 
     file = tmp_path / "isolation.toml"
     file.write_text(SCENARIO)
     run = ["run", str(file), "-o", str(tmp_path / "run"), "--no-figures"]
     failing = [*run, "--set", 'estimator.f.model.fault="raise"']
-    assert CliRunner().invoke(main, run).exit_code == 0
-    result = CliRunner().invoke(main, failing)
+    assert invoke(*run).exit_code == 0
+    result = invoke(*failing)
     assert result.exit_code == 1 and "replicates: 3 ok, 1 failed" in result.output
     assert "f(rate=0.5) on sequence.gaussian" in result.output and "boom" in result.output
-    assert CliRunner().invoke(main, [*run, "--set", "replicates=0"]).exit_code == 2
+    assert invoke(*run, "--set", "replicates=0").exit_code == 2
 
     def broken(*arguments):
         raise RuntimeError("a fault of the program")
 
     monkeypatch.setattr(testbed.runs, "execute_run", broken)
-    result = CliRunner().invoke(main, run)
+    result = invoke(*run)
     assert result.exit_code == 70 and "not of your request" in result.output

@@ -7,9 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
-
-from testbed.console.cli import main
 
 SCENARIO = """
 format = 1
@@ -39,11 +36,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(main, list(arguments))
-
-
-def test_run_leaves_results_figures_and_a_summary(place):
+def test_run_leaves_results_figures_and_a_summary(place, invoke):
     result = invoke("run", "small.toml")
     assert result.exit_code == 0, result.output
     assert "slope in n" in result.output and "replicates: 9 ok" in result.output
@@ -55,7 +48,7 @@ def test_run_leaves_results_figures_and_a_summary(place):
     assert "excess_risk-against-n.png" in invoke("plot", "runs/small/results.nc").output
 
 
-def test_plan_check_and_dry_run_compute_nothing(place):
+def test_plan_check_and_dry_run_compute_nothing(place, invoke):
     for command in (("plan",), ("check",), ("run", "--dry-run")):
         result = invoke(*command, "small.toml", "--set", "replicates=5")
         assert result.exit_code == 0, result.output
@@ -63,7 +56,7 @@ def test_plan_check_and_dry_run_compute_nothing(place):
     assert "5 replicates" in invoke("plan", "small.toml", "--set", "replicates=5").output
 
 
-def test_a_wrong_request_exits_with_2_and_no_traceback(place):
+def test_a_wrong_request_exits_with_2_and_no_traceback(place, invoke):
     for arguments in (
         ("run", "nowhere.toml"),
         ("run", "nothing"),
@@ -77,7 +70,7 @@ def test_a_wrong_request_exits_with_2_and_no_traceback(place):
     assert "did you mean 'sequence.diagonal'?" in invoke("describe", "sequence.diagnal").output
 
 
-def test_a_damaged_result_is_explained(place):
+def test_a_damaged_result_is_explained(place, invoke):
     assert invoke("run", "small.toml").exit_code == 0
     path = place / "runs/small/results.nc"
     path.write_bytes(path.read_bytes()[:2000])
@@ -88,7 +81,7 @@ def test_a_damaged_result_is_explained(place):
     assert invoke("show", "runs/small").exit_code == 0
 
 
-def test_listing_and_describing():
+def test_listing_and_describing(invoke):
     assert "sequence.fixed" in invoke("list", "models").output
     assert "excess-risk" not in invoke("list", "models").output
     text = invoke("describe", "sequence.diagonal").output
@@ -97,7 +90,7 @@ def test_listing_and_describing():
     assert "sequence" in invoke("plugins").output
 
 
-def test_help_and_import_load_neither_torch_nor_xarray():
+def test_help_and_import_load_neither_torch_nor_xarray(invoke):
     code = (
         "import sys, testbed, testbed.console.cli; "
         "sys.exit(bool({'torch', 'xarray', 'scipy', 'matplotlib'} & set(sys.modules)))"
@@ -106,7 +99,7 @@ def test_help_and_import_load_neither_torch_nor_xarray():
     assert "Usage" in invoke("--help").output
 
 
-def test_a_plan_can_be_tried_out_and_says_what_it_costs(place):
+def test_a_plan_can_be_tried_out_and_says_what_it_costs(place, invoke):
     result = invoke("plan", "small.toml", "--costs")
     assert result.exit_code == 0
     assert re.search(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
-from contract_components import (
+from scipy.integrate import solve_ivp
+
+from testbed.contract.cells import STATUS, Cell, Compute, PlannedMetric
+from testbed.contract.components import Estimator
+from testbed.planning.fitting import served_needs
+from testbed.running.execute import PreparationCache, draw_problem, execute_cell
+from tests.helpers.contract_components import (
     Descent,
     Diagonal,
     Exact,
@@ -26,12 +32,6 @@ from contract_components import (
     Sequence,
     Sphere,
 )
-from scipy.integrate import solve_ivp
-
-from testbed.contract.cells import STATUS, Cell, Compute, PlannedMetric
-from testbed.contract.components import Estimator
-from testbed.planning.fitting import served_needs
-from testbed.running.execute import PreparationCache, draw_problem, execute_cell
 
 SEQUENCE = (Sequence(), Power())
 SPHERE = (Sphere(), Linear())

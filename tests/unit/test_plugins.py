@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contract_components as tiny
 import pytest
 from attrs import frozen
-from tiny import MODULE, Entry, Module
 
 from testbed import hookimpl
 from testbed.contract.components import Model
 from testbed.contract.parameters import parameter
 from testbed.errors import PluginError
 from testbed.loading import Plugin, load_registry, make_registry
+from tests.helpers import contract_components as tiny
+from tests.helpers.tiny import MODULE, Entry, Module
 
 
 def registry(*modules, distribution="somewhere"):

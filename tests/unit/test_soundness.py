@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tomli_w
 import xarray as xr
-from tiny import Entry, Module
 
 from testbed import Finding, hookimpl
 from testbed.contract.findings import worst_place
@@ -20,6 +19,7 @@ from testbed.results.files import read_tree, write_tree
 from testbed.runs import run
 from testbed.scenario.tables import Expectation
 from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings
+from tests.helpers.tiny import Entry, Module
 
 ROOT = Path(__file__).parents[2]
 TIMES = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])

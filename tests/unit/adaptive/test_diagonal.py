@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell, run_cell
 from scipy.integrate import solve_ivp
 
 from testbed.contract.capabilities import HasEigensystem, has, lack
@@ -27,6 +26,7 @@ from testbed_basics.targets.hermite import SingleIndex
 from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_ntk.models import Torus as TorusKernel
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN = Torus(dim=2, n=24, noise=0.3, n_test=50)
 TARGET = Trigonometric(frequencies=((1.5,), (0.0, 2.0)), sine=(1.0, 0.5))

@@ -8,7 +8,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from cells import make_cell
 
 from testbed.numerics.trees import stack
 from testbed.running.execute import draw_problem
@@ -23,6 +22,7 @@ from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.source import Source
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_ntk.models import Laplace, Torus as TorusKernel
+from tests.helpers.cells import make_cell
 
 
 def torus_rule(dim, count):

@@ -22,7 +22,7 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.optimizers.sgd import Sgd
 from testbed_basics.targets.hermite import MultiIndex, SingleIndex
-from tests.unit.cells import make_cell
+from tests.helpers.cells import make_cell
 
 DESIGN = Gaussian(dim=7, n=40, noise=0.2, scale=1.5)
 SINGLE = SingleIndex(coefficients=(0.3, 1.0, 0.5, 0.4), direction="drawn")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell, run_cell
 
 from testbed.contract.seeds import Streams
 from testbed.running.execute import draw_problem, execute_cell
@@ -20,6 +19,7 @@ from testbed_networks.models.deep import Mlp
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
 from testbed_sequence.models.fixed import Fixed
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS = Points(n=10, dim=3)
 TIMES = (0.0, 1.0, 6.0)

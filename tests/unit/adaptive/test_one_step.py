@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from adaptive.regression import path_of, problem_of
-from cells import run_cell
 from scipy.integrate import quad
 
 from testbed.analysis import paired_difference
@@ -23,6 +21,8 @@ from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.hermite import SingleIndex
+from tests.helpers.cells import run_cell
+from tests.helpers.regression import path_of, problem_of
 
 N, DIM, WIDTH = 14, 4, 6
 

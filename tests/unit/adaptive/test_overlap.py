@@ -16,7 +16,7 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.hermite import SingleIndex
 from testbed_networks.models.two_layer import TwoLayerNetwork
-from tests.unit.cells import make_cell, run_cell
+from tests.helpers.cells import make_cell, run_cell
 
 TARGET = SingleIndex(coefficients=(0.0, 1.0), direction="drawn")
 DESIGN = Gaussian(dim=9, n=300)

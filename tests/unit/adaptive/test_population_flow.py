@@ -30,7 +30,7 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.hermite import MultiIndex, SingleIndex
 from testbed_basics.targets.linear import Linear
-from tests.unit.cells import make_cell, run_cell
+from tests.helpers.cells import make_cell, run_cell
 
 
 def alone(r: int, d: int):

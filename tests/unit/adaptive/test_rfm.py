@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from adaptive.regression import path_of, problem_of
-from cells import run_cell
 from scipy.spatial.distance import cdist
 
 from testbed.contract.components import Estimator
@@ -29,6 +27,8 @@ from testbed_basics.metrics.validation import LeaveOneOutRisk
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.indicator import IndicatorProduct
 from testbed_ntk.models import Laplace, Rbf
+from tests.helpers.cells import run_cell
+from tests.helpers.regression import path_of, problem_of
 
 N, DIM = 30, 4
 

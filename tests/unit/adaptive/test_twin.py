@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 
 from testbed.analysis import slope
 from testbed.contract.capabilities import HasExactSpectrum, HasPredictions, has, lack
@@ -31,6 +30,7 @@ from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
 from testbed_sequence.numerics.diagonal_flow import diagonal_flow
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN = Torus(dim=2, n=60, noise=0.3, n_test=50)
 TARGET = Trigonometric(frequencies=((1.5,), (0.0, 2.0)), sine=(1.0, 0.5))

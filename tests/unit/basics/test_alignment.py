@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell, run_cell
 
 from testbed.contract.values import Spectrum
 from testbed.running.execute import draw_problem
@@ -19,6 +18,7 @@ from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.source import Source
 from testbed_ntk import models
+from tests.helpers.cells import make_cell, run_cell
 
 RNG = np.random.Generator(np.random.Philox(3))
 SPHERE = Sphere(dim=3, n=40, n_test=5, noise=0.3)

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from basics.kernels import Rbf, Ridge
-from basics.test_archives import fashion
-from cells import make_cell, run_cell
 from rich.console import Console
 from sklearn import datasets
 from sklearn.kernel_ridge import KernelRidge
@@ -31,6 +28,9 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
 from testbed_ntk.models import DotProduct
+from tests.helpers.archives import fashion
+from tests.helpers.cells import make_cell, run_cell
+from tests.helpers.kernels import Rbf, Ridge
 
 DIGITS = Dataset(data="digits", n=30, n_test=20)
 TWO = Dataset(data="digits", classes=(3, 8), n=30, n_test=20, noise=0.2)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cells import make_cell
 
 from testbed.contract.grids import Grid
 from testbed.contract.seeds import Streams
@@ -25,6 +24,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.polynomial import Polynomial as PolynomialTarget
 from testbed_networks.models.fixed import RandomFeatures
 from testbed_ntk.models import Laplace, Polynomial
+from tests.helpers.cells import make_cell
 
 TARGET = PolynomialTarget(exponents=((1, 1), (2, 0, 1)), coefficients=(1.0, 0.7))
 RANKS = Grid([1, 2, 5, 17, 19])

@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from basics.kernels import NoSpectrum, SphereKernel, TorusKernel
-from planned_components import Tiny
 from scipy import integrate, special
 
 from testbed.contract.seeds import Streams
@@ -28,6 +26,8 @@ from testbed_basics.targets.polynomial import Polynomial
 from testbed_basics.targets.source import Source, source_levels
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_basics.targets.zonal import coordinate_rule, gegenbauer, multiplicity
+from tests.helpers.kernels import NoSpectrum, SphereKernel, TorusKernel
+from tests.helpers.planned_components import Tiny
 
 SPHERE = Sphere(dim=7, n=12, n_test=9)
 GAUSSIAN = Gaussian(dim=7, n=12, n_test=9, scale=0.5)

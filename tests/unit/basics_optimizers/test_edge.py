@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 from scipy.linalg import expm
 
 from testbed.contract.capabilities import HasGradient
@@ -27,6 +26,7 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_networks.metrics.networks import FlowGap
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS = Points(n=12, dim=2)
 GAP = Gap(to="flow")

@@ -7,7 +7,6 @@ import pytest
 import tomli_w
 import torch
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 
 from testbed.contract.cells import STATUS
 from testbed.contract.components import Metric, Model, Variable
@@ -32,6 +31,7 @@ from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
 from testbed_sequence.models.fixed import Fixed
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS = Points(n=12, dim=2)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 from sklearn.kernel_ridge import KernelRidge
 
 from testbed.contract.cells import Compute
@@ -40,6 +39,7 @@ from testbed_ntk.models import Laplace, Matern, Polynomial, ReluTangent
 from testbed_ntk.numerics.gram import cross_matrix, gram_matrix
 from testbed_ntk.theories.bias_variance import BiasVariance
 from testbed_sequence.models.diagonal import Diagonal
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN = Sphere(dim=4, n=40, n_test=25, noise=0.4)
 MODEL = ReluTangent(depth=2, bias_variance=0.1)

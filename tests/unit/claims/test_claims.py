@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from click.testing import CliRunner
 
 from testbed.claims import Verdict, judge_claims, read_verdicts, with_verdicts
 from testbed.claims.kinds import KINDS
-from testbed.console.cli import main
 from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree, write_tree
@@ -81,14 +79,14 @@ def test_a_run_supports_refutes_and_leaves_open(tmp_path):
     assert read_verdicts(read_tree(tmp_path)) == verdicts
 
 
-def test_refuted_claims_have_an_exit_code_if_asked(tmp_path):
+def test_refuted_claims_have_an_exit_code_if_asked(tmp_path, invoke):
     file = tmp_path / "claimed.toml"
     file.write_text(SCENARIO)
     arguments = ["run", str(file), "-o", str(tmp_path / "run"), "--no-figures"]
-    plain = CliRunner().invoke(main, arguments)
+    plain = invoke(*arguments)
     assert plain.exit_code == 0 and "refuted      too-steep" in plain.output
     assert "corrected for 5 verdicts" in plain.output
-    assert CliRunner().invoke(main, [*arguments, "--require-claims"]).exit_code == 3
+    assert invoke(*arguments, "--require-claims").exit_code == 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from cells import run_cell
 
 from testbed import (
     Advance,
@@ -32,6 +31,7 @@ from testbed import (
 from testbed.contract.shape import shape_objection
 from testbed.planning.fitting import served_needs
 from testbed.testing import Sequence, Smooth, check_component
+from tests.helpers.cells import run_cell
 
 # --- the plugin -----------------------------------------------------------------------------------
 

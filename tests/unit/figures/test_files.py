@@ -9,7 +9,7 @@ import pytest
 import testbed.figures.kinds as kinds
 from testbed.figures import draw_figures, remove_stale_figures, stored_figures, tables_of
 from testbed.scenario.figure import FigureSpec
-from tests.unit.figures.results import WIDTHS, group, tree
+from tests.helpers.trees import WIDTHS, group, tree
 
 PATHS = FigureSpec("paths", {"of": "excess_risk"})
 

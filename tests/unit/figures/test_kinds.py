@@ -16,7 +16,7 @@ from testbed.figures.paths import paths
 from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
 from testbed.figures.sweeps import sweeps
-from tests.unit.figures.results import TIMES, WIDTHS, group, lose, tree
+from tests.helpers.trees import TIMES, WIDTHS, group, lose, tree
 
 
 @pytest.fixture(scope="module")

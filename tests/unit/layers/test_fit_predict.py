@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import frozen
-from cells import make_cell, run_cell
 from sklearn.ensemble import RandomForestRegressor
 
 import testbed
@@ -18,6 +17,7 @@ from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.models.forest import RandomForest
 from testbed_basics.models.neighbours import NearestNeighbours
 from testbed_basics.optimizers.fit import Fit
+from tests.helpers.cells import make_cell, run_cell
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import laplacian_kernel
 
@@ -20,6 +19,7 @@ from testbed_basics.metrics.validation import LeaveOneOutRisk
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_ntk.models import Rbf
+from tests.helpers.cells import make_cell, run_cell
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 
 import testbed.running.simulation
 from testbed.contract.cells import Compute
@@ -21,6 +20,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.numerics import two_layer
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS, TIMES = Points(n=10, dim=3, noise=0.2), (0.0, 1.0, 4.0)
 METRICS = (ExcessRisk(), TrainingLoss())

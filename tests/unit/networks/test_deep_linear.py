@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed.contract.grids import Grid
 from testbed.contract.seeds import Streams
@@ -22,6 +21,7 @@ from testbed_basics.optimizers.adam import Adam
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.targets.linear import Linear
 from testbed_networks.models.deep_linear import DeepLinear
+from tests.helpers.cells import make_cell, run_cell
 
 DIM = 5
 DESIGN = Hypercube(dim=DIM, n=12, n_test=2**DIM, noise=0.2)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 from scipy.linalg import expm
 
 from testbed.contract.components import Estimator, Model
@@ -29,6 +28,7 @@ from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised, RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_sequence.models.diagonal import Diagonal
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS = Points(n=8, dim=3)
 TIMES = (0.0, 0.7, 5.0)

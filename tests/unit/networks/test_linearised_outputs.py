@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 from scipy.linalg import expm
 
 from testbed.contract.components import Model
@@ -28,6 +27,7 @@ from testbed_networks.metrics.networks import LazyGap
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from tests.helpers.cells import make_cell, run_cell
 
 DIGITS = Dataset(data="digits", classes=(0, 1, 2), n=9, n_test=6, unit=True)
 TIMES = (0.0, 0.7, 5.0)

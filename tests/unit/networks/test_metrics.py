@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 
 from testbed.contract.components import Estimator, Model
 from testbed.contract.facts import ModelFacts
@@ -23,6 +22,7 @@ from testbed_networks.metrics import networks as metrics
 from testbed_networks.models.deep import Mlp
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from tests.helpers.cells import make_cell, run_cell
 
 POINTS = Points(n=10, dim=4)
 NET = TwoLayerNetwork(width=16, symmetric=True, activation="tanh")

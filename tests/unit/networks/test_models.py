@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed.contract.cells import STATUS
 from testbed.contract.components import Variable
@@ -31,6 +30,7 @@ from testbed_networks.models.deep import Mlp
 from testbed_networks.models.deep_linear import DeepLinear
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
+from tests.helpers.cells import make_cell, run_cell
 
 DESCENT = GradientDescent(learning_rate=0.05)
 KINKS = """

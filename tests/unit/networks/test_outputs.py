@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import run_cell
 
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.metrics.labels import Misclassification, TestError
@@ -16,6 +15,7 @@ from testbed_networks.models.deep import Mlp
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.numerics import layered, two_layer
 from testbed_networks.numerics.activations import activation
+from tests.helpers.cells import run_cell
 
 RNG = np.random.Generator(np.random.Philox(8))
 R, N, D, M, K = 2, 7, 3, 6, 4

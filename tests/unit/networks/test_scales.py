@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed.contract.seeds import Streams
 from testbed.numerics.trees import as_tensors, stack
@@ -17,6 +16,7 @@ from testbed_networks.metrics.networks import KernelDrift, LazyGap
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import NetworkProcess, NetworkTangent
 from testbed_ntk.numerics.gram import gram_matrix
+from tests.helpers.cells import make_cell, run_cell
 
 DESCENT = GradientDescent(learning_rate=0.05)
 SCALED = {"first_scale": 1.7, "second_scale": 0.6, "bias_scale": 2.5}

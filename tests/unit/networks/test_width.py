@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cells import run_cell
 from scipy import stats
 
 from testbed.contract.components import Estimator
@@ -20,6 +19,7 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_networks.metrics.networks import KernelDrift
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models import ReluTangent
+from tests.helpers.cells import run_cell
 
 WIDTHS = (64, 256, 1024, 4096)  # the law of large widths: at 16 it does not hold yet
 DESIGN = Sphere(dim=5, n=40, n_test=100, noise=0.1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed.contract.cells import PlannedTheory
 from testbed.planning.files import read_scenario
@@ -23,6 +22,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.linear import Linear
 from testbed_ntk.models import ReluTangent
 from testbed_ntk.theories.bias_variance import BiasVariance
+from tests.helpers.cells import make_cell, run_cell
 
 MODEL = ReluTangent(depth=2, bias_variance=0.1)
 DESIGN = Sphere(dim=4, n=30, n_test=20, noise=0.5)

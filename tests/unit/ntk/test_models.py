@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 from sklearn.kernel_ridge import KernelRidge
 
 from testbed.contract.cells import STATUS
@@ -25,6 +24,7 @@ from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_ntk import models
 from testbed_ntk.numerics.gram import gram_matrix
+from tests.helpers.cells import make_cell, run_cell
 
 EVERY = (
     models.ReluTangent(depth=2, bias_variance=0.1),

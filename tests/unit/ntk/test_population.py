@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cells import make_cell, run_cell
 
 from testbed.contract.components import PopulationSpectrum
 from testbed.contract.grids import Grid
@@ -15,6 +14,7 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.linear import Linear
 from testbed_ntk import models
 from testbed_ntk.theories.population import PopulationEigenvalues, ranked
+from tests.helpers.cells import make_cell, run_cell
 
 RANKS = Grid(tuple(range(1, 26)))
 

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pytest
 from attrs import frozen
-from cells import make_cell, run_cell
 
 from testbed.contract.cells import Compute
 from testbed.contract.components import Estimator
@@ -28,6 +27,7 @@ from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk import models
 from testbed_ntk.metrics.population_risk import PopulationRisk
 from testbed_ntk.numerics import exact_risk
+from tests.helpers.cells import make_cell, run_cell
 
 METRICS = [ExcessRisk(), PopulationRisk()]
 NTK = models.ReluTangent(depth=2, bias_variance=0.1)

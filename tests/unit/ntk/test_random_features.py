@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from cells import make_cell, run_cell
 
 from testbed.planning.fitting import theory_objection
 from testbed_basics.designs.points import AnisotropicGaussian, Gaussian, Hypercube, Sphere
@@ -22,6 +21,7 @@ from testbed_ntk.theories.random_features import (
     feature_errors,
     sphere_levels,
 )
+from tests.helpers.cells import make_cell, run_cell
 
 INDEX = np.arange(1.0, 401)
 POWER = Levels(INDEX**-1.5, np.ones(400), INDEX**-2)  # λ_i = i^−1.5, v_i = i^−1

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve, frozen
-from cells import make_cell, run_cell
 from scipy import linalg, stats
 
 from testbed.contract.components import Estimator, Metric, Variable
@@ -40,6 +39,7 @@ from testbed_ntk.theories.learning_curves import (
     PolynomialBarrier,
     Rates,
 )
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN = Sphere(dim=3, n=8, n_test=5)
 NTK = ReluTangent(depth=2, bias_variance=0.1, initial="process")

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from attrs import frozen
-from cells import make_cell, run_cell
 
 from testbed.contract.cells import Compute, PlannedTheory
 from testbed.contract.components import Target, Theory
@@ -35,6 +34,7 @@ from testbed_ntk.theories.exponents import (
     best_regularisation,
     minimax_in_dimension,
 )
+from tests.helpers.cells import make_cell, run_cell
 
 POWERS = np.arange(1.0, 401)
 CHECK = Levels(POWERS**-1.5, np.ones(400), POWERS**-2.0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from misfit_scenario import scenario
 
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
+from tests.helpers.misfit_scenario import scenario
 
 
 def warnings(model, optimizer, times="[1000.0, 100000.0]", design=None):

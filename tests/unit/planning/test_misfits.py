@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import pytest
 from attrs import frozen
-from misfit_scenario import DATA, GAUSSIAN, RBF, SEQUENCE, TORUS, scenario
 
 from testbed.contract.expansions import drawn_expansion
 from testbed.contract.spaces import Space, narrow_misfit
-from testbed.errors import ScenarioError
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed_basics.designs.points import Sphere
 from testbed_basics.targets.hermite import SingleIndex
 from testbed_ntk.models.stationary import Rbf
+from tests.helpers.misfit_scenario import DATA, GAUSSIAN, RBF, SEQUENCE, TORUS, scenario
+from tests.helpers.mistakes import mistakes_of
 
 
 def mistakes(text):
-    try:
-        make_plan(read_scenario(text, "s.toml"))
-    except ScenarioError as error:
-        return [str(mistake) for mistake in error.mistakes]
-    return []
+    return mistakes_of(lambda: make_plan(read_scenario(text, "s.toml")))
 
 
 FIXED = '{ use = "sequence.fixed" }'

@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import pytest
 from attrs import evolve
-from planned_components import (
+
+from testbed.console.describe import plan_text
+from testbed.contract.cells import Cell
+from testbed.contract.needs import NEEDS
+from testbed.planning.keys import cell_key, describe, fingerprint
+from testbed.planning.plan import Plan, make_plan
+from tests.helpers.planned_components import (
     DESIGN,
     HEAD,
     METRIC,
@@ -20,12 +26,6 @@ from planned_components import (
     read,
     text,
 )
-
-from testbed.console.describe import plan_text
-from testbed.contract.cells import Cell
-from testbed.contract.needs import NEEDS
-from testbed.planning.keys import cell_key, describe, fingerprint
-from testbed.planning.plan import Plan, make_plan
 
 SHAPES = 'use = "shapes", seed_size = 1'
 

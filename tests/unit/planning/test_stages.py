@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from planned_components import DESIGN, METRIC, estimator, read, text
 
 import testbed.planning
 from testbed.errors import ScenarioError
@@ -16,6 +15,7 @@ from testbed.planning.once import Once
 from testbed.planning.plan import make_plan
 from testbed.planning.points import build
 from testbed.planning.selection import select
+from tests.helpers.planned_components import DESIGN, METRIC, estimator, read, text
 
 STAGES = {
     "expansion.py": "expand",

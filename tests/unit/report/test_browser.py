@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from testbed.report import write_report
-from tests.unit.report.test_report import result, stored
+from tests.helpers.reports import result, stored
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

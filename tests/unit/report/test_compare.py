@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from testbed.report import comparison
-from tests.unit.figures.results import WIDTHS, group
-from tests.unit.report.test_report import result, with_claims
+from tests.helpers.reports import result, with_claims
+from tests.helpers.trees import WIDTHS, group
 
 
 def sections(text):

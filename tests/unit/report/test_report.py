@@ -15,70 +15,14 @@ from testbed.report.citations import citations
 from testbed.report.settings import in_words, settings
 from testbed.report.tables import best_values, cost, failures, verdict_counts, verdicts
 from testbed.soundness import with_findings
-from tests.unit.figures.results import WIDTHS, group, lose, tree
+from tests.helpers.reports import SCENARIO, result, stored, with_claims
+from tests.helpers.trees import WIDTHS, group, lose, tree
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&'
-SCENARIO = """
-format = 1
-name = "made"
-title = "TITLE"
-seed = 7
-replicates = 6
-[design]
-use = "sphere"
-n = { geom = [10, 1000, 3] }
-[target]
-use = "linear"
-[[estimator]]
-name = "network"
-model = { use = "networks.two-layer", width = { values = [10, 100, 1000] } }
-optimizer = { use = "gradient-descent", times = { geom = [1.0, 100.0, 3], include = [0.0] } }
-[[metric]]
-use = "excess-risk"
-[[figure]]
-kind = "learning-curves"
-x = "width"
-[[figure]]
-kind = "paths"
-of = "excess_risk"
-"""
-
-
-def result(title="A title", **changes):
-    dataset = changes.pop("dataset", None)
-    dataset = group({"width": list(WIDTHS)}) if dataset is None else dataset
-    dataset["duration"] = (dataset["status"].dims, np.full(dataset["status"].shape, 0.5))
-    dataset["error"] = (dataset["status"].dims, np.full(dataset["status"].shape, "", dtype=object))
-    made = tree(network=dataset)
-    text = SCENARIO.replace('"TITLE"', "'''" + title.replace("'''", "") + "'''")
-    made.attrs |= {
-        "title": title, "references": "arXiv:2409.00894", "comment": "Which one falls faster?",
-        "scenario": text, "scenario_sha256": "0" * 64, "seed": 7, "machine": "Linux x86_64",
-        "source": "python 3.11.7, testbed 0.1.0, numpy 2.1.0", "history": "a day: testbed run made",
-        "component_references": "arXiv:1806.07572\ndoi:10.1000/182 Some book",
-        "data_name": "digits", "data_source": "a place", "data_licence": "CC0",
-        **changes,
-    }  # fmt: skip
-    return made
-
-
-def with_claims(made, **columns):
-    count = len(next(iter(columns.values())))
-    data = {name: ("claim", np.array(values, dtype=object)) for name, values in columns.items()}
-    assert count
-    return made.assign({"claims": xr.DataTree(xr.Dataset(data))})
-
-
 FINDING = Finding(
     check="overfitting", estimator="network", cell="width=10", points=2, judged=3,
     observation="trained too long", advice="stop earlier",
 )  # fmt: skip
-
-
-def stored(made, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    made.to_netcdf(folder / "results.nc")
-    return folder
 
 
 @pytest.fixture(scope="module")

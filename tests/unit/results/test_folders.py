@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 
-from testbed.console.cli import main
 from testbed.errors import ResultError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
@@ -67,10 +65,6 @@ def folder(finished, tmp_path):
     """A copy of a finished run."""
     shutil.copytree(finished, tmp_path / "run")
     return tmp_path / "run"
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 # --- damage -------------------------------------------------------------------------------------
@@ -211,7 +205,7 @@ def test_what_an_earlier_text_left_is_moved_away(folder):
 # --- status, verify, replay ---------------------------------------------------------------------
 
 
-def test_status_says_what_is_finished_and_what_is_missing(folder):
+def test_status_says_what_is_finished_and_what_is_missing(folder, invoke):
     assert "finished  6" in invoke("status", folder).output
     larger = SCENARIO.replace("replicates = 4", "replicates = 6")
     execute_run(scenario(larger), folder, Options(record_only=True))
@@ -221,7 +215,7 @@ def test_status_says_what_is_finished_and_what_is_missing(folder):
     assert invoke("status", folder.parent).exit_code == 2
 
 
-def test_verify_finds_a_whole_result_right_and_says_what_is_not(folder):
+def test_verify_finds_a_whole_result_right_and_says_what_is_not(folder, invoke):
     result = invoke("verify", folder)
     assert result.exit_code == 0, result.output
     assert "8 replicates, all ok" in result.output and "installed here" in result.output
@@ -236,7 +230,7 @@ def test_verify_finds_a_whole_result_right_and_says_what_is_not(folder):
     assert "problem  scenario: its text does not agree" in result.output
 
 
-def test_replay_confirms_a_point_and_finds_a_changed_number(folder):
+def test_replay_confirms_a_point_and_finds_a_changed_number(folder, invoke):
     result = invoke("replay", folder, "--cell", "fixed, n=100")
     assert result.exit_code == 0 and "identical to the bit" in result.output, result.output
     tree = read_tree(folder)
@@ -255,7 +249,7 @@ def test_replay_confirms_a_point_and_finds_a_changed_number(folder):
 # --- merge, prune, export -----------------------------------------------------------------------
 
 
-def test_runs_made_apart_merge_to_the_run_of_the_whole(finished, tmp_path):
+def test_runs_made_apart_merge_to_the_run_of_the_whole(finished, tmp_path, invoke):
     smaller = SCENARIO.replace("replicates = 4", "replicates = 2").replace("[50, 100]", "[50]")
     execute_run(scenario(smaller), tmp_path / "a")
     execute_run(scenario(SCENARIO.replace("[50, 100]", "[100]")), tmp_path / "b")
@@ -280,7 +274,7 @@ def test_scenarios_that_do_not_fit_are_not_merged():
     assert united_scenario({"a": SCENARIO, "b": SCENARIO.replace("Folders", "F")}) == SCENARIO
 
 
-def test_a_pruned_journal_is_smaller_and_holds_the_same(folder):
+def test_a_pruned_journal_is_smaller_and_holds_the_same(folder, invoke):
     execute_run(scenario(SCENARIO.replace("[50, 100]", "[50, 75]")), folder)
     before = (folder / "journal.sqlite").stat().st_size
     result = invoke("prune", folder)
@@ -290,7 +284,7 @@ def test_a_pruned_journal_is_smaller_and_holds_the_same(folder):
     assert execute_run(scenario(), folder).reused == 3
 
 
-def test_exported_tables_hold_the_results(folder, tmp_path):
+def test_exported_tables_hold_the_results(folder, tmp_path, invoke):
     result = invoke("export", folder, "-o", tmp_path / "tables")
     assert result.exit_code == 0, result.output
     table = pd.read_csv(tmp_path / "tables" / "fixed-n-replicate-time.csv")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from strangers import SCENARIO, Module, mistakes_with, plan_with, run_with
 
 from testbed import Estimator, Finding, Metric, Theory, Variable, hookimpl
 from testbed.contract.border import ComponentFault, calling, title
 from testbed.contract.facts import MetricFacts, TheoryFacts
 from testbed.loading import PluginWarning
 from testbed.running.border import private
+from tests.helpers.strangers import SCENARIO, Module, mistakes_with, plan_with, run_with
 
 
 class Measures(Metric):

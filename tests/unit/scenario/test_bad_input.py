@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from planned_components import DESIGN, HEAD, METRIC, TARGET, estimator, mistakes, read, text
 
 from testbed.contract.parameters import Parameter
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.files import load_scenario
+from tests.helpers.planned_components import (
+    DESIGN,
+    HEAD,
+    METRIC,
+    TARGET,
+    estimator,
+    mistakes,
+    read,
+    text,
+)
 
 
 def only(toml: str, *overrides: str) -> str:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import time
 
 import pytest
-from planned_components import DESIGN, HEAD, TARGET, estimator, mistakes, planned, text
 
 from testbed.errors import ScenarioError
 from testbed.planning.files import load_scenario
 from testbed.scenario.document import SIZE_VARIABLE
+from tests.helpers.planned_components import (
+    DESIGN,
+    HEAD,
+    TARGET,
+    estimator,
+    mistakes,
+    planned,
+    text,
+)
 
 SECONDS = 5.0  # what an answer may take on a busy machine
 

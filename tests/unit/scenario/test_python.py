@@ -5,12 +5,21 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from planned_components import REGISTRY, Descent, Lines, Plain, Power, Risk, read, text
 
 import testbed
 from testbed.errors import ScenarioError
 from testbed.planning.plan import make_plan
 from testbed.scenario.scenario import Scenario
+from tests.helpers.planned_components import (
+    REGISTRY,
+    Descent,
+    Lines,
+    Plain,
+    Power,
+    Risk,
+    read,
+    text,
+)
 
 PARTS = {
     "name": "made",

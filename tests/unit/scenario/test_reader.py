@@ -6,7 +6,6 @@ import math
 from typing import Any, Literal
 
 import pytest
-from planned_components import REGISTRY, Lines
 
 from testbed.contract.grids import Grid
 from testbed.errors import Mistake
@@ -14,6 +13,7 @@ from testbed.scenario.component import Reference, Scalar, Spec
 from testbed.scenario.reader import Source, read_component
 from testbed.scenario.sweep import Sweep
 from testbed.scenario.value import convert
+from tests.helpers.planned_components import REGISTRY, Lines
 
 SOURCE = Source(REGISTRY)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import tomli_w
-from tiny import SCENARIO, tiny_registry
 
 from testbed.errors import ScenarioError
 from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.plan import make_plan
+from tests.helpers.tiny import SCENARIO, tiny_registry
 
 REGISTRY = tiny_registry()
 

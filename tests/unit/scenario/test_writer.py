@@ -9,7 +9,14 @@ import tomllib
 import pytest
 import tomli_w
 from attrs import evolve
-from planned_components import (
+
+from testbed.contract.cells import Compute
+from testbed.contract.grids import Grid
+from testbed.planning.files import load_scenario, read_scenario
+from testbed.scenario.component import Reference
+from testbed.scenario.scenario import Scenario
+from testbed.scenario.tables import UpTo
+from tests.helpers.planned_components import (
     DESIGN,
     HEAD,
     METRIC,
@@ -20,13 +27,6 @@ from planned_components import (
     read,
     text,
 )
-
-from testbed.contract.cells import Compute
-from testbed.contract.grids import Grid
-from testbed.planning.files import load_scenario, read_scenario
-from testbed.scenario.component import Reference
-from testbed.scenario.scenario import Scenario
-from testbed.scenario.tables import UpTo
 
 FULL = text(
     head=HEAD + 'title = "Tiny"\ndescription = "All words"\nreferences = ["arXiv:1"]',

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell, run_cell
 
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.gradient_flow import GradientFlow
@@ -15,6 +14,7 @@ from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
 from testbed_sequence.targets.signals import SparsePower
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN, TARGET = GaussianSequence(n=200, modes=30), SparsePower(p=1.0, q=2.0)
 TIMES = (0.0, 2.0, 20.0)

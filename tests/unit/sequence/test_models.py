@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell, run_cell
 
 from testbed.running.execute import draw_problem, execute_cell
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
@@ -16,6 +15,7 @@ from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.targets.signals import Coefficients, Power, SparsePower
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN, TARGET = GaussianSequence(n=2000, modes=60), SparsePower(p=1.0, q=2.0)
 MODELS = [Fixed(gamma=1.5), *(Diagonal(gamma=1.5, depth=depth) for depth in range(4))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cells import run_cell
 
 from testbed.contract.capabilities import HasBasis, HasExactSpectrum, has, lack
 from testbed.contract.grids import Grid
@@ -15,6 +14,7 @@ from testbed_sequence.designs.gaussian import GaussianSequence
 from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.orthogonal import Orthogonal
 from testbed_sequence.targets.signals import Block
+from tests.helpers.cells import run_cell
 
 DESIGN, TARGET = GaussianSequence(n=100, modes=24), Block(start=13, count=6)
 TIMES = (0.0, 0.5, 4.0, 30.0)

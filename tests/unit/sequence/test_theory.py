@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed.planning.fitting import theory_objection
 from testbed_basics.metrics.risks import ExcessRisk
@@ -18,6 +17,7 @@ from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
 from testbed_sequence.targets.signals import SparsePower
 from testbed_sequence.theories.sequences import ExpectedRisk, Rates, SpanBounds
+from tests.helpers.cells import make_cell, run_cell
 
 DESIGN, TARGET = GaussianSequence(n=400, modes=100), SparsePower(p=1.0, q=2.0)
 TIMES = (0.0, 3.0, 20.0, 200.0)

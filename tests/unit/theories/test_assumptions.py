@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import frozen
-from cells import make_cell, run_cell
 
 from testbed import DoesNotApply
 from testbed.contract.grids import Grid
@@ -51,6 +50,7 @@ from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.models.orthogonal import Orthogonal
 from testbed_sequence.targets.signals import Block, Power, SparsePower
 from testbed_sequence.theories.sequences import ExpectedRisk, Rates as SequenceRates, SpanBounds
+from tests.helpers.cells import make_cell, run_cell
 
 FLOW, RIDGE = GradientFlow(), SpectralFilter(filter="ridge")
 SEQUENCE = GaussianSequence(n=100, modes=400)

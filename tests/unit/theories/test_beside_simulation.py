@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cells import make_cell, run_cell
 
 from testbed.contract.grids import Grid
 from testbed.running.execute import draw_problem
@@ -37,6 +36,7 @@ from testbed_sequence.models.diagonal import Diagonal
 from testbed_sequence.models.fixed import Fixed
 from testbed_sequence.targets.signals import Power, SparsePower
 from testbed_sequence.theories.sequences import ExpectedRisk, Rates, SpanBounds
+from tests.helpers.cells import make_cell, run_cell
 
 FLOW, RIDGE = GradientFlow(), SpectralFilter(filter="ridge")
 TIMES = (1.0, 10.0, 100.0)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from tiny import Entry, Module
 
 import testbed.runs
-from testbed.errors import ScenarioError
 from testbed.loading import Plugin, Registry, _entry_points, make_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import Plan
 from testbed.runs import checked_plan, execute_run
+from tests.helpers.mistakes import mistakes_of
+from tests.helpers.tiny import Entry, Module
 
 SCENARIO = """
 format = 1
@@ -48,11 +48,7 @@ def plan_with(module: object, text: str) -> Plan:
 
 def mistakes_with(module: object, text: str) -> list[str]:
     """What reading and planning object to."""
-    try:
-        plan_with(module, text)
-    except ScenarioError as error:
-        return [str(mistake) for mistake in error.mistakes]
-    return []
+    return mistakes_of(lambda: plan_with(module, text))
 
 
 def run_with(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contract_components as tiny
 from attrs import frozen
 
 from testbed.contract.components import Theory, Variable
 from testbed.contract.parameters import parameter
 from testbed.errors import DoesNotApply
 from testbed.loading import Plugin, Registry, make_registry
+from tests.helpers import contract_components as tiny
 
 
 @frozen(kw_only=True)

@@ -26,10 +26,11 @@ from testbed.contract.components import (
 from testbed.contract.facts import ModelFacts, TheoryFacts
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import parameter
-from testbed.errors import DoesNotApply, ParameterError, ScenarioError
+from testbed.errors import DoesNotApply, ParameterError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import Plan, make_plan
 from testbed.scenario.scenario import Scenario
+from tests.helpers.mistakes import mistakes_of
 
 
 def never_run(component: type[Component]) -> type[Component]:
@@ -305,8 +306,4 @@ def planned(toml: str, *overrides: str) -> Plan:
 
 def mistakes(toml: str, *overrides: str) -> list[str]:
     """What reading and planning object to, mistake by mistake."""
-    try:
-        planned(toml, *overrides)
-    except ScenarioError as error:
-        return [str(mistake) for mistake in error.mistakes]
-    return []
+    return mistakes_of(lambda: planned(toml, *overrides))

@@ -1,0 +1,1 @@
+"""Components, cells and scenarios that several tests share."""
