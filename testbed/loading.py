@@ -156,10 +156,10 @@ class Registry:
 @cache
 def load_registry() -> Registry:
     """Find and load every installed plugin."""
-    return make_registry(_entry_points())
+    return make_registry(entry_points())
 
 
-def _entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
+def entry_points() -> list[tuple[Plugin, importlib.metadata.EntryPoint]]:
     """Plugins by distribution metadata alone: nothing is imported here."""
     plugins = []
     for entry in importlib.metadata.entry_points(group=GROUP):

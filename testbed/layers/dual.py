@@ -99,11 +99,12 @@ class DualModel(
 
     def prepare(self, drawn: Drawn, problem: Problem) -> Prepared:
         data = problem.train
-        self._expect_finite(data.x, "training inputs")
+        self.expect_finite(data.x, "training inputs")
         root = data.weight.sqrt()
         return {"root": root, "gram": self.weighted_gram(data.x, root), "initial": None}
 
-    def _expect_finite(self, values: Tensor, what: str) -> None:
+    def expect_finite(self, values: Tensor, what: str) -> None:
+        """UnsuitableError if some numbers are NaN or infinite; `what` says which they are."""
         count = int((~torch.isfinite(values)).sum())
         if count:
             raise UnsuitableError(
@@ -112,7 +113,7 @@ class DualModel(
             )
 
     def start(self, drawn: Drawn, prepared: Prepared, problem: Problem) -> Tensor:
-        self._expect_finite(problem.train.y, "observations")
+        self.expect_finite(problem.train.y, "observations")
         return torch.zeros_like(problem.train.y)
 
     def probe(self, prepared: Prepared, x: Tensor) -> Tensor | WeightedGram:
@@ -121,7 +122,7 @@ class DualModel(
             return gram  # the training points: their exact, symmetric matrix, held once
         if prepared["initial"] is not None:
             prepared["initial"].expect_test(x)
-        self._expect_finite(x, "test inputs")
+        self.expect_finite(x, "test inputs")
         return self.cross(prepared, x)
 
     def predict(self, prepared: Prepared, params: Tensor, probe: Tensor | WeightedGram) -> Tensor:

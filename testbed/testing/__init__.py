@@ -27,7 +27,16 @@ from testbed.testing.cases import Case, make_case
 from testbed.testing.check import ConformanceError, check_component, laws_of, try_law
 from testbed.testing.distributions import Trial, conformance, trials
 from testbed.testing.laws import Law
-from testbed.testing.partners import Kernel, NumericFlow, Points, Sequence, SequenceModel, Smooth
+from testbed.testing.partners import (
+    Kernel,
+    NumericFlow,
+    PlainDescent,
+    Plane,
+    Points,
+    Sequence,
+    SequenceModel,
+    Smooth,
+)
 
 __all__ = [
     "Case",
@@ -35,6 +44,8 @@ __all__ = [
     "Kernel",
     "Law",
     "NumericFlow",
+    "PlainDescent",
+    "Plane",
     "Points",
     "Sequence",
     "SequenceModel",

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import testbed.runs
-from testbed.loading import Plugin, Registry, _entry_points, make_registry
+from testbed.loading import Plugin, Registry, entry_points, make_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import Plan
 from testbed.runs import checked_plan, execute_run
@@ -37,7 +37,7 @@ use = "excess-risk"
 
 def registry_with(module: object) -> Registry:
     """The installed plugins and a stranger's."""
-    return make_registry([*_entry_points(), (Plugin("strange", "strange", "9.0"), Entry(module))])
+    return make_registry([*entry_points(), (Plugin("strange", "strange", "9.0"), Entry(module))])
 
 
 def plan_with(module: object, text: str) -> Plan:

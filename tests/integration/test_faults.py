@@ -18,7 +18,6 @@ import xarray as xr
 from testbed.errors import ResultError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
-from testbed.results.encoding import decode, encode
 from testbed.results.store import RunFolder
 from testbed.running.executors import processes, serial
 from testbed.runs import RunWarning, execute_run, open_results, run
@@ -244,19 +243,6 @@ def test_a_cell_over_its_time_limit_fails_alone():
     errors = {result.key: result.error for result in results}
     assert "took more than 4 s" in errors[cells[0].key]
     assert not any(errors[cell.key] for cell in quick)
-
-
-def test_journaled_results_are_equal_and_need_no_unpickling():
-    cell = make_plan(scenario()).cells[0]
-    (result,) = serial([cell])
-    again = decode(result.key, *encode(result))
-    for name, array in result.variables.items():
-        np.testing.assert_array_equal(again.variables[name], array)
-    assert again.coordinates.keys() == result.coordinates.keys()
-    assert (again.error, again.omitted) == (result.error, result.omitted)
-    header, data = encode(result)
-    with pytest.raises(ValueError, match="damaged arrays"):
-        decode(result.key, header, data[: len(data) // 2])
 
 
 def test_the_journal_is_durable_before_the_next_cell(tmp_path):

@@ -19,8 +19,7 @@ import torch
 from testbed.loading import Plugin, make_registry
 from testbed.planning.files import read_scenario
 from testbed.runs import execute_run
-from testbed.testing import check_component
-from testbed.testing.partners import PlainDescent
+from testbed.testing import PlainDescent, check_component
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "stranger"
 SPIKED = """

@@ -114,7 +114,7 @@ class WideNetwork(FormulaKernel, HasRandomStart, HasEigenvalueDecay):
         return standard_normals(rng("model"), *counts)
 
     def initial_function(self, drawn: Tensor, problem: Problem) -> RandomStart:
-        self._expect_finite(problem.test.x, "test inputs")
+        self.expect_finite(problem.test.x, "test inputs")
         return RandomStart(self.name, self.process(problem), drawn, problem)
 
     def process(self, problem: Problem) -> Kernel:

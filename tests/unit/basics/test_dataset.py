@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from rich.console import Console
 from sklearn import datasets
 from sklearn.kernel_ridge import KernelRidge
 
-from testbed.console.progress import ProgressWatcher
 from testbed.contract.seeds import Streams
 from testbed.contract.values import Data, Problem
 from testbed.errors import UnsuitableError
@@ -27,7 +23,6 @@ from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.labels import Labels
 from testbed_basics.targets.linear import Linear
-from testbed_ntk.models import DotProduct
 from tests.helpers.archives import fashion
 from tests.helpers.cells import make_cell, run_cell
 from tests.helpers.kernels import Rbf, Ridge
@@ -243,29 +238,6 @@ def test_only_files_that_are_missing_are_named(tmp_path):
         (tmp_path / file.removesuffix(".gz")).touch()
     with pytest.raises(UnsuitableError, match=f"^found no {last} in {tmp_path};.*put it there"):
         Dataset(data="fashion-mnist", path=str(tmp_path), n=5).draw(Streams(1, 0))
-
-
-def printed(cell):
-    """What a run prints of a cell that fails."""
-    lines = io.StringIO()
-    ProgressWatcher(Console(file=lines)).finished(cell, execute_cell(cell))
-    return lines.getvalue()
-
-
-def test_failures_name_the_cell_and_the_data(tmp_path):
-    """Eigenvalues that are negative on digits, of a kernel that is none; NaN in a file's labels."""
-    design = evolve(TWO, noise=0.0)
-    model = DotProduct(coefficients=(1.0, -1.0))
-    cell = make_cell(design, Labels(), model, GradientFlow(), (1.0,), [TestError()])
-    text = printed(evolve(cell, estimator="indefinite", point={"n": 30}))
-    where = 'failed: indefinite(n=30) on dataset (data = "digits", classes = [3, 8]), replicates 0'
-    assert where in text and "not positive semidefinite on these data" in text
-    path = saved(tmp_path / "bad.npz", np.ones((9, 2)), np.full(9, np.nan))
-    design = Dataset(data="file", path=path, n=5, n_test=2)
-    text = printed(make_cell(design, Labels(), Kernel(), NumericFlow(), (0.0,), [TestError()]))
-    where = f'failed: main() on dataset (data = "file", path = "{path}"), replicates 0 to 2: '
-    assert "found 9" in text
-    assert where in text and "NaN or infinite" in text
 
 
 @pytest.mark.parametrize(

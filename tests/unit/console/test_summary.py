@@ -38,6 +38,31 @@ times = { linspace = [1.0, 40.0, 40] }
 [[metric]]
 use = "excess-risk"
 """
+SWEPT = """
+format = 1
+name = "swept"
+title = "Something to look at"
+replicates = 4
+times = { geom = [1.0, 1e3, 9], include = [0.0] }
+[design]
+use = "sequence.gaussian"
+n = { values = [100, 400, 1600] }
+modes = 60
+[target]
+use = "sequence.sparse-power"
+p = 1.0
+q = 2.0
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow" }
+[[estimator]]
+name = "adaptive"
+model = { use = "sequence.diagonal", gamma = 1.5, depth = { values = [0, 1] } }
+optimizer = { use = "gradient-flow" }
+[[metric]]
+use = "excess-risk"
+"""
 ALONE = """
 format = 1
 name = "alone"
@@ -75,3 +100,19 @@ def test_few_replicates_have_slopes_without_limits(tmp_path, replicates):
     (line,) = [line for line in text.splitlines() if "slope in n" in line]
     assert "[" not in line and "an interval needs at least 3" in line
     assert "7 more points" in text  # 24 of 31 rows are shown
+
+
+def test_a_summary_has_best_times_slopes_and_what_went_wrong(tmp_path):
+    tree = run(read_scenario(SWEPT), tmp_path)
+    text = summary(tree)
+    assert text.startswith("Something to look at")
+    assert text.count("slope in n") == 3
+    assert "n=1600 depth=1" in text and "(95% interval)" in text
+    cut = tree.copy()
+    cut["fixed"] = cut["fixed"].to_dataset().isel(time=slice(0, 4))
+    assert "at an end of the time grid: not bracketed" in summary(cut)
+    broken = tree.copy()
+    broken["fixed"]["status"][0] = 1
+    assert "4 of 12 replicates are failed" in summary(broken)
+    assert "no best risk: 0 of 4 replicates are left" in summary(broken)
+    assert "no slope: 0 of 4 replicates are left" in summary(broken)

@@ -1,11 +1,10 @@
-"""Figures and summaries show what a result holds."""
+"""Figures show what a result holds."""
 
 from __future__ import annotations
 
 import pytest
 import xarray as xr
 
-from testbed.console.summary import summary
 from testbed.figures import draw_figures
 from testbed.figures.axes import lines_in_view
 from testbed.figures.canvas import Canvas, styled
@@ -78,21 +77,6 @@ def test_every_kind_that_has_data_is_drawn_with_its_labels(tree, tmp_path):
         assert words in paths
     assert "slope -0." in drawn["excess_risk-against-n"]
     assert "truth" in drawn["learned-spectrum"]
-
-
-def test_a_summary_has_best_times_slopes_and_what_went_wrong(tree):
-    text = summary(tree)
-    assert text.startswith("Something to look at")
-    assert text.count("slope in n") == 3
-    assert "n=1600 depth=1" in text and "(95% interval)" in text
-    cut = tree.copy()
-    cut["fixed"] = cut["fixed"].to_dataset().isel(time=slice(0, 4))
-    assert "at an end of the time grid: not bracketed" in summary(cut)
-    broken = tree.copy()
-    broken["fixed"]["status"][0] = 1
-    assert "4 of 12 replicates are failed" in summary(broken)
-    assert "no best risk: 0 of 4 replicates are left" in summary(broken)
-    assert "no slope: 0 of 4 replicates are left" in summary(broken)
 
 
 def test_what_was_measured_at_one_time_is_drawn_against_the_sweep(tmp_path):

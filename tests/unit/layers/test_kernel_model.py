@@ -109,4 +109,4 @@ def test_one_output_or_several():
         alone = gram.filter_path(y[:, column], "ridge", [0.5, 2.0], krylov=False)
         torch.testing.assert_close(together[..., column], alone)
     with pytest.raises(UnsuitableError, match="NaN or infinite"):
-        Gaussian()._expect_finite(torch.tensor([torch.nan]), "training inputs")
+        Gaussian().expect_finite(torch.tensor([torch.nan]), "training inputs")

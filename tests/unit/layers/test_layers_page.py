@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.testing import check_component
-from testbed.testing.partners import PlainDescent, Plane
+from testbed.testing import PlainDescent, Plane, check_component
 
 BLOCKS = re.findall(
     r"```python\n(.*?)```", (Path(__file__).parents[3] / "docs" / "layers.md").read_text(), re.S

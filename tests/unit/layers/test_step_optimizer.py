@@ -10,8 +10,7 @@ from attrs import evolve, frozen
 import testbed
 from testbed import OptimizerFacts, TestbedError
 from testbed.numerics.trees import tree_map
-from testbed.testing import Points, Smooth, check_component, make_case
-from testbed.testing.partners import Plane
+from testbed.testing import Plane, Points, Smooth, check_component, make_case
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.optimizers.langevin import Langevin
 from testbed_basics.optimizers.nesterov import Nesterov

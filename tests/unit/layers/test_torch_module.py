@@ -11,9 +11,7 @@ from torch import nn
 import testbed
 from testbed import Streams, UnsuitableError, parameter
 from testbed.running.execute import draw_problem
-from testbed.testing import Points, Smooth, check_component, make_case
-from testbed.testing.cases import Case
-from testbed.testing.partners import PlainDescent, Plane
+from testbed.testing import Case, PlainDescent, Plane, Points, Smooth, check_component, make_case
 from testbed_networks.models.two_layer import TwoLayerNetwork
 
 

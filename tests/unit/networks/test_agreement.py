@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from attrs import evolve, frozen
 
-import testbed.running.simulation
-from testbed.contract.cells import Compute
 from testbed.contract.components import Model
 from testbed.contract.facts import ModelFacts
-from testbed.running.execute import execute_cell
 from testbed.testing import NumericFlow, Points, Smooth
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.optimizers.adam import Adam
@@ -20,7 +17,7 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_networks.models.fixed import Linearised
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_networks.numerics import two_layer
-from tests.helpers.cells import make_cell, run_cell
+from tests.helpers.cells import run_cell
 
 POINTS, TIMES = Points(n=10, dim=3, noise=0.2), (0.0, 1.0, 4.0)
 METRICS = (ExcessRisk(), TrainingLoss())
@@ -93,26 +90,3 @@ def test_the_filter_of_a_linearised_network_is_its_flow_integrated():
     )
     for name in ("excess_risk", "training_loss"):
         np.testing.assert_allclose(closed[name], integrated[name], rtol=1e-7)
-
-
-def test_what_is_held_does_not_grow_with_the_recorded_times(monkeypatch):
-    lengths = []
-    original = testbed.running.simulation.block_length
-
-    def noted(*arguments):
-        lengths.append(original(*arguments))
-        return lengths[-1]
-
-    monkeypatch.setattr(testbed.running.simulation, "block_length", noted)
-    longest = []
-    for count in (64, 640):
-        times = tuple(np.linspace(0.0, 4.0, count + 1))
-        cell = make_cell(
-            POINTS, Smooth(), NETWORK, GradientDescent(learning_rate=4.0 / 640), times, METRICS,
-            compute=Compute(memory=1e-4),
-        )  # fmt: skip
-        result = execute_cell(cell)
-        assert not result.error
-        longest.append(max(lengths))
-        lengths.clear()
-    assert longest[0] == longest[1] < 64

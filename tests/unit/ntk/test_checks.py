@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.console.describe import plan_text
 from testbed.planning.files import read_scenario
 from testbed.planning.fitting import foreign_kernel
-from testbed.planning.plan import make_plan
 from testbed.runs import run
 from testbed.soundness import read_findings
 from testbed_basics.targets.kernel_function import KernelFunction
@@ -66,9 +64,11 @@ def test_kernels_differ_in_what_they_mean(kernel, model, words):
     assert foreign_kernel(Linear(), model) is None
 
 
-def test_a_mismatch_is_shown_by_the_plan_and_in_the_result(tmp_path):
+def test_a_mismatch_is_shown_by_the_plan_and_in_the_result(tmp_path, invoke):
     scenario = read_scenario(SCENARIO)
-    shown = plan_text(make_plan(scenario))
+    file = tmp_path / "foreign.toml"
+    file.write_text(SCENARIO)
+    shown = invoke("plan", file).output
     notes = [line.split("note:")[1].strip() for line in shown.splitlines() if "note:" in line]
     assert notes == [NU, RELU]
     tree = run(scenario, tmp_path / "foreign")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import resource
 import shutil
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -140,11 +141,11 @@ def _compare(folder, keys, reference):
 
 def test_a_damaged_header_is_set_aside_in_one_line_and_computed_again(folder):
     before = read_tree(folder)
-    journal = Journal(folder)
     statement = "UPDATE cells SET header = replace(header, 'excess_risk', 'excess_pisk')"
-    journal._database.execute(f"{statement} WHERE rowid = 2")
-    journal._database.commit()
-    journal.close()
+    database = sqlite3.connect(folder / "journal.sqlite")
+    database.execute(f"{statement} WHERE rowid = 2")
+    database.commit()
+    database.close()
     with pytest.warns(RunWarning, match="damaged row .*computed again"):
         outcome = execute_run(scenario(), folder)
     assert outcome.reused == 5

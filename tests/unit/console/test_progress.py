@@ -1,0 +1,43 @@
+"""What a run prints of cells that fail."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from attrs import evolve
+from rich.console import Console
+
+from testbed.console.progress import ProgressWatcher
+from testbed.running.execute import execute_cell
+from testbed.testing import Kernel, NumericFlow
+from testbed_basics.designs.dataset import Dataset
+from testbed_basics.metrics.labels import TestError
+from testbed_basics.optimizers.gradient_flow import GradientFlow
+from testbed_basics.targets.labels import Labels
+from testbed_ntk.models import DotProduct
+from tests.helpers.cells import make_cell
+
+
+def printed(cell):
+    """What a run prints of a cell that fails."""
+    lines = io.StringIO()
+    ProgressWatcher(Console(file=lines)).finished(cell, execute_cell(cell))
+    return lines.getvalue()
+
+
+def test_failures_name_the_cell_and_the_data(tmp_path):
+    """Eigenvalues that are negative on digits, of a kernel that is none; NaN in a file's labels."""
+    design = Dataset(data="digits", classes=(3, 8), n=30, n_test=20)
+    model = DotProduct(coefficients=(1.0, -1.0))
+    cell = make_cell(design, Labels(), model, GradientFlow(), (1.0,), [TestError()])
+    text = printed(evolve(cell, estimator="indefinite", point={"n": 30}))
+    where = 'failed: indefinite(n=30) on dataset (data = "digits", classes = [3, 8]), replicates 0'
+    assert where in text and "not positive semidefinite on these data" in text
+    path = str(tmp_path / "bad.npz")
+    np.savez(path, x=np.ones((9, 2)), y=np.full(9, np.nan))
+    design = Dataset(data="file", path=path, n=5, n_test=2)
+    text = printed(make_cell(design, Labels(), Kernel(), NumericFlow(), (0.0,), [TestError()]))
+    where = f'failed: main() on dataset (data = "file", path = "{path}"), replicates 0 to 2: '
+    assert "found 9" in text
+    assert where in text and "NaN or infinite" in text
