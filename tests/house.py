@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +80,64 @@ def arrows_table() -> str:
             below = [f"`{rival}`" for rival in reversed(FLOW) if rival in table[name]]
             lines.append(f"| `{name}` | {', '.join(below) or 'nothing'} |")
     return "\n".join(lines)
+
+
+OPEN = ("contract", "numerics")
+"""Packages whose modules all other packages may import."""
+
+
+def module_of(name: str) -> str:
+    """The module that an imported name belongs to: the longest part that is a file or a folder."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:count])
+        if path.is_dir() or path.with_suffix(".py").exists():
+            return ".".join(parts[:count])
+    return name
+
+
+def listed_modules(name: str) -> set[str]:
+    """The modules that the docstring of a package lists for other packages."""
+    text = ast.get_docstring(ast.parse((ROOT / "testbed" / name / "__init__.py").read_text()))
+    return {f"testbed.{module}" for module in re.findall(rf"`({name}\.\w+)`", text or "")}
+
+
+def tested_package(file: Path) -> str:
+    """The package of `testbed/` whose folder of tests holds a file; empty for any other test."""
+    parts = file.relative_to(ROOT).parts
+    return parts[2] if parts[:2] == ("tests", "unit") and len(parts) > 3 else ""
+
+
+@cache
+def modules_used_elsewhere() -> dict[str, dict[str, set[str]]]:
+    """Package → its modules that other packages or their tests import → the files that do."""
+    users: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file in sources("testbed", "tests"):
+        in_tests = file.is_relative_to(ROOT / "tests")
+        home = tested_package(file) if in_tests else room(file)
+        for module in map(module_of, imported(file)):
+            top, _, inside = module.partition(".")
+            package, _, private = inside.partition(".")
+            if top == "testbed" and private and package != home:
+                users[package][module].add(str(file.relative_to(ROOT)))
+    return users
+
+
+def private_names(file: Path) -> Iterator[str]:
+    """The names with a leading underscore that a test takes from a module that it does not test.
+
+    A test of `module.py` is called `test_module.py`.
+    """
+    tested = file.stem.removeprefix("test_")
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module.startswith("testbed") and module.rpartition(".")[2] != tested:
+                yield from (alias.name for alias in node.names if alias.name.startswith("_"))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            if private and node.value.id not in ("self", "cls"):
+                yield node.attr
 
 
 def plugin_imports() -> dict[str, int]:

@@ -9,7 +9,8 @@
     risk.testbed.slope("n")                   # the same names, on DataArray, Dataset and DataTree
 
 xarray goes in, labelled Datasets come out: they print briefly and can be saved. Every interval
-comes from one jackknife over replicates; `docs/analysis.md` says how often each covers.
+comes from one jackknife over replicates; `docs/analysis.md` says how often each covers. Other
+packages also use `analysis.limits` and `analysis.replicates`.
 """
 
 from testbed.analysis.accessor import METHODS

@@ -1,4 +1,5 @@
 """What plugins build on: components, the values that cross between them, parameters and hooks.
 
-Everything here is also a public name of `testbed`; plugins import it from there.
+Everything that plugins need is also a public name of `testbed`; they import it from there. Other
+packages of testbed use all modules.
 """

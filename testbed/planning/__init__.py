@@ -2,6 +2,7 @@
 
 Each stage returns `(value, mistakes)`; `plan.py` lists them in order, and a scenario passes through
 each once. Other packages use `planning.files` (`load_scenario`), `planning.plan` (`make_plan`,
-`Plan`), `planning.fitting` (what fits what), `planning.keys`, and `planning.places` (where in the
-file a part of a cell stands).
+`Plan`), `planning.dimensions`, `planning.fitting` (what fits what), `planning.claims` (what claims
+ask for), `planning.keys`, `planning.code`, `planning.origin` and `planning.contents` (what a cell's
+numbers depend on).
 """

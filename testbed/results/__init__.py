@@ -1,4 +1,6 @@
 """Turn results of cells into labelled trees and files: record, journal, results.nc, provenance.
 
-Others use `results.record`, `results.store` and `results.groups`.
+Other packages use `results.record`, `results.files`, `results.groups` and `results.read_only` for
+labelled results; `results.store`, `results.resume`, `results.status`, `results.merge` for the
+folder of a run; `results.verify`, `results.replay`, `results.export` for commands.
 """

@@ -6,6 +6,8 @@
     component.py    a component as written         sweep.py, value.py    its values
     scenario.py     a scenario as a whole          schema.py, reference.py  JSON Schema, page
 
-Every function that reads returns `(value, mistakes)`. Others use `scenario.scenario` (`Scenario`),
-`scenario.tables`, `scenario.figure`, and `scenario.component` and `scenario.sweep` for planning.
+Every function that reads returns `(value, mistakes)`. Other packages use `scenario.scenario`
+(`Scenario`), `scenario.tables` and `scenario.figure`; `scenario.component`, `scenario.sweep`,
+`scenario.reader` and `scenario.document` for planning; `scenario.schema`, `scenario.reference` and
+`scenario.example` for commands.
 """

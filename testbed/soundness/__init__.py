@@ -6,6 +6,7 @@
 
 A check is a function of the plan and the results alone, so that findings are the same however the
 run was executed. It reports once for each estimator: the worst point, and how many there are.
+Other packages also use `soundness.table` (findings in words).
 """
 
 from __future__ import annotations

@@ -15,6 +15,11 @@ NAMED_BY_CONTRACT = {
     ("testbed/scenario/tables.py", "each"): "a key of [[claim]]: one verdict for each value",
 }
 """Vague names that users meet in files and messages, and why they stay."""
+CLOSED = [
+    name
+    for name in house.FLOW
+    if name not in house.OPEN and (house.ROOT / "testbed" / name).is_dir()
+]
 MARKDOWN = [
     *house.ROOT.glob("*.md"), *(house.ROOT / "docs").glob("*.md"),
 ]  # fmt: skip
@@ -59,6 +64,22 @@ def test_plugins_import_public_names_and_numerics_alone():
         "testbed",
         "testbed.testing",
     }
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_package_lists_the_modules_that_others_use(name):
+    """Other packages and their tests import these modules and no other."""
+    users = house.modules_used_elsewhere().get(name, {})
+    assert set(users) == house.listed_modules(name), users
+
+
+PUBLIC = {"_replace", "_fields", "_asdict", "_exit"}
+"""Names with an underscore that Python itself documents, such as those of named tuples."""
+
+
+@pytest.mark.parametrize("file", list(house.sources("tests")), ids=lambda file: file.stem)
+def test_no_test_reaches_into_a_private_module_that_it_does_not_test(file):
+    assert set(house.private_names(file)) <= PUBLIC
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)

@@ -10,9 +10,8 @@ import pytest
 import torch
 from attrs import frozen
 
-from testbed import DoesNotApply
+from testbed import DoesNotApply, KernelModel
 from testbed.contract.grids import Grid
-from testbed.layers.kernel_model import KernelModel
 from testbed.loading import load_registry
 from testbed.planning.fitting import theory_objection
 from testbed_adaptive.models.diagonal import DiagonalKernel
