@@ -1,6 +1,7 @@
 """Run cells one after another, in this process or in workers: draw, train, measure.
 
-Other packages use `running.executors` (many cells), `running.interrupts` (signals that end a run),
-`running.execute` (one cell), `running.batching` (from one replicate to many), `running.paths` (one
-estimator in training) and `running.costs` (what a plan will take).
+Other packages use `running.executors` (many cells), `running.execute` (one cell),
+`running.batching` (from one replicate to many), `running.paths` (one estimator in training),
+`running.costs` (what a plan will take), `running.interrupts` (signals that end a run) and
+`running.postponed` (libraries that are loaded when they are first used).
 """

@@ -8,6 +8,6 @@
 
 Every function that reads returns `(value, mistakes)`. Other packages use `scenario.scenario`
 (`Scenario`), `scenario.tables` and `scenario.figure`; `scenario.component`, `scenario.sweep`,
-`scenario.reader` and `scenario.document` for planning; `scenario.schema`, `scenario.reference` and
-`scenario.example` for commands.
+`scenario.reader` and `scenario.document` for planning; `scenario.making` for the conformance kit;
+`scenario.schema`, `scenario.reference` and `scenario.example` for commands.
 """

@@ -18,7 +18,8 @@ and raises ConformanceError with all that are broken. A law that cannot hold is 
 reason, `expected={"times_stack": "the schedule knows the last time"}`, and must then be broken.
 `thorough=True` also trains under changed data: other labels and orders of rows, autograd against
 `gradient`, Gram matrices against the training, the clock, theory against simulation.
-`laws_of(make_case(component))` lists the laws one by one, for parametrized tests.
+`laws_of(make_case(component))` lists the laws one by one, for parametrized tests. `testbed
+check-plugin` uses `testing.distributions`, which tries every component of a distribution.
 """
 
 from __future__ import annotations

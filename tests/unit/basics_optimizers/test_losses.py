@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from attrs import evolve
-from cells import make_cell, run_cell
 
 from testbed import HasLeverage, IsSpectral, ParameterError, ScenarioError, lack
 from testbed.contract.seeds import Streams
@@ -31,6 +30,7 @@ from testbed_networks.models.fixed import RandomFeatures
 from testbed_networks.models.two_layer import TwoLayerNetwork
 from testbed_ntk.models.stationary import Rbf
 from testbed_ntk.theories.bias_variance import BiasVariance
+from tests.helpers.cells import make_cell, run_cell
 
 DIGITS = Dataset(data="digits", n=20, n_test=10, unit=True)
 TWO = evolve(DIGITS, classes=(3, 8))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cells import make_cell
 
 from testbed.contract.seeds import Streams
 from testbed.numerics.trees import as_tensors, stack
@@ -17,6 +16,7 @@ from testbed_basics.metrics.risks import TrainingLoss
 from testbed_basics.optimizers.gradient_descent import GradientDescent
 from testbed_basics.targets.labels import Labels
 from testbed_networks.models.deep import Mlp
+from tests.helpers.cells import make_cell
 
 DIGITS = Dataset(data="digits", n=30, n_test=5)
 RATES = {"standard": 2.0 ** np.arange(-7, 3), "mup": 2.0 ** np.arange(-2, 6)}

@@ -9,14 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from testbed.console.cli import main
-from testbed.console.commands.authors import KINDS as OFFERED
 from testbed.contract.version import CONTRACT
 from testbed.errors import TestbedError
 from testbed.scaffold import KINDS, plugin_files, write_plugin
-
-
-def test_the_command_offers_every_kind():
-    assert tuple(KINDS) == OFFERED
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,13 +7,13 @@ import time
 import hanging
 import pytest
 from attrs import evolve
-from strangers import registry_with
 
 from testbed.errors import PluginError, TestbedError
 from testbed.testing import Case, Points, check_component, trials, try_law
 from testbed.testing.check import ConformanceError, unknown_laws
 from testbed.testing.distributions import offers_of, outcomes
 from testbed.testing.snippets import snippet
+from tests.helpers.strangers import registry_with
 
 
 @pytest.fixture(scope="module")
