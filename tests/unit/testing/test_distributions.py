@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import hanging
 import pytest
 from attrs import evolve
 
@@ -13,6 +12,7 @@ from testbed.testing import Case, Points, check_component, trials, try_law
 from testbed.testing.check import ConformanceError, unknown_laws
 from testbed.testing.distributions import offers_of, outcomes
 from testbed.testing.snippets import snippet
+from tests.helpers import hanging
 from tests.helpers.strangers import registry_with
 
 
@@ -35,9 +35,9 @@ def test_a_broken_law_says_what_was_found_and_the_code_that_shows_it(registry):
     text = broken["gradient_is_that_of_the_loss"]
     assert "found" in text and "expected" in text and "against autograd of the loss" in text
     lines = [line.strip() for line in text.splitlines()]
-    code = lines[lines.index("from hanging import Doubled") :]
+    code = lines[lines.index("from tests.helpers.hanging import Doubled") :]
     assert [line for line in code if line] == [
-        "from hanging import Doubled",
+        "from tests.helpers.hanging import Doubled",
         "from testbed.testing import try_law",
         'try_law("gradient_is_that_of_the_loss", Doubled())',
     ]
