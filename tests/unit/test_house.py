@@ -70,7 +70,8 @@ def test_plugins_import_public_names_and_numerics_alone():
 def test_a_package_lists_the_modules_that_others_use(name):
     """Other packages and their tests import these modules and no other."""
     users = house.modules_used_elsewhere().get(name, {})
-    assert set(users) == house.listed_modules(name), users
+    remedy = f"list in the docstring of testbed/{name}/__init__.py what is used: {dict(users)}"
+    assert set(users) == house.listed_modules(name), remedy
 
 
 PUBLIC = {"_replace", "_fields", "_asdict", "_exit"}
