@@ -61,7 +61,7 @@ reference: $(INSTALLED)  ## write the reference page of the scenario language an
 	$(BIN)/testbed schema > docs/scenario.schema.json
 	$(BIN)/testbed schema --page > docs/scenario-reference.md
 
-verify: $(INSTALLED)  ## long checks of published results: writes docs/results.md
+verify: $(INSTALLED)  ## run all scenarios at full size (hours): writes docs/results.md from verdicts
 	$(PYTHON) benchmarks/verify
 
 bench: $(INSTALLED)  ## measure speed (every benchmarks/bench_*.py)

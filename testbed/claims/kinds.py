@@ -81,7 +81,7 @@ def measure_slope(evidence: Evidence) -> Measured:
 def measure_order(evidence: Evidence) -> Measured:
     """`of` lies below `than`, by at least `within`, replicate by replicate; everywhere along a
     dimension, if there is one."""
-    return _worst(_difference(evidence), evidence, (-math.inf, -evidence.within))
+    return _worst(_difference(evidence), evidence, (-math.inf, 0.0 - evidence.within))
 
 
 def measure_equal(evidence: Evidence) -> Measured:
