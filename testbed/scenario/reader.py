@@ -243,13 +243,13 @@ def _worded(field: Field, mistake: Mistake) -> Mistake:
 
 def _unfit(field: Field, raw: object, place: str, mistake: Mistake, sweeps: bool) -> Mistake:
     """The mistake of a value of the wrong type, with advice if it looks like something else."""
-    mistake = _worded(field, mistake).moved_to(place)
-    advice = mistake.advice
+    advice, within = mistake.advice, mistake.where  # within a list of the right type
+    mistake = _worded(field, mistake) if not within else mistake
     if isinstance(raw, Mapping):
         advice = advice or field.info.no_table
-    elif isinstance(raw, list) and sweeps:
+    elif isinstance(raw, list) and sweeps and not within:
         advice = advice or sweep_advice(raw)
-    return Mistake(mistake.where, mistake.found, mistake.expected, advice)
+    return Mistake(f"{place}{within}", mistake.found, mistake.expected, advice)
 
 
 def _read_sweep(

@@ -123,7 +123,7 @@ def _labels(
     try:
         labels: tuple[str, ...] = convert(raw["labels"], tuple[str, ...])
     except ParameterError as error:
-        return None, [error.mistake.moved_to(place)]
+        return None, [error.mistake.moved_to(f"{place}{error.mistake.where}")]
     if len(labels) != len(numbers):
         text = f"found {len(labels)} labels"
         return None, [Mistake(place, text, f"{len(numbers)}, one for each value")]

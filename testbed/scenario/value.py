@@ -33,6 +33,7 @@ def convert(value: object, wanted: object, most: int = MOST) -> Any:
     """`value` as `wanted`; ParameterError where it is something else.
 
     Lists of more than `most` numbers are refused. A float without a fraction counts as an integer.
+    The place of a mistake within a list is its index, such as "[2]".
     """
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, types.UnionType):
@@ -84,8 +85,9 @@ def _union(value: object, options: list[object], most: int) -> Any:
             return convert(value, option, most)
         except ParameterError as error:
             refusals.append(error)
-    if len(options) == 1:
-        raise refusals[0]
+    within = [refusal for refusal in refusals if refusal.mistake.where]  # a list of wrong items
+    if len(options) == 1 or len(within) == 1:
+        raise (within or refusals)[0]
     expected = dict.fromkeys(refusal.mistake.expected for refusal in refusals)
     raise ParameterError(found_text(value), " or ".join(expected))
 
@@ -94,7 +96,16 @@ def _tuple(value: object, wanted: object, most: int) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ParameterError(found_text(value), "a list")
     refuse_long(len(value), most)
-    return tuple(convert(item, wanted, most) for item in value)
+    return tuple(_item(item, wanted, most, index) for index, item in enumerate(value))
+
+
+def _item(value: object, wanted: object, most: int, index: int) -> Any:
+    try:
+        return convert(value, wanted, most)
+    except ParameterError as error:
+        mistake = error.mistake
+        place = f"[{index}]{mistake.where}"
+        raise ParameterError(mistake.found, mistake.expected, mistake.advice, place) from None
 
 
 def _scalar(value: Any, wanted: Any) -> Any:

@@ -92,9 +92,9 @@ HUGE = "1" + "0" * 400
         ({"head": HEAD.replace('"tiny"', f'"{"x" * 300}"')}, "$.name: "),
         ({"estimator": estimator(name="x" * 300)}, "$.estimator[0].name: "),
         ({"design": DESIGN + f'n = {{ values = [1, 2], dim = "{"x" * 300}" }}'}, "$.design.n: "),
-        ({"more": "[deep]\nx = " + "[" * 900 + "]" * 900}, "s.toml: "),
-        ({"more": "[deep]\nx = " + "[" * 40 + "]" * 40}, "at most 30 levels"),
-        ({"more": ".".join("a" * 2000) + " = 1"}, "at most 30 levels"),
+        ({"extra": "[deep]\nx = " + "[" * 900 + "]" * 900}, "s.toml: "),
+        ({"extra": "[deep]\nx = " + "[" * 40 + "]" * 40}, "at most 30 levels"),
+        ({"extra": ".".join("a" * 2000) + " = 1"}, "at most 30 levels"),
     ],
 )
 def test_numbers_names_and_nesting_are_bounded(part, place):

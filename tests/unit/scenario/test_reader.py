@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from testbed.contract.grids import Grid
-from testbed.errors import Mistake
+from testbed.errors import Mistake, ParameterError
 from testbed.scenario.component import Reference, Scalar, Spec
 from testbed.scenario.reader import Source, read_component
 from testbed.scenario.sweep import Sweep
@@ -201,3 +201,17 @@ def test_an_integer_sweep_that_reaches_infinity_is_an_ordinary_mistake():
 def test_sweep_coordinates_prefer_labels():
     assert Sweep("a", "a", (1, 2)).coordinate == (1, 2)
     assert Sweep("a", "a", (1, 2), ("x", "y")).coordinate == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "place"),
+    [
+        ([[0, 1], ["a"]], tuple[tuple[int, ...], ...], "[1][0]: found 'a' (a string)"),
+        ([1.0, "x"], float | tuple[float, ...], "[1]: found 'x' (a string); expected a number"),
+        ([1], tuple[tuple[int, ...], ...], "[0]: found 1 (an integer); expected a list"),
+    ],
+)
+def test_a_mistake_within_a_list_names_the_item(value, wanted, place):
+    with pytest.raises(ParameterError) as caught:
+        convert(value, wanted)
+    assert str(caught.value).startswith(place)
