@@ -74,12 +74,66 @@ def arrows() -> dict[str, set[str]]:
 def arrows_table() -> str:
     """The arrows as a Markdown table, from the top of the flow to the ground."""
     table = arrows()
-    lines = ["| room | imports |", "|---|---|"]
-    for name in reversed(FLOW):
-        if name in table:
-            below = [f"`{rival}`" for rival in reversed(FLOW) if rival in table[name]]
-            lines.append(f"| `{name}` | {', '.join(below) or 'nothing'} |")
+    lines = ["| package | imports |", "|---|---|"]
+    for name in _from_the_top():
+        below = [f"`{lower}`" for lower in reversed(FLOW) if lower in table[name]]
+        lines.append(f"| `{name}` | {', '.join(below) or 'nothing'} |")
     return "\n".join(lines)
+
+
+def arrows_drawing() -> str:
+    """The arrows as a triangle: a row imports the columns with a dot, all of them further down."""
+    table, names = arrows(), [*_from_the_top(), FLOW[0]]
+    width = max(map(len, names))
+    lines = [" " * (width + 3) + " ".join(f"{name[:3]:3}" for name in names)]
+    for name in names:
+        dots = ("●" if lower in table.get(name, ()) else "·" for lower in names)
+        cells = [" " if lower == name else dot for lower, dot in zip(names, dots, strict=True)]
+        place = names.index(name)
+        shown = ["\\" if k == place else cell if k > place else "" for k, cell in enumerate(cells)]
+        lines.append(f"{name:{width}}   " + " ".join(f"{sign:3}" for sign in shown).rstrip())
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _from_the_top() -> list[str]:
+    table = arrows()
+    return [name for name in reversed(FLOW) if name in table]
+
+
+def plugin_names_table() -> str:
+    """The names that first-party plugins import from testbed, by module, as a Markdown table."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for file in sources("plugins"):
+        for name in imported(file):
+            module, _, imported_name = name.rpartition(".")
+            if name.split(".")[0] == "testbed":
+                names[module or name].add(imported_name)
+    lines = ["| module | names |", "|---|---|"]
+    for module, used in sorted(names.items()):
+        lines.append(f"| `{module}` | {', '.join(f'`{name}`' for name in sorted(used))} |")
+    return "\n".join(lines)
+
+
+PAGE = ROOT / "docs" / "architecture.md"
+COMPUTED = {
+    "arrows": arrows_table,
+    "drawing of arrows": arrows_drawing,
+    "names that plugins import": plugin_names_table,
+}
+"""Parts of the page that are computed, each between two comments that name it."""
+
+
+def part_of_page(text: str, part: str) -> str:
+    """What stands between the two comments of a part."""
+    return text.partition(f"<!-- {part} -->\n")[2].partition(f"\n<!-- end of {part} -->")[0]
+
+
+def renew_page() -> None:
+    """Write the computed parts of the page anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    for part, compute in COMPUTED.items():
+        text = text.replace(part_of_page(text, part), compute())
+    PAGE.write_text(text, encoding="utf-8")
 
 
 OPEN = ("contract", "numerics")
@@ -174,9 +228,7 @@ def _names_given(node: ast.AST) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(arrows_table())
-    print()
-    print("\n".join(f"{count:4d} {module}" for module, count in plugin_imports().items()))
+    renew_page()
     for path in sources(*CODE):
         for vague, line in vague_names(path):
             print(f"{path.relative_to(ROOT)}:{line} {vague}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests import house
 
-PAGE = house.ROOT / "docs" / "architecture.md"
 NAMED_BY_CONTRACT = {
     ("testbed/errors.py", "found"): "a mistake says where, found, expected, advice",
     ("testbed/scenario/tables.py", "at"): "a key of [[claim]]: claims say at which point they hold",
@@ -51,11 +48,10 @@ def test_an_arrow_inside_a_function_counts_and_one_for_types_does_not(tmp_path):
     assert list(house.imported(file)) == ["typing.TYPE_CHECKING", "testbed.console.cli.main"]
 
 
-def test_the_page_draws_the_arrows_as_they_are():
-    drawn = re.search(r"<!-- arrows -->\n(.*?)\n<!-- end of arrows -->", PAGE.read_text(), re.S)
-    assert drawn and drawn[1] == house.arrows_table(), (
-        "renew the table in docs/architecture.md: python -m tests.house"
-    )
+@pytest.mark.parametrize("part", house.COMPUTED)
+def test_the_page_says_what_the_sources_say(part):
+    written = house.part_of_page(house.PAGE.read_text(encoding="utf-8"), part)
+    assert written == house.COMPUTED[part](), "renew docs/architecture.md: python -m tests.house"
 
 
 def test_plugins_import_public_names_and_numerics_alone():
