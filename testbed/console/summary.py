@@ -11,7 +11,7 @@ from testbed.analysis import oracle, simulated, slope
 from testbed.claims import verdicts_text
 from testbed.contract.names import in_words
 from testbed.errors import printable, printable_lines
-from testbed.results.groups import estimators
+from testbed.results.groups import estimators, without_scalars
 from testbed.soundness.table import findings_text
 
 RESULT_LINES = 24  # rows of one table
@@ -22,7 +22,7 @@ def summary(tree: xr.DataTree) -> str:
     """A printed summary of a result: dims, statuses, metrics at the best stopping time, slopes,
     and what the soundness checks found."""
     lines = [printable(str(tree.attrs.get("title", "")))]
-    for name, group in estimators(tree).items():
+    for name, group in estimators(without_scalars(tree)).items():
         lines += ["", *_group(name, group.to_dataset())]
     verdicts = verdicts_text(tree)
     lines += ["", verdicts] if verdicts else []
@@ -39,7 +39,7 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
         if count and word != "ok":
             yield f"  {count} of {dataset['status'].size} replicates are {word}"
     if "excess_risk" in dataset and "replicate" in dataset["excess_risk"].dims:
-        yield from _risk(_without_scalars(simulated(dataset, "excess_risk")))
+        yield from _risk(simulated(dataset, "excess_risk"))
     names = sorted(
         str(name)
         for name, values in dataset.data_vars.items()
@@ -47,12 +47,6 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
     )
     if names:
         yield f"  also: {', '.join(names)}"
-
-
-def _without_scalars(values: xr.DataArray) -> xr.DataArray:
-    """The same values without the parameters that are not swept: every operation would compare all
-    of them, which takes most of its time."""
-    return values.drop_vars([name for name, coord in values.coords.items() if not coord.dims])
 
 
 def _risk(risk: xr.DataArray) -> Iterator[str]:

@@ -18,6 +18,7 @@ from attrs import evolve
 
 from testbed.contract.findings import SEVERITIES, Finding
 from testbed.loading import Fresh
+from testbed.results.groups import without_scalars
 from testbed.results.read_only import read_only
 from testbed.soundness.agreement import agreement
 from testbed.soundness.divergence import divergence
@@ -62,8 +63,9 @@ def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> 
     results read-only.
     """
     findings: list[Finding] = []
+    swept = without_scalars(tree)
     for name, check in CHECKS.items():
-        findings += _made(name, check, tree)
+        findings += _made(name, check, swept)
     if registry is not None:
         failures: list[str] = []
         hook = registry.hook("testbed_check_results", failures)
