@@ -6,7 +6,11 @@ import tomllib
 
 import pytest
 
+from testbed.contract.cells import STATUS
+from testbed.contract.components import KINDS
 from testbed.loading import load_registry
+from testbed.results.record import record
+from testbed.running.executors import serial
 from testbed.runs import checked_plan, run
 from testbed.scenario.example import example_scenario, example_table
 from testbed.scenario.reader import Source, read_component
@@ -43,10 +47,24 @@ def test_the_scenario_holds_the_printed_table(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_scenario_is_planned_and_run(name, tmp_path):
-    text = example_scenario(REGISTRY.find(name).component, REGISTRY)
-    scenario = Scenario.from_text(text)
-    assert name in names_in(checked_plan(scenario))
+def test_the_scenario_is_planned_and_its_cells_run(name):
+    plan = checked_plan(
+        Scenario.from_text(example_scenario(REGISTRY.find(name).component, REGISTRY))
+    )
+    assert name in names_in(plan)
+    results = list(serial(plan.cells))
+    assert [result.failure for result in results] == [""] * len(plan.cells)
+    assert not any((result.status != STATUS["ok"]).any() for result in results)
+    tree = record(plan, results)
+    for cell in plan.cells:
+        measured = {variable for planned in cell.metrics for variable in planned.names.values()}
+        assert measured <= set(tree[cell.estimator].data_vars)
+
+
+@pytest.mark.parametrize("name", [REGISTRY.names(kind)[0] for kind in KINDS])
+def test_the_scenario_is_run_as_it_stands(name, tmp_path):
+    """One of each kind, from the text to the file."""
+    scenario = Scenario.from_text(example_scenario(REGISTRY.find(name).component, REGISTRY))
     results = run(scenario, tmp_path / "run")
     groups = [group for group in results.children.values() if "status" in group]
     assert groups and not any((group["status"] != 0).any() for group in groups)
