@@ -1,20 +1,30 @@
-"""The edge of stability: the largest step of descent that a model's start allows."""
+"""The edge of stability: the largest step of descent that a model's start allows, and how fast a
+disturbance of its flow grows."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from testbed.contract.capabilities import HasEigensystem, has
 from testbed.contract.values import Fit, Parameters
 from testbed.errors import UnsuitableError
-from testbed.numerics.sharpness import sharpness
-from testbed.numerics.trees import alone
+from testbed.numerics.integrate import Rates
+from testbed.numerics.sharpness import (
+    hessian_product,
+    largest_eigenvalue,
+    random_direction,
+    sharpness,
+)
+from testbed.numerics.trees import alone, tree_map, unflatten
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ROUGHLY = 0.05  # relative accuracy of the fastest rate
 
 
 def replicate(fit: Fit, row: int) -> Fit:
@@ -53,3 +63,25 @@ def _curvature(fit: Fit) -> Tensor:
         return fit.model.gradient(fit.prepared, params, fit.problem)
 
     return sharpness(gradient, fit.start)
+
+
+def rates_of(fit: Fit) -> Rates:
+    """Decay and growth of small disturbances of gradient flow, at flat parameters of a replicate:
+    the extreme eigenvalues of the Hessian, infinite where they did not settle."""
+
+    def extreme(row: int, state: Tensor, sign: float, tolerance: float) -> float:
+        single = replicate(fit, row)
+        params = unflatten(single.start, state.unsqueeze(0))
+
+        def slope(moved: Parameters) -> Parameters:
+            gradient = single.model.gradient(single.prepared, moved, single.problem)
+            return tree_map(lambda leaf: sign * leaf, gradient)
+
+        begin = random_direction(params, np.random.Generator(np.random.Philox(0)))
+        pair = largest_eigenvalue(hessian_product(slope, params), begin, tolerance=tolerance)
+        return float((pair.value + pair.residual).nan_to_num(math.inf))
+
+    return Rates(
+        fastest=lambda row, state: extreme(row, state, 1.0, ROUGHLY),
+        growth=lambda row, state: extreme(row, state, -1.0, 1e-6),
+    )

@@ -24,6 +24,10 @@ Field: TypeAlias = "Callable[[Tensor], Tensor]"
 Rate: TypeAlias = "Callable[[Tensor], Tensor]"
 """(replicates, size) → (replicates,): a bound of the fastest rate, the spectral radius of f'."""
 
+QUIET = 1e-3  # share of the tolerance that a state at rest may still move
+STAYS = 1.0  # growth rate × time left, up to which a disturbance counts as staying small
+LOOK = 200  # steps between two looks at the rates of a long march
+DAMPED = 2.0  # step × fastest rate at which errors in fast directions die out in a few steps
 STABLE = 3.0  # largest step × rate; the eighth-order method's real stability ends near 6
 
 
@@ -65,6 +69,13 @@ def eighth_order() -> Method:
     return Method(stages, estimates, 8)
 
 
+class Rates(NamedTuple):
+    """Eigenvalues of f' at a state y, (size,), of a replicate, found where they are needed."""
+
+    fastest: Callable[[int, Tensor], float]  # −λ_min, the fastest decay
+    growth: Callable[[int, Tensor], float]  # λ_max, the fastest growth
+
+
 class State(NamedTuple):
     """The state of an integration, for each replicate, from which it can continue."""
 
@@ -99,6 +110,7 @@ def integrate(
     atol: float = 1e-9,
     max_evaluations: int = 1_000_000,
     rate: Rate | None = None,
+    rates: Rates | None = None,
 ) -> Trajectory:
     """Integrate y' = field(y) from `since` through non-decreasing `times`; fifth order by default.
 
@@ -107,10 +119,15 @@ def integrate(
     region of stability: a flow that comes to rest then reaches it to rounding, and a replicate
     whose speed, kept up to the last time, would stay below the tolerance, is left where it is.
 
+    Without a bound, steps at the edge of stability keep fast directions from coming to rest. With
+    `rates`, a march of 200 steps that is at that edge goes on with shorter ones; a replicate whose
+    speed, kept up to the last time, would move it by less than a thousandth of the tolerance, and
+    where disturbances do not grow meanwhile, is left where it is.
+
     A replicate that would need more than `max_evaluations` right-hand sides, or whose step
     underflows, is NaN from there on and not `finished`.
     """
-    march = _March(field, method or fifth_order(), rtol, atol, max_evaluations, rate)
+    march = _March(field, method or fifth_order(), rtol, atol, max_evaluations, rate, rates)
     clock = torch.full_like(state.step, since)
     finished = torch.isfinite(state.y).all(1)
     recorded, evaluations = [], []
@@ -130,6 +147,7 @@ class _March(NamedTuple):
     atol: float
     max_evaluations: int
     rate: Rate | None
+    rates: Rates | None
 
     def to(
         self, end: float, last: float, state: State, clock: Tensor, finished: Tensor
@@ -144,9 +162,15 @@ class _March(NamedTuple):
         clock = torch.where(active & self._rests(y, slope, last - clock), end, clock)
         active = finished & (clock < end)
         step = torch.where(step > 0, step, self._first_step(y, slope))
+        bar, cap, count = torch.full_like(step, QUIET), torch.full_like(step, torch.inf), 0
+        clock, bar = self._settled(y, slope, clock, (end, last), active, bar)
+        active = finished & (clock < end)
         while bool(active.any()):
+            count += 1
+            if self.rates is not None and count % LOOK == 0:
+                cap = self._damped(self.rates, y, step, active)
             remaining = end - clock
-            wanted = step if self.rate is None else torch.minimum(step, STABLE / self.rate(y))
+            wanted = torch.minimum(step, cap if self.rate is None else STABLE / self.rate(y))
             arrives = wanted >= remaining * (1 - 1e-12)
             trial = torch.where(arrives, remaining, wanted)
             new, new_slope, error = self._step(y, slope, trial)
@@ -160,6 +184,8 @@ class _March(NamedTuple):
             lost = (evaluations > self.max_evaluations) | tiny
             finished = finished & ~(active & ~(accepted & arrives) & lost)
             active = finished & (clock < end)
+            clock, bar = self._settled(y, slope, clock, (end, last), active, bar)
+            active = finished & (clock < end)
         return State(y, step, evaluations), clock, finished
 
     def _rests(self, y: Tensor, slope: Tensor, remaining: Tensor) -> Tensor:
@@ -167,6 +193,34 @@ class _March(NamedTuple):
         if self.rate is None:
             return torch.zeros_like(remaining, dtype=torch.bool)
         return (slope.abs() * remaining[:, None] <= self.atol + self.rtol * y.abs()).all(1)
+
+    def _damped(self, rates: Rates, y: Tensor, step: Tensor, active: Tensor) -> Tensor:
+        """The longest step that damps fast directions, of replicates at the edge of stability."""
+        cap = torch.full_like(step, torch.inf)
+        for row in active.nonzero()[:, 0].tolist():
+            fastest = rates.fastest(row, y[row])
+            if float(step[row]) * fastest > DAMPED:
+                cap[row] = DAMPED / fastest
+        return cap
+
+    def _settled(
+        self, y: Tensor, slope: Tensor, clock: Tensor, ends: tuple[float, float], active: Tensor,
+        bar: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """The clocks, at the end for replicates at rest, and the distance, in tolerances, below
+        which the others are looked at again."""
+        if self.rates is None:
+            return clock, bar
+        end, last = ends
+        left = last - clock
+        distance = _largest(slope * left[:, None] / (self.atol + self.rtol * y.abs()))
+        for row in (active & (distance <= bar)).nonzero()[:, 0].tolist():
+            clock, bar = clock.clone(), bar.clone()
+            if self.rates.growth(row, y[row]) * float(left[row]) <= STAYS:
+                clock[row] = end
+            else:
+                bar[row] = 0.1 * distance[row]
+        return clock, bar
 
     def _first_step(self, y: Tensor, slope: Tensor) -> Tensor:
         """Hairer, Nørsett and Wanner's starting step (Solving ODEs I, II.4), its first guess."""

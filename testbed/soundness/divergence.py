@@ -32,7 +32,10 @@ def _not_finite(name: str, dataset: xr.Dataset) -> Iterator[Finding]:
     )
     since = f", from τ = {float(first):.3g} on" if np.isfinite(first) else ""
     if "evaluations" in dataset:  # integrated: there is no step size to lower
-        advice = "end `times` earlier, or raise `max_evaluations`"
+        advice = (
+            "the flow left the finite numbers, or its integrator used up `max_evaluations`: end "
+            "`times` earlier, or raise it"
+        )
     else:
         advice = "lower the step size, or end `times` earlier"
     yield Finding(

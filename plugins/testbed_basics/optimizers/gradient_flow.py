@@ -26,6 +26,7 @@ from testbed import (
     lack,
     parameter,
 )
+from testbed.numerics.edges import rates_of
 from testbed.numerics.integrate import begin, integrate
 from testbed.numerics.spectral import filtered, smoother_diagonal
 from testbed.numerics.trees import flatten, tree_map, unflatten
@@ -49,8 +50,9 @@ class GradientFlow(Optimizer, HasLeverage, IsSpectral):
 
     "exact" takes the model's closed form or its eigensystem; "numeric" integrates adaptively, with
     one step size per replicate; "auto" is exact where it can be. The numeric route is explicit: it
-    costs about (fastest rate)·τ/3 steps, and ends with status `diverged` and NaN where
-    `max_evaluations` does not suffice. It refuses models whose gradient jumps.
+    costs about (fastest rate)·τ/3 steps up to where the flow comes to rest in a minimum, and ends
+    with status `diverged` and NaN where `max_evaluations` does not suffice. It refuses models whose
+    gradient jumps.
     """
 
     name = "gradient-flow"
@@ -126,6 +128,7 @@ class GradientFlow(Optimizer, HasLeverage, IsSpectral):
             rtol=self.rtol,
             atol=self.atol,
             max_evaluations=self.max_evaluations,
+            rates=rates_of(fit),
         )
         params = unflatten(fit.start, path.states)
         return Advance(path.state, params, {"evaluations": path.evaluations})
