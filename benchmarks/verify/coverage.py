@@ -1,6 +1,6 @@
 """How often the intervals of testbed.analysis hold the truth, by simulation.
 
-    python benchmarks/verify/coverage.py [--trials 4000]
+    python benchmarks/verify/coverage.py [--trials 4000] [--replicates 4 8 16 64]
 
 Each trial draws replicates of a known law and asks for a 95% interval. Replicates multiply the
 terms of a risk, E risk = bias/t + variance·t/n, by independent factors of mean 1; the second
@@ -188,9 +188,9 @@ def _cell(row: Coverage) -> str:
     return text if row.holds else f"**{text}**"
 
 
-def section(trials: int = 4000) -> tuple[str, bool]:
+def section(trials: int = 4000, replicates: tuple[int, ...] = REPLICATES) -> tuple[str, bool]:
     """The section of docs/results.md, and whether the promise is kept."""
-    rows = list(coverages(trials))
+    rows = list(coverages(trials, replicates))
     error = 100 * np.sqrt(0.95 * 0.05 / trials)
     text = f"""## Intervals
 
@@ -208,6 +208,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=4000)
     parser.add_argument("--replicates", type=int, nargs="*", default=REPLICATES)
-    page, kept = section(parser.parse_args().trials)
+    options = parser.parse_args()
+    page, kept = section(options.trials, tuple(options.replicates))
     print(page)
     sys.exit(0 if kept else 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import frozen
-from cells import make_cell, run_cell
 from scipy.integrate import solve_ivp
 
 from testbed import Model, parameter
@@ -14,6 +13,7 @@ from testbed_basics.designs.points import Gaussian
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.linear import Linear
+from tests.helpers.cells import make_cell, run_cell
 
 FLOW = GradientFlow(method="numeric")
 FEW = 30_000  # right-hand sides; stability alone would ask for 400,000 up to τ = 1000
