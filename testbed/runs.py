@@ -32,7 +32,7 @@ from testbed.results.resume import (
 )
 from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
-from testbed.running.executors import EXECUTORS, results_of
+from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Options:
 
     executor: str = "serial"
     workers: int | None = None
+    scheduler: str = ""  # the address of a dask scheduler
     fresh: bool = False  # forget the finished cells of the folder
     mix_versions: bool = False  # keep cells that other versions of libraries made
     keep_stale: bool = False  # keep cells whose code has changed since, and mark them
@@ -85,8 +86,9 @@ def run(
     scenario: Scenario | str | Path,
     folder: str | Path | None = None,
     *,
-    executor: Literal["serial", "processes"] = "serial",
+    executor: Literal["serial", "processes", "dask"] = "serial",
     workers: int | None = None,
+    scheduler: str = "",
     overrides: Sequence[str] = (),
     fresh: bool = False,
     mix_versions: bool = False,
@@ -109,7 +111,16 @@ def run(
         scenario = load_scenario(scenario, overrides)
     elif overrides:
         scenario = scenario.with_(*overrides)
-    options = Options(executor, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
+    options = Options(
+        executor=executor,
+        workers=workers,
+        scheduler=scheduler,
+        fresh=fresh,
+        mix_versions=mix_versions,
+        keep_stale=keep_stale,
+        keep_failed=keep_failed,
+        fail_fast=fail_fast,
+    )
     return execute_run(scenario, folder, options).tree
 
 
@@ -261,8 +272,7 @@ class _Run:
             self._tell_notes()
         results = results_of(
             cells,
-            self.options.executor,
-            self.options.workers,
+            self._workplace(),
             isolated=frozenset(self.deadly),
             note=self.store.note_running,
         )
@@ -281,6 +291,10 @@ class _Run:
             tree = answered(self.plan, self._recorded(), self.registry)
             self.store.write_results(tree, state)
         return tree
+
+    def _workplace(self) -> Workplace:
+        options = self.options
+        return Workplace(options.executor, options.workers, options.scheduler, self.store.path)
 
     def _recorded(self) -> xr.DataTree:
         """The results so far, as a labelled tree."""

@@ -49,6 +49,31 @@ class PlannedTheory:
     names: Mapping[str, str] = field(hash=False)
 
 
+_WORD = r"[A-Za-z0-9_.:@+-]*"
+
+
+@frozen
+class Dask:
+    """`[compute.dask]`: jobs of a queueing system, in which dask's workers run.
+
+    These are words and numbers alone: what else a cluster needs, such as commands before a job,
+    stands in dask's own files of settings.
+    """
+
+    system: Literal["slurm", "pbs", "lsf", "sge", "oar", "moab", "htcondor"] = parameter(
+        help="the queueing system"
+    )
+    jobs: int = parameter(1, help="jobs to ask for", gt=0)
+    cores: int = parameter(1, help="cores of one job, and cells that it runs at a time", gt=0)
+    memory: float = parameter(4.0, help="memory of one job", unit="GiB", gt=0)
+    walltime: str = parameter(
+        "", help="time that one job may take, as the system writes it", pattern=_WORD
+    )
+    queue: str = parameter("", help="queue or partition", pattern=_WORD)
+    account: str = parameter("", help="account or project", pattern=_WORD)
+    interface: str = parameter("", help="network interface of the workers", pattern=_WORD)
+
+
 @frozen
 class Compute:
     """`[compute]`: where and how numbers are computed, and how large a request may be."""
@@ -72,6 +97,7 @@ class Compute:
     )
     cells: int = parameter(20_000, help="cells that a plan may have", gt=0)
     values: int = parameter(MOST, help="numbers that one sweep or grid may have", gt=0)
+    dask: Dask | None = parameter(None, help="jobs of a queueing system, for --executor dask")
 
 
 @frozen

@@ -185,6 +185,11 @@ def request_of(key: str) -> str:
     return key.partition(".")[0]
 
 
+def code_of_key(key: str) -> str:
+    """The part of a key that says which code computes it."""
+    return key.partition(".")[2]
+
+
 def _request(cell: Cell) -> tuple[Any, ...]:
     """All of a cell that its numbers depend on."""
     return (

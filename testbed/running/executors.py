@@ -1,4 +1,4 @@
-"""Run cells in this process, or in worker processes that may die without ending the run.
+"""Run cells in this process, in worker processes that may die without ending the run, or on dask.
 
 All executors give the same numbers, bit for bit.
 """
@@ -6,38 +6,60 @@ All executors give the same numbers, bit for bit.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
+
+from attrs import field, frozen
 
 from testbed.contract.cells import Cell, CellResult
+from testbed.errors import TestbedError
+from testbed.planning.agreement import Agreement, Witness, agreement_of
+from testbed.running.admission import SHARE, Admission, free_memory
+from testbed.running.crew import Crew
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
 from testbed.running.postponed import load_postponed
-from testbed.running.workers import crew
 
-__all__ = ["EXECUTORS", "failed", "processes", "results_of", "serial"]
+__all__ = ["EXECUTORS", "Workplace", "failed", "processes", "results_of", "serial"]
 
-EXECUTORS = ("serial", "processes")
+EXECUTORS = ("serial", "processes", "dask")
 Note = Callable[[str], None]
 """Called with the key of the cell that begins in this process, and with "" after the last one."""
 
 
+@frozen
+class Workplace:
+    """Where cells run; no number depends on it."""
+
+    executor: str = "serial"
+    workers: int | None = None
+    scheduler: str = ""
+    """The address of a running dask scheduler; by default the run starts its own workers."""
+    folder: Path = field(default=Path("."))
+    """Where jobs of a queueing system write their logs."""
+
+
 def results_of(
     cells: Sequence[Cell],
-    executor: str = "serial",
-    workers: int | None = None,
+    place: Workplace,
     *,
     isolated: frozenset[str] = frozenset(),
     note: Note = lambda key: None,
 ) -> Iterator[CellResult]:
     """Run cells on an executor and yield each result as it comes. Cells whose keys are in
     `isolated` run in a worker, since they may have ended an earlier process."""
-    if executor == "processes":
-        yield from processes(cells, workers or os.cpu_count() or 1)
+    if not cells:
         return
-    yield from processes([cell for cell in cells if cell.key in isolated], 1)
-    yield from serial([cell for cell in cells if cell.key not in isolated], note)
+    if place.executor == "dask":
+        from testbed.running.cluster import clustered
+
+        yield from clustered(cells, place, agreement_of(cells))
+    elif place.executor == "processes":
+        yield from processes(cells, worker_count(place.workers))
+    else:
+        yield from processes([cell for cell in cells if cell.key in isolated], 1)
+        yield from serial([cell for cell in cells if cell.key not in isolated], note)
 
 
 def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[CellResult]:
@@ -51,31 +73,55 @@ def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[Cel
     load_postponed()
     import torch
 
-    from testbed.running.execute import PreparationCache
+    from testbed.running.preparations import PreparationCache
 
     cache = PreparationCache()
+    witness = Witness(agreement_of(cells))
     threads = torch.get_num_threads()
     try:
         for cell in cells:
             note(cell.key)
             result = guarded(cell, cache)
             expect_none()
+            witness.expect_same_code()
             yield result
         note("")
     finally:
         torch.set_num_threads(threads)
 
 
-def processes(cells: Sequence[Cell], workers: int) -> Iterator[CellResult]:
+def processes(
+    cells: Sequence[Cell],
+    workers: int,
+    agreement: Agreement | None = None,
+    admission: Admission | None = None,
+) -> Iterator[CellResult]:
     """Run cells on worker processes, group by group, yielding each result as it comes.
 
     A worker that dies (kill −9, out of memory) costs one try of the cell it had; a cell that
     exceeds its time limit is ended with its worker and recorded as failed. Cells whose model takes
     all threads run while no other does.
     """
+    agreement = agreement or agreement_of(cells)
+    admission = admission or Admission(SHARE * free_memory())
+    shared, alone = groups_of(cells)
+    for part, count in ((shared, workers), (alone, 1)):
+        if part:
+            environments: list[dict[str, str]] = [{} for _ in range(min(count, len(part)))]
+            yield from Crew(part, agreement, admission, environments).results()
+
+
+def groups_of(cells: Sequence[Cell]) -> tuple[list[list[Cell]], list[list[Cell]]]:
+    """Groups of cells that share preparations: those that run beside others, and those whose model
+    takes all threads."""
     groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
     alone = [group for group in groups if group[0].model.facts().threads == "all"]
     shared = [group for group in groups if group[0].model.facts().threads != "all"]
-    for part, count in ((shared, workers), (alone, 1)):
-        if part:
-            yield from crew(deque(part), min(count, len(part)))
+    return shared, alone
+
+
+def worker_count(asked: int | None) -> int:
+    """How many workers a run starts on this machine."""
+    if asked is not None and asked < 1:
+        raise TestbedError(f"found {asked} workers, expected at least 1")
+    return asked or os.cpu_count() or 1

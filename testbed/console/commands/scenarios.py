@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(path_type=Path), help="Run folder; runs/NAME unless given."
 )
 @click.option(
-    "--executor", type=click.Choice(["serial", "processes"]), default=None, help="Where cells run."
+    "--executor",
+    type=click.Choice(["serial", "processes", "dask"]),
+    default=None,
+    help="Where cells run.",
 )
+@click.option("--scheduler", default="", help="Address of a dask scheduler that is running.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes.")
 @overrides_option
 @click.option("--dry-run", is_flag=True, help="Plan only.")
@@ -52,6 +56,7 @@ def run(
     file: str,
     output: Path | None,
     executor: str | None,
+    scheduler: str,
     workers: int | None,
     overrides: tuple[str, ...],
     dry_run: bool,
@@ -72,8 +77,16 @@ def run(
     if dry_run:
         click.echo(plan_text(checked_plan(scenario)))
         return
-    chosen = executor or ("processes" if workers and workers > 1 else "serial")
-    options = Options(chosen, workers, fresh, mix_versions, keep_stale, keep_failed, fail_fast)
+    options = Options(
+        executor=_executor(executor, scheduler, workers),
+        workers=workers,
+        scheduler=scheduler,
+        fresh=fresh,
+        mix_versions=mix_versions,
+        keep_stale=keep_stale,
+        keep_failed=keep_failed,
+        fail_fast=fail_fast,
+    )
     outcome = _outcome(scenario, output, options)
     _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
     if outcome.failed:
@@ -83,6 +96,15 @@ def run(
         sys.exit(CELLS_FAILED)
     if require_claims:
         _expect_claims(outcome.tree)
+
+
+def _executor(asked: str | None, scheduler: str, workers: int | None) -> str:
+    """The executor asked for, by its name or by an option that only it has."""
+    if scheduler and asked not in (None, "dask"):
+        raise click.UsageError(f"found --scheduler with --executor {asked}, expected dask")
+    if scheduler:
+        return "dask"
+    return asked or ("processes" if workers and workers > 1 else "serial")
 
 
 def _expect_claims(tree: xr.DataTree) -> None:
