@@ -294,7 +294,9 @@ class _Run:
 
     def _workplace(self) -> Workplace:
         options = self.options
-        return Workplace(options.executor, options.workers, options.scheduler, self.store.path)
+        return Workplace(
+            options.executor, options.workers, options.scheduler, self.store.path, self._tell
+        )
 
     def _recorded(self) -> xr.DataTree:
         """The results so far, as a labelled tree."""
@@ -306,11 +308,14 @@ class _Run:
     def _tell_notes(self) -> None:
         """Report damage and cells that run again, each once."""
         for text in self.store.notes:
-            if self.watcher:
-                self.watcher.noted(text)
-            else:
-                warnings.warn(text, RunWarning, stacklevel=5)
+            self._tell(text)
         self.store.notes.clear()
+
+    def _tell(self, text: str) -> None:
+        if self.watcher:
+            self.watcher.noted(text)
+        else:
+            warnings.warn(text, RunWarning, stacklevel=6)
 
 
 def merge_runs(

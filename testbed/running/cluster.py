@@ -11,7 +11,7 @@ import pickle
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5  # seconds between looks at interrupts and at the number of workers
 CONNECTING = 20.0  # seconds to wait for a scheduler
+PRIVATE = "127.0.0.1:0"  # where dask shows its state: no port that others see or have taken
+ALONE = 60.0  # seconds without a worker after which the run says so
+ATTEMPTS = 5  # to reach all workers before cells are sent
 AHEAD = 2  # cells sent for each thread, so that no worker waits for the next one
 
 Groups = Sequence[Sequence[Cell]]
@@ -46,8 +49,8 @@ def clustered(
     jobs = cells[0].compute.dask
     with connected(place, jobs) as client:
         name = f"testbed-{uuid.uuid4().hex[:12]}"
-        client.register_plugin(Processes(agreement), name=name)
-        dispatch = Dispatch(client, name, jobs.jobs * jobs.cores if jobs else 1)
+        _prepare(client, Processes(agreement), name)
+        dispatch = Dispatch(client, name, jobs.jobs * jobs.cores if jobs else 1, place.tell)
         try:
             yield from dispatch.results(shared)
             yield from dispatch.results(alone, most=1)
@@ -57,6 +60,22 @@ def clustered(
             dispatch.cancel()
             with suppress(Exception):  # the cluster may be gone
                 client.unregister_worker_plugin(name)
+
+
+def _prepare(client: Client, processes: Processes, name: str) -> None:
+    """Give every worker, also those to come, what it needs. A worker may be lost meanwhile."""
+    for attempt in range(ATTEMPTS):
+        try:
+            client.register_plugin(processes, name=name)
+        except OSError as error:
+            lost = error
+            time.sleep(attempt)
+        else:
+            return
+    raise TestbedError(
+        f"found that the workers of the dask scheduler do not answer ({lost}), expected workers "
+        "that stay. Look at their logs"
+    )
 
 
 # --- clusters -----------------------------------------------------------------------------------
@@ -101,8 +120,8 @@ def _local(workers: int | None) -> Any:
         n_workers=worker_count(workers),
         threads_per_worker=1,
         processes=False,
-        dashboard_address=None,
-        worker_dashboard_address="127.0.0.1:0",
+        dashboard_address=PRIVATE,
+        worker_dashboard_address=PRIVATE,
         memory_limit=0,
         silence_logs=50,
     )
@@ -121,7 +140,9 @@ def _queued(jobs: Dask, place: Workplace) -> Iterator[Any]:
     logs = place.folder / "jobs"
     logs.mkdir(parents=True, exist_ok=True)
     kind = getattr(dask_jobqueue, _CLUSTERS[jobs.system])
-    with kind(**_settings(jobs), log_directory=str(logs)) as cluster:
+    quiet = {"dashboard_address": PRIVATE}
+    settings = _settings(jobs) | {"log_directory": str(logs), "scheduler_options": quiet}
+    with kind(**settings) as cluster:
         cluster.scale(jobs=jobs.jobs)
         yield cluster
 
@@ -138,7 +159,7 @@ _CLUSTERS = {
 _PROJECTS = {"lsf": "project", "sge": "project", "oar": "project"}
 
 
-def _settings(jobs: Dask) -> Mapping[str, object]:
+def _settings(jobs: Dask) -> dict[str, object]:
     """The arguments of dask-jobqueue; what the scenario leaves open comes from dask's own files."""
     chosen: dict[str, object] = {
         "cores": jobs.cores,
@@ -162,10 +183,15 @@ class Dispatch:
     whose dask worker was lost again and again: they, or a cell beside them, may have ended it.
     """
 
-    def __init__(self, client: Client, name: str, expected: int) -> None:
-        self._client, self._name = client, name
-        self._todo: dict[Future, deque[Cell]] = {}  # the first cell of each is running
-        self._done: Queue[Future] = Queue()
+    def __init__(
+        self, client: Client, name: str, expected: int, tell: Callable[[str], None]
+    ) -> None:
+        self._client, self._name, self._tell = client, name, tell
+        self._seen = time.monotonic()  # when there was a worker
+        self._todo: dict[
+            Future[tuple[str, bytes]], deque[Cell]
+        ] = {}  # the first cell of each is running
+        self._done: Queue[Future[tuple[str, bytes]]] = Queue()
         self._expected = expected
         self._slots, self._counted = 0, -math.inf
         self.suspects: list[Cell] = []
@@ -183,6 +209,7 @@ class Dispatch:
             try:
                 future = self._done.get(timeout=PATIENCE if self._todo else 0.0)
             except Empty:
+                self._wanted()
                 self._expect_scheduler()
                 continue
             todo = self._todo.pop(future)
@@ -197,7 +224,19 @@ class Dispatch:
         if time.monotonic() - self._counted > PATIENCE:
             self._slots = sum(self._client.nthreads().values())
             self._counted = time.monotonic()
+            self._say_if_idle()
         return AHEAD * max(self._expected, self._slots)
+
+    def _say_if_idle(self) -> None:
+        """Say once in a while that there is no worker."""
+        if self._slots:
+            self._seen = self._counted
+        elif self._counted - self._seen > ALONE:
+            self._seen = self._counted
+            self._tell(
+                "no dask worker is there yet; if no job waits in the queue, look at the logs of "
+                "those that ended"
+            )
 
     def _submit(self, todo: deque[Cell], worker: str | None = None) -> Iterator[CellResult]:
         """Send the next cell of a group; the failures of those that cannot be sent."""
@@ -219,7 +258,9 @@ class Dispatch:
             yield job
             todo.popleft()
 
-    def _result(self, future: Future, cell: Cell, last: bool) -> CellResult | None:
+    def _result(
+        self, future: Future[tuple[str, bytes]], cell: Cell, last: bool
+    ) -> CellResult | None:
         """What became of a cell; None if its worker was lost, and it is to be tried alone."""
         from distributed.scheduler import KilledWorker
 
@@ -259,7 +300,7 @@ def _gone() -> TestbedError:
     )
 
 
-def _address(future: Future) -> str | None:
+def _address(future: Future[tuple[str, bytes]]) -> str | None:
     """The worker that returned a result."""
     address: str = future.result()[0]
     return address

@@ -38,6 +38,8 @@ class Workplace:
     """The address of a running dask scheduler; by default the run starts its own workers."""
     folder: Path = field(default=Path("."))
     """Where jobs of a queueing system write their logs."""
+    tell: Callable[[str], None] = lambda text: None
+    """Called with what the user should know while the run goes on."""
 
 
 def results_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
 
@@ -59,7 +59,17 @@ def _without_exit() -> Iterator[None]:
         os._exit = leave
 
 
-def failed(cell: Cell, error: str, seconds: float = 0.0) -> CellResult:
+class Named(Protocol):
+    """A cell, or what is left of it when it cannot be read."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def replicates(self) -> tuple[int, ...]: ...
+
+
+def failed(cell: Named, error: str, seconds: float = 0.0) -> CellResult:
     """The result of a cell that did not finish."""
     status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
     return CellResult(cell.key, status, error=error, seconds=seconds)

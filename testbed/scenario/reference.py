@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from testbed.contract.cells import Compute
+from testbed.contract.cells import Compute, Dask
 from testbed.contract.names import RESERVED_VARIABLES
 from testbed.scenario.declaration import FACTORY, Field, fields_of, listed_table_in, table_in
 from testbed.scenario.figure import FIGURES
@@ -141,6 +141,7 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[[claim]]", ClaimTable),
     ("[[soundness]]", Expectation),
     ("[compute]", Compute),
+    ("[compute.dask]", Dask),
 )
 
 

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,9 +136,10 @@ def descendants(parent):
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = file.read_text().rpartition(")")[2].split()
+            words = file.with_name("cmdline").read_text()
         except OSError:
             continue
-        if int(fields[1]) == parent and fields[0] != "Z":
+        if int(fields[1]) == parent and fields[0] != "Z" and "resource_tracker" not in words:
             child = int(file.parent.name)
             found += [child, *descendants(child)]
     return found
@@ -172,21 +172,30 @@ def test_a_scheduler_is_used_and_may_lose_its_workers(tmp_path, reference):
         commands = [worker(address, tmp_path / name) for name in "xy"]
         with processes(*commands) as (first, _):
             until(lambda: len(workers_at(address)) == 2)
-            killer = threading.Thread(target=kill_after_a_cell, args=(tmp_path / "b", first.pid))
-            killer.start()
             options = Options(executor="dask", scheduler=address)
-            outcome = execute_run(scenario("estimator.f.model.pause=0.3"), tmp_path / "b", options)
-            killer.join()
-            assert not outcome.failed
+            killer = Killer(first.pid)
+            slow = scenario("estimator.f.model.pause=0.3")
+            outcome = execute_run(slow, tmp_path / "b", options, killer)
+            assert killer.done == 6 and not outcome.failed
             expect_same(outcome.tree, reference)
 
 
-def kill_after_a_cell(folder, parent):
-    """Kill −9 the worker that a nanny looks after, and the processes of the worker."""
-    log = folder / "journal.sqlite-wal"
-    until(lambda: log.stat().st_size > 20_000)
-    for process in descendants(parent):
-        os.kill(process, signal.SIGKILL)
+class Killer:
+    """Kills −9 the worker that a nanny looks after, and the worker's processes, after one cell."""
+
+    def __init__(self, nanny):
+        self.nanny, self.done = nanny, 0
+
+    def started(self, plan, done):
+        pass
+
+    def noted(self, text):
+        pass
+
+    def finished(self, cell, result):
+        self.done += 1
+        for process in descendants(self.nanny) if self.done == 1 else ():
+            os.kill(process, signal.SIGKILL)
 
 
 def test_a_worker_with_other_code_refuses(tmp_path):
@@ -209,7 +218,7 @@ def test_a_worker_with_other_code_refuses(tmp_path):
 SBATCH = """#!/bin/sh
 # stands for SLURM on one machine: the job starts at once
 cp "$1" {folder}/script.sh
-setsid sh "$1" > {folder}/job.log 2>&1 < /dev/null &
+setsid sh {folder}/script.sh > {folder}/job.log 2>&1 < /dev/null &
 echo $! > {folder}/job.pid
 echo "Submitted batch job 4711"
 """
