@@ -35,6 +35,8 @@ ALONE = 60.0  # seconds without a worker after which the run says so
 ATTEMPTS = 5  # to reach all workers before cells are sent
 AHEAD = 2  # cells sent for each thread, so that no worker waits for the next one
 
+Returned = tuple[str, bytes]
+"""The address of the worker, and the pickled result."""
 Groups = Sequence[Sequence[Cell]]
 
 
@@ -188,10 +190,8 @@ class Dispatch:
     ) -> None:
         self._client, self._name, self._tell = client, name, tell
         self._seen = time.monotonic()  # when there was a worker
-        self._todo: dict[
-            Future[tuple[str, bytes]], deque[Cell]
-        ] = {}  # the first cell of each is running
-        self._done: Queue[Future[tuple[str, bytes]]] = Queue()
+        self._todo: dict[Future[Returned], deque[Cell]] = {}  # the first cell of each is running
+        self._done: Queue[Future[Returned]] = Queue()
         self._expected = expected
         self._slots, self._counted = 0, -math.inf
         self.suspects: list[Cell] = []
@@ -258,9 +258,7 @@ class Dispatch:
             yield job
             todo.popleft()
 
-    def _result(
-        self, future: Future[tuple[str, bytes]], cell: Cell, last: bool
-    ) -> CellResult | None:
+    def _result(self, future: Future[Returned], cell: Cell, last: bool) -> CellResult | None:
         """What became of a cell; None if its worker was lost, and it is to be tried alone."""
         from distributed.scheduler import KilledWorker
 
@@ -300,7 +298,7 @@ def _gone() -> TestbedError:
     )
 
 
-def _address(future: Future[tuple[str, bytes]]) -> str | None:
+def _address(future: Future[Returned]) -> str | None:
     """The worker that returned a result."""
     address: str = future.result()[0]
     return address
