@@ -189,7 +189,7 @@ class Dispatch:
         self, client: Client, name: str, expected: int, tell: Callable[[str], None]
     ) -> None:
         self._client, self._name, self._tell = client, name, tell
-        self._seen = time.monotonic()  # when there was a worker
+        self._last_worker = time.monotonic()  # when there was a worker
         self._todo: dict[Future[Returned], deque[Cell]] = {}  # the first cell of each is running
         self._done: Queue[Future[Returned]] = Queue()
         self._expected = expected
@@ -230,9 +230,9 @@ class Dispatch:
     def _say_if_idle(self) -> None:
         """Say once in a while that there is no worker."""
         if self._slots:
-            self._seen = self._counted
-        elif self._counted - self._seen > ALONE:
-            self._seen = self._counted
+            self._last_worker = self._counted
+        elif self._counted - self._last_worker > ALONE:
+            self._last_worker = self._counted
             self._tell(
                 "no dask worker is there yet; if no job waits in the queue, look at the logs of "
                 "those that ended"

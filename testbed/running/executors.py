@@ -122,8 +122,8 @@ def groups_of(cells: Sequence[Cell]) -> tuple[list[list[Cell]], list[list[Cell]]
     return shared, alone
 
 
-def worker_count(asked: int | None) -> int:
+def worker_count(number: int | None) -> int:
     """How many workers a run starts on this machine."""
-    if asked is not None and asked < 1:
-        raise TestbedError(f"found {asked} workers, expected at least 1")
-    return asked or os.cpu_count() or 1
+    if number is not None and number < 1:
+        raise TestbedError(f"found {number} workers, expected at least 1")
+    return number or os.cpu_count() or 1

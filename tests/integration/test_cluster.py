@@ -132,7 +132,7 @@ def workers_at(address):
 
 def descendants(parent):
     """The processes that a process has started, and those that they have."""
-    found = []
+    processes_below = []
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = file.read_text().rpartition(")")[2].split()
@@ -141,8 +141,8 @@ def descendants(parent):
             continue
         if int(fields[1]) == parent and fields[0] != "Z" and "resource_tracker" not in words:
             child = int(file.parent.name)
-            found += [child, *descendants(child)]
-    return found
+            processes_below += [child, *descendants(child)]
+    return processes_below
 
 
 # --- a local cluster ----------------------------------------------------------------------------

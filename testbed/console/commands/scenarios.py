@@ -98,13 +98,13 @@ def run(
         _expect_claims(outcome.tree)
 
 
-def _executor(asked: str | None, scheduler: str, workers: int | None) -> str:
+def _executor(name: str | None, scheduler: str, workers: int | None) -> str:
     """The executor asked for, by its name or by an option that only it has."""
-    if scheduler and asked not in (None, "dask"):
-        raise click.UsageError(f"found --scheduler with --executor {asked}, expected dask")
+    if scheduler and name not in (None, "dask"):
+        raise click.UsageError(f"found --scheduler with --executor {name}, expected dask")
     if scheduler:
         return "dask"
-    return asked or ("processes" if workers and workers > 1 else "serial")
+    return name or ("processes" if workers and workers > 1 else "serial")
 
 
 def _expect_claims(tree: xr.DataTree) -> None:
