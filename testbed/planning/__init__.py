@@ -3,6 +3,7 @@
 Each stage returns `(value, mistakes)`; `plan.py` lists them in order, and a scenario passes through
 each once. Other packages use `planning.files` (`load_scenario`), `planning.plan` (`make_plan`,
 `Plan`), `planning.dimensions`, `planning.fitting` (what fits what), `planning.claims` (what claims
-ask for), `planning.keys`, `planning.code`, `planning.source`, `planning.origin` and
-`planning.contents` (what a cell's numbers depend on).
+ask for), `planning.keys`, `planning.code`, `planning.source`, `planning.origin`,
+`planning.contents` (what a cell's numbers depend on) and `planning.agreement` (whether another
+process has the same code).
 """
