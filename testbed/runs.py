@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from testbed.claims import claim_kinds, judge_claims, with_published, with_verdicts
 from testbed.contract.cells import STATUS, Cell, CellResult
-from testbed.errors import Mistake, ScenarioError, TestbedError
+from testbed.errors import Mistake, TestbedError
 from testbed.loading import Registry, load_registry
 from testbed.planning.claims import unsuitable_claims
 from testbed.planning.files import load_scenario, read_scenario
@@ -134,27 +134,19 @@ def open_results(path: str | Path) -> xr.DataTree:
 
 
 def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
-    """The plan, with the objections of plugins; ScenarioError if there are any."""
+    """The plan of a scenario to which neither claims nor plugins object; ScenarioError with every
+    mistake otherwise."""
     registry = registry or load_registry()
-    plan = make_plan(scenario)
-    wrong = []
-    if scenario.claims:
-        wrong = unsuitable_claims(plan, claim_kinds(registry), registry.published())
-    if wrong:
-        raise ScenarioError(mistake.in_file(scenario.path) for mistake in wrong)
-    reasons = [
-        reason for group in registry.hook("testbed_check_scenario")(plan=plan) for reason in group
-    ]
-    if reasons:
-        raise ScenarioError(dict.fromkeys(_placed(scenario, reason) for reason in reasons))
-    return plan
 
+    def objections(plan: Plan) -> Iterator[Mistake]:
+        if scenario.claims:
+            yield from unsuitable_claims(plan, claim_kinds(registry), registry.published())
+        for reasons in registry.hook("testbed_check_scenario")(plan=plan):
+            for reason in reasons:
+                # a text without a place concerns the whole scenario
+                yield reason if isinstance(reason, Mistake) else Mistake("$", reason)
 
-def _placed(scenario: Scenario, reason: str | Mistake) -> Mistake:
-    """A plugin's objection with its file; a text without a place concerns the whole scenario."""
-    if isinstance(reason, Mistake):
-        return evolve(reason, where=f"{scenario.path}: {reason.where}")
-    return Mistake(f"{scenario.path}: $", reason)
+    return make_plan(scenario, objections)
 
 
 def answered(plan: Plan, tree: xr.DataTree, registry: Registry) -> xr.DataTree:

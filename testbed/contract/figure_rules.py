@@ -30,7 +30,7 @@ from testbed.errors import Mistake, one_of
 def figure_mistakes(table: Mapping[str, object], shapes: Shapes, where: str) -> list[Mistake]:
     """Everything that is wrong with a `[[figure]]` table for groups of these shapes."""
     if "kind" not in table:
-        return [Mistake(where, "found no kind", one_of(KINDS, ""), 'add kind = "…"')]
+        return [Mistake(where, "found no 'kind'", one_of(KINDS, ""), 'add kind = "…"')]
     kind = table["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
         unknown = Mistake(f"{where}.kind", f"found {kind!r}", one_of(KINDS, kind))
@@ -38,7 +38,7 @@ def figure_mistakes(table: Mapping[str, object], shapes: Shapes, where: str) -> 
     mistakes = [*_unknown_keys(table, KINDS[kind].options, where), *_values(table, where)]
     missing = [key for key in KINDS[kind].required if key not in table]
     mistakes += [
-        Mistake(where, f"found no {key}, which kind = {kind!r} needs", OPTIONS[key].help)
+        Mistake(where, f"found no {key!r}, which kind = {kind!r} needs", OPTIONS[key].help)
         for key in missing
     ]
     return mistakes or list(_Table(kind, table, shapes, where).mistakes())

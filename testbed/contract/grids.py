@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from testbed.errors import ParameterError, shown
+from testbed.errors import ParameterError, did_you_mean, shown
 
 WORDS = ("values", "geom", "linspace")
 GRID_WORDS = (*WORDS, "include")
@@ -133,7 +133,8 @@ class Grid:
 def _written_out(raw: Mapping[str, object], most: int) -> tuple[Any, ...]:
     unknown = sorted(set(raw) - set(GRID_WORDS))
     if unknown:
-        raise ParameterError(f"found {unknown}", ", ".join(GRID_WORDS))
+        advice = did_you_mean(unknown[0], GRID_WORDS)
+        raise ParameterError(f"found the unknown key {unknown[0]!r}", "", advice, f".{unknown[0]}")
     return expand({word: value for word, value in raw.items() if word != "include"}, most)
 
 

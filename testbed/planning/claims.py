@@ -53,7 +53,7 @@ class _Catalogue:
             return
         for key in kind.requires:
             if getattr(claim, key) in (None, ""):
-                text = f"found no {key}, which that = {claim.that!r} needs"
+                text = f"found no {key!r}, which that = {claim.that!r} needs"
                 yield Mistake(where, text, kind.help)
         if claim.that == "flagged":
             name = claim.of.split("/")[0]
@@ -67,9 +67,9 @@ class _Catalogue:
             wrong = list(self._variable(text, f"{where}.{key}"))
             yield from wrong or self._dims(claim, key, text, held, where)
         if claim.range and not claim.along:
-            yield Mistake(f"{where}.range", "found no along", "the dimension that it cuts")
+            yield Mistake(f"{where}.range", "found no 'along'", "the dimension that it cuts")
         if claim.than_at and not claim.than:
-            yield Mistake(f"{where}.than_at", "found no than", "the variable that it concerns")
+            yield Mistake(f"{where}.than_at", "found no 'than'", "the variable that it concerns")
 
     def _variable(self, text: str, where: str) -> Iterator[Mistake]:
         estimator, _, variable = text.partition("/")

@@ -12,7 +12,7 @@ A scenario passes through each stage once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -71,8 +71,13 @@ class Plan:
         return len({cell.group for cell in sharing}), len(sharing)
 
 
-def make_plan(scenario: Scenario) -> Plan:
-    """Plan a scenario; ScenarioError with every mistake found."""
+def make_plan(
+    scenario: Scenario, objections: Callable[[Plan], Iterable[Mistake]] = lambda plan: ()
+) -> Plan:
+    """Plan a scenario; ScenarioError with every mistake found.
+
+    `objections` adds mistakes that can be seen once all cells are known, such as those of claims.
+    """
     refresh()
     builder, once = Builder(scenario), Once()
     expansions, sweeping = expand(scenario)
@@ -91,7 +96,8 @@ def make_plan(scenario: Scenario) -> Plan:
         (*coordinate_warnings(estimators), *selection.faults, *forecasts(cells)),
         variable_sizes(cells, counts, scenario.replicates, once),
     )
-    _refuse(scenario, [*oversized(scenario, plan.sizes), *unsuitable_figures(plan)])
+    late = (*oversized(scenario, plan.sizes), *unsuitable_figures(plan), *objections(plan))
+    _refuse(scenario, late)
     return plan
 
 
@@ -105,7 +111,7 @@ def further_mistakes(scenario: Scenario) -> list[Mistake]:
     return [mistake.in_file(scenario.path) for mistake in dict.fromkeys([*sweeping, *pairing])]
 
 
-def _refuse(scenario: Scenario, mistakes: list[Mistake]) -> None:
+def _refuse(scenario: Scenario, mistakes: Sequence[Mistake]) -> None:
     if mistakes:
         distinct = dict.fromkeys(mistakes)
         raise ScenarioError(mistake.in_file(scenario.path) for mistake in distinct)

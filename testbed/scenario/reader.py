@@ -102,7 +102,7 @@ def _variant(
         return variants[word], []
     expected = one_of(sorted(variants), word)
     if tag not in raw:
-        wrong = Mistake(place, f"found no {tag}", expected, f'add {tag} = "…"')
+        wrong = Mistake(place, f"found no {tag!r}", expected, f'add {tag} = "…"')
     else:
         wrong = Mistake(f"{place}.{tag}", found_text(word), expected)
     keys = {tag} | {field.key for variant in variants.values() for field in fields_of(variant)}
@@ -110,14 +110,20 @@ def _variant(
 
 
 def read_fields(
-    declaration: type, raw: Mapping[str, object], place: str, source: Source, sweeps: bool = False
+    declaration: type,
+    raw: Mapping[str, object],
+    place: str,
+    source: Source,
+    sweeps: bool = False,
+    outer_keys: Iterable[str] = (),
 ) -> tuple[dict[str, Any], list[Mistake]]:
-    """The values of a table's keys; a key that is wrong is left out."""
+    """The values of a table's keys; a key that is wrong is left out. `outer_keys` are also allowed
+    in the table, and read elsewhere."""
     fields = fields_of(declaration)
     inline = next((field for field in fields if field.component and field.component.inline), None)
     keys = {field.key for field in fields if field is not inline}
     keys |= {tag} if (tag := getattr(declaration, "tag", "")) else set()
-    mistakes = [] if inline else _unknown_keys(raw, {*keys, *_use(declaration)}, place)
+    mistakes = [] if inline else _unknown_keys(raw, {*keys, *_use(declaration), *outer_keys}, place)
     values: dict[str, object] = {}
     for field in fields:
         if field is inline:
@@ -159,8 +165,8 @@ def _missing(field: Field, declaration: type, place: str) -> Mistake:
     if table_in(field.type):
         return Mistake(place, f"found no [{field.key}]", "one", f'add [{field.key}] with use = "…"')
     if field.component:
-        return Mistake(place, f"found no {field.key}", "one", f"add {field.key} = {{ use = … }}")
-    return Mistake(place, f"found no {field.key}", field.info.help, f"add {field.key} = …")
+        return Mistake(place, f"found no {field.key!r}", "one", f"add {field.key} = {{ use = … }}")
+    return Mistake(place, f"found no {field.key!r}", field.info.help, f"add {field.key} = …")
 
 
 def _read_listed(
@@ -294,7 +300,7 @@ def read_component(
         return None, mistakes
     keys = set(outer_keys) - {field.key for field in fields_of(component)}
     table = {key: value for key, value in raw.items() if key not in keys}
-    values, mistakes = read_fields(component, table, place, source, sweeps)
+    values, mistakes = read_fields(component, table, place, source, sweeps, keys)
     return (None, mistakes) if mistakes else (Spec(component, values, place), [])
 
 
@@ -330,7 +336,7 @@ def _class_of(
         return None, [Mistake(f"{place}.use", "found a sweep over use", expected, _several(kind))]
     if not isinstance(use, str):
         advice = f'add use = "…"; {did_you_mean("", registry.names(kind))}'
-        text = "found no use" if use is None else found_text(use)
+        text = "found no 'use'" if use is None else found_text(use)
         return None, [Mistake(place, text, expected, advice)]
     component = registry.get(kind, use)
     if component is None:

@@ -526,8 +526,8 @@ def test_expectations_are_read_strictly_and_written_back():
     wrong = '[[soundness]]\nexpects = "truncation"\nof = ["fixd"]\n'
     with pytest.raises(ScenarioError) as caught:
         read_scenario(SCENARIO + wrong)
-    for words in ("found no expect;", "found no because;", "'expects'", "did you mean 'fixed'?"):
-        assert words in str(caught.value)
+    words = ("found no 'expect';", "found no 'because';", "'expects'", "did you mean 'fixed'?")
+    assert all(text in str(caught.value) for text in words)
 
 
 # --- the pages ------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_all_mistakes_are_shown_at_once_with_their_paths_and_suggestions(tmp_pat
         "$.claim[1].that: found 'slop'", "did you mean 'slope'",
         "$.claim[2].at.m", "$.claim[2]: found that 'n' is left open",
         "$.claim[3].expect: found 'excess_risk__exp'", "did you mean 'excess_risk__expected_risk'",
-        "$.claim[3].range: found no along",
+        "$.claim[3].range: found no 'along'",
     ):  # fmt: skip
         assert words in message, message
     assert not (tmp_path / "results.nc").exists()

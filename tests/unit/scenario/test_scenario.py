@@ -131,7 +131,7 @@ BAD = {
         "found '../tiny'; expected letters",
     ),
     "no times": (", times = [0.0, 1.0, 10.0]", "", "found no times"),
-    "a claim": ("[[metric]]", '[[claim]]\nname="x"\n[[metric]]', "$.claim[0]: found no that"),
+    "a claim": ("[[metric]]", '[[claim]]\nname="x"\n[[metric]]', "$.claim[0]: found no 'that'"),
     "wrong format": ("format = 1", "format = 2", "found 2 (an integer); expected 1"),
     "negative time": ("[0.0, 1.0", "[-1.0, 1.0", "times of at least 0"),
     "reserved dim": ("[50, 100] }", '[50, 100], dim = "time" }', "'time', which is reserved"),
