@@ -73,7 +73,8 @@ class Offer:
 
 @frozen
 class Fresh:
-    """An argument of a hook that is made anew for each plugin: none sees another's changes."""
+    """An argument of a hook that is made separately for each plugin, so that no plugin sees the
+    changes of another."""
 
     make: Callable[[], Any]
 

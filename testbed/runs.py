@@ -274,7 +274,8 @@ class _Run:
             yield cell, result
 
     def _results(self, ran: bool) -> xr.DataTree:
-        """What results.nc holds; where cells ran, or what it depends on has changed, anew."""
+        """The contents of results.nc, written again if cells ran or if what it depends on has
+        changed."""
         published = [file for files in self.registry.hook("testbed_published")() for file in files]
         cells = (self.finished, self.stale, self.errors)
         state = results_state(self.plan, cells, map(Path, published))

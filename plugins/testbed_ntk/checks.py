@@ -117,7 +117,7 @@ def _route(cell: Cell, model: FormulaKernel, count: int) -> str:
 
 
 def _need(cell: Cell) -> str:
-    """What metrics need in addition to the path: the need that takes the most memory."""
+    """The need of metrics that takes the most memory, in addition to the path."""
     needs = {request.need.name for planned in cell.metrics for request in planned.needs}
     if "leverage" in needs:
         return "leverage"

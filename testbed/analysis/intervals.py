@@ -19,7 +19,7 @@ Texts = NDArray[np.object_]
 
 
 class Labels(NamedTuple):
-    """What an estimate is called."""
+    """The labels of an estimate."""
 
     long_name: str
     units: str = "1"

@@ -50,7 +50,7 @@ def _best(kept: xr.DataArray, mean: xr.DataArray) -> xr.Dataset:
     position = mean.fillna(np.inf).argmin("time")
     exists = mean.notnull().any("time")
     time = mean["time"].isel(time=position, drop=True).where(exists)
-    time = time.drop_vars("time", errors="ignore")  # a vectorised choice bears itself
+    time = time.drop_vars("time", errors="ignore")  # a vectorised choice has itself as a coordinate
     inside = np.isinf(time) | (time == 0)  # no time lies beyond 0 or ∞
     at_end = exists & ~inside & ((position == 0) | (position == mean.sizes["time"] - 1))
     time.attrs = {"long_name": "best time", "units": str(kept["time"].attrs.get("units", "1"))}

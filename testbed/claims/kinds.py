@@ -120,7 +120,7 @@ def _shared(evidence: Evidence) -> float:
 
 
 def _side(evidence: Evidence) -> tuple[float, float]:
-    """What lies on the claimed side of `expect`, up to `within`."""
+    """The values on the claimed side of `expect`, up to `within`."""
     low, high = _around(evidence)
     if evidence.side == "above":
         return low, math.inf

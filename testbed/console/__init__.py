@@ -1,4 +1,4 @@
-"""What a terminal shows: commands, tables, progress and summaries.
+"""The terminal: commands, tables, progress and summaries.
 
 The command line is `console.cli`; nothing else here is used elsewhere.
 """

@@ -152,7 +152,7 @@ def _shown(default: object) -> str:
 
 
 def _needs_text(component: type[Component]) -> str:
-    """What a metric or an optimizer asks for; alternatives stand in brackets."""
+    """The needs of a metric or an optimizer, with alternatives in brackets."""
     if issubclass(component, Optimizer):
         return ", ".join(capability.words for capability in component.requires)
     if not issubclass(component, Metric):

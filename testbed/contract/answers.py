@@ -37,7 +37,7 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
 
 
 def _misdeclared(name: object, variable: object) -> str:
-    """What is wrong with one declaration; empty if nothing is."""
+    """The mistake in one declaration; empty if it is right."""
     if not is_identifier(name):
         return f"found the variable {name!r}, expected letters, digits and '_', a letter first"
     if not isinstance(variable, Variable):

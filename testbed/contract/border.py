@@ -50,8 +50,8 @@ def calling(component: Component, method: str) -> Iterator[None]:
 
 
 def _reason(component: Component, method: str, error: BaseException) -> str:
-    """What the method raised. A TestbedError explains itself; other errors get their line of
-    code."""
+    """The error that the method raised, in words. A TestbedError explains itself; other errors get
+    their line of code."""
     if isinstance(error, TestbedError):
         return str(error).removeprefix(f"{component.name}: ")
     return f"{method} raised {type(error).__name__}: {error}{line_of(component, error)}"

@@ -103,8 +103,8 @@ class HasPredictions(Capability):
 
     @per_replicate()
     def probe(self, prepared: Prepared, x: Tensor) -> Probe:
-        """What `predict` needs of x, computed once for each x: K(x, X), or basis values; x itself
-        by default."""
+        """The part of `predict` that depends on x alone, computed once for each x: K(x, X), or
+        basis values; x itself by default."""
         return x
 
     @per_replicate()

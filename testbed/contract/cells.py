@@ -157,7 +157,7 @@ class CellResult:
 
     @property
     def failure(self) -> str:
-        """What failed: the cell, or some of its components; empty if nothing did."""
+        """The failure of the cell or of some of its components; empty if nothing failed."""
         return self.error or "; ".join(dict.fromkeys(self.faults.values()))
 
     def read_only(self) -> CellResult:

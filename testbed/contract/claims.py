@@ -1,4 +1,4 @@
-"""What a kind of claim is: a name, the keys that it needs, and how it judges.
+"""Kinds of claims: a name, the required keys, and a function that judges.
 
 A kind turns evidence into an interval and the values that the claim allows. Core decides: supported
 if the interval lies within them, refuted if it lies outside, inconclusive otherwise. The module

@@ -1,4 +1,4 @@
-"""What all kinds of components share, and the variables that they add to a result."""
+"""The base of all kinds of components, and the variables that they add to a result."""
 
 from __future__ import annotations
 

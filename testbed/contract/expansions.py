@@ -1,4 +1,4 @@
-"""What a target tells of its own coefficients on a design, before a run has drawn anything."""
+"""The coefficients that a target has on a design, before a run has drawn anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a `[[figure]]` table may say: the kinds of figures, their options, and default variables.
+"""The contents of a `[[figure]]` table: the kinds of figures, their options, and default variables.
 
     KINDS["facets"].options                    # keys that the table may hold in addition to `kind`
     OPTIONS["at"].help                         # the meaning of a key

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Metric(Component):
-    """What is measured on a state at a time.
+    """A quantity that is measured on a state at a time.
 
     `needs` lists what core computes for the metric: names of rows of the table in
     `testbed.contract.needs`. The prefix `initial_` asks for the value at time 0, and the prefix
@@ -40,7 +40,7 @@ class Metric(Component):
     """The variables, with `time=False`, that `conclude` computes instead of `measure`."""
 
     def facts(self) -> MetricFacts:
-        """What core must know of the metric, with these parameter values."""
+        """The facts that core needs about the metric, for these parameter values."""
         return MetricFacts()
 
     def needed(self) -> Needs:

@@ -11,7 +11,8 @@ from testbed.contract.values import Drawn, Parameters, Prepared, Problem
 
 
 class Model(HasPredictions, HasGradient, Component):
-    """What is fitted: features Φ_η and readout β. The smallest model has `start` and `predict`.
+    """A function that is fitted: features Φ_η and readout β. The smallest model has `start` and
+    `predict`.
 
     A model that can do more inherits the classes in `testbed.contract.capabilities`.
     """
@@ -19,7 +20,7 @@ class Model(HasPredictions, HasGradient, Component):
     kind = "model"
 
     def facts(self) -> ModelFacts:
-        """What core must know of the model, with these parameter values."""
+        """The facts that core needs about the model, for these parameter values."""
         return ModelFacts()
 
     def withheld(self) -> Withheld:
@@ -35,7 +36,7 @@ class Model(HasPredictions, HasGradient, Component):
 
     @per_replicate()
     def prepare(self, drawn: Drawn, problem: Problem) -> Prepared:
-        """What stays fixed over training: a factorisation, eigenvalues, a Jacobian."""
+        """The values that stay fixed over training: a factorisation, eigenvalues, a Jacobian."""
         return drawn
 
     @per_replicate()

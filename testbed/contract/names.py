@@ -25,7 +25,8 @@ _DIMENSION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def dim_mistake(name: str) -> Mistake | None:
-    """What is wrong with the name of a dimension, without its place; None if nothing is."""
+    """The mistake in the name of a dimension, without its place in the file; None if it is
+    right."""
     advice = 'choose another with dim = "…"'
     text = f"found the dimension name {shown(name)}"
     if name in RESERVED_VARIABLES:

@@ -35,7 +35,7 @@ class Optimizer(Component):
     )
 
     def facts(self) -> OptimizerFacts:
-        """What core must know of the optimizer, with these parameter values."""
+        """The facts that core needs about the optimizer, for these parameter values."""
         return OptimizerFacts()
 
     def declared(self) -> Mapping[str, Variable]:

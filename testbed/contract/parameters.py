@@ -50,7 +50,7 @@ Value = TypeVar("Value")
 
 @frozen
 class Parameter:
-    """What a user needs to know about a field; `None` means that there is no such bound."""
+    """The documentation and the bounds of a field; `None` means that there is no such bound."""
 
     help: str
     unit: str = "1"
@@ -78,7 +78,7 @@ class Parameter:
         return " and ".join(parts)
 
     def objection(self, value: object) -> Mistake | None:
-        """What is wrong with a value, without its place; None if it is allowed."""
+        """The mistake in a value, without its place in the file; None if the value is allowed."""
         if value is None:
             return None
         if self.no_table and isinstance(value, dict):
@@ -96,7 +96,7 @@ class Parameter:
         return self._spelling(value) if isinstance(value, str) else None
 
     def _spelling(self, value: str) -> Mistake | None:
-        """What is wrong with a text's length or characters."""
+        """The mistake in a text's length or characters."""
         if self.longest is not None and len(value) > self.longest:
             text = f"found a text of {len(value)} characters"
             return Mistake("", text, f"at most {self.longest}", "shorten it")

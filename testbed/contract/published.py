@@ -39,7 +39,7 @@ class PublishedTable:
         return tuple(name for name in self.columns if name not in self.coordinates)
 
     def words(self, column: str) -> str:
-        """What a column is; its name where the file does not say."""
+        """The description of a column; its name where the file has none."""
         return self.labels.get(column, column.replace("_", " "))
 
     @property

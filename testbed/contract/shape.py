@@ -57,7 +57,7 @@ def members_of(base: type) -> list[str]:
 
 
 def shape_objection(component: type[Component]) -> str | None:
-    """What is wrong with a component class, and what to do; None if nothing is."""
+    """The mistake in a component class, and what to do; None if it is right."""
     return next(_objections(component), None)
 
 

@@ -20,7 +20,7 @@ class Target(Component):
     kind = "target"
 
     def facts(self) -> TargetFacts:
-        """What core must know of the target, with these parameter values."""
+        """The facts that core needs about the target, for these parameter values."""
         return TargetFacts()
 
     def draw(self, rng: Rng, sample: Sample) -> Drawn:

@@ -26,7 +26,7 @@ class Theory(Component):
     variables: ClassVar[Mapping[str, Variable]] = {}
 
     def facts(self) -> TheoryFacts:
-        """What core must know of the theory, with these parameter values."""
+        """The facts that core needs about the theory, for these parameter values."""
         return TheoryFacts()
 
     def coordinates(self, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:

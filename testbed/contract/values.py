@@ -1,4 +1,4 @@
-"""What crosses between components: NamedTuples of tensors, each for ONE replicate.
+"""Values that pass between components: NamedTuples of tensors, each for ONE replicate.
 
 Core stacks replicates along a new leading axis and maps over it, so these containers hold nothing
 but tensors, dicts of tensors and static values. Shapes: n training points, m test points.
@@ -35,7 +35,7 @@ inputs must not look."""
 
 
 class Sample(NamedTuple):
-    """What a design draws: inputs, weights and noise, as float64 NumPy arrays."""
+    """The draw of a design: inputs, weights and noise, as float64 NumPy arrays."""
 
     x: np.ndarray  # (n, …) inputs, or the indices of a sequence
     weight: np.ndarray  # (n,) loss weights: 1 for sequences, 1/n for regression
@@ -120,7 +120,7 @@ class Fit(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """What an optimizer returns for a block of recorded times."""
+    """The states and records of a block of recorded times, as an optimizer returns them."""
 
     carry: Carry
     parameters: Parameters  # leading axis len(times)

@@ -20,6 +20,6 @@ CHANGES: dict[int, str] = {
 
 
 def changes_since(version: int) -> str:
-    """What changed after a version, oldest first; empty for the present one."""
+    """The changes after a version, oldest first; none for the present version."""
     later = sorted(number for number in CHANGES if number > version)
     return "; ".join(f"contract {number}: {CHANGES[number]}" for number in later)

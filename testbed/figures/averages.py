@@ -125,7 +125,7 @@ def expected_at_time(dataset: xr.Dataset, name: str, when: object = ORACLE) -> d
 
 
 def expected(dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """What a theory expects, as a mean over replicates where it depends on their draws."""
+    """The prediction of a theory, averaged over replicates if it depends on their draws."""
     values = _bare(dataset[name])
     return values.mean("replicate") if "replicate" in values.dims else values
 

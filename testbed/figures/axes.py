@@ -317,7 +317,8 @@ def outer_labels(panels: Sequence[Axes]) -> None:
 
 
 def scaled(panels: Sequence[Axes], scale: object) -> None:
-    """Scales that the figure's table asks for, "log" or "linear", of both axes or of one."""
+    """Set the scales that the figure's table asks for: "log" or "linear", for both axes or for
+    one."""
     by_axis = scale if isinstance(scale, Mapping) else {"x": scale, "y": scale} if scale else {}
     for axis, word in by_axis.items():
         for ax in panels:

@@ -1,4 +1,4 @@
-"""What a kind of figure returns: a figure, a caption in sentences, and the lines that select it."""
+"""Drawn figures: a figure, a caption in sentences, and the code that selects its data."""
 
 from __future__ import annotations
 

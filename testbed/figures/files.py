@@ -30,7 +30,7 @@ UNSEEN = ("duration", "error", "seed")  # no figure shows them
 
 
 class FigureFiles(NamedTuple):
-    """What became of the figures that were asked for."""
+    """The files of the requested figures, and the problems in drawing them."""
 
     paths: list[Path]  # the PNG files, whether drawn now or before
     problems: list[str]  # a line for each figure that could not be drawn

@@ -39,7 +39,7 @@ class FitPredict(Model, HasFit):
 
     @abstractmethod
     def fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> object:
-        """What is fitted to inputs (n, …) and observations (n,) or (n, outputs).
+        """The object fitted to inputs (n, …) and observations (n,) or (n, outputs).
 
         `weight` (n,) are the weights of the loss, 1/n for regression; `seed` is this replicate's.
         """

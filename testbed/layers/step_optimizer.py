@@ -26,7 +26,7 @@ Derivative: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
 
 class Step:
-    """What one step can use: its number, gradients, and noise."""
+    """The arguments of one step: its number, gradients, and noise."""
 
     def __init__(self, number: int, fit: Fit, batched: bool, rows: Tensor | None = None):
         self.number = number
@@ -137,7 +137,7 @@ class StepOptimizer(Optimizer):
     # --- what a subclass says ---------------------------------------------------------------------
 
     def init(self, params: Parameters) -> Carry:
-        """What is carried from step to step besides the parameters: moments, a velocity. A tensor
+        """The state that steps pass on besides the parameters: moments, a velocity. A tensor
         or a tree of tensors; nothing by default."""
         return ()
 

@@ -34,7 +34,7 @@ class Drawn(TypedDict):
 
 
 class Prepared(TypedDict):
-    """What stays as it is while a module trains."""
+    """The parts that stay fixed while a module trains."""
 
     still: Params
     outputs: int

@@ -115,7 +115,7 @@ def _spaces(
 
 
 def _rounding(values: Tensor) -> Tensor:
-    """What rounding makes of 0 relative to the diagonal of T or its eigenvalues (outputs, k): below
+    """The rounding error of 0 relative to the diagonal of T or its eigenvalues (outputs, k): below
     it, a step leads nowhere, and the space is invariant. (outputs,)"""
     return 10 * torch.finfo(values.dtype).eps * values.abs().amax(1)
 

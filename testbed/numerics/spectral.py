@@ -33,7 +33,7 @@ def filtered(fit: Fit, name: str, times: Sequence[float], **options: float) -> T
 
 
 def by_eigensystem(fit: Fit, name: str, times: Sequence[float], **options: float) -> Tensor:
-    """What `filtered` returns, on the model's `eigensystem`."""
+    """The path of `filtered`, computed on the model's `eigensystem`."""
     system = _eigensystem(fit)
     root, residual = _weighted_residual(fit, system)
     coordinates = system.vectors.mT @ residual  # (replicates, k, outputs)

@@ -46,7 +46,7 @@ class WeightedGram:
         self._decomposition: Eigendecomposition | None = None
 
     def matrix(self) -> Tensor:
-        """A, (n, n)."""
+        """The matrix A, (n, n)."""
         if self._matrix is None:
             self._matrix = self._make()
         return self._matrix

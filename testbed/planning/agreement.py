@@ -1,7 +1,7 @@
 """Whether every process of a run has the code that the plan was made with.
 
 A worker loads its modules later than the main process, perhaps on another machine. If a module that
-it has loaded differs, its numbers would bear the key of code that did not make them: it refuses.
+it has loaded differs, its numbers would have the key of code that did not make them: it refuses.
 """
 
 from __future__ import annotations

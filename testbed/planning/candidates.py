@@ -78,7 +78,7 @@ def planned_variables(verdict: Verdict) -> Iterator[tuple[str, Variable]]:
 
 
 def coordinate_fault(owner: Metric | Theory, design: Design) -> str:
-    """What is wrong with the coordinates of an owner's dimensions; empty if nothing is."""
+    """The mistake in the coordinates of an owner's dimensions; empty if they are right."""
     try:
         expect_coordinates(owner, design)
     except ComponentFault as fault:

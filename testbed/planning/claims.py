@@ -39,7 +39,7 @@ def unsuitable_claims(
 
 @frozen
 class _Catalogue:
-    """What claims may speak of."""
+    """The variables, kinds and published tables that claims may name."""
 
     shapes: Shapes
     kinds: Mapping[str, ClaimKind]

@@ -62,7 +62,7 @@ def swept_names(dims: Sequence[Dimension]) -> set[str]:
 
 
 def _parts(scenario: Scenario, estimator: EstimatorTable) -> Iterator[str | Sweep]:
-    """What makes dimensions, in order: names of alternatives, and sweeps."""
+    """The sources of dimensions, in order: names of alternatives, and sweeps."""
     kinds: tuple[tuple[str, Sequence[Alternative]], ...] = (
         ("design", scenario.designs),
         ("target", scenario.targets),
@@ -109,7 +109,7 @@ def _named(scenario: Scenario) -> dict[str, Dimension]:
 
 
 def misplaced_ties(scenario: Scenario) -> Iterator[Mistake]:
-    """What is wrong with the `along` of alternatives."""
+    """The mistakes in the `along` of alternatives."""
     yield from _misplaced("design", scenario.designs, "target", scenario.targets)
     yield from _misplaced("target", scenario.targets, "design", scenario.designs)
 
@@ -117,7 +117,7 @@ def misplaced_ties(scenario: Scenario) -> Iterator[Mistake]:
 def _misplaced(
     kind: str, options: Sequence[Alternative], partner: str, partners: Sequence[Alternative]
 ) -> Iterator[Mistake]:
-    """What is wrong with tying the options of one kind to those of the other."""
+    """The mistakes in tying the alternatives of one kind to those of another kind."""
     words = {option.along for option in options}
     if words == {""} or not options or not partners:
         return

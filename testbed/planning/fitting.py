@@ -1,4 +1,5 @@
-"""What fits what: optimizers and models, times and whole steps, metrics and estimators."""
+"""Which parts fit together: optimizers and models, times and whole steps, metrics and
+estimators."""
 
 from __future__ import annotations
 

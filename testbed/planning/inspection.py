@@ -29,7 +29,7 @@ from testbed.errors import Mistake
 
 
 def inspect_design(design: Design) -> str:
-    """What is wrong with a design's answers; empty if nothing is."""
+    """The mistake in a design's answers; empty if they are right."""
     try:
         _expect_design(design)
     except ComponentFault as fault:
@@ -38,7 +38,7 @@ def inspect_design(design: Design) -> str:
 
 
 def inspect_optimizer(optimizer: Optimizer, times: tuple[float, ...]) -> str:
-    """What is wrong with an optimizer's answers; empty if nothing is."""
+    """The mistake in an optimizer's answers; empty if they are right."""
     try:
         _expect_optimizer(optimizer, times)
     except ComponentFault as fault:

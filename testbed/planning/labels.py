@@ -16,7 +16,7 @@ _RESERVED = (
 
 
 class Group(Protocol):
-    """What warnings need to know of an estimator."""
+    """The facts about an estimator that warnings need."""
 
     @property
     def dims(self) -> Sequence[Dimension]: ...

@@ -104,7 +104,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _content(code: CodeType) -> tuple[object, ...]:
-    """What a function computes, wherever it stands in its file and however it is documented."""
+    """The code of a function without its place in the file and its documentation."""
     plain = bool(code.co_flags & inspect.CO_OPTIMIZED) and not code.co_name.startswith("<")
     documented = plain and bool(code.co_consts) and isinstance(code.co_consts[0], str)
     constants = tuple(

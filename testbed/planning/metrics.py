@@ -91,7 +91,7 @@ def _companion_reason(
 
 
 def _needs(metric: Metric, model: Model, optimizer: Optimizer, *companion: Any) -> tuple[Any, str]:
-    """The needs that an estimator serves, and why it serves none of the alternatives."""
+    """The needs that the estimator serves, or the reason why it serves none of the alternatives."""
     partner = Estimator(*companion) if companion else None
     needs, reason = served_needs(metric, Estimator("", model, optimizer), partner)
     return _one_object(needs), reason

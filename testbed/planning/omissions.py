@@ -1,4 +1,4 @@
-"""What is left out of a plan, and why."""
+"""Metrics and theories that a plan leaves out, and why."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refused(verdicts: Verdicts) -> Iterator[Mistake]:
 
 
 def omissions_of(verdicts: Verdicts) -> tuple[Omission, ...]:
-    """What is not measured or predicted somewhere, each reason once."""
+    """The metrics and theories that some points leave out, each reason once."""
     return tuple(
         dict.fromkeys(
             Omission(estimator, verdict.candidate.component.name, verdict.reason or verdict.fault)

@@ -19,7 +19,8 @@ from testbed.planning.source import remembered
 
 @frozen
 class Origin:
-    """What made a cell's numbers. `code` holds a digest for each module."""
+    """The code and the libraries that made a cell's numbers. `code` holds a digest for each
+    module."""
 
     code: Mapping[str, str] = field(factory=dict, hash=False)
     distributions: Mapping[str, str] = field(factory=dict, hash=False)
@@ -42,7 +43,7 @@ class Origin:
         return _digest([self.code, self.distributions, self.libraries])[:32]
 
     def changes_since(self, earlier: Origin) -> list[str]:
-        """What differs from an earlier origin, in words: modules first, then distributions."""
+        """The differences from an earlier origin, in words: modules first, then distributions."""
         lines = []
         for module in sorted({*self.code, *earlier.code}):
             before, now = earlier.code.get(module), self.code.get(module)

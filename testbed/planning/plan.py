@@ -102,7 +102,7 @@ def make_plan(
 
 
 def further_mistakes(scenario: Scenario) -> list[Mistake]:
-    """What else is wrong in those parts of a scenario that could be read.
+    """Further mistakes in those parts of a scenario that could be read.
 
     Metrics are left out, since what they ask for may be in the parts that could not be read.
     """

@@ -55,7 +55,7 @@ def _entry(reference: str) -> tuple[str, str]:
 
 
 def _data(tree: xr.DataTree) -> Iterator[tuple[str, str]]:
-    """The data sets that a design read."""
+    """The data sets that the designs of a run read."""
     names = _listed(str(tree.attrs.get("data_name", "")), ";")
     for i, name in enumerate(names):
         fields = {"title": name}

@@ -18,7 +18,7 @@ TABLES = ("status", "error", "duration", "seed", "diverged_at")
 
 
 def comparison(first: xr.DataTree, second: xr.DataTree) -> str:
-    """What changed from the first result to the second, in words."""
+    """The changes from the first result to the second, in words."""
     parts = {
         "scenario": list(_scenario(first, second)),
         "versions": list(_changes(_versions(first), _versions(second))),

@@ -42,7 +42,7 @@ class FigurePart:
 
 @frozen
 class ResultPart:
-    """What the page shows of one result."""
+    """One result as the page shows it."""
 
     identity: str
     title: str

@@ -100,7 +100,7 @@ def _statuses(dataset: xr.Dataset) -> Mapping[str, int]:
 
 
 def failures(tree: xr.DataTree) -> list[str]:
-    """What failed cells raised, each text once with the number of replicates."""
+    """The errors of failed cells, each text once with the number of replicates."""
     counts: dict[str, int] = {}
     for name, group in estimators(tree).items():
         dataset = group.to_dataset()

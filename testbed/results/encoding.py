@@ -110,7 +110,7 @@ def packed(header: str, data: bytes) -> tuple[str, bytes]:
 
 
 def error_of(header: str) -> str:
-    """What a stored cell raised; empty if it did not fail. ValueError if the header is damaged."""
+    """The error of a stored cell; empty if it did not fail. ValueError if the header is damaged."""
     try:
         return str(json.loads(header)["error"])
     except (KeyError, TypeError) as error:

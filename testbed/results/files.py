@@ -122,5 +122,5 @@ def damaged(file: Path) -> ResultError:
         f"{file}: found a file that does not agree with its checksum, expected it as testbed wrote "
         "it: it is damaged, or another program has changed it. Run the scenario again: finished "
         "cells are in the journal; if you changed it on purpose, open it with xarray, drop the "
-        f"attribute {checksum.ATTRIBUTE!r} and save it anew"
+        f"attribute {checksum.ATTRIBUTE!r} and save it again"
     )

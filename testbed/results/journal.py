@@ -133,7 +133,7 @@ class Journal:
             self._database.close()
             raise ResultError(
                 f"{folder}: found the run of another scenario, {row[0]!r}, expected one of "
-                f"{name!r}. Choose another folder with -o, or start anew with --fresh"
+                f"{name!r}. Choose another folder with -o, or start again with --fresh"
             )
 
     # --- facts about the run ------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Journal:
         return {key for key, _ in self._all("SELECT key, rowid FROM cells")}
 
     def errors(self) -> dict[str, str]:
-        """What the failed cells raised, by key; damaged headers count as not failed."""
+        """The errors of failed cells, by key; damaged headers count as not failed."""
         failed = {}
         for key, header in self._all("SELECT key, header FROM cells"):
             try:

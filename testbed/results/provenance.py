@@ -24,7 +24,7 @@ WRITERS = ("xarray", "netCDF4")  # what writes the file; numbers do not depend o
 
 @frozen
 class Made:
-    """What made the numbers of a result.
+    """The origins of the numbers of a result.
 
     `stale` holds the keys of cells whose code has changed since, each with what changed.
     """
@@ -65,7 +65,7 @@ class Made:
 
 
 def made_here(cells: Iterable[Cell]) -> Made:
-    """What makes these cells in this process."""
+    """The origins of these cells if this process computed them."""
     cells = list(cells)
     origins = {origin.digest(): origin for origin in map(origin_of_cell, cells)}
     return Made(tuple(origins.values()), files_read(cells))

@@ -41,7 +41,7 @@ def record(plan: Plan, results: Iterable[CellResult], made: Made | None = None) 
 
 
 def _component_references(plan: Plan) -> str:
-    """What the components of all cells refer to, a line each."""
+    """The references of the components of all cells, a line each."""
     references: dict[str, None] = {}
     for cell in plan.cells:
         parts = [cell.design, cell.target, cell.model, cell.optimizer]

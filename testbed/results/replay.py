@@ -32,7 +32,7 @@ class Difference:
 
 @frozen
 class Replay:
-    """What recomputing gave. `origin` lists what has changed since the file was made."""
+    """The outcome of recomputing. `origin` lists what has changed since the file was made."""
 
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]

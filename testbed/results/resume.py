@@ -102,7 +102,7 @@ def expect_same_libraries(plan: Plan, journal: Journal, kept: Kept) -> None:
         raise VersionsError(
             f"{journal.path.parent}: found {count} finished cells that {', '.join(sorted(then))} "
             "made, expected the versions installed here. Keep them with --mix-versions, compute "
-            "everything anew with --fresh, or choose another folder with -o"
+            "everything again with --fresh, or choose another folder with -o"
         )
 
 
@@ -121,7 +121,7 @@ def expect_same_experiment(plan: Plan, journal: Journal, folder: str, place: str
         raise ResultError(
             f"{folder}: found the run of another scenario of the name {scenario.name!r}, from "
             f"{file}, that shares no cell with {scenario.path}, expected one scenario in a folder. "
-            "Choose another folder with -o, give one of the two another name, or start anew with "
+            "Choose another folder with -o, give one of the two another name, or start again with "
             "--fresh"
         )
 
@@ -144,7 +144,7 @@ class JournaledResults:
 def made_by(
     plan: Plan, journal: Journal, finished: Collection[str], stale: Mapping[str, str]
 ) -> Made:
-    """What made the finished cells of a plan; `finished` are keys of the journal."""
+    """The origins of the finished cells of a plan; `finished` are keys of the journal."""
     digests = journal.origins_of_cells()
     used = dict.fromkeys(digests.get(key, "") for key in finished)
     origins = journal.origins()

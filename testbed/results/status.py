@@ -1,4 +1,4 @@
-"""What became of every cell of a run folder, and why some would run again."""
+"""The status of every cell of a run folder, and why some would run again."""
 
 from __future__ import annotations
 

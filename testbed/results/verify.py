@@ -1,4 +1,4 @@
-"""Whether a result file can be relied on: checksum, completeness, provenance."""
+"""Check whether a result file is reliable: checksum, completeness, provenance."""
 
 from __future__ import annotations
 

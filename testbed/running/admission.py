@@ -27,7 +27,7 @@ class Admission:
     expected: Mapping[str, float] = field(factory=dict)
 
     def bytes_of(self, cell: Cell) -> float:
-        """What one cell may take."""
+        """The memory that one cell may take."""
         return self.expected.get(cell.key, cell.compute.memory * 2**30)
 
 

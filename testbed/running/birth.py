@@ -1,4 +1,4 @@
-"""How a worker process begins: first of all it sees to it that it ends with its parent.
+"""The start of a worker process: first it makes sure that it ends with its parent.
 
 This module imports nothing that takes time, so that no worker outlives a run that is killed while
 its workers load their modules.
@@ -33,9 +33,9 @@ def begin(pipe: Connection, main: bool, arguments: bytes) -> None:
 def die_with_parent(main: bool) -> None:
     """End this process when its parent is gone, even in the middle of a cell.
 
-    A thread waits for the parent. Where Linux can, a signal comes as well, which reaches code that
-    never lets threads run; it would come too early if a thread other than the main one had started
-    this process.
+    A thread waits for the end of the parent. On Linux a signal kills the process as well, even if
+    its code never lets other threads run. Linux sends the signal when the thread that started this
+    process ends, so that it is used only if that was the main thread.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -259,7 +259,7 @@ class Dispatch:
             todo.popleft()
 
     def _result(self, future: Future[Returned], cell: Cell, last: bool) -> CellResult | None:
-        """What became of a cell; None if its worker was lost, and it is to be tried alone."""
+        """The result of a cell; None if its worker was lost, and it is to be tried alone."""
         from distributed.scheduler import KilledWorker
 
         if future.status == "finished":

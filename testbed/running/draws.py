@@ -1,4 +1,4 @@
-"""What is drawn for one replicate: here components (attrs) become tensors."""
+"""Draw the problem of one replicate: here components (attrs) become tensors."""
 
 from __future__ import annotations
 

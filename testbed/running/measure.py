@@ -67,7 +67,8 @@ class MetricSeries:
     def _measured(
         self, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
     ) -> Mapping[str, Any]:
-        """What the metric's `measure` returns, after a check that it changed none of its inputs."""
+        """The values that the metric's `measure` returns, after a check that it changed none of its
+        inputs."""
         metric = self.planned.metric
         if not self.coordinates:
             self._locate(problem, moving)

@@ -1,4 +1,4 @@
-"""What the theories of a cell predict."""
+"""Predictions of the theories of a cell."""
 
 from __future__ import annotations
 

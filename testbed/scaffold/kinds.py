@@ -1,4 +1,4 @@
-"""What `testbed new-plugin --kind` can begin with."""
+"""The kinds of components with which `testbed new-plugin --kind` can begin."""
 
 from __future__ import annotations
 

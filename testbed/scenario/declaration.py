@@ -176,7 +176,7 @@ def component_in(wanted: object) -> type[Component] | None:
 
 
 def entry_type(wanted: object) -> Any:
-    """What the entries of a table-valued parameter are; None if it takes no table."""
+    """The type of the entries of a table-valued parameter; None if it takes no table."""
     for option in options_of(wanted):
         if typing.get_origin(option) in (dict, Mapping, typing.Mapping):
             return typing.get_args(option)[1]

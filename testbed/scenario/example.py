@@ -23,7 +23,7 @@ _LISTED = ("metric", "theory")
 
 
 class Catalogue(Protocol):
-    """What finds a component's class: a registry of plugins."""
+    """A registry that finds the class of a component by its kind and name."""
 
     def get(self, kind: str, name: str) -> type[Component] | None: ...
 

@@ -28,7 +28,7 @@ class Figure(Table):
 
     @property
     def kind(self) -> str:
-        """What the key `kind` says."""
+        """The value of the key `kind`."""
         return self.word
 
     @property

@@ -1,4 +1,4 @@
-"""What a finished run says by itself about where it cannot be trusted.
+"""Soundness checks: where the results of a finished run are not reliable.
 
     findings = examine(plan, tree)              # core's checks, then those of plugins
     tree = with_findings(tree, findings)        # the group `soundness` of results.nc

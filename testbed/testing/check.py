@@ -40,7 +40,7 @@ THOROUGH: dict[str, tuple[Law, ...]] = {
     "optimizer": FITTING_LAWS,
     "theory": SIMULATION_LAWS,
 }
-"""Laws that train anew, under changed data or many times."""
+"""Laws that train again, under changed data or many times."""
 
 
 class ConformanceError(AssertionError):
@@ -48,7 +48,7 @@ class ConformanceError(AssertionError):
 
 
 def laws_of(case: Case, thorough: bool = False) -> list[Law]:
-    """The laws that apply to the case's component; `thorough` adds those that train anew:
+    """The laws that apply to the case's component; `thorough` adds those that train again:
     order of rows, labels, autograd, Gram matrices, the clock, theory against simulation."""
     kind = case.component.kind
     laws = (*EVERY, Law(has_the_shape_of_the_contract), *LAWS[kind])
@@ -67,7 +67,7 @@ def check_component(
     """Try every law on a component; ConformanceError with all that are broken.
 
     `partners` are those of `make_case`: design, target, model, optimizer, times, tolerance.
-    `thorough` adds the laws that train anew, which may take a minute. `expected` names laws that
+    `thorough` adds the laws that train again, which may take a minute. `expected` names laws that
     this component breaks, each with the reason; such a law that is kept is an error too, so that
     the list stays correct. After `seconds`, laws that are left count as broken; None waits.
     """
@@ -110,7 +110,7 @@ def unknown_laws(case: Case, excuses: Mapping[str, str]) -> list[str]:
 
 
 def verdict(law: Law, case: Case, excuse: str = "", seconds: float | None = None) -> str:
-    """What is wrong with a component under a law, and the code that shows it; "" if nothing is.
+    """How a component breaks a law, and the code that shows it; "" if it keeps the law.
 
     `excuse` is the reason why the law is expected to be broken: it must then really be broken.
     """
@@ -128,7 +128,7 @@ def indented(text: str, depth: int = 2) -> str:
 
 
 def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
-    """What is wrong, if the case's component breaks the law; None if it keeps it.
+    """How the case's component breaks the law; None if it keeps it.
 
     `seconds` is the time left for the component, of which one law takes at most LAW_SECONDS.
     """
@@ -149,7 +149,7 @@ def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
 
 
 def no_end(component: Component | type[Component], error: BaseException, seconds: float) -> str:
-    """What is said of a component that takes too long, with the line where it was."""
+    """The message about a component that takes too long, with the line at which it was stopped."""
     advice = "make its example smaller if it is only slow"
     where = line_of(component, error)
     return f"found no end after {seconds:.0f} s{where}, expected one sooner; {advice}"

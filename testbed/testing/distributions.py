@@ -40,7 +40,7 @@ class Trial:
         return f"{self.label}-{self.law.name}"
 
     def objection(self, seconds: float | None = COMPONENT_SECONDS) -> str:
-        """What is wrong, and the code that shows it; "" if the law is kept."""
+        """How the law is broken, and the code that shows it; "" if the law is kept."""
         if self.case is None:
             return self.failure
         return verdict(self.law, self.case, self.excuse, seconds)

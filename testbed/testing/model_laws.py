@@ -249,7 +249,7 @@ def own_reached_is_sound(case: Case) -> None:
 
 
 def record_is_declared(case: Case) -> None:
-    """What `advance` records is what `variables` declares, one number a time."""
+    """`advance` records the variables that `variables` declares, one number for each time."""
     path: Path = case.path()
     with torch.no_grad():
         states, record = path.advance(case.times)

@@ -1,1 +1,1 @@
-"""What only features that move have."""
+"""Metrics of features that move in training."""

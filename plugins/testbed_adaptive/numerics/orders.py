@@ -46,8 +46,8 @@ def _of_square(dim: int, square: int) -> Iterator[tuple[int, ...]]:
 
 @lru_cache(maxsize=64)
 def exponents(dim: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first multi-indices m ∈ N^d by |m|, as their non-zero numbers: coordinates and degrees,
-    each (count, slots), filled up with degree 0.
+    """The first `count` multi-indices m ∈ N^d in the order of |m|, by their non-zero entries: the
+    coordinates and the degrees of these, each (count, slots), padded with degree 0.
 
     >>> place, degree = exponents(2, 5)
     >>> degree.tolist()  # 1, x, y, x², xy

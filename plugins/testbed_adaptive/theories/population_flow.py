@@ -1,4 +1,4 @@
-"""What theory says about directional models: the flow of their population loss, and its escape.
+"""Theory of directional models: the flow of their population loss, and its escape.
 
 For x ~ N(0, I) the loss ½E(f − f*)² of f = Σ_m √λ_{|m|} β_m h_m(Wᵀx) depends on the frame through
 M = WᵀW* (q, q*) alone: with T_m(M) = ⟨f*, h_m(Wᵀ·)⟩ and c_m = √λ_{|m|} β_m,
@@ -48,7 +48,7 @@ LATEST = 1e12  # the integration waits no longer than this for the escape
 
 
 class Population(NamedTuple):
-    """What the population flow depends on. Modes are the multi-indices m with |m| ≤ R."""
+    """The parameters of the population flow. Modes are the multi-indices m with |m| ≤ R."""
 
     modes: np.ndarray  # (modes, q) the m
     root: np.ndarray  # (modes,) √λ_{|m|}
@@ -188,7 +188,7 @@ def escape_law(exponent: int, eigenvalue: float, coefficient: float, overlap: fl
 
 
 class Setting(NamedTuple):
-    """What a cell of a directional model under gradient flow is, in the words of the theories."""
+    """A cell of a directional model under gradient flow, in the notation of the theories."""
 
     model: DirectionalFeatures
     truth: IndexForm

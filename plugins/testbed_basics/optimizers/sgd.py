@@ -24,14 +24,14 @@ class Sgd(HeavyBall):
     rescaled by n/|B|, whose expected gradient is the gradient of the full loss.
 
     Every epoch goes through the points in a new random order, as many whole batches as fit; with
-    replacement every batch is drawn anew. The batches come from a generator whose key is drawn
-    beforehand, so that they depend only on the replicate and the number of the step.
+    replacement every batch is drawn independently. The batches come from a generator whose key is
+    drawn beforehand, so that they depend only on the replicate and the number of the step.
     """
 
     name = "sgd"
 
     batch_size: int = parameter(help="points of a mini-batch", ge=1)
-    replacement: bool = parameter(False, help="draw each batch anew, instead of by epochs")
+    replacement: bool = parameter(False, help="draw each batch independently, instead of by epochs")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

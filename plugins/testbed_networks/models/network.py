@@ -1,4 +1,4 @@
-"""What all networks share: batches, kernels of a state and their spectra."""
+"""The shared parts of all networks: batches, kernels of a state and their spectra."""
 
 from __future__ import annotations
 

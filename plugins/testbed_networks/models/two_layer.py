@@ -65,7 +65,7 @@ class TwoLayerNetwork(ActivatedNetwork, HasDescent):
 
     @property
     def network(self) -> two_layer.TwoLayer:
-        """What does not change over training."""
+        """The parts of the network that do not change over training."""
         kappa = two_layer.KAPPA[self.parameterization]
         train = cast(two_layer.Train, self.train)
         return two_layer.TwoLayer(activation(self.activation), kappa, train)

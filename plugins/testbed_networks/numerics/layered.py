@@ -30,7 +30,7 @@ Params: TypeAlias = "dict[str, Tensor]"
 
 
 class Layered(NamedTuple):
-    """What does not change over training."""
+    """The parts of a deep network that do not change over training."""
 
     activation: Activation
     multipliers: tuple[float, ...]  # c_1 … c_L

@@ -34,7 +34,8 @@ KAPPA: Mapping[str, float] = {"ntk": 0.5, "mean-field": 1.0}
 
 
 class TwoLayer(NamedTuple):
-    """What does not change over training; the bias belongs to the first layer."""
+    """The parts of a two-layer network that do not change over training; the bias belongs to the
+    first layer."""
 
     activation: Activation
     kappa: float = 0.5
@@ -280,7 +281,7 @@ class _Loop:
         return blocks
 
     def _accumulate(self, block: _Block) -> None:
-        """Add what this block of rows contributes to the step; the first one begins anew."""
+        """Add what this block of rows contributes to the step; the first block resets it."""
         pre, value, pull = block.pre, block.value, block.pull
         torch.baddbmm(block.y, self.second, value.mT, beta=-1, alpha=self.scale, out=pull)
         pull.mul_(block.factor)

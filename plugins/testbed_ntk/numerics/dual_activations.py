@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class Moments(NamedTuple):
-    """What a pair (u, v) has of an activation, each of the shape that s, q and q' broadcast to."""
+    """The moments of an activation on a pair (u, v), each of the shape that s, q and q' broadcast
+    to."""
 
     value: Tensor  # E σ(u)σ(v)
     slope: Tensor  # E σ'(u)σ'(v)

@@ -154,8 +154,8 @@ def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.
 
 
 def _left_out(profile: Profile, dim: int) -> float:
-    """What the terms that a profile leaves out may add to any degree: |∫ t^j P_k| ≤ ∫ |t|^j, which
-    falls with j. At least what underflows, where there are such terms."""
+    """The largest share that the terms which a profile leaves out can add to a degree: |∫ t^j P_k|
+    ≤ ∫ |t|^j, which falls with j. At least what underflows, where there are such terms."""
     if profile.coefficients is None or not profile.missing:
         return 0.0
     first = float(np.exp(_log_moment(np.array(len(profile.coefficients)), 0, dim)))

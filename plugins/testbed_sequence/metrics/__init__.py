@@ -1,1 +1,1 @@
-"""What the flows conserve."""
+"""Metrics of the quantities that gradient flows conserve."""

@@ -1,4 +1,4 @@
-"""What commands share: how errors are shown, how a scenario file is named, common options.
+"""Shared parts of commands: showing errors, naming scenario files, common options.
 
 Heavy imports stay inside functions, so that `testbed --help` answers at once.
 """

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes.")
 @overrides_option
 @click.option("--dry-run", is_flag=True, help="Plan only.")
-@click.option("--fresh", is_flag=True, help="Compute everything anew.")
+@click.option("--fresh", is_flag=True, help="Compute everything again.")
 @click.option("--no-figures", is_flag=True, help="Draw no figures.")
 @click.option(
     "--mix-versions", is_flag=True, help="Keep cells that other versions of libraries made."
