@@ -144,9 +144,21 @@ def one_of(allowed: Iterable[object], word: object) -> str:
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """The nearest of the allowed words, or the list of them when none is near."""
+    """The nearest of the allowed words, or the list of them when none is near.
+
+    >>> did_you_mean("lineer", ["linear", "ntk.relu"])
+    "did you mean 'linear'?"
+    >>> did_you_mean("mine.kernel", ["linear", "ntk.relu"])
+    "no installed plugin has the namespace 'mine'; install the one that does (`testbed plugins`)"
+    """
     allowed = sorted(allowed)
     near = get_close_matches(word, allowed, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    advice = [f"did you mean {near[0]!r}?"] if near else []
+    space, dot, _ = word.partition(".")
+    spaces = {name.partition(".")[0] for name in allowed if "." in name}
+    if dot and spaces and space not in spaces:
+        absent = f"no installed plugin has the namespace {space!r}"
+        advice.append(f"{absent}; install the one that does (`testbed plugins`)")
+    if advice:
+        return "; ".join(advice)
     return "known: " + ", ".join(allowed) if allowed else "none is known here"

@@ -28,6 +28,7 @@ from testbed.contract.components import KINDS, Component, Theory
 from testbed.contract.findings import Finding
 from testbed.contract.published import PublishedTable, read_published
 from testbed.contract.shape import shape_objection
+from testbed.contract.version import ATTRIBUTE, CONTRACT, changes_since
 from testbed.errors import Mistake, PluginError, did_you_mean
 
 RESERVED = (
@@ -58,6 +59,7 @@ class Plugin:
     version: str
     error: str = ""
     components: tuple[str, ...] = ()
+    contract: int | None = None  # the version that the plugin states
 
     def __str__(self) -> str:
         return f"plugin {self.name!r} of {self.distribution} {self.version}"
@@ -185,14 +187,50 @@ def make_registry(sources: list[tuple[Plugin, Any]]) -> Registry:
     for plugin, entry in sources:
         try:
             module = entry.load()
+            plugin = evolve(plugin, contract=_contract(plugin, module))
             components = list(_register(manager, plugin, module))
             _admit(offers, plugin, components)
         except (Exception, SystemExit) as error:  # a module may call sys.exit as it is imported
             _forget(manager, plugin)
-            rows.append(evolve(plugin, error=f"{type(error).__name__}: {error}"))
+            text = f"{type(error).__name__}: {error}{_since(plugin)}"
+            rows.append(evolve(plugin, error=text))
         else:
             rows.append(evolve(plugin, components=tuple(c.name for c in components)))
     return Registry(tuple(rows), offers, manager)
+
+
+def _contract(plugin: Plugin, module: object) -> int | None:
+    """The version of the contract that a plugin states; PluginError if it is not offered here."""
+    stated = getattr(module, ATTRIBUTE, None)
+    if stated is None:
+        return None
+    if type(stated) is not int or stated < 1:
+        raise PluginError(f"{plugin}: found {ATTRIBUTE} = {stated!r}, expected {CONTRACT}")
+    if stated > CONTRACT:
+        raise PluginError(
+            f"{plugin} is written for contract {stated}, and this testbed has contract {CONTRACT}; "
+            f"upgrade it: pip install --upgrade {BARE[0]}"
+        )
+    return stated
+
+
+def _since(plugin: Plugin) -> str:
+    """What changed since the contract of a plugin that cannot be loaded."""
+    if plugin.contract is not None and plugin.contract < CONTRACT:
+        changes = changes_since(plugin.contract)
+        return f". The plugin is written for contract {plugin.contract}; since then: {changes}"
+    return ""
+
+
+def _unmarked(plugin: Plugin, module: object) -> None:
+    """PluginError if a function of the module has the name of a hook and is not marked as one."""
+    for name in sorted(set(dir(module)) & set(dir(hooks))):
+        written = getattr(module, name)
+        hook = name.startswith(f"{hooks.PROJECT}_") and callable(written)
+        if hook and not hasattr(written, f"{hooks.PROJECT}_impl"):
+            raise PluginError(
+                f"{plugin}: found {name} without a mark, expected @testbed.hookimpl above it"
+            )
 
 
 def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Component]]:
@@ -202,6 +240,7 @@ def _register(manager: Any, plugin: Plugin, module: Any) -> Iterator[type[Compon
         raise PluginError(f"{plugin} is installed twice; uninstall one")
     if manager.is_registered(module):
         raise PluginError(f"{plugin} is the module of {manager.get_name(module)}; drop one entry")
+    _unmarked(plugin, module)
     try:
         manager.register(module, name)
         manager.check_pending()
@@ -270,10 +309,16 @@ def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Compone
     """Why a component cannot be admitted; None if it can."""
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not name:
-        return f"{component.__name__} has no name"
+        return (
+            f'found {component.__name__} without a name, expected one: write name = "'
+            f'{plugin.name}.words" in the class'
+        )
     cls: type = component
-    if not attrs.has(cls):
-        return f"found {name} without parameters, expected an attrs class; put @frozen above it"
+    if not attrs.has(cls) or "__attrs_attrs__" not in vars(cls):
+        return (
+            f"found {name} as a plain class, expected an attrs class: write "
+            "@attrs.frozen(kw_only=True) above it"
+        )
     clash = sorted({attribute.name for attribute in attrs.fields(cls)} & set(RESERVED))
     if clash:
         return (

@@ -6,6 +6,7 @@ names that resemble those of the contract, and facts that are stated as class at
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -17,6 +18,7 @@ from testbed.contract.components import KINDS, Component
 from testbed.contract.facts import MetricFacts, ModelFacts, OptimizerFacts, TargetFacts, TheoryFacts
 from testbed.contract.parameters import fields_of
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 NEAR = 0.84  # similarity from which a name counts as a misspelling
 FACTS: dict[str, type] = {
     "target": TargetFacts,
@@ -85,9 +87,41 @@ def _objections(component: type[Component]) -> Iterator[str]:
                 f"found the method {word!r} in {name}; did you mean {near[0]!r}? Expected that "
                 "name or, for a method of another meaning, a less similar one"
             )
+    yield from _signature_objections(component, written & set(members))
     for missing in sorted(getattr(component, "__abstractmethods__", ())):
         home = next(base for base in component.__mro__ if missing in vars(base))
         yield f"found no method {missing!r} in {name}, expected it: {home.__name__} declares it"
+
+
+def _signature_objections(component: type[Component], names: set[str]) -> Iterator[str]:
+    """Methods that do not take the arguments that the contract hands over."""
+    for word in sorted(names):
+        method = inspect.getattr_static(component, word)
+        declared = next(
+            (vars(base)[word] for base in component.__mro__ if _declares(base, word)), None
+        )
+        if not inspect.isfunction(method) or not inspect.isfunction(declared):
+            continue
+        passed = inspect.signature(declared).parameters.values()
+        if any(part.kind not in POSITIONAL for part in passed):
+            continue  # what it is handed depends on what it declares, as for `measure`
+        try:
+            inspect.signature(method).bind(*passed)
+        except TypeError:
+            yield (
+                f"found {_call(word, method)} in {component.name}, expected {_call(word, declared)}"
+            )
+
+
+def _declares(base: type, word: str) -> bool:
+    return _of_contract(base) and word in vars(base)
+
+
+def _call(name: str, method: object) -> str:
+    """A method as it is written, without the types of its arguments."""
+    assert callable(method)
+    parts = inspect.signature(method).parameters
+    return f"{name}({', '.join(parts)})"
 
 
 def _written(component: type[Component]) -> set[str]:
