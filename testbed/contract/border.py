@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -34,6 +34,19 @@ class ComponentFault(TestbedError):
         super().__init__(f"{title(component)}: {reason}")
 
 
+_WITNESSES: list[Callable[[BaseException], None]] = []
+
+
+@contextmanager
+def witnessed(tell: Callable[[BaseException], None]) -> Iterator[None]:
+    """Tell of every error that a component raises in the body, before it becomes a fault."""
+    _WITNESSES.append(tell)
+    try:
+        yield
+    finally:
+        _WITNESSES.remove(tell)
+
+
 @contextmanager
 def calling(component: Component, method: str) -> Iterator[None]:
     """Turn whatever a component's method raises into a ComponentFault.
@@ -46,6 +59,8 @@ def calling(component: Component, method: str) -> Iterator[None]:
     except (ComponentFault, DoesNotApply):
         raise
     except (Exception, SystemExit) as error:
+        for tell in _WITNESSES:
+            tell(error)
         raise ComponentFault(component, _reason(component, method, error)) from error
 
 

@@ -22,21 +22,26 @@ from testbed.running.predictions import predict, predict_given, until_divergence
 from testbed.running.preparations import PreparationCache
 from testbed.running.simulation import Simulation
 
-__all__ = ["PreparationCache", "draw_problem", "execute_cell", "tried"]
+__all__ = ["PreparationCache", "draw_problem", "execute_cell", "execute_openly", "tried"]
 
 
 def execute_cell(cell: Cell, cache: PreparationCache | None = None) -> CellResult:
     """Run a cell. Whatever a component raises becomes a failed result, never an exception."""
     started = time.perf_counter()
     try:
-        with torch.no_grad():
-            result = (
-                _simulate(cell, cache or PreparationCache()) if cell.replicates else predict(cell)
-            )
+        result = execute_openly(cell, cache)
     except (Exception, SystemExit) as error:  # a component may call sys.exit
         status = np.full(len(cell.replicates), STATUS["failed"], dtype=np.int8)
         result = CellResult(cell.key, status, error=_describe(error))
     return evolve(result, seconds=time.perf_counter() - started)
+
+
+def execute_openly(cell: Cell, cache: PreparationCache | None = None) -> CellResult:
+    """Run a cell and let pass what a component raises."""
+    with torch.no_grad():
+        if not cell.replicates:
+            return predict(cell)
+        return _simulate(cell, cache or PreparationCache())
 
 
 def _describe(error: BaseException) -> str:

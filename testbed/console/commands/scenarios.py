@@ -16,6 +16,7 @@ from testbed.console.commands.common import (
     overrides_option,
     scenario_file,
 )
+from testbed.console.commands.failures import show_failures
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-failed", is_flag=True, help="Do not try failed cells again.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
+@click.option("--traceback", is_flag=True, help="Run failed cells again and show their tracebacks.")
+@click.option("--pdb", is_flag=True, help="The same, and stop in a debugger where each is raised.")
 @click.option("--require-claims", is_flag=True, help="Exit with 3 if the results refute a claim.")
 @explained
 def run(
@@ -67,6 +70,8 @@ def run(
     keep_failed: bool,
     fail_fast: bool,
     require_claims: bool,
+    traceback: bool,
+    pdb: bool,
 ) -> None:
     """Run a scenario FILE: cells, results.nc, figures, a summary."""
     from testbed.console.describe import plan_text
@@ -90,9 +95,7 @@ def run(
     outcome = _outcome(scenario, output, options)
     _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
     if outcome.failed:
-        text = f"{len(outcome.failed)} cells failed; their errors are in the results"
-        text += "; stopped at the first, as asked" if outcome.stopped else ""
-        click.echo(text, err=True)
+        show_failures(outcome.failed, outcome.stopped, traceback, pdb)
         sys.exit(CELLS_FAILED)
     if require_claims:
         _expect_claims(outcome.tree)
