@@ -164,8 +164,8 @@ def test_an_older_plugin_that_cannot_be_loaded_is_named_with_what_changed():
 def test_an_older_plugin_that_loads_is_listed_as_older():
     (row,) = registry(stating(1, models=[tiny.Fixed])).plugins
     assert not row.error and row.contract == 1
-    known = registry(stating(1, models=[tiny.Fixed]))
-    assert f"written for contract 1, this is {CONTRACT}" in str(plugins_table(known))
+    loaded = registry(stating(1, models=[tiny.Fixed]))
+    assert f"written for contract 1, this is {CONTRACT}" in str(plugins_table(loaded))
 
 
 def test_every_version_says_what_it_changed():
@@ -177,16 +177,16 @@ def test_a_hook_can_gain_an_argument_without_breaking_plugins(monkeypatch):
     """A plugin names only those arguments of a hook that it uses."""
 
     class Watches:
-        seen = ()
+        folders = ()
 
         @hookimpl
         def testbed_run_finished(self, folder):
-            self.seen = (folder,)
+            self.folders = (folder,)
 
     watcher = Watches()
-    known = registry(watcher)
-    known.hook("testbed_run_finished")(plan="a plan", folder="a folder")
-    assert watcher.seen == ("a folder",)
+    loaded = registry(watcher)
+    loaded.hook("testbed_run_finished")(plan="a plan", folder="a folder")
+    assert watcher.folders == ("a folder",)
 
 
 def test_a_namespace_that_no_plugin_has_is_named():

@@ -21,11 +21,11 @@ _PLACE = re.compile(r"\((?:at )?(?P<file>[^()]+):(?P<line>\d+), in [^()]+\)$")
 
 
 def show_failures(
-    failed: Sequence[tuple[Cell, str]], stopped: bool, whole: bool = False, debugger: bool = False
+    failed: Sequence[tuple[Cell, str]], stopped: bool, full: bool = False, debugger: bool = False
 ) -> None:
     """Print where the errors of cells arose, each once, with the plugin's line of code.
 
-    `whole` runs the first cell of each error again and prints its traceback; `debugger` does so and
+    `full` runs the first cell of each error again and prints its traceback; `debugger` does so and
     stops where the error is raised.
     """
     groups: dict[str, list[Cell]] = {}
@@ -36,13 +36,13 @@ def show_failures(
         if line:
             count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
             click.echo(printable_lines(f"{count} failed at {line}"), err=True)
-        if whole or debugger:
+        if full or debugger:
             _show_traceback(cells[0], debugger)
     if len(groups) > MOST:
         click.echo(f"… and {len(groups) - MOST} more errors", err=True)
     text = f"{len(failed)} cells failed; their errors are in the results"
     text += "; stopped at the first, as asked" if stopped else ""
-    text += "" if whole or debugger else "; --traceback shows more, --pdb stops at the first"
+    text += "" if full or debugger else "; --traceback shows more, --pdb stops at the first"
     click.echo(text, err=True)
 
 
