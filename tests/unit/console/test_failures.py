@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import hanging
 import pytest
-import strangers
 from attrs import frozen
 from click.testing import CliRunner
 
 from testbed import Metric, Variable
 from testbed.console.cli import main
+from tests.helpers import hanging, strangers
+from tests.helpers.tiny import Module
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,7 @@ METRIC = SCENARIO + '[[metric]]\nuse = "breaking.metric"\n'
 @pytest.fixture
 def invoke(tmp_path, monkeypatch):
     """`testbed run` on a text, beside a plugin with these components."""
-    module = strangers.Module(models=[hanging.Straight, Breaking], metrics=[BreakingMetric])
+    module = Module(models=[hanging.Straight, Breaking], metrics=[BreakingMetric])
     registry = strangers.registry_with(module)
     for place in ("testbed.runs", "testbed.planning.files", "testbed.scenario.scenario"):
         monkeypatch.setattr(f"{place}.load_registry", lambda: registry, raising=False)
