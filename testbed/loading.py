@@ -62,7 +62,14 @@ class Plugin:
     contract: int | None = None  # the version that the plugin states
 
     def __str__(self) -> str:
-        return f"plugin {self.name!r} of {self.distribution} {self.version}"
+        return f"plugin {self.name!r} of {self.distribution} {self.version}{self.age}"
+
+    @property
+    def age(self) -> str:
+        """What is said of a plugin that is written for an earlier contract."""
+        if self.contract is None or self.contract >= CONTRACT:
+            return ""
+        return f", written for contract {self.contract}, this is {CONTRACT}"
 
 
 @frozen

@@ -15,7 +15,6 @@ from testbed.console.tables import Table
 from testbed.contract.components import Component, Metric, Optimizer
 from testbed.contract.needs import alternatives
 from testbed.contract.parameters import fields_of, parameter_of
-from testbed.contract.version import CONTRACT
 from testbed.errors import printable
 from testbed.loading import Offer, Plugin, Registry
 from testbed.planning.fitting import foreign_kernels, theory_objection
@@ -68,9 +67,7 @@ def plugins_table(registry: Registry) -> Table:
 
 def _counted(plugin: Plugin) -> str:
     count = len(plugin.components)
-    older = plugin.contract is not None and plugin.contract < CONTRACT
-    stated = f", written for contract {plugin.contract}, this is {CONTRACT}" if older else ""
-    return f"ok, {count} component{'' if count == 1 else 's'}{stated}"
+    return f"ok, {count} component{'' if count == 1 else 's'}{plugin.age}"
 
 
 def broken_text(registry: Registry) -> str:
