@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import testbed
+from tests.helpers.pages import run_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -42,3 +43,9 @@ def test_the_code_for_a_failed_cell_runs(tutorial, capsys):
     exec(compile(text, "debugging.md", "exec"), {})
     exec(compile(debug.replace("my-question", "learning-curve"), "debugging.md", "exec"), {})
     assert capsys.readouterr().out.endswith("[0]\n")
+
+
+@pytest.mark.parametrize("page", ["sweeps.md", "own-data.md", "gpus.md", "editors.md"])
+def test_a_page_does_what_it_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(run_page(page, tmp_path)) >= 2

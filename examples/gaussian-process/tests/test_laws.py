@@ -1,0 +1,3 @@
+from testbed.testing import conformance
+
+test_laws = conformance("testbed-gaussian-process")
