@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import field, frozen
 
-from testbed.claims import claim_kinds, judge_claims, with_published, with_verdicts
+from testbed.claims import claim_kinds, judge_claims, rounds, with_published, with_verdicts
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, TestbedError
 from testbed.loading import Registry, load_registry
@@ -196,6 +196,7 @@ class _Run:
     stale: dict[str, str] = field(factory=dict)
     errors: dict[str, str] = field(factory=dict)
     deadly: set[str] = field(factory=set)
+    reached: list[Cell] = field(factory=list)  # of the rounds so far; all unless adaptive
 
     def outcome(self) -> Outcome:
         missing = self._resume()
@@ -204,7 +205,7 @@ class _Run:
             self.watcher.started(self.plan, reused)
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
-        stopped = False if self.options.record_only else self._execute(missing)
+        stopped = self._rounds({cell.key for cell in missing})
         tree = self._results(ran=bool(missing))
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
@@ -237,6 +238,19 @@ class _Run:
             self.store.notes.append(f"{count} finished cells run again: {reason}")
         return missing
 
+    def _rounds(self, missing: set[str]) -> bool:
+        """Execute the missing cells of each round; True if a failure stopped the run. Which cells
+        are in a round depends on the results of the rounds before, and on nothing else."""
+        if self.options.record_only:
+            self.reached.extend(self.plan.cells)
+            return False
+        kinds = claim_kinds(self.registry)
+        for cells in rounds(self.plan, self._recorded, kinds, self.registry.published):
+            self.reached.extend(cells)
+            if self._execute([cell for cell in cells if cell.key in missing]):
+                return True
+        return False
+
     def _execute(self, missing: Sequence[Cell]) -> bool:
         """Execute cells, and commit each before it is reported; True if a failure stopped the
         run."""
@@ -250,7 +264,7 @@ class _Run:
             if result.failure and self.options.fail_fast:
                 return True
             if self.store.seconds_since_written() > WRITE_EVERY:
-                self.store.write_results(self._recorded())
+                self.store.write_results(self._recorded(self._part()))
         return False
 
     def _journaled(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, CellResult]]:
@@ -281,7 +295,7 @@ class _Run:
         state = results_state(self.plan, cells, map(Path, published))
         tree = None if ran else self.store.results_of(state)
         if tree is None:
-            tree = answered(self.plan, self._recorded(), self.registry)
+            tree = answered(self.plan, self._recorded(self._part()), self.registry)
             self.store.write_results(tree, state)
         return tree
 
@@ -291,12 +305,21 @@ class _Run:
             options.executor, options.workers, options.scheduler, self.store.path, self._tell
         )
 
-    def _recorded(self) -> xr.DataTree:
-        """The results so far, as a labelled tree."""
+    def _part(self) -> Plan:
+        """The plan with the cells of the rounds so far."""
+        if isinstance(self.plan.scenario.replicates, int):
+            return self.plan
+        keys = {cell.key for cell in self.reached}
+        return evolve(self.plan, cells=tuple(c for c in self.plan.cells if c.key in keys))
+
+    def _recorded(self, plan: Plan) -> xr.DataTree:
+        """The results of a plan's cells so far, as a labelled tree."""
         journal = self.store.journal
-        results = JournaledResults(journal, self.plan.cells, self.finished)
-        made = made_by(self.plan, journal, self.finished.values(), self.stale)
-        return record(self.plan, results, made)
+        keys = {cell.key for cell in plan.cells}
+        finished = {key: place for key, place in self.finished.items() if key in keys}
+        results = JournaledResults(journal, plan.cells, finished)
+        made = made_by(plan, journal, finished.values(), self.stale)
+        return record(plan, results, made)
 
     def _tell_notes(self) -> None:
         """Report damage and cells that run again, each once."""

@@ -58,7 +58,9 @@ def collapse(
         dask_gufunc_kwargs={"allow_rechunk": True},
     )
     left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
-    table = interval(statistic, "student", level, Presence(left, there.requested.max(along), lost))
+    table = interval(
+        statistic, "student", level, Presence(left, there.requested.max(along), lost, there.looks)
+    )
     if not survivors:
         for part in ("estimate", "lower", "upper"):
             table[part] = table[part].where(~lost)

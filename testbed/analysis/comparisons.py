@@ -10,7 +10,7 @@ import xarray as xr
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Jackknife, jackknife
 from testbed.analysis.limits import Floats, student_quantile
-from testbed.analysis.replicates import REPLICATE, Presence, bare, path_presence, presence
+from testbed.analysis.replicates import ASKED, REPLICATE, Presence, bare, path_presence, presence
 from testbed.analysis.slopes import slope_statistic
 from testbed.analysis.stopping import least, log_least
 
@@ -106,7 +106,7 @@ def slope_ratio(
     )
     table = interval(quotient, "student", level, there)
     lower, upper = xr.apply_ufunc(
-        partial(fieller, level=level),
+        partial(fieller, level=1 - (1 - level) / there.looks),
         first.estimate,
         second.estimate,
         first.pseudo,
@@ -161,6 +161,7 @@ def _slopes(
         xr.apply_ufunc(np.minimum, there.left, beside.left, dask="allowed"),
         xr.apply_ufunc(np.maximum, there.requested, beside.requested, dask="allowed"),
         there.lost | beside.lost,
+        max(there.looks, beside.looks),
     )
     return left, right, both
 
@@ -175,7 +176,24 @@ def _pair(first: xr.DataArray, second: xr.DataArray, best: bool) -> tuple[xr.Dat
                 f"found different coordinates along {dim!r}, expected equal ones; select common "
                 "values first, for times with .sel(time=…, method='nearest')"
             )
-    return tuple(map(_plain, (first, second)))
+    return _common(_plain(first), _plain(second))
+
+
+def _common(first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Both arrays with the replicates that both were asked for: adaptive runs give estimators
+    different numbers of them."""
+    if not (ASKED in first.coords and ASKED in second.coords):
+        return first, second
+    counts = xr.broadcast(*(part[ASKED].drop_vars(ASKED) for part in (first, second)))
+    if bool((counts[0] == counts[1]).all()):
+        return first, second
+    least = xr.apply_ufunc(np.minimum, *counts).assign_attrs(first[ASKED].attrs)
+    sides = []
+    for part in (first, second):
+        wide = part.drop_vars(ASKED).broadcast_like(least)
+        place = xr.DataArray(np.arange(wide.sizes[REPLICATE]), dims=REPLICATE)
+        sides.append(wide.where(place < least).assign_coords({ASKED: least}))
+    return sides[0], sides[1]
 
 
 def _plain(values: xr.DataArray) -> xr.DataArray:
@@ -203,10 +221,10 @@ def _both(first: xr.DataArray, second: xr.DataArray, best: bool) -> Presence:
     if best:
         left = xr.apply_ufunc(np.minimum, left, first_presence.left, dask="allowed")
         left = xr.apply_ufunc(np.minimum, left, second_presence.left, dask="allowed")
-    left, requested = left.drop_vars("replicates_asked", errors="ignore"), requested
-    return Presence(
-        left, requested.drop_vars("replicates_asked", errors="ignore"), left < requested
-    )
+    left = left.drop_vars("replicates_asked", errors="ignore")
+    requested = requested.drop_vars("replicates_asked", errors="ignore")
+    looks = max(first_presence.looks, second_presence.looks)
+    return Presence(left, requested, left < requested, looks)
 
 
 def _kept(values: xr.DataArray, there: Presence, survivors: bool) -> xr.DataArray:

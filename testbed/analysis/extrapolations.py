@@ -37,7 +37,7 @@ def extrapolation(
     size = np.asarray(values[along].values, dtype=float)
     rates = RATES if rate is None else np.array([rate])
     left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
-    present = Presence(left, there.requested.max(along), lost)
+    present = Presence(left, there.requested.max(along), lost, there.looks)
 
     def approach(part: int) -> Statistic:
         return lambda means: fitted(size, least(means) if with_time else means, rates)[part]

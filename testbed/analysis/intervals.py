@@ -64,8 +64,11 @@ def interval(
 ) -> xr.Dataset:
     """The estimate with its limits, count of replicates and reason; unlabelled.
 
-    In the form `positive` the statistic is a logarithm, and the estimate its exponential.
+    In the form `positive` the statistic is a logarithm, and the estimate its exponential. Where an
+    adaptive run looked several times whether there are enough replicates, the interval at each look
+    errs so seldom that all of them together hold with this level, whenever the run stopped.
     """
+    level = 1 - (1 - level) / there.looks
     lower, upper, skewness = xr.apply_ufunc(
         lambda estimate, pseudo: (
             *limits(estimate, pseudo, form, level), moments(pseudo).skewness

@@ -9,6 +9,8 @@ import xarray as xr
 
 REPLICATE = "replicate"
 ASKED = "replicates_asked"
+LOOKS = "looks"
+"""The attribute that says how often an adaptive run looked whether there are enough replicates."""
 STATUSES = "ok failed diverged not_run theory_only"  # of results that do not name them
 
 
@@ -17,7 +19,9 @@ def simulated(dataset: xr.Dataset, name: str) -> xr.DataArray:
 
     A replicate that failed or diverged is lost even where it has values: its last values
     before it diverges mean nothing. The coordinate `replicates_asked` holds how many there
-    should be, 0 where only theory was requested; the functions of this package read it.
+    should be, 0 where only theory was requested; the functions of this package read it. Its
+    attribute `looks` says how often an adaptive run looked whether there are enough: intervals are
+    wider for it.
     """
     values = dataset[name]
     if REPLICATE not in values.dims or "status" not in dataset:
@@ -25,7 +29,8 @@ def simulated(dataset: xr.Dataset, name: str) -> xr.DataArray:
     status = dataset["status"]
     codes = _codes(status)
     requested = status.isin([codes["ok"], codes["failed"], codes["diverged"]]).sum(REPLICATE)
-    label = {"long_name": "number of replicates asked for", "units": "1"}
+    looks = int(status.attrs.get(LOOKS, 1))
+    label = {"long_name": "number of replicates asked for", "units": "1", LOOKS: looks}
     return values.where(status == codes["ok"]).assign_coords({ASKED: requested.assign_attrs(label)})
 
 
@@ -41,6 +46,7 @@ class Presence(NamedTuple):
     left: xr.DataArray  # replicates with a value
     requested: xr.DataArray
     lost: xr.DataArray  # bool: a requested replicate has no value
+    looks: int = 1  # how often an adaptive run looked whether there are enough
 
 
 def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
@@ -55,7 +61,8 @@ def presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
         requested = xr.zeros_like(left) + values[ASKED].drop_vars(ASKED)
     else:
         requested = xr.where(left > 0, values.sizes[dim], 0)
-    return Presence(left, requested, left < requested)
+    looks = int(values[ASKED].attrs.get(LOOKS, 1)) if ASKED in values.coords else 1
+    return Presence(left, requested, left < requested, looks)
 
 
 def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
@@ -65,11 +72,11 @@ def path_presence(values: xr.DataArray, dim: str = REPLICATE) -> Presence:
     """
     if "time" not in values.dims:
         return presence(values, dim)
-    left, requested, _ = presence(values, dim)
+    left, requested, _, looks = presence(values, dim)
     measured = left.where(left > 0)
     least = measured.min("time").fillna(0).astype(int)
     requested = requested.max("time")
-    return Presence(least, requested, least < requested)
+    return Presence(least, requested, least < requested, looks)
 
 
 def bare(values: xr.DataArray) -> xr.DataArray:

@@ -54,7 +54,8 @@ def _bend(values: xr.DataArray, along: str, dim: str, survivors: bool) -> xr.Dat
     x = np.log(np.asarray(values[along].values, dtype=float))
     change = jackknife(kept, parabola(x - x.mean(), with_time), core, dim)
     left = there.left.where(there.requested > 0).min(along).fillna(0).astype(int)
-    counts = Presence(left, there.requested.max(along), there.lost.any(along))
+    lost = there.lost.any(along)
+    counts = Presence(left, there.requested.max(along), lost, there.looks)
     return interval(change, "student", REFUSAL, counts, dim)
 
 
@@ -91,7 +92,7 @@ def slope_statistic(
     simulated = there.requested > 0
     left = there.left.where(simulated).min(along).fillna(0).astype(int)
     requested = there.requested.max(along)
-    return statistic, Presence(left, requested, lost)
+    return statistic, Presence(left, requested, lost, there.looks)
 
 
 def _jackknifed(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import xarray as xr
 
 from testbed import analysis
+from testbed.analysis.replicates import ASKED
 from testbed.claims.published import beside, published_number, selected
 from testbed.contract.claims import Evidence
 from testbed.contract.names import in_words
@@ -41,6 +42,8 @@ def evidence_of(claim: ClaimTable, point: Point, sources: Sources, level: float)
     rival = None
     if claim.than:
         rival = _values(*_source(claim.than, sources.tree), claim, {**held, **claim.than_at})
+        values, rival = _replicated(values, rival), _replicated(rival, values)
+    values = _replicated(values)
     number, theory = _expected(claim, held, values, dataset, sources)
     return Evidence(
         values=values,
@@ -51,6 +54,7 @@ def evidence_of(claim: ClaimTable, point: Point, sources: Sources, level: float)
         within=claim.within or 0.0,
         side=claim.side,
         level=level,
+        looks=int(dataset["status"].attrs.get("looks", 1)) if "status" in dataset else 1,
         survivors=claim.survivors,
     )
 
@@ -71,11 +75,19 @@ def _values(dataset: xr.Dataset, variable: str, claim: ClaimTable, held: Point) 
     chooser = held.get("time")
     if isinstance(chooser, str) and chooser != ORACLE and "time" in values.dims:
         values = analysis.at_least(values, _part(analysis.simulated(dataset, chooser), claim, held))
+    if "replicate" not in values.dims and "__" not in variable:
+        raise Unjudged("only the mean over replicates was kept")
+    return values
+
+
+def _replicated(values: xr.DataArray, pattern: xr.DataArray | None = None) -> xr.DataArray:
+    """Values that no chance changes as equal replicates, as many as those beside them."""
     if "replicate" in values.dims:
         return values
-    if "__" not in variable:
-        raise Unjudged("only the mean over replicates was kept")
-    return values.expand_dims(replicate=COPIES)
+    if pattern is None or "replicate" not in pattern.dims:
+        return values.expand_dims(replicate=COPIES)
+    copies = values.expand_dims(replicate=pattern["replicate"].values)
+    return copies.assign_coords({ASKED: pattern[ASKED]}) if ASKED in pattern.coords else copies
 
 
 def _expect_all(dataset: xr.Dataset, claim: ClaimTable, held: Point) -> None:

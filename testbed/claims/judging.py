@@ -40,12 +40,23 @@ def judge_claims(
 ) -> list[Verdict]:
     """The verdicts on all claims. Levels are corrected for their number (Bonferroni): the chance
     that any true claim of the scenario is refuted is at most 1 − confidence."""
-    sources = Sources(tree, published or {})
+    judged = judge_each(claims, tree, findings, kinds, published or {})
+    return [verdict for _, _, verdict in judged]
+
+
+def judge_each(
+    claims: Sequence[ClaimTable],
+    tree: xr.DataTree,
+    findings: Sequence[Finding],
+    kinds: Mapping[str, ClaimKind],
+    published: Mapping[str, PublishedTable],
+) -> Iterator[tuple[ClaimTable, dict[str, object], Verdict]]:
+    """Every claim and every point of its `each` with the verdict there."""
+    sources = Sources(tree, published)
     pairs = [(claim, point) for claim in claims for point in points_of(claim, tree)]
-    return [
-        _verdict(claim, point, sources, findings, kinds, 1 - (1 - claim.confidence) / len(pairs))
-        for claim, point in pairs
-    ]
+    for claim, point in pairs:
+        level = 1 - (1 - claim.confidence) / len(pairs)
+        yield claim, point, _verdict(claim, point, sources, findings, kinds, level)
 
 
 def points_of(claim: ClaimTable, tree: xr.DataTree) -> Iterator[dict[str, object]]:

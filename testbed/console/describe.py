@@ -170,8 +170,10 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
     """A plan in words, with the estimated costs if it was tried."""
     scenario = plan.scenario
     made, served = plan.preparations
+    adaptive = not isinstance(scenario.replicates, int)
+    count = f"{'at most ' * adaptive}{scenario.most_replicates} replicates"
     lines = [
-        f"{scenario.name}: {len(plan.cells)} cells, {scenario.replicates} replicates, "
+        f"{scenario.name}: {len(plan.cells)} cells, {count}, "
         f"about {plan.bytes / 2**20:.1f} MiB of results before compression, at most "
         f"{scenario.compute.memory:g} GiB of memory a cell",
     ]

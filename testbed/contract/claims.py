@@ -33,6 +33,7 @@ class Evidence:
     within: float = 0.0
     side: str = ""
     level: float = 0.95  # of intervals, corrected for the number of verdicts
+    looks: int = 1  # how often an adaptive run looked; testbed.analysis accounts for it by itself
     survivors: bool = False  # judge the replicates that are left where some are lost
     separate: tuple[str, ...] = ()  # further dimensions, with a judgement for each of their points
 

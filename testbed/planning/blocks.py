@@ -7,7 +7,7 @@ from math import ceil
 
 from testbed.contract.cells import Cell
 from testbed.errors import Mistake
-from testbed.planning.expansion import ADVICE, Expansions
+from testbed.planning.expansion import ADVICE, Expansions, block_size
 from testbed.planning.keys import Texts, cell_key, preparation_key
 from testbed.planning.points import Point, Points, cell_with
 from testbed.scenario.scenario import Scenario
@@ -40,7 +40,8 @@ def divide(
 
 def _count(scenario: Scenario, point: Point) -> int:
     """How many cells a point has."""
-    blocks = ceil(scenario.replicates / _block(scenario, point.cell)) if point.simulated else 0
+    size = _block(scenario, point.cell)
+    blocks = ceil(scenario.most_replicates / size) if point.simulated else 0
     return blocks + _predicts(point.cell)
 
 
@@ -53,8 +54,8 @@ def _cells(scenario: Scenario, point: Point) -> Iterator[Cell]:
         return
     conditional = tuple(planned for planned in cell.theories if planned.theory.facts().conditional)
     size = _block(scenario, cell)
-    for first in range(0, scenario.replicates, size):
-        replicates = tuple(range(first, min(first + size, scenario.replicates)))
+    for first in range(0, scenario.most_replicates, size):
+        replicates = tuple(range(first, min(first + size, scenario.most_replicates)))
         yield cell_with(cell, replicates=replicates, theories=conditional)
 
 
@@ -66,7 +67,7 @@ def _predicts(cell: Cell) -> bool:
 def _block(scenario: Scenario, cell: Cell) -> int:
     """How many replicates run together."""
     looped = "loop" in (cell.model.facts().batching, cell.optimizer.facts().batching)
-    return 1 if looped or cell.optimizer.facts().times_per_replicate else scenario.compute.block
+    return 1 if looped or cell.optimizer.facts().times_per_replicate else block_size(scenario)
 
 
 def shares_preparation(cell: Cell) -> bool:

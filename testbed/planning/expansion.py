@@ -61,9 +61,16 @@ def expand(scenario: Scenario) -> tuple[Expansions, list[Mistake]]:
     return ({}, [*mistakes, *excess]) if excess else (expansions, mistakes)
 
 
+def block_size(scenario: Scenario) -> int:
+    """How many replicates run together; adaptive ones come in blocks of as many as a point begins
+    with, at most."""
+    adaptive, size = scenario.replicates, scenario.compute.block
+    return size if isinstance(adaptive, int) else min(size, adaptive.at_least)
+
+
 def _excess(scenario: Scenario, expansions: Sequence[Expansion]) -> list[Mistake]:
     """The mistake of more cells than `[compute] cells` allows, at the estimator with most cells."""
-    blocks = ceil(scenario.replicates / scenario.compute.block)
+    blocks = ceil(scenario.most_replicates / block_size(scenario))
     total = blocks * sum(expansion.count for expansion in expansions)
     if total <= scenario.compute.cells:
         return []

@@ -60,6 +60,13 @@ class Plan:
     """Bytes of each variable of the result before compression, by `estimator/variable`."""
 
     @property
+    def replicates(self) -> int:
+        """How many replicates the result has: those of the point that has most."""
+        if isinstance(self.scenario.replicates, int):
+            return self.scenario.replicates
+        return max((cell.replicates[-1] + 1 for cell in self.cells if cell.replicates), default=1)
+
+    @property
     def bytes(self) -> int:
         """Bytes of the result before compression."""
         return sum(self.sizes.values())
@@ -94,7 +101,7 @@ def make_plan(
         estimators,
         selection.omissions,
         (*coordinate_warnings(estimators), *selection.faults, *forecasts(cells)),
-        variable_sizes(cells, counts, scenario.replicates, once),
+        variable_sizes(cells, counts, scenario.most_replicates, once),
     )
     late = (*oversized(scenario, plan.sizes), *unsuitable_figures(plan), *objections(plan))
     _refuse(scenario, late)

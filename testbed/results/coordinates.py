@@ -19,7 +19,7 @@ Coordinates = dict[str, Any]
 
 def coordinates_of(plan: Plan, estimator: PlannedEstimator, cells: Sequence[Cell]) -> Coordinates:
     """All coordinates but those of the variables' own dims."""
-    replicates = np.arange(plan.scenario.replicates)
+    replicates = np.arange(plan.replicates)
     coordinates: Coordinates = {
         "replicate": ("replicate", replicates, {"long_name": "replicate", "units": "1"}),
         "time": ("time", np.array(estimator.times), _clock(cells, TIME)),

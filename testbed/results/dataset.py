@@ -58,7 +58,7 @@ class GroupRecord:
         self.plan, self.estimator, self.cells, self.stale = plan, estimator, cells, stale
         self.sweep = tuple(dim.name for dim in estimator.dims)
         self.shape = tuple(len(dim) for dim in estimator.dims)
-        self.replicates = plan.scenario.replicates
+        self.replicates = plan.replicates
         self._arrays: dict[str, _Array] = {}
         self._parts: dict[str, dict[bytes, np.ndarray]] = {}
         self._coordinates: dict[str, np.ndarray] | None = None
@@ -183,7 +183,7 @@ class GroupRecord:
         self._stale = np.zeros(shape, dtype=np.int8)
         for cell in self.cells:
             if cell.replicates:
-                self._status[self._replicates(cell)] = STATUS["not_run"]
+                self._status[cell.index] = STATUS["not_run"]
 
     def _replicates(self, cell: Cell) -> Any:
         return (*cell.index, _as_slice(np.array(cell.replicates)))
@@ -208,6 +208,7 @@ class GroupRecord:
             "long_name": "what became of the replicate",
             "flag_values": np.array(list(STATUS.values()), dtype=np.int8),
             "flag_meanings": " ".join(STATUS),
+            "looks": self.plan.scenario.looks,
         }
         duration = {"long_name": "time that the replicate's cell took", "units": "s"}
         statuses = {

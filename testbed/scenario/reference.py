@@ -9,6 +9,7 @@ from testbed.contract.cells import Compute, Dask
 from testbed.contract.names import RESERVED_VARIABLES
 from testbed.scenario.declaration import FACTORY, Field, fields_of, listed_table_in, table_in
 from testbed.scenario.figure import FIGURES
+from testbed.scenario.replication import Replication, StandardError
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import (
     ClaimTable,
@@ -140,6 +141,8 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[[theory]]", TheoryTable),
     ("[[claim]]", ClaimTable),
     ("[[soundness]]", Expectation),
+    ("replicates = { … }", Replication),
+    ("replicates = { until = { … } }", StandardError),
     ("[compute]", Compute),
     ("[compute.dask]", Dask),
 )

@@ -22,6 +22,7 @@ from testbed.scenario.figure import Figure, FigureSpec as FigureSpec
 from testbed.scenario.mathtext import formula_mistake
 from testbed.scenario.overrides import apply_overrides
 from testbed.scenario.reader import ComponentSource, NoComponents, Source, read_fields, read_table
+from testbed.scenario.replication import Replication
 from testbed.scenario.tables import (
     ClaimTable,
     DesignTable,
@@ -62,7 +63,12 @@ class Scenario(Table):
         le=LARGEST_SEED,
         form="an integer from 0 to 2^64 - 1",
     )
-    replicates: int = parameter(1, help="independent draws of data, noise and start", ge=1)
+    replicates: int | Replication = parameter(
+        1,
+        help="independent draws of data, noise and start: a number, or as many as are needed",
+        ge=1,
+        form="an integer of at least 1, or { until = …, at_most = … }",
+    )
     times: Grid | None = parameter(
         None, help="training times of every estimator whose optimizer has none"
     )
@@ -86,6 +92,19 @@ class Scenario(Table):
 
     text: str = attrs.field(default="", repr=False, eq=False)
     path: str = attrs.field(default="scenario", eq=False)
+
+    @property
+    def most_replicates(self) -> int:
+        """The number of replicates; where it is adaptive, the largest one."""
+        adaptive = self.replicates
+        return adaptive.at_most if isinstance(adaptive, Replication) else adaptive
+
+    @property
+    def looks(self) -> int:
+        """How often a run looks whether points have enough replicates; 1 where their number is
+        fixed. Intervals account for it."""
+        adaptive = self.replicates
+        return len(adaptive.counts) if isinstance(adaptive, Replication) else 1
 
     @property
     def designs(self) -> tuple[DesignTable | NamedDesignTable, ...]:

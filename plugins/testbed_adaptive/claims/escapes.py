@@ -15,7 +15,8 @@ def judge_escapes(evidence: Evidence) -> Judgement:
     total = int(present.sum())
     count = int(((values >= evidence.expect).any("time") & present).sum())
     allowed = (1 - evidence.within, 1.0)
-    interval = stats.binomtest(count, total).proportion_ci(evidence.level)
+    level = 1 - (1 - evidence.level) / evidence.looks
+    interval = stats.binomtest(count, total).proportion_ci(level)
     return Judgement(
         estimate=count / total, lower=interval.low, upper=interval.high, allowed=allowed
     )

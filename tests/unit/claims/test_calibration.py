@@ -60,6 +60,21 @@ def test_several_claims_together_are_wrong_in_five_per_cent(calibration):
         assert calibration.family_rate(law, count, TRIALS, correct=False) > 0.07
 
 
+@pytest.mark.parametrize("law", ["normal", "skewed"])
+@pytest.mark.parametrize("kind", FAST)
+def test_adaptive_replication_keeps_the_error_rates(calibration, kind, law):
+    """Replicates are doubled from 8 to 64 until a claim is decided."""
+    rate = calibration.adaptive_rate(kind, law, TRIALS)
+    assert rate.refuted <= 0.05 + 2 * rate.error, rate
+    assert rate.found >= calibration.POWER, rate
+
+
+def test_intervals_cover_where_a_standard_error_stops_a_run(calibration):
+    for law in ("normal", "skewed"):
+        assert calibration.stopped_coverage(law, TRIALS) >= 0.95 - 0.0098
+    assert calibration.stopped_coverage("skewed", TRIALS, accounted=False) < 0.94
+
+
 def test_many_trials_are_judged_like_each_alone(calibration):
     rng = np.random.Generator(np.random.Philox(5))
     for kind in calibration.KINDS:
