@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import field, frozen
 
-from testbed.claims import claim_kinds, judge_claims, rounds, with_published, with_verdicts
+from testbed.claims import (
+    claim_kinds,
+    judge_claims,
+    replication_rounds,
+    with_published,
+    with_verdicts,
+)
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.errors import Mistake, TestbedError
 from testbed.loading import Registry, load_registry
@@ -245,7 +251,7 @@ class _Run:
             self.reached.extend(self.plan.cells)
             return False
         kinds = claim_kinds(self.registry)
-        for cells in rounds(self.plan, self._recorded, kinds, self.registry.published):
+        for cells in replication_rounds(self.plan, self._recorded, kinds, self.registry.published):
             self.reached.extend(cells)
             if self._execute([cell for cell in cells if cell.key in missing]):
                 return True
