@@ -7,7 +7,7 @@
     scenario.py     a scenario as a whole          schema.py, reference.py  JSON Schema, page
 
 Every function that reads returns `(value, mistakes)`. Other packages use `scenario.scenario`
-(`Scenario`), `scenario.tables`, `scenario.replication` and `scenario.figure`; `scenario.component`, `scenario.sweep`,
-`scenario.reader` and `scenario.document` for planning; `scenario.making` for the conformance kit;
-`scenario.schema`, `scenario.reference` and `scenario.example` for commands.
+(`Scenario`), `scenario.tables`, `scenario.replication` and `scenario.figure`; `scenario.component`,
+`scenario.sweep`, `scenario.reader` and `scenario.document` for planning; `scenario.making` for the
+conformance kit; `scenario.schema`, `scenario.reference` and `scenario.example` for commands.
 """
