@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import xarray as xr
 
 from testbed import analysis
-from testbed.analysis.replicates import ASKED
 from testbed.claims.published import beside, published_number, selected
 from testbed.contract.claims import Evidence
 from testbed.contract.names import in_words
@@ -84,6 +83,8 @@ def _replicated(values: xr.DataArray, pattern: xr.DataArray | None = None) -> xr
     """Values that no chance changes as equal replicates, as many as those beside them."""
     if "replicate" in values.dims:
         return values
+    from testbed.analysis.replicates import ASKED  # loaded when claims are judged
+
     if pattern is None or "replicate" not in pattern.dims:
         return values.expand_dims(replicate=COPIES)
     copies = values.expand_dims(replicate=pattern["replicate"].values)
