@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from testbed.contract.cells import Cell
+from testbed.contract.cells import Cell, Compute
 from testbed.contract.components import Component
 from testbed.contract.grids import Grid
 from testbed.contract.needs import Asked
@@ -145,6 +145,10 @@ def files_of(component: Component) -> list[Path]:
 # --- cells --------------------------------------------------------------------------------------
 
 
+Described = tuple[object, str, frozenset[type]]
+"""A value, its text, and the component classes in it."""
+
+
 class Texts:
     """The texts of what many cells share, each made once for the same object.
 
@@ -152,15 +156,27 @@ class Texts:
     """
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[object, str, frozenset[type]]] = {}
+        self._made: dict[int, Described] = {}
 
-    def of(self, value: object) -> tuple[str, frozenset[type]]:
-        """The text of a value, and the component classes in it."""
-        if not isinstance(value, Component | tuple):
-            return _described(value)
-        if id(value) not in self._made:
-            self._made[id(value)] = value, *_described(value)
-        return self._made[id(value)][1:]
+    def of(self, value: object) -> Described:
+        """A component, metrics or theories."""
+        return self._made.get(id(value)) or self._kept(value, *_described(value))
+
+    def of_times(self, times: tuple[float, ...]) -> Described:
+        """Recorded times."""
+        return self._made.get(id(times)) or self._kept(times, repr(_grid(times)), frozenset())
+
+    def of_compute(self, compute: Compute) -> Described:
+        """What numbers depend on of `[compute]`."""
+        made = self._made.get(id(compute))
+        if made is None:
+            numeric = [getattr(compute, name) for name in NUMERIC]
+            made = self._kept(compute, describe(numeric), frozenset())
+        return made
+
+    def _kept(self, value: object, text: str, classes: frozenset[type]) -> Described:
+        self._made[id(value)] = value, text, classes
+        return self._made[id(value)]
 
 
 def cell_key(cell: Cell, texts: Texts | None = None) -> str:
@@ -169,15 +185,21 @@ def cell_key(cell: Cell, texts: Texts | None = None) -> str:
     Its place in the sweep does not count, so that points may be added anywhere.
     """
     texts = texts or Texts()
-    described = [texts.of(value) for value in _request(cell)]
-    text = "".join([f"{part}, " for part, _ in described])
-    classes = frozenset().union(*[kinds for _, kinds in described])
-    return f"{_hash(f'[{text}]')}.{code_digest_of(classes)}"
+    point, in_point = _described(cell.point)
+    shared = [texts.of(part) for part in (cell.design, cell.target, cell.model, cell.optimizer)]
+    shared += [texts.of_times(cell.times), texts.of(cell.metrics), texts.of(cell.theories)]
+    parts = [repr(cell.estimator), point, repr(repr(cell.replicates))]
+    parts += [text for _, text, _ in shared]
+    parts += [repr(cell.seed), repr(cell.shared_design), texts.of_compute(cell.compute)[1]]
+    request = "".join([f"{part}, " for part in parts])
+    classes = in_point.union(*[kinds for _, _, kinds in shared])
+    return f"{_hash(f'[{request}]')}.{code_digest_of(classes)}"
 
 
 def origin_of_cell(cell: Cell) -> Origin:
     """The code and the libraries that make this cell's numbers in this process."""
-    return origin_of(_described(_request(cell))[1])
+    components = (cell.point, cell.design, cell.target, cell.model, cell.optimizer)
+    return origin_of(_described((*components, cell.metrics, cell.theories))[1])
 
 
 def request_of(key: str) -> str:
@@ -188,25 +210,6 @@ def request_of(key: str) -> str:
 def code_of_key(key: str) -> str:
     """The part of a key that says which code computes it."""
     return key.partition(".")[2]
-
-
-def _request(cell: Cell) -> tuple[Any, ...]:
-    """All of a cell that its numbers depend on."""
-    return (
-        cell.estimator,
-        cell.point,
-        repr(cell.replicates),
-        cell.design,
-        cell.target,
-        cell.model,
-        cell.optimizer,
-        _grid(cell.times),
-        cell.metrics,
-        cell.theories,
-        cell.seed,
-        cell.shared_design,
-        [getattr(cell.compute, name) for name in NUMERIC],
-    )
 
 
 def preparation_key(cell: Cell) -> str:

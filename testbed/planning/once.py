@@ -19,10 +19,11 @@ class Once:
         self._answers: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def __call__(self, function: Callable[..., Answer], *objects: object) -> Answer:
-        key = (function, *[part if isinstance(part, str) else id(part) for part in objects])
-        if key not in self._answers:
-            self._answers[key] = objects, function(*objects)
-        answer: Answer = self._answers[key][1]
+        key = (function, *[part if type(part) is str else id(part) for part in objects])
+        pair = self._answers.get(key)
+        if pair is None:
+            pair = self._answers[key] = objects, function(*objects)
+        answer: Answer = pair[1]
         return answer
 
     def same(self, objects: Sequence[Answer]) -> tuple[Answer, ...]:

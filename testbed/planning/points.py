@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from attrs import field, fields, frozen
@@ -38,11 +39,12 @@ class Point:
 
 
 _FIELDS = tuple(attribute.name for attribute in fields(Cell))
+_values = attrgetter(*_FIELDS)
 
 
 def cell_with(cell: Cell, **changes: Any) -> Cell:
     """The cell with some of its fields changed: as `evolve`, but several times as fast."""
-    return Cell(**{name: getattr(cell, name) for name in _FIELDS} | changes)
+    return Cell(**dict(zip(_FIELDS, _values(cell), strict=True)) | changes)
 
 
 Points = Mapping[str, Sequence[Point]]
