@@ -10,7 +10,7 @@ import xarray as xr
 from attrs import evolve, field, frozen
 from matplotlib.axes import Axes
 
-from testbed.contract.figures import AXES, ORACLE
+from testbed.contract.figures import AXES, ORACLE, RISKS, names
 from testbed.figures.averages import (
     AtTime,
     PowerLaw,
@@ -21,6 +21,7 @@ from testbed.figures.averages import (
 )
 from testbed.figures.axes import TimeAxis, number
 from testbed.figures.canvas import plain
+from testbed.figures.drawn import Options, gaps, held, listed, selection
 from testbed.figures.groups import Group, long_name, predictions, sweep_points
 from testbed.figures.looks import ESTIMATOR, Key, Look, label, looks
 
@@ -232,3 +233,37 @@ def time_words(when: object, best: bool) -> str:
             else f" at τ = {number(when)}"
         )
     return " at the best τ"
+
+
+def drawn_variables(groups: Sequence[Group], options: Options) -> Iterator[tuple[str, list[Group]]]:
+    """The variables that a table names, or else the first risk that exists, each with the groups
+    that have it."""
+    available = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
+    for of in names(options.get("of")) or available[:1]:
+        yield of, [group for group in groups if of in group.dataset]
+
+
+def value_code(groups: Sequence[Group], of: str, timed: bool) -> str:
+    """The lines that select the drawn values: means over replicates, at their best time if
+    `timed`."""
+    return "\n".join(selection(group, of, _reduction(group, of, timed)) for group in groups)
+
+
+def _reduction(group: Group, of: str, timed: bool) -> str:
+    dims = group.dataset[of].dims
+    if timed and "time" in dims:
+        return '.mean("replicate").min("time")'
+    return '.mean("replicate")' if "replicate" in dims else ""
+
+
+def curve_notes(
+    curves: Sequence[Curve], x: str, theory_mark: str, held_values: Options
+) -> tuple[str, ...]:
+    """The sentences of a caption on references, theories, gaps and held values."""
+    theories = theory_names(curves)
+    return (
+        f"horizontal lines: estimators without {x}" if any(c.x is None for c in curves) else "",
+        f"{theory_mark}: {listed(theories)} (theory)" if theories else "",
+        gaps(lost_points(curves)),
+        held(held_values),
+    )

@@ -10,28 +10,27 @@ import xarray as xr
 from attrs import evolve, frozen
 from matplotlib.axes import Axes
 
-from testbed.contract.figures import ORACLE, RISKS, names
+from testbed.contract.figures import ORACLE, RISKS
 from testbed.figures.axes import sweep_axis
 from testbed.figures.canvas import Canvas, panel_title, plain
 from testbed.figures.curves import (
     Curve,
+    curve_notes,
     curves_of,
     draw_curve,
-    lost_points,
+    drawn_variables,
     set_value_axis,
     sweep_values,
     theory_names,
     time_words,
+    value_code,
 )
 from testbed.figures.drawn import (
     Drawn,
     Options,
     at_of,
     averaged,
-    gaps,
-    held,
     listed,
-    selection,
     sentences,
 )
 from testbed.figures.groups import Group, groups_of, long_name
@@ -52,9 +51,7 @@ def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     held_values = at_of(options)
     x, by = str(options["x"]), str(options["by"])
     groups = groups_of(tree, held_values)
-    available = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
-    for of in names(options.get("of")) or available[:1]:
-        shown = [group for group in groups if of in group.dataset]
+    for of, shown in drawn_variables(groups, options):
         values = [g.dataset[by].values.tolist() for g in shown if by in g.dataset[of].dims]
         panels = [
             Facet(
@@ -126,7 +123,7 @@ def _figure(
     below = f" ({words(fixed)})" if fixed else ""
     figure = canvas.finish(str(tree.attrs.get("title", "")) + below)
     caption = _caption(groups, word, x, by, everything, held_values)
-    code = "\n".join(_code(group, of, timed) for group in groups)
+    code = value_code(groups, of, timed)
     return Drawn(f"{of}-by-{by}", figure, caption, code)
 
 
@@ -149,12 +146,6 @@ def _theories(axes: Axes, curves: Sequence[Curve], available: Sequence[str]) -> 
                 axes.plot(curve.x, shown if axes.get_yscale() == "log" else heights, **style)
 
 
-def _code(group: Group, of: str, timed: bool) -> str:
-    best = '.mean("replicate").min("time")' if timed and "time" in group.dataset[of].dims else ""
-    mean = '.mean("replicate")' if "replicate" in group.dataset[of].dims else ""
-    return selection(group, of, best or mean)
-
-
 def _caption(
     groups: Sequence[Group],
     word: str,
@@ -163,14 +154,10 @@ def _caption(
     curves: Sequence[Curve],
     held_values: Options,
 ) -> str:
-    theories = theory_names(curves)
     return sentences(
         f"{word} against {x}, a panel for each {by}, for {listed(group.name for group in groups)}",
         averaged(groups, next(iter(names_of(groups)), "")),
-        f"horizontal lines: estimators without {x}" if any(c.x is None for c in curves) else "",
-        f"black dashes: {listed(theories)} (theory)" if theories else "",
-        gaps(lost_points(curves)),
-        held(held_values),
+        *curve_notes(curves, x, "black dashes", held_values),
     )
 
 

@@ -7,32 +7,30 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from testbed.contract.figures import ORACLE, RISKS, names
+from testbed.contract.figures import ORACLE
 from testbed.figures.axes import TimeAxis, sweep_axis
 from testbed.figures.canvas import Canvas, plain
 from testbed.figures.curves import (
     THEORY,
     Curve,
+    curve_notes,
     curves_of,
     default_axis,
     draw_best_time,
     draw_curve,
     draw_expected,
-    lost_points,
+    drawn_variables,
     set_value_axis,
     sweep_values,
-    theory_names,
     time_words,
+    value_code,
 )
 from testbed.figures.drawn import (
     Drawn,
     Options,
     at_of,
     averaged,
-    gaps,
-    held,
     listed,
-    selection,
     sentences,
 )
 from testbed.figures.groups import Group, groups_of, long_name
@@ -44,9 +42,7 @@ def learning_curves(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     value alone. Estimators without the sweep are horizontal references."""
     held_values = at_of(options)
     groups = groups_of(tree, held_values)
-    available = [risk for risk in RISKS if any(risk in group.dataset for group in groups)]
-    for of in names(options.get("of")) or available[:1]:
-        shown = [group for group in groups if of in group.dataset]
+    for of, shown in drawn_variables(groups, options):
         x = str(options.get("x", "")) or default_axis(shown, of, "of" in options)
         curves = curves_of(
             shown, of, x, held_values.get("time", ORACLE), str(options.get("colour", ""))
@@ -84,7 +80,7 @@ def _figure(
     canvas.legend_beside(*value.get_legend_handles_labels())
     figure = canvas.finish(str(tree.attrs.get("title", "")), share="x")
     caption = _caption(groups, of, x, curves, timed, held_values)
-    return Drawn(f"{of}-against-{x}", figure, caption, _code(groups, of, timed))
+    return Drawn(f"{of}-against-{x}", figure, caption, value_code(groups, of, timed))
 
 
 def _best_times(canvas: Canvas, groups: Sequence[Group], of: str, curves: Sequence[Curve]) -> None:
@@ -107,19 +103,6 @@ def _near(recorded: np.ndarray, curves: Sequence[Curve]) -> np.ndarray:
     return best if best.size else recorded
 
 
-def _code(groups: Sequence[Group], of: str, timed: bool) -> str:
-    lines = []
-    for group in groups:
-        line = selection(group, of)
-        if timed and "time" in group.dataset[of].dims:
-            lines.append(f'{line}.mean("replicate").min("time")')
-        else:
-            lines.append(
-                line + ('.mean("replicate")' if "replicate" in group.dataset[of].dims else "")
-            )
-    return "\n".join(lines)
-
-
 def _caption(
     groups: Sequence[Group],
     of: str,
@@ -132,14 +115,9 @@ def _caption(
     subject = f"{word}{time_words(held_values.get('time', ORACLE), timed)} against {x}"
     if timed:
         subject = f"left, {subject}; right, that time"
-    references = [curve for curve in curves if curve.x is None]
-    theories = theory_names(curves)
     return sentences(
         f"{subject}, for {listed(group.name for group in groups)}",
         averaged(groups, of),
         "lines are power laws fitted to the means" if any(curve.law for curve in curves) else "",
-        f"horizontal lines: estimators without {x}" if references else "",
-        f"dotted: {listed(theories)} (theory)" if theories else "",
-        gaps(lost_points(curves)),
-        held(held_values),
+        *curve_notes(curves, x, "dotted", held_values),
     )

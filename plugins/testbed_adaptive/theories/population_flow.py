@@ -47,6 +47,18 @@ RESOLVED = 1e-8  # of ‖f*‖²: what integration leaves of a risk that goes to
 LATEST = 1e12  # the integration waits no longer than this for the escape
 
 
+DIRECTIONAL = Example(
+    {},
+    {
+        "design": {"use": "gaussian", "dim": 8},
+        "target": {"use": "single-index"},
+        "model": {"use": "adaptive.directional"},
+        "metric": {"use": "adaptive.overlap"},
+    },
+)
+"""A directional model, with which its theories are tried."""
+
+
 class Population(NamedTuple):
     """The parameters of the population flow. Modes are the multi-indices m with |m| ≤ R."""
 
@@ -259,17 +271,7 @@ class PopulationFlow(Theory):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "gaussian", "dim": 8},
-                    "target": {"use": "single-index"},
-                    "model": {"use": "adaptive.directional"},
-                    "metric": {"use": "adaptive.overlap"},
-                },
-            ),
-        )
+        return (DIRECTIONAL,)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -337,17 +339,7 @@ class EscapeTime(Theory):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "gaussian", "dim": 8},
-                    "target": {"use": "single-index"},
-                    "model": {"use": "adaptive.directional"},
-                    "metric": {"use": "adaptive.overlap"},
-                },
-            ),
-        )
+        return (DIRECTIONAL,)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None

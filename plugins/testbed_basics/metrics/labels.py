@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+CLASSES = Example(
+    {},
+    {
+        "design": {"use": "dataset"},
+        "target": {"use": "labels"},
+        "model": {"use": "ntk.rbf"},
+    },
+)
+"""Data with two classes, with which metrics of labels are tried."""
+
+
 @frozen(kw_only=True)
 class TestError(Metric):
     """Σ weight·(f − y)² at the test points, y the noisy labels: for regression the mean square, in
@@ -29,16 +40,7 @@ class TestError(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "dataset"},
-                    "target": {"use": "labels"},
-                    "model": {"use": "ntk.rbf"},
-                },
-            ),
-        )
+        return (CLASSES,)
 
     def measure(self, problem: Problem, predictions: Tensor) -> dict[str, Tensor]:
         return {"test_error": weighted_squares(problem.test, predictions - problem.test.y)}
@@ -58,16 +60,7 @@ class Misclassification(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "dataset"},
-                    "target": {"use": "labels"},
-                    "model": {"use": "ntk.rbf"},
-                },
-            ),
-        )
+        return (CLASSES,)
 
     def applies(self, cell: Cell) -> str | None:
         return no_classes(cell)

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 Params: TypeAlias = "Mapping[str, Tensor]"
 
 
+TRAINED = Example(
+    {},
+    {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
+)
+"""A network under gradient descent, with which gaps between two paths are tried."""
+
+
 @frozen(kw_only=True)
 class KernelDrift(Metric):
     """‖K_t − K_0‖_F/‖K_0‖_F: the relative change of the learned kernel's Gram matrix since the
@@ -59,12 +66,7 @@ class KernelDrift(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
-            ),
-        )
+        return (TRAINED,)
 
     def measure(self, problem: Problem, gram: Tensor, initial_gram: Tensor) -> dict[str, Tensor]:
         drift = torch.linalg.matrix_norm(gram - initial_gram)
@@ -161,12 +163,7 @@ class Sharpness(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
-            ),
-        )
+        return (TRAINED,)
 
     def declared(self) -> Mapping[str, Variable]:
         if self.matrix == "hessian":
@@ -191,12 +188,7 @@ class WeightNorm(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
-            ),
-        )
+        return (TRAINED,)
 
     def applies(self, cell: Cell) -> str | None:
         if has(cell.model, HasEigensystem):
@@ -258,12 +250,7 @@ class FlowGap(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
-            ),
-        )
+        return (TRAINED,)
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]
@@ -298,12 +285,7 @@ class LazyGap(Metric):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {"model": {"use": "networks.two-layer"}, "optimizer": {"use": "gradient-descent"}},
-            ),
-        )
+        return (TRAINED,)
 
     def companion(
         self, estimator: Estimator, estimators: Mapping[str, Estimator]

@@ -30,6 +30,16 @@ from testbed import (
 )
 from testbed_sequence.theories.quadrature import expected_risk, expected_risk_fixed
 
+MISALIGNED = Example(
+    {},
+    {
+        "design": {"use": "sequence.gaussian"},
+        "target": {"use": "sequence.sparse-power"},
+        "model": {"use": "sequence.diagonal"},
+    },
+)
+"""A diagonal model of a misaligned signal, with which theories of sequences are tried."""
+
 
 class Subject(NamedTuple):
     """A sequence model under gradient flow, as the theories describe it."""
@@ -75,16 +85,7 @@ class ExpectedRisk(Theory):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "sequence.gaussian"},
-                    "target": {"use": "sequence.sparse-power"},
-                    "model": {"use": "sequence.diagonal"},
-                },
-            ),
-        )
+        return (MISALIGNED,)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
@@ -120,16 +121,7 @@ class SpanBounds(Theory):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(
-                {},
-                {
-                    "design": {"use": "sequence.gaussian"},
-                    "target": {"use": "sequence.sparse-power"},
-                    "model": {"use": "sequence.diagonal"},
-                },
-            ),
-        )
+        return (MISALIGNED,)
 
     def predict(
         self, cell: Cell, times: Sequence[float], problem: Problem | None = None
