@@ -126,7 +126,7 @@ class Rate(NamedTuple):
     law: str
     replicates: int
     refuted: float  # share of true claims
-    found: float  # share of false claims
+    detected: float  # share of false claims
     trials: int
 
     @property
@@ -137,7 +137,7 @@ class Rate(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether at most 5% of true claims are refuted, and false ones found with POWER."""
-        return self.refuted <= 0.05 + 2 * self.error and self.found >= POWER
+        return self.refuted <= 0.05 + 2 * self.error and self.detected >= POWER
 
 
 def _measured(kind: str, facts: dict[str, Any], level: float) -> Measured:
@@ -259,7 +259,7 @@ per cent: {stopped}.
 
 
 def _cell(row: Rate) -> str:
-    text = f"{100 * row.refuted:.1f}; {100 * row.found:.0f}"
+    text = f"{100 * row.refuted:.1f}; {100 * row.detected:.0f}"
     return text if row.holds else f"**{text}**"
 
 

@@ -58,8 +58,8 @@ def draws(law: str, replicates: int, trials: int, rng: np.random.Generator) -> D
     size = N[:, None]
     expected = 1 / TIME + TIME / size, 1 / TIME + TIME / size**0.6
     first = bias / TIME + variance * TIME / size
-    other = bias / TIME + second * TIME / size**0.6
-    return Draws(labelled(first), labelled(other), expected)
+    rival = bias / TIME + second * TIME / size**0.6
+    return Draws(labelled(first), labelled(rival), expected)
 
 
 def labelled(values: np.ndarray) -> xr.DataArray:
