@@ -73,7 +73,7 @@ def exponent(risk: np.ndarray) -> float:
     return float(np.polyfit(np.log(N), np.log(risk.min(1)), 1)[0])
 
 
-def at(values: xr.DataArray) -> xr.DataArray:
+def risk_at(values: xr.DataArray) -> xr.DataArray:
     return values.isel(n=0, time=10, drop=True)
 
 
@@ -89,13 +89,13 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES = {
-    "mean risk": Quantity(lambda d: mean_interval(at(d.first)), lambda e: e[0][0, 10]),
+    "mean risk": Quantity(lambda d: mean_interval(risk_at(d.first)), lambda e: e[0][0, 10]),
     "mean, any sign": Quantity(
-        lambda d: mean_interval(at(d.first), positive=False), lambda e: e[0][0, 10]
+        lambda d: mean_interval(risk_at(d.first), positive=False), lambda e: e[0][0, 10]
     ),
     "risk at the best time": Quantity(lambda d: oracle(best(d.first)), lambda e: e[0][0].min()),
     "paired difference": Quantity(
-        lambda d: paired_difference(at(d.first), at(d.second)),
+        lambda d: paired_difference(risk_at(d.first), risk_at(d.second)),
         lambda e: e[0][0, 10] - e[1][0, 10],
     ),
     "the same at best times": Quantity(
@@ -103,7 +103,8 @@ QUANTITIES = {
         lambda e: e[0][0].min() - e[1][0].min(),
     ),
     "paired ratio": Quantity(
-        lambda d: paired_ratio(at(d.first), at(d.second)), lambda e: e[0][0, 10] / e[1][0, 10]
+        lambda d: paired_ratio(risk_at(d.first), risk_at(d.second)),
+        lambda e: e[0][0, 10] / e[1][0, 10],
     ),
     "the same ratio at best times": Quantity(
         lambda d: paired_ratio(best(d.first), best(d.second), best=True),

@@ -58,7 +58,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
         )
         mark = verdict.verdict if verdict.verdict == "supported" else f"**{verdict.verdict}**"
         mark += f": {verdict.reason}" if verdict.reason else ""
-        cells = (claim, verdict.source, allowed(verdict), found(verdict), mark)
+        cells = (claim, verdict.source, allowed(verdict), found_text(verdict), mark)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -75,7 +75,7 @@ def allowed(verdict: Verdict) -> str:
     return f"≥ {low}" if np.isinf(verdict.highest) else f"{low} … {high}"
 
 
-def found(verdict: Verdict) -> str:
+def found_text(verdict: Verdict) -> str:
     """The estimate with its interval."""
     if verdict.that == "flagged":
         return "found" if verdict.estimate else "nothing found"
