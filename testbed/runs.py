@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -25,6 +25,7 @@ from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
 from testbed.results.current import results_state
 from testbed.results.files import read_tree
+from testbed.results.forecast import remember_forecast, with_forecast
 from testbed.results.groups import estimators
 from testbed.results.merge import copy_cells, united_scenario
 from testbed.results.record import record
@@ -38,6 +39,7 @@ from testbed.results.resume import (
 )
 from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
+from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.scenario.scenario import Scenario
 
@@ -54,7 +56,8 @@ class RunWarning(UserWarning):
 class Watcher(Protocol):
     """An observer of the progress of a run."""
 
-    def started(self, plan: Plan, done: int) -> None: ...
+    def started(self, plan: Plan, missing: Mapping[str, float]) -> None:
+        """The run begins; `missing` holds the cells to run, with the seconds expected of each."""
 
     def finished(self, cell: Cell, result: CellResult) -> None: ...
 
@@ -203,15 +206,21 @@ class _Run:
     errors: dict[str, str] = field(factory=dict)
     deadly: set[str] = field(factory=set)
     reached: list[Cell] = field(factory=list)  # of the rounds so far; all unless adaptive
+    calibration: Calibration = field(factory=Calibration.load)
+    measured: list[Measured] = field(factory=list)
 
     def outcome(self) -> Outcome:
         missing = self._resume()
         reused = len(self.finished)
+        seconds = expected_seconds(missing, self.calibration) if self.watcher else {}
         if self.watcher:
-            self.watcher.started(self.plan, reused)
+            self.watcher.started(self.plan, seconds)
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
         stopped = self._rounds({cell.key for cell in missing})
+        if self.measured:
+            self.calibration.learn(self.measured)
+            self.calibration.save()
         tree = self._results(ran=bool(missing))
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
@@ -231,6 +240,8 @@ class _Run:
         if not options.mix_versions:
             expect_same_libraries(self.plan, journal, kept)
         self.store.begin(scenario.text, place)
+        if not options.record_only:
+            remember_forecast(journal, self.plan, self.calibration)
         self.finished.update(kept.keys)
         self.stale.update(kept.stale)
         self.errors.update(kept.errors)
@@ -275,6 +286,8 @@ class _Run:
 
     def _journaled(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, CellResult]]:
         by_key = {cell.key: cell for cell in cells}
+        if self.options.executor != "serial":
+            cells = self.calibration.longest_first(cells)
         suspect = self.store.running()
         if suspect in by_key:
             self.deadly.add(suspect)
@@ -291,6 +304,8 @@ class _Run:
         for result in results:
             cell = by_key[result.key]
             self.store.add(result, origin_of_cell(cell))
+            if not result.error:
+                self.measured.append((cell, result.seconds, result.memory))
             yield cell, result
 
     def _results(self, ran: bool) -> xr.DataTree:
@@ -308,7 +323,12 @@ class _Run:
     def _workplace(self) -> Workplace:
         options = self.options
         return Workplace(
-            options.executor, options.workers, options.scheduler, self.store.path, self._tell
+            options.executor,
+            options.workers,
+            options.scheduler,
+            self.store.path,
+            self._tell,
+            self.calibration.memory,
         )
 
     def _part(self) -> Plan:
@@ -325,7 +345,7 @@ class _Run:
         finished = {key: place for key, place in self.finished.items() if key in keys}
         results = JournaledResults(journal, plan.cells, finished)
         made = made_by(plan, journal, finished.values(), self.stale)
-        return record(plan, results, made)
+        return with_forecast(record(plan, results, made), journal)
 
     def _tell_notes(self) -> None:
         """Report damage and cells that run again, each once."""

@@ -22,6 +22,7 @@ from testbed.planning.plan import Plan
 from testbed.scenario.example import example_scenario, example_table
 
 if TYPE_CHECKING:
+    from testbed.running.calibration import Forecast
     from testbed.running.costs import Cost
 
 PLURAL = {
@@ -166,8 +167,12 @@ def _needs_text(component: type[Component]) -> str:
 # --- plans --------------------------------------------------------------------------------------
 
 
-def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
-    """A plan in words, with the estimated costs if it was tried."""
+def plan_text(
+    plan: Plan,
+    costs: Mapping[str, Cost] | None = None,
+    forecasts: Mapping[str, Forecast] | None = None,
+) -> str:
+    """A plan in words, with the costs if it was tried, or those that earlier runs let expect."""
     scenario = plan.scenario
     made, served = plan.preparations
     adaptive = not isinstance(scenario.replicates, int)
@@ -193,6 +198,8 @@ def plan_text(plan: Plan, costs: Mapping[str, Cost] | None = None) -> str:
             lines.append(f"  predicted: {', '.join(theories)}")
         if costs:
             lines.append(f"  costs:     {costs[estimator.name]}")
+        elif forecasts:
+            lines.append(f"  expected:  {forecasts[estimator.name]}")
         lines += [f"  note:      {words}" for words in foreign_kernels(cells)]
         for omission in plan.omissions:
             if omission.estimator == estimator.name:

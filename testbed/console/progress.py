@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from testbed.contract.components import name_with_source
 from testbed.errors import printable
@@ -26,6 +28,8 @@ class ProgressWatcher:
         self._bar: Progress | None = None
         self._task: Any = None
         self._total = self._done = 0
+        self._expected: dict[str, float] = {}
+        self._work = 0.0
         self._begun = self._printed = time.monotonic()
 
     def __enter__(self) -> ProgressWatcher:
@@ -35,15 +39,19 @@ class ProgressWatcher:
         if self._bar:
             self._bar.stop()
 
-    def started(self, plan: Plan, done: int) -> None:
-        """The run begins with `done` cells in the journal."""
-        self._total, self._done = len(plan.cells), done
+    def started(self, plan: Plan, missing: Mapping[str, float]) -> None:
+        """The run begins; `missing` holds the cells to run, with the seconds expected of each."""
+        self._expected = dict(missing)
+        self._work = sum(missing.values())
+        self._begun = self._printed = time.monotonic()
+        self._total, self._done = len(plan.cells), len(plan.cells) - len(missing)
+        done = self._done
         note = f" ({done} of them are in the journal already)" if done else ""
         self.console.print(f"{plan.scenario.name}: {self._total} cells{note}", highlight=False)
         if self.console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
-            self._task = self._bar.add_task("cells", total=self._total, completed=done)
+            self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=self.console)
+            self._task = self._bar.add_task("cells", total=self._total, completed=done, left="")
             self._bar.start()
 
     def noted(self, text: str) -> None:
@@ -53,16 +61,24 @@ class ProgressWatcher:
     def finished(self, cell: Cell, result: CellResult) -> None:
         """A cell is done."""
         self._done += 1
+        self._expected.pop(cell.key, None)
         if result.error:
             text = printable(f"failed: {_named(cell)}: {result.error}")
             self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
-            self._bar.update(self._task, completed=self._done)
+            self._bar.update(self._task, completed=self._done, left=self._left())
         elif time.monotonic() - self._printed > PLAIN_EVERY:
             self._printed = time.monotonic()
-            share = self._done / max(self._total, 1)
-            left = (self._printed - self._begun) / max(share, 1e-9) * (1 - share)
-            self.console.print(f"{self._done}/{self._total} cells, about {left:.0f} s left")
+            self.console.print(f"{self._done}/{self._total} cells, {self._left()}")
+
+    def _left(self) -> str:
+        """The time left: what the missing cells are expected to take, at the pace so far."""
+        missing = sum(self._expected.values())
+        finished = self._work - missing
+        if finished <= 0:
+            return ""
+        pace = (time.monotonic() - self._begun) / finished
+        return f"about {datetime.timedelta(seconds=round(pace * missing))} left"
 
 
 def _named(cell: Cell) -> str:

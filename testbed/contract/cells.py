@@ -152,6 +152,7 @@ class CellResult:
     error: str = ""  # what a failed cell raised, with the innermost frame
     seconds: float = 0.0
     diverged_at: np.ndarray | None = None  # (replicates,) first recorded time that is not finite
+    memory: float = 0.0  # bytes of the process at its peak in this cell; 0 if that is not known
     faults: Mapping[str, str] = field(factory=dict)
     """Variable → what its metric, theory or optimizer did wrong; the cell lacks this variable."""
 

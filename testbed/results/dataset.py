@@ -179,6 +179,8 @@ class GroupRecord:
         self._status = np.full(shape, STATUS["theory_only"], dtype=np.int8)
         self._error = np.full(shape, "", dtype=object)
         self._duration = np.full(shape, np.nan)
+        self._memory = 0.0  # bytes of the largest process
+        self._seconds = 0.0  # of all cells
         self._diverged = np.full(shape, np.nan)
         self._stale = np.zeros(shape, dtype=np.int8)
         for cell in self.cells:
@@ -198,6 +200,8 @@ class GroupRecord:
         self._status[place] = result.status
         self._error[place] = result.error
         self._duration[place] = result.seconds
+        self._memory = max(self._memory, result.memory)
+        self._seconds += result.seconds
         self._stale[place] = result.key in self.stale
         if result.diverged_at is not None:
             self._diverged[place] = result.diverged_at
@@ -210,7 +214,12 @@ class GroupRecord:
             "flag_meanings": " ".join(STATUS),
             "looks": self.plan.scenario.looks,
         }
-        duration = {"long_name": "time that the replicate's cell took", "units": "s"}
+        duration: dict[str, object] = {
+            "long_name": "time that the replicate's cell took",
+            "units": "s",
+            "measured_seconds": self._seconds,
+            "measured_memory": self._memory,
+        }
         statuses = {
             "status": xr.Variable(dims, self._status, flags),
             "error": xr.Variable(dims, self._error, {"long_name": "what a failed cell raised"}),

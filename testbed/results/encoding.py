@@ -42,6 +42,7 @@ def encode(result: CellResult) -> tuple[str, bytes]:
         "faults": dict(result.faults),
         "error": result.error,
         "seconds": result.seconds,
+        "memory": result.memory,
     }
     return json.dumps(header), b"".join([array.tobytes() for array in arrays])
 
@@ -68,6 +69,7 @@ def decode(key: str, header: str, data: bytes) -> CellResult:
             faults=about.get("faults", {}),
             error=about["error"],
             seconds=about["seconds"],
+            memory=about.get("memory", 0.0),
         )
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ValueError(f"damaged arrays of cell {key}: {error}") from None

@@ -40,6 +40,8 @@ class Workplace:
     """Where jobs of a queueing system write their logs."""
     tell: Callable[[str], None] = lambda text: None
     """Called with what the user should know while the run goes on."""
+    memory: Callable[[Cell], float | None] = lambda cell: None
+    """The bytes of a process that runs a cell, as far as they are known."""
 
 
 def results_of(
@@ -58,7 +60,10 @@ def results_of(
 
         yield from clustered(cells, place, agreement_of(cells))
     elif place.executor == "processes":
-        yield from processes(cells, worker_count(place.workers))
+        known = {cell.key: place.memory(cell) for cell in cells}
+        expected = {key: size for key, size in known.items() if size is not None}
+        admission = Admission(SHARE * free_memory(), expected)
+        yield from processes(cells, worker_count(place.workers), admission=admission)
     else:
         yield from processes([cell for cell in cells if cell.key in isolated], 1)
         yield from serial([cell for cell in cells if cell.key not in isolated], note)

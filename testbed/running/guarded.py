@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
+from attrs import evolve
 
 from testbed.contract.cells import STATUS, Cell, CellResult
 from testbed.running.interrupts import Interrupted, watched
+from testbed.running.memory import forget_peak, peak
 from testbed.running.threads import threads_of
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
     from testbed.running.execute import execute_cell
 
     try:
+        forget_peak()
         with _without_exit(), threads_of(cell.model.facts().threads):
-            return execute_cell(cell, cache)
+            result = execute_cell(cell, cache)
+        return evolve(result, memory=peak())
     except Interrupted:
         raise
     except KeyboardInterrupt:

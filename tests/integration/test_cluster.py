@@ -186,7 +186,7 @@ class Killer:
     def __init__(self, nanny):
         self.nanny, self.done = nanny, 0
 
-    def started(self, plan, done):
+    def started(self, plan, missing):
         pass
 
     def noted(self, text):

@@ -173,6 +173,7 @@ def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
     """Show what a scenario FILE would do: cells, dimensions, sizes, omissions, costs."""
     from testbed.console.describe import plan_text
     from testbed.planning.files import load_scenario
+    from testbed.running.calibration import expected_costs
     from testbed.runs import checked_plan
 
     made = checked_plan(load_scenario(scenario_file(file), overrides))
@@ -181,7 +182,7 @@ def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
         from testbed.running.costs import costs_of
 
         estimated = costs_of(made)
-    click.echo(plan_text(made, estimated))
+    click.echo(plan_text(made, estimated, expected_costs(made.cells)))
 
 
 @click.command()
