@@ -22,24 +22,25 @@ if TYPE_CHECKING:
     from testbed.planning.plan import Plan
 
 FACT = "forecast"
+TEXT = "forecast of"  # the digest of the scenario's text
 
 
 def remember_forecast(journal: Journal, plan: Plan, calibration: Calibration) -> None:
     """Note what a plan is expected to take, unless it was noted before."""
     text = digest(plan.scenario.text)
-    if _noted(journal).get("text") == text:
+    if journal.fact(TEXT) == text:
         return
     expected = {
         name: [forecast.seconds, forecast.memory]
         for name, forecast in expected_costs(plan.cells, calibration).items()
         if not forecast.unknown
     }
-    journal.set_facts({FACT: json.dumps({"text": text, "expected": expected})})
+    journal.set_facts({TEXT: text, FACT: json.dumps(expected)})
 
 
 def with_forecast(tree: xr.DataTree, journal: Journal) -> xr.DataTree:
     """The tree with what was expected, beside the durations of each group."""
-    expected = _noted(journal).get("expected", {})
+    expected = _noted(journal)
     for name, group in estimators(tree).items():
         if name in expected and "duration" in group:
             seconds, memory = expected[name]
@@ -49,9 +50,10 @@ def with_forecast(tree: xr.DataTree, journal: Journal) -> xr.DataTree:
     return tree
 
 
-def _noted(journal: Journal) -> Mapping[str, dict[str, list[float]]]:
+def _noted(journal: Journal) -> Mapping[str, tuple[float, float]]:
+    """The expected seconds and memory of each estimator."""
     try:
         noted = json.loads(journal.fact(FACT) or "{}")
-    except ValueError:
+        return {name: (float(seconds), float(memory)) for name, (seconds, memory) in noted.items()}
+    except (ValueError, TypeError, AttributeError):
         return {}
-    return noted if isinstance(noted, dict) else {}

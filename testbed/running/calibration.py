@@ -17,13 +17,12 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-import attrs
 import numpy as np
 from attrs import frozen
 
 from testbed.contract.cells import Cell
 from testbed.contract.components import Component
-from testbed.contract.parameters import names_with
+from testbed.contract.parameters import fields_of, names_with
 
 FOLDER = "TESTBED_CACHE"  # the environment variable that names another folder
 FILE = "calibration.json"
@@ -248,4 +247,4 @@ def _numbers(component: Component) -> dict[str, float]:
 
 
 def _values(component: Component) -> dict[str, object]:
-    return {field.name: getattr(component, field.name) for field in attrs.fields(type(component))}
+    return {field.name: getattr(component, field.name) for field in fields_of(component)}
