@@ -177,8 +177,8 @@ class Line:
         prior = np.array([EXPECTED.get(name, 0.0) for name in self.names])
         moved = rows - self._centre
         matrix = moved.T @ moved / NOISE**2 + np.eye(len(self.names)) / SPREAD**2
-        rest = logs - self._mean - moved @ prior
-        self._slopes = prior + np.linalg.solve(matrix, moved.T @ rest / NOISE**2)
+        residuals = logs - self._mean - moved @ prior
+        self._slopes = prior + np.linalg.solve(matrix, moved.T @ residuals / NOISE**2)
 
     def seconds(self, about: Mapping[str, float]) -> float:
         """The expected seconds of a cell."""

@@ -55,7 +55,7 @@ class Crew:
         """Give every idle worker its next cell; the failures of cells that cannot be sent."""
         for worker in self._workers:
             while worker.job is None:
-                todo = self._todo.get(worker) or self._next_group(worker)
+                todo = self._todo.get(worker) or self.next_group(worker)
                 if not todo:
                     break
                 self._todo[worker] = todo
@@ -65,7 +65,7 @@ class Crew:
                 else:
                     yield job
 
-    def _next_group(self, worker: Worker) -> deque[Cell]:
+    def next_group(self, worker: Worker) -> deque[Cell]:
         """The first waiting group that memory has room for; none while there is no room."""
         self._held.pop(worker, None)
         for position, group in enumerate(self._waiting):

@@ -60,8 +60,8 @@ def results_of(
 
         yield from clustered(cells, place, agreement_of(cells))
     elif place.executor == "processes":
-        known = {cell.key: place.memory(cell) for cell in cells}
-        expected = {key: size for key, size in known.items() if size is not None}
+        sizes = {cell.key: place.memory(cell) for cell in cells}
+        expected = {key: size for key, size in sizes.items() if size is not None}
         admission = Admission(SHARE * free_memory(), expected)
         yield from processes(cells, worker_count(place.workers), admission=admission)
     else:

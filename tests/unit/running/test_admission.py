@@ -27,18 +27,18 @@ def test_a_group_waits_until_there_is_room_and_a_smaller_one_goes_before():
     first, second, third, *_ = make_plan(read_scenario(SCENARIO)).cells
     sizes = {first.key: 6.0, second.key: 6.0, third.key: 4.0}
     planned, workers = crew(10.0, [[first], [second], [third]], sizes)
-    assert list(planned._next_group(workers[0])) == [first]
-    assert list(planned._next_group(workers[1])) == [third]
-    assert not planned._next_group(workers[2])
-    assert list(planned._next_group(workers[0])) == [second]  # its first group is done
+    assert list(planned.next_group(workers[0])) == [first]
+    assert list(planned.next_group(workers[1])) == [third]
+    assert not planned.next_group(workers[2])
+    assert list(planned.next_group(workers[0])) == [second]  # its first group is done
 
 
 def test_a_cell_larger_than_the_machine_runs_alone():
     first, second, *_ = make_plan(read_scenario(SCENARIO)).cells
     planned, workers = crew(1.0, [[first], [second]], {})
-    assert list(planned._next_group(workers[0])) == [first]
-    assert not planned._next_group(workers[1])
-    assert list(planned._next_group(workers[0])) == [second]
+    assert list(planned.next_group(workers[0])) == [first]
+    assert not planned.next_group(workers[1])
+    assert list(planned.next_group(workers[0])) == [second]
 
 
 def test_a_cell_that_was_never_measured_counts_with_its_bound():
