@@ -45,8 +45,8 @@ def cells(*overrides):
 def taught(exponent, sizes=slice(None)):
     """A calibration with cells that take 1e-6 n^exponent seconds."""
     calibration = Calibration()
-    first, *others = cells()
-    law = [(cell, 1e-6 * cell.design.n**exponent, 3e8) for cell in (first, *others)]
+    first, *larger = cells()
+    law = [(cell, 1e-6 * cell.design.n**exponent, 3e8) for cell in (first, *larger)]
     calibration.learn([law[0], *law[sizes]])
     return calibration
 
