@@ -19,7 +19,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format docs reference verify bench clean
+.PHONY: help install run test coverage package lint format docs reference verify bench clean
 
 help:  ## show this list
 	@awk -F ':[^#]*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,13 +42,28 @@ test: $(INSTALLED)  ## run the tests and the examples in the docstrings
 	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) tests
 	$(ONE_THREAD) $(PYTHON) -m pytest --doctest-modules testbed plugins
 
+coverage: $(INSTALLED)  ## run the tests, and say which lines of testbed and plugins they reach
+	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) --cov=testbed --cov=plugins \
+	 --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml tests
+	$(ONE_THREAD) $(PYTHON) -m pytest --doctest-modules testbed plugins
+
+package: $(INSTALLED)  ## build wheel and sdist, install each in a clean environment, run there
+	rm -rf dist build/clean build/quickstart
+	$(PYTHON) -m hatchling build -d dist
+	$(BASE_PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip install -q -c constraints.txt dist/*.whl $(PIP_ARGS)
+	cd build && clean/bin/testbed run quickstart -o quickstart
+	build/clean/bin/python -m pip install -q -c constraints.txt $(PIP_ARGS) \
+	 --force-reinstall --no-deps dist/*.tar.gz
+	cd build && clean/bin/testbed check quickstart
+
 lint: $(INSTALLED)  ## check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy testbed plugins
 	$(BIN)/lint-imports
 
-format: $(INSTALLED)  ## mend the style
+format: $(INSTALLED)  ## correct the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
