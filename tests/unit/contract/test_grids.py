@@ -33,7 +33,7 @@ def test_a_grid_may_include_single_points_and_merges_them_in_order():
         ({"linspace": [0, 1, 2.5]}, r"\[first, last, count\]"),
         ({"values": []}, "at least one"),
         ({"values": [1], "geom": [1, 2, 3]}, "exactly one"),
-        ({"value": [1]}, r"found \['value'\]"),
+        ({"value": [1]}, "found the unknown key 'value'"),
         ([], "empty"),
         ([1, 1], "increase strictly"),
         ([2, 1], "increase strictly"),
