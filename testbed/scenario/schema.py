@@ -31,6 +31,9 @@ from testbed.scenario.writer import written
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 PLAIN: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+TIME: Schema = {"type": ["number", "null"]}
+"""A number of a grid. Editors hand `inf` to the schema as null, since JSON has no infinite numbers;
+TOML has no null, so that no wrong file becomes right."""
 NUMBERS: Schema = {"type": "array", "items": {"type": "number"}, "minItems": 1}
 SPACED: Schema = {
     "type": "array",
@@ -238,16 +241,16 @@ def _default(field: Field) -> Schema:
 GRID: Schema = {
     "description": "a list of increasing numbers; the last may be inf",
     "anyOf": [
-        {"type": "number"},
-        NUMBERS,
+        TIME,
+        NUMBERS | {"items": TIME},
         {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "values": NUMBERS,
+                "values": NUMBERS | {"items": TIME},
                 "geom": SPACED,
                 "linspace": SPACED,
-                "include": {"type": "array", "items": {"type": "number"}},
+                "include": {"type": "array", "items": TIME},
             },
             "oneOf": [{"required": [word]} for word in WORDS],
         },

@@ -92,3 +92,13 @@ def test_the_page_names_every_key_of_every_table():
     for word in ("labels", "along", "dim", "simulate", "shared", "--set", "include", "inf"):
         assert word in page
     assert all(len(line) <= 100 for line in page.splitlines() if not line.startswith("|"))
+
+
+def test_infinite_times_follow_the_schema_as_editors_hand_them_over(validator):
+    """JSON has no infinite numbers, so that editors check null in place of inf."""
+    document = tomllib.loads(QUICKSTART)
+    for times in ([1.0, None], {"values": [1.0, None]}, {"geom": [1.0, 9.0, 3], "include": [None]}):
+        document["times"] = times
+        assert list(validator.iter_errors(document)) == []
+    document["seed"] = None
+    assert list(validator.iter_errors(document)) != []
