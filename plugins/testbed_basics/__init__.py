@@ -59,7 +59,7 @@ def testbed_targets() -> list[type[Target]]:
 
 @hookimpl
 def testbed_models() -> list[type[Model]]:
-    """Estimators of outside libraries, to compare with."""
+    """Models: estimators of other libraries, for comparison."""
     from testbed_basics.models.forest import RandomForest
     from testbed_basics.models.neighbours import NearestNeighbours
 

@@ -59,7 +59,7 @@ class ProgressWatcher:
         self.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, cell: Cell, result: CellResult) -> None:
-        """A cell is done."""
+        """Count a finished cell, and show the progress."""
         self._done += 1
         self._expected.pop(cell.key, None)
         if result.error:

@@ -145,7 +145,7 @@ def set_ticks(
 
 
 def _inches(axes: Axes, which: str) -> float:
-    """About how long an axis is: its share of the figure without labels."""
+    """The approximate length of an axis: its share of the figure without labels."""
     figure, spec = axes.get_figure(root=True), axes.get_subplotspec()
     size = 4.0 if figure is None else figure.get_size_inches()[0 if which == "x" else 1]
     columns, rows = (1, 1)

@@ -78,7 +78,7 @@ def held(held_values: Mapping[str, object]) -> str:
 
 
 def selection(group: Group, name: str, suffix: str = "") -> str:
-    """The line that selects a variable of an estimator, as `at` holds it."""
+    """The line of code that selects a variable of an estimator at the values of `at`."""
     line = f"tree[{group.name!r}][{name!r}]"
     values = {dim: value for dim, value in group.held.items()}
     if values:

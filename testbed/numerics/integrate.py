@@ -2,10 +2,10 @@
 
 For y' = f(y), y of shape (replicates, size). Both methods are explicit: a flow whose fastest rate
 is r costs at least about r·t/3.3 steps (fifth order) to reach time t, whatever the tolerance. A
-budget of evaluations ends a run that would take for ever, and `finished` says so.
+budget of evaluations ends an integration that would never end, and `finished` says so.
 
-Replicates advance on clocks of their own: none sees another's step size, so that one alone gives
-the numbers that it gives in a batch, to rounding.
+Every replicate has its own step size, so that a replicate alone gives the same numbers as in a
+batch, up to rounding.
 """
 
 from __future__ import annotations

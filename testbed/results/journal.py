@@ -75,7 +75,8 @@ class Journal:
     # --- opening ----------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
-        """Open the database; one that cannot be read is set aside, and what it holds is saved."""
+        """Open the database. If it cannot be read, set it aside and rescue the rows that it
+        holds."""
         try:
             return self._opened()
         except sqlite3.DatabaseError as error:

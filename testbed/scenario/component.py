@@ -114,7 +114,7 @@ def _build(value: object, point: Mapping[str, int], resolve: Callable[[str], Mod
 
 
 def _inside(values: object, kind: type[Kind]) -> Iterator[Kind]:
-    """Everything of a kind in the values of a component, in order, nested components included."""
+    """All objects of a type in the values of a component, in order, including nested components."""
     if isinstance(values, kind):
         yield values
     elif isinstance(values, Spec):

@@ -25,7 +25,8 @@ SMALL = 1e-8  # change of the slope at which the iteration stops
 
 
 class Decay(NamedTuple):
-    """The exponent s in f_j² ≍ λ_j^s/j, its standard error, and how many modes show it."""
+    """The exponent s in f_j² ≍ λ_j^s/j, its standard error, and the number of modes from which it
+    is estimated."""
 
     slope: Tensor  # ()
     error: Tensor  # ()

@@ -73,8 +73,8 @@ def _gaussian_shares() -> np.ndarray:
 def _sphere_shares(dim: int) -> np.ndarray:
     """N(d, r) E[1{t > 0} P_r(t)]², t a coordinate of the uniform point on S^{d−1}; (LISTED,).
 
-    The half range by Gauss–Legendre in the angle t = sin θ, density ∝ cos^{d−2} θ, over the part
-    where it is not negligible.
+    The integral over half the range, by Gauss–Legendre quadrature in the angle t = sin θ, density ∝
+    cos^{d−2} θ, over the part where it is not negligible.
     """
     end = min(np.pi / 2, np.sqrt(2 * (40 + 2 * LISTED) / max(dim - 2, 1)))
     nodes, weights = np.polynomial.legendre.leggauss(300)

@@ -92,7 +92,8 @@ class LinearModel(Design):
 
 @frozen(kw_only=True)
 class LinearCoefficients(Target):
-    """β of a linear model: j^{−0.2} or 1/log(j + 1), multiplied by A^{−1} so that Xβ stays."""
+    """β of a linear model: j^{−0.2} or 1/log(j + 1), multiplied by A^{−1} so that Xβ does not
+    change."""
 
     name = "sequence.linear-coefficients"
     references = ("arXiv:2509.20294",)
