@@ -115,7 +115,7 @@ def test_deep_coordinate_is_where_multiprecision_says(
     with mpmath.workdps(30):
         exact = Exact(z, eigenvalue, b0, depth)
         # moments where something happens, beside the drawn one
-        midway = (float(exact.time(exact.rest * mpmath.mpf(share))) for share in (0.1, 0.9))
+        midway = (float(exact.time(exact.distance * mpmath.mpf(share))) for share in (0.1, 0.9))
         times = sorted({time, *midway})
         theta, a, b, beta = single(sign * z, eigenvalue, b0, depth, times)
         for t, value in zip(times, sign * beta, strict=True):
