@@ -1,28 +1,33 @@
-"""What the framework itself costs per cell, beside benchopt on the same toy.
+"""What the framework itself costs per cell, beside benchopt and signac on the same toy.
 
-    python benchmarks/bench_overhead.py [--peer-python /path/to/python/with/benchopt]
+    python benchmarks/bench_overhead.py [--peer-python /path/to/python/with/benchopt/and/signac]
 
-The toy computes one number for each of 500 values of a parameter; every cell is durably stored
-before the next begins. The cost per cell is the difference between 500 and 20 cells, whole
-processes without figures, so that start-up drops out. Then 500 finished cells are asked for again.
+The toy computes one number for each of 500 values of a parameter; every cell is stored before the
+next begins. The cost of a cell is the difference between 500 and 20 cells of whole commands without
+figures, so that start-up drops out, in processor time, which other programs on the machine disturb
+less than the time on the clock. Then 500 finished cells are asked for again, and 8000 are planned.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(Path(__file__).parent)]
 
-from side_by_side import Row, conditions, table, timed  # noqa: E402
+from side_by_side import Row, conditions, table  # noqa: E402
 
-FEW, MANY = 20, 500
+FEW, MANY, PLANNED = 20, 500, 8000
 TOY = """
 format = 1
 name = "toy"
@@ -42,7 +47,6 @@ optimizer = {{ use = "gradient-flow", times = [1.0] }}
 [[metric]]
 use = "excess-risk"
 """
-OURS = "import sys, testbed; testbed.run(sys.argv[1], sys.argv[2])"
 
 
 def quietly(command: list[str], **environment: str) -> None:
@@ -54,11 +58,22 @@ def quietly(command: list[str], **environment: str) -> None:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def ours(cells: int, folder: Path) -> None:
-    """A run of the toy in a fresh process."""
+def toy(cells: int, folder: Path) -> str:
+    """The scenario of so many cells."""
     scenario = folder / f"toy-{cells}.toml"
     scenario.write_text(TOY.format(cells=cells), encoding="utf-8")
-    quietly([sys.executable, "-c", OURS, str(scenario), str(folder / f"ours-{cells}")])
+    return str(scenario)
+
+
+def ours(cells: int, folder: Path) -> None:
+    """A run of the toy; the same again where it has run."""
+    command = [sys.executable, "-m", "testbed", "run", toy(cells, folder), "--no-figures"]
+    quietly([*command, "-o", str(folder / f"ours-{cells}")])
+
+
+def check(cells: int, folder: Path) -> None:
+    """The plan of the toy, with its mistakes and warnings."""
+    quietly([sys.executable, "-m", "testbed", "check", toy(cells, folder)])
 
 
 def benchopt(python: str, cells: int, folder: Path) -> None:
@@ -70,34 +85,63 @@ def benchopt(python: str, cells: int, folder: Path) -> None:
     quietly(command, TOY_CELLS=str(cells), HOME=str(folder))
 
 
-def per_cell(contestant: str, smaller: Row, larger: Row) -> Row:
-    """Seconds of one cell: differences over the cells that differ."""
-    return Row(contestant, (larger.wall - smaller.wall) / (MANY - FEW), float("nan"))
+def signac(python: str, cells: int, folder: Path) -> None:
+    """The same toy under signac: a job with its result in the job's document for each value."""
+    script = Path(__file__).parent / "peers" / "signac_toy.py"
+    home = folder / f"signac-{cells}"
+    home.mkdir(exist_ok=True)
+    quietly([python, str(script), str(cells), str(home)])
+
+
+Work = Callable[[int, Path], None]
+
+
+def per_cell(contestant: str, work: Work, folder: Path, most: int = MANY, rounds: int = 1) -> Row:
+    """Seconds of one cell: the difference between many cells and few, over the difference in
+    cells."""
+    smaller, larger = (_spent(work, cells, folder, rounds) for cells in (FEW, most))
+    differences = (b - a for a, b in zip(smaller, larger, strict=True))
+    return Row(contestant, *(difference / (most - FEW) for difference in differences))
+
+
+def _spent(work: Work, cells: int, folder: Path, rounds: int) -> tuple[float, float]:
+    """Seconds on the clock and of the processor, of the child processes; the best of some rounds,
+    which run in new folders unless there are finished cells to be asked for."""
+    spent = []
+    for _ in range(rounds):
+        wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        work(cells, folder)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        spent.append((time.perf_counter() - wall, cpu))
+    return min(spent, key=lambda pair: pair[1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peer-python", help="an interpreter with benchopt")
+    parser.add_argument("--peer-python", help="an interpreter with benchopt and signac")
     options = parser.parse_args()
+    peer = options.peer_python
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        first = [timed("ours", lambda n=n: ours(n, folder)) for n in (FEW, MANY)]
-        again = [timed("ours", lambda n=n: ours(n, folder), rounds=5) for n in (FEW, MANY)]
-        rows = [per_cell("testbed", *first)]
-        if options.peer_python:
-            peer = options.peer_python
-            theirs = [timed("benchopt", lambda n=n: benchopt(peer, n, folder)) for n in (FEW, MANY)]
-            rows.append(per_cell("benchopt, cache on disk", *theirs))
+        rows = [per_cell("testbed", ours, folder)]
+        if peer:
+            rows.append(per_cell("benchopt, cache on disk", partial(benchopt, peer), folder))
+            rows.append(per_cell("signac", partial(signac, peer), folder))
+        again = per_cell("testbed", ours, folder, rounds=3)
+        plan = per_cell("testbed", check, folder, PLANNED)
     print(table("One cell", rows))
     print(
-        f"\nResuming {MANY} finished cells: {again[1].wall - again[0].wall:.2f} s more than {FEW}."
+        f"\nAsking again for {MANY} finished cells: {again.cpu * (MANY - FEW):.2f} s more than for "
+        f"{FEW}. Planning: {1000 * plan.cpu:.2f} ms a cell of {PLANNED}."
     )
     print("\n" + conditions("torch", "xarray"))
-    if options.peer_python:
-        code = "from importlib.metadata import version; print('benchopt', version('benchopt'))"
-        print(subprocess.check_output([options.peer_python, "-c", code], text=True).strip())
+    if peer:
+        names = "for n in ('benchopt', 'signac'): print(n, version(n))"
+        code = f"from importlib.metadata import version\n{names}"
+        print(subprocess.check_output([peer, "-c", code], text=True).strip())
     else:
-        print("benchopt was not measured: no --peer-python was given.")
+        print("benchopt and signac were not measured: no --peer-python was given.")
 
 
 if __name__ == "__main__":

@@ -93,9 +93,9 @@ def check_position(exact: Exact, beta: mpmath.mpf, time: float) -> None:
 
     In the steep phase, rounding of t alone moves a coordinate: deep ones jump by orders.
     """
-    almost = exact.rest * (1 - mpmath.mpf("1e-9"))
+    almost = exact.distance * (1 - mpmath.mpf("1e-9"))
     if beta >= almost:
-        assert beta <= exact.rest * (1 + mpmath.mpf("1e-13"))
+        assert beta <= exact.distance * (1 + mpmath.mpf("1e-13"))
         assert exact.time(almost * (1 - mpmath.mpf("1e-9"))) <= time * (1 + mpmath.mpf("1e-13"))
     else:
         excess = max(abs(exact.time(beta) - time) - mpmath.mpf("1e-13") * time, 0)
