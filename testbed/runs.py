@@ -81,7 +81,7 @@ class Options:
 
 @frozen
 class Outcome:
-    """How a run ended."""
+    """The outcome of a run."""
 
     folder: Path
     tree: xr.DataTree
@@ -388,7 +388,7 @@ def merge_runs(
 
 
 def statuses(tree: xr.DataTree) -> dict[str, int]:
-    """How many replicates of a result have each status, over all groups."""
+    """The number of replicates with each status, over all groups of a result."""
     counts = dict.fromkeys(STATUS, 0)
     for group in estimators(tree).values():
         for word, value in STATUS.items():

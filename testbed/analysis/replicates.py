@@ -41,7 +41,7 @@ def _codes(status: xr.DataArray) -> dict[str, int]:
 
 
 class Presence(NamedTuple):
-    """How many replicates there are at each point."""
+    """The numbers of replicates at each point."""
 
     left: xr.DataArray  # replicates with a value
     requested: xr.DataArray

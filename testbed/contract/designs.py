@@ -11,7 +11,7 @@ from testbed.contract.values import Sample
 
 
 class Design(Component):
-    """Where inputs come from: a random design, a sequence of indices, a data set."""
+    """A source of inputs: a random design, a sequence of indices, a data set."""
 
     kind = "design"
 

@@ -28,7 +28,7 @@ from testbed.errors import Mistake, one_of
 
 
 def figure_mistakes(table: Mapping[str, object], shapes: Shapes, where: str) -> list[Mistake]:
-    """Everything that is wrong with a `[[figure]]` table for groups of these shapes."""
+    """All mistakes in a `[[figure]]` table for groups of these shapes."""
     if "kind" not in table:
         return [Mistake(where, "found no 'kind'", one_of(KINDS, ""), 'add kind = "…"')]
     kind = table["kind"]

@@ -1,4 +1,4 @@
-"""Which names a scenario may use, and how points of its sweeps are written."""
+"""Names that a scenario may use, and points of its sweeps in words."""
 
 from __future__ import annotations
 

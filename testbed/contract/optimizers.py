@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Optimizer(Component):
-    """How a model is fitted over training time τ. First-party optimizers have batching "batch"."""
+    """An algorithm that fits a model over training time τ. First-party optimizers have batching
+    "batch"."""
 
     kind = "optimizer"
     requires: ClassVar[tuple[type[Capability], ...]] = ()

@@ -68,7 +68,7 @@ def _of(values: xr.DataArray, point: Mapping[str, object]) -> dict[str, object]:
 
 
 def requested_count(dataset: xr.Dataset) -> xr.DataArray:
-    """How many replicates were asked for at each point of the sweep."""
+    """The number of replicates requested at each point of the sweep."""
     status = dataset["status"]
     if "replicate" not in status.dims:
         return xr.zeros_like(status, dtype=int)

@@ -44,7 +44,7 @@ class TimeAxis:
 
     @property
     def infinity(self) -> float:
-        """Where τ = ∞ stands."""
+        """The position of τ = ∞."""
         if not self.finite or self.finite[-1] <= 0:
             return 1.0
         first = next(t for t in self.finite if t > 0)
@@ -164,7 +164,7 @@ def _font() -> float:
 def roomy(
     places: Floats, labels: Sequence[str], inches: float, points: float, upright: bool = False
 ) -> set[int]:
-    """Which labels fit next to each other on an axis: the ends first, then from the left."""
+    """The labels that fit next to each other on an axis: the ends first, then from the left."""
     if not len(places):
         return set()
     plain = [len(text) for text in labels]
@@ -183,7 +183,7 @@ def roomy(
 def spaced(
     places: Floats, labels: Sequence[str], inches: float, points: float, upright: bool = False
 ) -> set[int]:
-    """Which labels of evenly spaced ticks are shown: every one, every second, every third, …"""
+    """The labels of evenly spaced ticks that are shown: every one, every second, every third, …"""
     for step in range(1, len(places) + 1):
         chosen = list(range(0, len(places), step))
         fitting = roomy(places[chosen], [labels[i] for i in chosen], inches, points, upright)

@@ -225,7 +225,7 @@ def has_theory(group: Group, of: str) -> bool:
 
 
 def time_words(when: object, best: bool) -> str:
-    """How a label says which time a value belongs to."""
+    """The part of a label that says at which time a value is taken."""
     if not best:
         return (
             ""

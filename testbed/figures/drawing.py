@@ -39,7 +39,7 @@ class Table:
         return f"{self.position}-{name}" if self.position else name
 
     def named(self) -> str:
-        """How a message names the table."""
+        """The name of the table in messages."""
         return f"figure {self.position} ({self.kind})" if self.position else f"figure {self.kind}"
 
 

@@ -80,7 +80,7 @@ def bounded(leaf: Tensor) -> Tensor:
 
 
 def floats(tree: object) -> int:
-    """How many numbers a tree holds."""
+    """The number of elements in all tensors of a tree."""
     return sum(tensor.numel() for tensor in tensors(tree))
 
 

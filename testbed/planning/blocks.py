@@ -39,7 +39,7 @@ def divide(
 
 
 def _count(scenario: Scenario, point: Point) -> int:
-    """How many cells a point has."""
+    """The number of cells of a point."""
     size = _block(scenario, point.cell)
     blocks = ceil(scenario.most_replicates / size) if point.simulated else 0
     return blocks + _predicts(point.cell)
@@ -65,7 +65,7 @@ def _predicts(cell: Cell) -> bool:
 
 
 def _block(scenario: Scenario, cell: Cell) -> int:
-    """How many replicates run together."""
+    """The number of replicates in a cell."""
     looped = "loop" in (cell.model.facts().batching, cell.optimizer.facts().batching)
     return 1 if looped or cell.optimizer.facts().times_per_replicate else block_size(scenario)
 

@@ -25,7 +25,7 @@ class Expansion:
 
     @property
     def count(self) -> int:
-        """How many points the sweep has."""
+        """The number of points of the sweep."""
         return prod(map(len, self.dims))
 
     def points(self) -> Iterator[dict[str, int]]:

@@ -49,7 +49,7 @@ class PlannedEstimator:
 
 @frozen
 class Plan:
-    """Everything a run will do."""
+    """All cells that a run computes, and the shape of its result."""
 
     scenario: Scenario
     cells: tuple[Cell, ...]
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def replicates(self) -> int:
-        """How many replicates the result has: those of the point that has most."""
+        """The number of replicates of the result: that of the point with most replicates."""
         if isinstance(self.scenario.replicates, int):
             return self.scenario.replicates
         return max((cell.replicates[-1] + 1 for cell in self.cells if cell.replicates), default=1)
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def preparations(self) -> tuple[int, int]:
-        """How many preparations are made, and how many cells they serve."""
+        """The number of preparations, and the number of cells that share them."""
         sharing = [cell for cell in self.cells if shares_preparation(cell)]
         return len({cell.group for cell in sharing}), len(sharing)
 

@@ -1,4 +1,4 @@
-"""How large a result will be, and the refusal of those that are too large."""
+"""The size of a result, and the refusal of results that are too large."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def variable_sizes(
 
 
 def _numbers(cell: Cell, replicates: int, once: Once) -> Iterator[tuple[str, int]]:
-    """How many numbers each variable has at one point, counts of ok replicates included."""
+    """The number of elements of each variable at one point, including counts of ok replicates."""
     for planned in cell.metrics:
         for variable, name in planned.names.items():
             count = _size(planned.metric, planned.metric.declared()[variable], cell, once)
@@ -57,7 +57,7 @@ def _numbers(cell: Cell, replicates: int, once: Once) -> Iterator[tuple[str, int
 
 
 def _size(owner: Metric | Theory, variable: Variable, cell: Cell, once: Once) -> int:
-    """How many numbers a variable has for one replicate."""
+    """The number of elements of a variable for one replicate."""
     times = len(cell.times) if variable.time else 1
     if not variable.dims:
         return times

@@ -65,7 +65,7 @@ def state_of(file: Path) -> FileState | None:
 
 @cache
 def library_folders() -> tuple[Path, ...]:
-    """Where distributions are installed."""
+    """The folders in which distributions are installed."""
     paths = sysconfig.get_paths()
     places = [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
     places += [*site.getsitepackages(), site.getusersitepackages()]

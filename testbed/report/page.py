@@ -69,7 +69,7 @@ class ResultPart:
 
     @property
     def finding_counts(self) -> str:
-        """How many findings there are of each severity."""
+        """The number of findings of each severity."""
         words = [finding.severity for finding in self.findings]
         counts = {word: words.count(word) for word in SEVERITIES}
         return ", ".join(f"{count} {word}" for word, count in counts.items() if count)

@@ -72,7 +72,7 @@ def _text(value: object) -> str:
 
 
 def verdict_counts(tree: xr.DataTree) -> str:
-    """How many claims have which verdict: `1 refuted, 3 supported`."""
+    """The number of claims with each verdict: `1 refuted, 3 supported`."""
     words = [row.verdict for row in verdicts(tree)]
     counts = {word: words.count(word) for word in dict.fromkeys((*VERDICTS, *words))}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)

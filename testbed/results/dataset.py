@@ -163,7 +163,7 @@ class GroupRecord:
         return xr.Variable(array.dims, values, attributes)
 
     def _count(self, array: _Array, full: xr.Variable) -> xr.Variable:
-        """How many replicates a mean over `replicate` would hold: those that are not NaN."""
+        """The number of replicates in a mean over `replicate`: those that are not NaN."""
         if array.mean:
             number = xr.Variable(full.dims, array.counts)
             number = number.max(array.variable.dims) if array.variable.dims else number

@@ -57,7 +57,7 @@ class Made:
         return "\n".join(f"{name} {'/'.join(several)}" for name, several in sorted(lines.items()))
 
     def stale_text(self) -> str:
-        """How many cells are stale, and what changed; empty if none is."""
+        """The number of stale cells, and what changed; empty if no cell is stale."""
         if not self.stale:
             return ""
         changes = "; ".join(dict.fromkeys(self.stale.values()))

@@ -78,7 +78,7 @@ def named(cell: Cell) -> str:
 
 
 def counted(states: list[CellState]) -> list[tuple[str, str, int]]:
-    """How many cells are in each state, for each reason."""
+    """The number of cells in each state, by reason."""
     counts = Counter((state.state, state.why) for state in states)
     order = sorted(counts, key=lambda pair: (STATES.index(pair[0]), pair[1]))
     return [(state, why, counts[state, why]) for state, why in order]

@@ -141,7 +141,8 @@ class RunFolder:
             return None
 
     def seconds_since_written(self) -> float:
-        """How old results.nc is, or the run if it has not been written yet."""
+        """The age of results.nc in seconds, or of the run if results.nc has not been written
+        yet."""
         return time.monotonic() - self._written
 
 

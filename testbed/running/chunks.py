@@ -23,7 +23,8 @@ def chunk_size(cell: Cell, problem: Problem) -> int:
 
 
 def block_length(cell: Cell, count: int, numbers: float) -> int:
-    """How many recorded times to take at once, for `count` replicates of `numbers` each a time."""
+    """The number of recorded times per block, for `count` replicates with `numbers` floats at each
+    time."""
     return max(1, min(len(cell.times), int(_budget(cell) / (8 * count * numbers))))
 
 

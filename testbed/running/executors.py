@@ -128,7 +128,7 @@ def groups_of(cells: Sequence[Cell]) -> tuple[list[list[Cell]], list[list[Cell]]
 
 
 def worker_count(number: int | None) -> int:
-    """How many workers a run starts on this machine."""
+    """The number of workers that a run starts on this machine."""
     if number is not None and number < 1:
         raise TestbedError(f"found {number} workers, expected at least 1")
     return number or os.cpu_count() or 1

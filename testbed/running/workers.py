@@ -107,7 +107,7 @@ class Worker:
         return None
 
     def seconds(self) -> float:
-        """How long the current job has been running, without the worker's start."""
+        """The seconds for which the current job has been running, without the worker's start."""
         return time.monotonic() - self._begun if self._begun is not None else 0.0
 
     def overdue(self) -> bool:

@@ -24,7 +24,7 @@ LARGEST_UNSIGNED = 2**64 - 1  # what its unsigned integers hold, such as seeds
 
 
 def found_text(value: object) -> str:
-    """How a message names a value that was found."""
+    """The words with which a message names a wrong value."""
     kind = _WORDS.get(type(value), type(value).__name__)
     return f"found {shown(value)} ({kind})"
 
