@@ -13,6 +13,7 @@ from testbed.contract.findings import Finding, worst_place
 from testbed.results.groups import estimators
 
 ERROR_RATE = 0.01  # chance that sound results are reported, over all points of a result
+LEAST = 5  # replicates that a comparison needs: the limits of fewer, at such levels, are guesses
 ROUNDING = 1e-6  # relative gap that rounding may leave
 NOTHING = 1e-9  # share of a path's largest value below which both count as zero
 
@@ -60,11 +61,13 @@ def _comparisons(name: str, dataset: xr.Dataset) -> Iterator[Comparison]:
 
 
 def _compared(comparison: Comparison) -> xr.DataArray:
-    return comparison.values.notnull().any("replicate") & comparison.theory.notnull()
+    enough = comparison.values.notnull().sum("replicate") >= LEAST
+    return enough & comparison.theory.notnull()
 
 
 def _disagreement(comparison: Comparison, level: float) -> Iterator[Finding]:
-    theory, values = comparison.theory, comparison.values
+    theory = comparison.theory
+    values = comparison.values.where(_compared(comparison))
     conditional = comparison.centre is not theory
     table = mean_interval(values, level, positive=False if conditional else None)
     states = str(theory.attrs.get("states", "expectation"))

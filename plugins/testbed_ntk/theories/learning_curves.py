@@ -39,6 +39,7 @@ from testbed_ntk.theories.subject import (
     decay_exponent,
     energies,
     expect_cosine_kernel,
+    expect_fixed_profile,
     expect_learnable,
     expect_noise,
     expect_ridge,
@@ -237,8 +238,10 @@ class LargeDimension(Theory):
         kernel, source = declared(cell.target, HasSourceCondition).source_condition()
         expect_noise(cell)
         dim, gamma = expect_large_dimension(cell), growth(cell)
+        expect_fixed_profile(cell.model, dim)
         try:
             expect_cosine_kernel(kernel, dim)
+            expect_fixed_profile(kernel, dim)
         except DoesNotApply as reason:
             raise DoesNotApply(f"of the target's kernel: {reason}") from reason
         _expect_low_degrees(cell.model, cell)

@@ -61,6 +61,9 @@ def expect_noise(cell: Cell) -> float:
     return noise
 
 
+COSINES = np.linspace(-0.9, 0.9, 7)
+
+
 def noise_of(cell: Cell) -> float:
     """The noise level σ of an observation."""
     return value_with(cell.design, "noise", 0.0)
@@ -142,6 +145,24 @@ def expect_cosine_kernel(model: Model, dim: int) -> None:
         raise DoesNotApply(
             f"it covers kernels that depend on the cosine alone; {model.name} with these "
             "parameters does not"
+        )
+
+
+def expect_fixed_profile(model: Model, dim: int) -> None:
+    """DoesNotApply where a kernel of unit inputs is another function of the cosine, up to a factor,
+    in higher dimensions: its eigenvalues then fall faster with d than d^{−k}."""
+    try:
+        curves = [declared(model, HasProfile).profile(d) for d in (dim, 4 * dim)]
+    except UnsuitableError:
+        return  # it has a profile, but no computable spectrum
+    low, high = (
+        curve.value(COSINES) / curve.value(np.ones(1)) for curve in curves if curve is not None
+    )
+    if not np.allclose(low, high, rtol=1e-6, atol=1e-9):
+        raise DoesNotApply(
+            f"it needs a kernel that is one function of the cosine for all d; {model.name} with "
+            "these parameters changes with d, as networks do whose first layer is divided by d; "
+            "give first_variance"
         )
 
 

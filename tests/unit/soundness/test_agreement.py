@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from testbed.contract.findings import Finding
 from testbed.planning.files import read_scenario
+from testbed.results.groups import estimators
 from testbed.runs import run
 from testbed.soundness import read_findings
 from testbed.soundness.agreement import agreement
 from testbed_sequence.theories.sequences import ExpectedRisk
 
+ROOT = Path(__file__).resolve().parents[3]
 N, TIME = np.array([100.0, 200, 400]), np.geomspace(1, 30, 8)
 EXPECTED = xr.DataArray(
     1 / TIME + TIME / N[:, None], {"n": N, "time": TIME}, ("n", "time"), "excess_risk"
@@ -84,7 +89,7 @@ def test_bounds_are_checked_as_bounds():
 
 def test_limits_and_few_replicates_are_not_compared():
     assert not compared(2.0, states="limit")
-    assert not compared(2.0, replicates=2)
+    assert not compared(2.0, replicates=4) and compared(2.0, replicates=8)
 
 
 def test_lost_replicates_are_not_compared():
@@ -137,3 +142,72 @@ def test_a_run_reports_a_doubled_theory_and_is_quiet_about_the_right_one(
     findings = read_findings(run(read_scenario(SCENARIO), tmp_path))
     checks = [finding.check for finding in findings]
     assert checks == ([] if factor == 1 else ["agreement"])
+
+
+CIRCLE = """
+format = 1
+name = "circle"
+seed = 11
+replicates = 12
+times = { values = [10.0, 1000.0] }
+[design]
+use = "torus"
+dim = 1
+n = 100
+noise = 0.3
+n_test = 300
+[target]
+use = "source"
+kernel = "estimator:ridge"
+smoothness = 1.0
+[[estimator]]
+name = "ridge"
+model = { use = "ntk.torus", smoothness = 1.0, frequencies = 64 }
+optimizer = { use = "spectral-filter", filter = "ridge" }
+[[metric]]
+use = "excess-risk"
+[[theory]]
+use = "ntk.deterministic-equivalent"
+"""
+
+
+def test_the_equivalent_on_the_circle_is_reported_where_all_modes_are_fitted(tmp_path):
+    """Its eigenfunctions at the sample are not like Gaussian ones there; at τ = 10 they are."""
+    findings = read_findings(run(read_scenario(CIRCLE), tmp_path))
+    (finding,) = [finding for finding in findings if finding.check == "agreement"]
+    assert (finding.points, finding.judged) == (1, 2) and "time=1000" in finding.cell
+    early = CIRCLE.replace("[10.0, 1000.0]", "[3.0, 10.0]")
+    findings = read_findings(run(read_scenario(early), tmp_path / "early"))
+    assert "agreement" not in [finding.check for finding in findings]
+
+
+SHIPPED = {  # scenario → replicates at reduced size that tell a theory from its double
+    "adaptivity-rates": 6,
+    "polynomial-barrier": 16,
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_scenarios_agree_with_their_theories_and_not_with_doubled_ones(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from reduced import as_toml, reduced
+
+    document = reduced(
+        name, tomllib.loads((ROOT / "scenarios" / f"{name}.toml").read_text("utf-8"))
+    )
+    document["replicates"] = SHIPPED[name]
+    tree = run(read_scenario(as_toml(document)), tmp_path)
+    assert list(agreement(tree)) == []
+    doubled, theories = {}, set()
+    for estimator, group in estimators(tree).items():
+        dataset = group.to_dataset().copy(deep=True)
+        for variable, values in dataset.data_vars.items():
+            expectation = values.attrs.get("states") == "expectation"
+            if values.attrs.get("predicts") == "excess_risk" and expectation:
+                theories.add((estimator, variable))
+                dataset[variable] = (2 * values).assign_attrs(values.attrs)
+        doubled[f"/{estimator}"] = dataset
+    reported = {(f.estimator, f.variable) for f in agreement(xr.DataTree.from_dict(doubled))}
+    assert theories and theories == reported

@@ -57,6 +57,7 @@ QUIET = GaussianSequence(n=100, modes=400, noise=0.0)
 SPHERE, TORUS = Sphere(dim=6, n=30, noise=0.3), Torus(dim=1, n=40, noise=0.3)
 GAUSSIAN = Gaussian(dim=8, n=50)
 RELU = ReluTangent(bias_variance=0.1)
+FIXED = ReluTangent(first_variance=1.0, bias_variance=0.1)
 SOURCE = Source(kernel=RELU, smoothness=1.0)
 LEARNED = DiagonalKernel(basis="torus", gamma=1.5, depth=1)
 POWER, WAVE = Power(p=1.0), Trigonometric()
@@ -177,10 +178,12 @@ CASES = [
     ),
     (
         LargeDimension(),
-        (SPHERE, SOURCE, RELU, FLOW),
+        (SPHERE, Source(kernel=FIXED, smoothness=1.0), FIXED, FLOW),
         [
             ({"design": Sphere(dim=6, n=30)}, "noise above 0"),
             ({"design": Sphere(dim=4, n=30, noise=0.3)}, "expected at least d = 5"),
+            ({"model": RELU}, "one function of the cosine for all d"),
+            ({"target": SOURCE}, "of the target's kernel: it needs a kernel that is one function"),
             ({"model": ReluTangent()}, "eigenvalues vanish"),
             ({"model": Laplace(norm="l1")}, "cosine alone"),
             ({"target": Linear()}, "no stated smoothness"),

@@ -7,13 +7,18 @@ of comparisons. Rates, whose statements are for growing n, are compared with slo
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from testbed.contract.grids import Grid
+from testbed.loading import load_registry
 from testbed.running.execute import draw_problem
+from testbed_adaptive.models.diagonal import DiagonalKernel
 from testbed_adaptive.models.directional import Directional
 from testbed_adaptive.theories.population_flow import EscapeTime, PopulationFlow
+from testbed_adaptive.theories.rates import Rates as AdaptiveRates
 from testbed_basics.designs.points import Gaussian, Sphere, Torus
 from testbed_basics.metrics.risks import ExcessRisk
 from testbed_basics.metrics.spectra import Eigenvalues
@@ -22,13 +27,20 @@ from testbed_basics.optimizers.spectral_filter import SpectralFilter
 from testbed_basics.targets.gegenbauer import Gegenbauer
 from testbed_basics.targets.hermite import SingleIndex
 from testbed_basics.targets.linear import Linear
+from testbed_basics.targets.source import Source
+from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_networks.models.fixed import RandomFeatures
 from testbed_ntk.models.inner_products import Polynomial
 from testbed_ntk.models.stationary import Laplace
 from testbed_ntk.models.torus import Torus as TorusKernel
 from testbed_ntk.models.wide_networks import ReluTangent
 from testbed_ntk.theories.bias_variance import BiasVariance
-from testbed_ntk.theories.learning_curves import DeterministicEquivalent, PolynomialBarrier
+from testbed_ntk.theories.learning_curves import (
+    DeterministicEquivalent,
+    LargeDimension,
+    PolynomialBarrier,
+    Rates as KernelRates,
+)
 from testbed_ntk.theories.population import PopulationEigenvalues
 from testbed_ntk.theories.random_features import RandomFeatureEquivalent
 from testbed_sequence.designs.gaussian import GaussianSequence
@@ -41,7 +53,16 @@ from tests.helpers.cells import make_cell, run_cell
 FLOW, RIDGE = GradientFlow(), SpectralFilter(filter="ridge")
 TIMES = (1.0, 10.0, 100.0)
 RELU = ReluTangent(bias_variance=0.1)
+DEEP = ReluTangent(depth=2, first_variance=1.0, bias_variance=0.1)
 SEQUENCE = GaussianSequence(n=100, modes=50)
+COMPARED: Counter[str] = Counter()
+"""How many settings each theory is compared at."""
+
+
+def beside(theory, settings):
+    """The settings, counted for a theory."""
+    COMPARED[theory.name] += len(settings)
+    return settings
 
 
 def sphere(**fields):
@@ -73,6 +94,8 @@ EXPECTED = [
     (RandomFeatureEquivalent(), sphere(n=60), Linear(), RandomFeatures(width=90), RIDGE, 0.08),
     (RandomFeatureEquivalent(), sphere(dim=8), Linear(), RandomFeatures(width=60), RIDGE, 0.08),
 ]
+for _theory, *_setting in EXPECTED:
+    beside(_theory, [_setting])
 
 
 @pytest.mark.parametrize(("theory", "design", "target", "model", "optimizer", "accuracy"), EXPECTED)
@@ -87,7 +110,14 @@ def test_means_of_replicates_are_as_expected(theory, design, target, model, opti
 
 @pytest.mark.parametrize(
     ("model", "optimizer"),
-    [(RELU, RIDGE), (Laplace(), FLOW), (Polynomial(degree=2), SpectralFilter(filter="cutoff"))],
+    beside(
+        BiasVariance,
+        [
+            (RELU, RIDGE),
+            (Laplace(), FLOW),
+            (Polynomial(degree=2), SpectralFilter(filter="cutoff")),
+        ],
+    ),
 )
 def test_means_over_the_noise_are_as_expected_given_the_inputs(model, optimizer):
     design, count = sphere(n=20), 120
@@ -105,11 +135,14 @@ def test_means_over_the_noise_are_as_expected_given_the_inputs(model, optimizer)
 
 @pytest.mark.parametrize(
     ("model", "p", "q"),
-    [
-        (Fixed(gamma=1.5), 1.0, 1.0),
-        (Fixed(gamma=2.0), 2.0, 1.5),
-        (Diagonal(gamma=2.0), 1.0, 2.0),
-    ],
+    beside(
+        Rates,
+        [
+            (Fixed(gamma=1.5), 1.0, 1.0),
+            (Fixed(gamma=2.0), 2.0, 1.5),
+            (Diagonal(gamma=2.0), 1.0, 2.0),
+        ],
+    ),
 )
 def test_rates_are_the_slopes_of_expected_risks(model, p, q):
     """At the best of 60 times, n = 2000 and 32000: slopes within .1, logarithms included."""
@@ -123,7 +156,7 @@ def test_rates_are_the_slopes_of_expected_risks(model, p, q):
     assert slope == pytest.approx(float(Rates().predict(cell, ())["risk_exponent"]), abs=0.1)
 
 
-@pytest.mark.parametrize("n", [10, 300, 10_000])
+@pytest.mark.parametrize("n", beside(SpanBounds, [10, 300, 10_000]))
 def test_span_bounds_hold(n):
     cell = make_cell(GaussianSequence(n=n, modes=100), Power(p=1.0), Fixed(gamma=1.5), FLOW, [], [])
     truth, noise = np.arange(1.0, 101) ** -2.0, 1 / n  # θ*² of p = 1
@@ -133,7 +166,9 @@ def test_span_bounds_hold(n):
     assert bounds["lower"] <= best <= bounds["upper"]
 
 
-@pytest.mark.parametrize("model", [RELU, Laplace(), Polynomial(degree=2)])
+@pytest.mark.parametrize(
+    "model", beside(PopulationEigenvalues, [RELU, Laplace(), Polynomial(degree=2)])
+)
 def test_eigenvalues_of_large_samples_are_near_the_population_s(model):
     design, ranks = sphere(n=800, dim=3, n_test=1), Grid((1.0, 2.0, 3.0, 4.0))
     cell = make_cell(design, Linear(), model, RIDGE, (1.0,), [])
@@ -143,7 +178,9 @@ def test_eigenvalues_of_large_samples_are_near_the_population_s(model):
     assert result["eigenvalue"].reshape(-1) == pytest.approx(expected, rel=0.15)
 
 
-@pytest.mark.parametrize("coefficients", [(0.0, 1.0), (0.0, 0.0, 1.0), (0.0, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "coefficients", beside(PopulationFlow, [(0.0, 1.0), (0.0, 0.0, 1.0), (0.0, 0.5, 0.5)])
+)
 def test_training_on_many_points_follows_the_population_flow(coefficients):
     """Relative to ‖f*‖²: deviations at n = 4000, d = 4 are of order d/n and √(d/n)."""
     design, times = Gaussian(dim=4, n=4000, n_test=1), (0.5, 1.0, 2.0)
@@ -154,7 +191,7 @@ def test_training_on_many_points_follows_the_population_flow(coefficients):
     assert np.abs(result - expected).max() < 0.08 * energy
 
 
-@pytest.mark.parametrize("exponent", [1, 2, 3])
+@pytest.mark.parametrize("exponent", beside(EscapeTime, [1, 2, 3]))
 def test_escape_times_tend_to_the_population_flow_s(exponent):
     """ρ(0) = 1e−3 for r₀ = 1, where a constant is left out of ln(1/ρ), and .05 above."""
     overlap = 1e-3 if exponent == 1 else 0.05
@@ -167,7 +204,7 @@ def test_escape_times_tend_to_the_population_flow_s(exponent):
     assert law == pytest.approx(flow, rel=0.2)
 
 
-@pytest.mark.parametrize("dim", [10, 20, 30])
+@pytest.mark.parametrize("dim", beside(PolynomialBarrier, [10, 20, 30]))
 def test_no_kernel_method_comes_below_the_barrier(dim):
     """n = d^1.4: degree 1 can be learned, degree 2 not; o(1) is allowed to be 15% here."""
     design = Sphere(dim=dim, n=round(dim**1.4), n_test=200)
@@ -176,3 +213,68 @@ def test_no_kernel_method_comes_below_the_barrier(dim):
     barrier = float(PolynomialBarrier().predict(cell, ())["barrier"])
     result = run_cell(design, target, RELU, RIDGE, (1e2, 1e4, 1e6), [ExcessRisk()], replicates=5)
     assert result["excess_risk"].mean(0).min() > 0.85 * barrier
+
+
+def best_risk(design, target, model, optimizer, times, replicates):
+    """The least mean risk over the times."""
+    values = run_cell(
+        design, target, model, optimizer, times, [ExcessRisk()], replicates=replicates
+    )
+    return values["excess_risk"].mean(0).min()
+
+
+@pytest.mark.parametrize(
+    ("smoothness", "filter_name"),
+    beside(KernelRates, [(1.0, "ridge"), (0.5, "flow"), (2.0, "flow")]),
+)
+def test_rates_of_kernels_are_the_slopes_of_simulated_risks(smoothness, filter_name):
+    """n = 64 and 512 on the circle, 12 replicates: slopes within .1, standard errors are .03."""
+    kernel = TorusKernel(smoothness=1.0, frequencies=200)
+    target, optimizer = (
+        Source(kernel=kernel, smoothness=smoothness),
+        SpectralFilter(filter=filter_name),
+    )
+    times = np.geomspace(1.0, 1e5, 26)
+    designs = [Torus(dim=1, n=n, n_test=200, noise=0.5) for n in (64, 512)]
+    few, many = (best_risk(design, target, kernel, optimizer, times, 12) for design in designs)
+    cell = make_cell(designs[0], target, kernel, optimizer, times, [])
+    exponent = float(KernelRates().predict(cell, ())["risk_exponent"])
+    assert np.log(many / few) / np.log(8) == pytest.approx(exponent, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("smoothness", "growth"), beside(LargeDimension, [(1.0, 1.5), (0.5, 1.8), (2.0, 1.5)])
+)
+def test_exponents_in_the_dimension_are_the_slopes_of_the_equivalent(smoothness, growth):
+    """d = 1000 and 8000, where no simulation reaches; the equivalent is compared with replicates
+    above. Slopes within .15, which constants in n/d^γ leave."""
+    times, risks = np.geomspace(1.0, 1e9, 60), []
+    for dim in (1000, 8000):
+        design = Sphere(dim=dim, n=round(dim**growth), noise=1.0)
+        cell = make_cell(design, Source(kernel=DEEP, smoothness=smoothness), DEEP, RIDGE, times, [])
+        risks.append(DeterministicEquivalent().predict(cell, times)["excess_risk"].min())
+    exponent = float(LargeDimension().predict(cell, ())["dimension_exponent"])
+    assert np.log(risks[1] / risks[0]) / np.log(8) == pytest.approx(exponent, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "depth"), beside(AdaptiveRates, [(0.5, 0), (0.5, 1), (1.5, 0)])
+)
+def test_rates_of_learned_kernels_are_near_the_slopes_of_simulated_risks(frequency, depth):
+    """Waves whose power law begins at the first coefficients, n = 40 and 160, four replicates. The
+    rates leave out logarithms, which such n do not outgrow: within .25."""
+    model = DiagonalKernel(basis="torus", gamma=1.0, depth=depth)
+    target, times = Trigonometric(frequencies=((frequency,),)), np.geomspace(0.5, 100.0, 9)
+    designs = [Torus(dim=1, n=n, n_test=200, noise=1.0) for n in (40, 160)]
+    few, many = (best_risk(design, target, model, FLOW, times, 4) for design in designs)
+    exponent = float(
+        AdaptiveRates().predict(make_cell(designs[0], target, model, FLOW, times, []), ())[
+            "risk_exponent"
+        ]
+    )
+    assert np.log(many / few) / np.log(4) == pytest.approx(exponent, abs=0.25)
+
+
+def test_every_shipped_theory_is_compared_at_three_settings():
+    assert set(COMPARED) == set(load_registry().names("theory"))
+    assert min(COMPARED.values()) >= 3
