@@ -236,10 +236,10 @@ def test_rates_of_kernels_are_the_slopes_of_simulated_risks(smoothness, filter_n
     )
     times = np.geomspace(1.0, 1e5, 26)
     designs = [Torus(dim=1, n=n, n_test=200, noise=0.5) for n in (64, 512)]
-    few, many = (best_risk(design, target, kernel, optimizer, times, 12) for design in designs)
+    first, last = (best_risk(design, target, kernel, optimizer, times, 12) for design in designs)
     cell = make_cell(designs[0], target, kernel, optimizer, times, [])
     exponent = float(KernelRates().predict(cell, ())["risk_exponent"])
-    assert np.log(many / few) / np.log(8) == pytest.approx(exponent, abs=0.1)
+    assert np.log(last / first) / np.log(8) == pytest.approx(exponent, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -266,13 +266,13 @@ def test_rates_of_learned_kernels_are_near_the_slopes_of_simulated_risks(frequen
     model = DiagonalKernel(basis="torus", gamma=1.0, depth=depth)
     target, times = Trigonometric(frequencies=((frequency,),)), np.geomspace(0.5, 100.0, 9)
     designs = [Torus(dim=1, n=n, n_test=200, noise=1.0) for n in (40, 160)]
-    few, many = (best_risk(design, target, model, FLOW, times, 4) for design in designs)
+    first, last = (best_risk(design, target, model, FLOW, times, 4) for design in designs)
     exponent = float(
         AdaptiveRates().predict(make_cell(designs[0], target, model, FLOW, times, []), ())[
             "risk_exponent"
         ]
     )
-    assert np.log(many / few) / np.log(4) == pytest.approx(exponent, abs=0.25)
+    assert np.log(last / first) / np.log(4) == pytest.approx(exponent, abs=0.25)
 
 
 def test_every_shipped_theory_is_compared_at_three_settings():
