@@ -250,7 +250,7 @@ def test_bias_and_variance_know_the_start(optimizer):
 )
 def test_theories_of_a_start_at_zero_say_so(theory):
     design = Sphere(dim=8, n=23, noise=0.5)
-    model = ReluTangent(bias_variance=0.1, output_bias_variance=0.1)
+    model = ReluTangent(first_variance=1.0, bias_variance=0.1, output_bias_variance=0.1)
     cell = make_cell(design, Source(kernel=model, smoothness=1.0), model, RIDGE, TIMES, [])
     assert theory_objection(theory, cell) is None
     moved = evolve(cell, model=evolve(model, initial="process"))
