@@ -111,6 +111,7 @@ class Journal:
         except BaseException:
             database.close()
             raise
+        self._file = _identity(self.path)
         return database
 
     def _set_aside(self) -> Path:
@@ -153,10 +154,21 @@ class Journal:
 
     def add(self, result: CellResult, origin: Origin | None = None) -> None:
         """Commit a finished cell, with the code and the libraries that made it."""
+        self._expect_file()
         digest = self._add_origin(origin) if origin else ""
         header, arrays = encode(result)
         row = (result.key, header, arrays, digest, _checksum(result.key, header, arrays, digest))
         self._write("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", [row])
+
+    def _expect_file(self) -> None:
+        """ResultError if the file was removed or replaced: SQLite would go on writing into what
+        nobody can open any more."""
+        if _identity(self.path) != self._file:
+            raise ResultError(
+                f"{self.path}: found that the journal was moved or removed while the run went on, "
+                "expected it to stay where it is. Put the folder back, if it is still there, and "
+                "run the same command again; cells that no journal holds are computed anew"
+            )
 
     def _add_origin(self, origin: Origin) -> str:
         digest = origin.digest()
@@ -278,6 +290,15 @@ class Journal:
             f"{self.path}: found that the journal cannot be written ({error}), expected room on a "
             "writable disk. The finished cells are safe: make room and run the same command again"
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What identifies a file as long as it is there; None if it is not."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _checksum(key: str, header: str, arrays: bytes, origin: str | None) -> bytes:

@@ -297,6 +297,57 @@ def test_exported_tables_hold_the_results(folder, tmp_path, invoke):
     )
 
 
+def test_exported_parquet_holds_what_the_tables_in_csv_hold(folder, tmp_path, invoke):
+    for kind in ("csv", "parquet"):
+        result = invoke("export", folder, "-o", tmp_path / kind, "--format", kind)
+        assert result.exit_code == 0, result.output
+    names = {file.stem for file in (tmp_path / "csv").iterdir()}
+    assert names == {file.stem for file in (tmp_path / "parquet").iterdir()}
+    read = pd.read_parquet(tmp_path / "parquet" / "fixed-n-replicate-time.parquet")
+    table = pd.read_csv(tmp_path / "csv" / "fixed-n-replicate-time.csv")
+    pd.testing.assert_frame_equal(read, table, check_dtype=False)
+    assert (read.excess_risk == table.excess_risk).all()
+
+
+# --- folders that go away -----------------------------------------------------------------------
+
+
+class Remover:
+    """Acts on the folder of a run after its first cell."""
+
+    def __init__(self, act):
+        self.act, self.done = act, 0
+
+    def started(self, plan, missing):
+        pass
+
+    def noted(self, text):
+        pass
+
+    def finished(self, cell, result):
+        self.done += 1
+        if self.done == 1:
+            self.act()
+
+
+@pytest.mark.parametrize("what", ["folder removed", "folder moved", "journal removed"])
+def test_a_folder_that_goes_away_ends_the_run_in_one_line(tmp_path, what):
+    place = tmp_path / "run"
+    acts = {
+        "folder removed": lambda: shutil.rmtree(place),
+        "folder moved": lambda: place.rename(tmp_path / "moved"),
+        "journal removed": lambda: (place / "journal.sqlite").unlink(),
+    }
+    remover = Remover(acts[what])
+    with pytest.raises(ResultError, match=r"found that the journal was moved or removed") as error:
+        execute_run(scenario(), place, None, remover)
+    assert "\n" not in str(error.value)
+    assert remover.done == 1  # no further cell is computed in vain
+    if what == "folder moved":
+        assert execute_run(scenario(), tmp_path / "moved").reused == 1
+    assert not execute_run(scenario(), place).failed
+
+
 # --- full disks ---------------------------------------------------------------------------------
 
 
