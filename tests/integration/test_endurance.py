@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
-from testbed.results.journal import Journal
+from testbed.results.status import open_journal
 from testbed.runs import Options, execute_run, merge_runs
 
 FAULTY = Path(__file__).parent / "faulty"
@@ -95,7 +95,7 @@ def test_twenty_kills_at_random_moments_cost_no_cell_and_change_no_bit(tmp_path)
             continue
         if (place / "results.nc").exists():
             np.testing.assert_array_equal(read_tree(place)["f"]["excess_risk"], reference)
-        journal = Journal(place)
+        journal = open_journal(place)
         cells = len(list(journal.stored(journal.cell_keys())))
         assert not journal.notes
         journal.close()
