@@ -236,8 +236,13 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, ast.If) and _for_type_checkers(node.test):
             waiting += node.orelse
-        else:
-            waiting += ast.iter_child_nodes(node)
+            continue
+        for name in node._fields:  # twice as fast as ast.iter_child_nodes
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                waiting += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST) and name != "ctx":
+                waiting.append(value)
 
 
 def _for_type_checkers(test: ast.expr) -> bool:
