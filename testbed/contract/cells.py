@@ -80,9 +80,9 @@ class Compute:
 
     device: str = parameter(
         "cpu",
-        help="where tensors live",
-        pattern=r"cpu|mps|cuda(:\d+)?",
-        form="cpu, cuda, cuda:N or mps",
+        help="where tensors live; auto: cuda if this machine has it",
+        pattern=r"auto|cpu|mps|cuda(:\d{1,3})?",
+        form="auto, cpu, cuda, cuda:N or mps",
     )
     dtype: Literal["float64", "float32"] = parameter(
         "float64", help="precision of everything after the draws"

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from testbed.contract.cells import Cell
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.blocks import divide, shares_preparation
 from testbed.planning.building import Builder
+from testbed.planning.devices import device_mistakes, on_device
 from testbed.planning.dimensions import Dimension
 from testbed.planning.expansion import Expansions, expand
 from testbed.planning.forecasts import forecasts
@@ -86,6 +87,8 @@ def make_plan(
     `objections` adds mistakes that can be seen once all cells are known, such as those of claims.
     """
     refresh()
+    _refuse(scenario, device_mistakes(scenario.compute))
+    scenario = evolve(scenario, compute=on_device(scenario.compute))
     builder, once = Builder(scenario), Once()
     expansions, sweeping = expand(scenario)
     points, building = build(scenario, expansions, builder, once)

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
-from testbed.contract.cells import WORKER_DIED, Cell, CellResult, Dask
+from testbed.contract.cells import WORKER_DIED, Cell, CellResult, Compute, Dask
 from testbed.errors import TestbedError
 from testbed.planning.agreement import Agreement, OtherCodeError
 from testbed.running.cluster_worker import Processes, run_job
@@ -49,7 +49,7 @@ def clustered(
     """
     shared, alone = groups_of(cells)
     jobs = cells[0].compute.dask
-    with connected(place, jobs) as client:
+    with connected(place, cells[0].compute) as client:
         name = f"testbed-{uuid.uuid4().hex[:12]}"
         _prepare(client, Processes(agreement), name)
         dispatch = Dispatch(client, name, jobs.jobs * jobs.cores if jobs else 1, place.tell)
@@ -84,7 +84,7 @@ def _prepare(client: Client, processes: Processes, name: str) -> None:
 
 
 @contextmanager
-def connected(place: Workplace, jobs: Dask | None) -> Iterator[Client]:
+def connected(place: Workplace, compute: Compute) -> Iterator[Client]:
     """A client of the scheduler asked for, of jobs of a queueing system, or of local workers."""
     import dask
     from distributed import Client
@@ -98,7 +98,9 @@ def connected(place: Workplace, jobs: Dask | None) -> Iterator[Client]:
         if place.scheduler:
             address: Any = place.scheduler
         else:
-            address = stack.enter_context(_queued(jobs, place) if jobs else _local(place.workers))
+            workers = place.workers if compute.device == "cpu" else 1  # one process per device
+            cluster = _queued(compute.dask, place) if compute.dask else _local(workers)
+            address = stack.enter_context(cluster)
         try:
             client = stack.enter_context(Client(address, timeout=CONNECTING, set_as_default=False))
         except (OSError, ValueError) as error:

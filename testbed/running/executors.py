@@ -17,6 +17,7 @@ from testbed.errors import TestbedError
 from testbed.planning.agreement import Agreement, Witness, agreement_of
 from testbed.running.admission import SHARE, Admission, free_memory
 from testbed.running.crew import Crew
+from testbed.running.devices import worker_environments
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
 from testbed.running.postponed import load_postponed
@@ -114,7 +115,8 @@ def processes(
     shared, alone = groups_of(cells)
     for part, count in ((shared, workers), (alone, 1)):
         if part:
-            environments: list[dict[str, str]] = [{} for _ in range(min(count, len(part)))]
+            device = part[0][0].compute.device
+            environments = worker_environments(device, min(count, len(part)))
             yield from Crew(part, agreement, admission, environments).results()
 
 
