@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import evolve, field, frozen
 
-from testbed.claims import (
-    claim_kinds,
-    judge_claims,
-    replication_rounds,
-    with_published,
-    with_verdicts,
-)
-from testbed.contract.cells import STATUS, Cell, CellResult
+from testbed.claims import claim_kinds, judge_claims, rounds_of, with_published, with_verdicts
+from testbed.contract.cells import Cell, CellResult
 from testbed.errors import Mistake, TestbedError
 from testbed.loading import Registry, load_registry
 from testbed.planning.claims import unsuitable_claims
@@ -26,7 +20,6 @@ from testbed.planning.plan import Plan, make_plan
 from testbed.results.current import results_state
 from testbed.results.files import read_tree
 from testbed.results.forecast import remember_forecast, with_forecast
-from testbed.results.groups import estimators
 from testbed.results.merge import copy_cells, united_scenario
 from testbed.results.record import record
 from testbed.results.resume import (
@@ -41,6 +34,7 @@ from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
 from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
+from testbed.running.notebooks import in_notebook, progress_bar
 from testbed.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -104,6 +98,8 @@ def run(
     keep_stale: bool = False,
     keep_failed: bool = False,
     fail_fast: bool = False,
+    progress: bool | None = None,
+    figures: bool = False,
 ) -> xr.DataTree:
     """Run a scenario and return its results as an xarray.DataTree.
 
@@ -112,7 +108,8 @@ def run(
     Failed cells are data: look at `status` and `error` of each group; the next run tries them again
     unless `keep_failed`. Raises ScenarioError before anything is computed if the scenario cannot
     be run, and ResultError where other versions of libraries made finished cells, unless
-    `mix_versions`.
+    `mix_versions`. `progress` shows a bar, by default in notebooks only; `figures` draws figures
+    into the folder. In a notebook, `tree.testbed` shows the answer.
 
     >>> tree = run("scenarios/quickstart.toml", overrides=["replicates=4"])  # doctest: +SKIP
     """
@@ -130,7 +127,20 @@ def run(
         keep_failed=keep_failed,
         fail_fast=fail_fast,
     )
-    return execute_run(scenario, folder, options).tree
+    with progress_bar(progress) as watcher:
+        outcome = execute_run(scenario, folder, options, watcher)
+    if figures:
+        from testbed.figures import draw_figures
+
+        draw_figures(outcome.tree, outcome.folder / "figures", scenario.figures)
+    _show_answers()
+    return outcome.tree
+
+
+def _show_answers() -> None:
+    """Let `tree.testbed` show the answer, where this process is the kernel of a notebook."""
+    if in_notebook():
+        import testbed.report  # noqa: F401
 
 
 def open_results(path: str | Path) -> xr.DataTree:
@@ -139,6 +149,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     `xarray.open_datatree` opens the file too; this function also checks its checksum, and explains
     what is wrong with a damaged file.
     """
+    _show_answers()
     return read_tree(path)
 
 
@@ -262,7 +273,7 @@ class _Run:
             self.reached.extend(self.plan.cells)
             return False
         kinds = claim_kinds(self.registry)
-        for cells in replication_rounds(self.plan, self._recorded, kinds, self.registry.published):
+        for cells in rounds_of(self.plan, self._recorded, kinds, self.registry.published):
             self.reached.extend(cells)
             if self._execute([cell for cell in cells if cell.key in missing]):
                 return True
@@ -385,12 +396,3 @@ def merge_runs(
             added += copy_cells(store.journal, folder)
     options = Options(mix_versions=mix_versions, record_only=True, keep_failed=True)
     return execute_run(united, output, options), added
-
-
-def statuses(tree: xr.DataTree) -> dict[str, int]:
-    """The number of replicates with each status, over all groups of a result."""
-    counts = dict.fromkeys(STATUS, 0)
-    for group in estimators(tree).values():
-        for word, value in STATUS.items():
-            counts[word] += int((group["status"] == value).sum())
-    return {word: count for word, count in counts.items() if count}

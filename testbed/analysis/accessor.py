@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import ClassVar
 
 import xarray as xr
 
@@ -103,13 +104,21 @@ class DatasetAccessor:
 
 @xr.register_datatree_accessor("testbed")
 class TreeAccessor:
-    """Analysis of a variable in every group that has it."""
+    """Analysis of a variable in every group that has it. In a notebook it shows question, verdicts,
+    best values and findings, once `testbed.report` or a function of `testbed` was used."""
+
+    html: ClassVar[Callable[[xr.DataTree], str] | None] = None
+    """What a notebook shows of a result; set by those who can write it."""
 
     def __init__(self, tree: xr.DataTree):
         self._tree = tree
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *METHODS})
+
+    def _repr_html_(self) -> str | None:
+        show = type(self).html
+        return None if show is None else show(self._tree)
 
     def __getattr__(self, name: str) -> Callable[..., xr.DataTree]:
         function = _method(name)

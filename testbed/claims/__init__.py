@@ -8,7 +8,7 @@ read_verdicts(tree)                         # the same list back
 
 from testbed.claims.judging import claim_kinds, judge_claims
 from testbed.claims.published import with_published
-from testbed.claims.rounds import replication_rounds
+from testbed.claims.rounds import rounds_of
 from testbed.claims.table import read_verdicts, verdicts_text, with_verdicts
 from testbed.claims.verdicts import Verdict
 
@@ -17,7 +17,7 @@ __all__ = [
     "claim_kinds",
     "judge_claims",
     "read_verdicts",
-    "replication_rounds",
+    "rounds_of",
     "verdicts_text",
     "with_published",
     "with_verdicts",

@@ -29,7 +29,7 @@ Place = tuple[str, tuple[int, ...]]
 """An estimator and the position of a point of its sweep."""
 
 
-def replication_rounds(
+def rounds_of(
     plan: Plan,
     recorded: Callable[[Plan], xr.DataTree],
     kinds: Mapping[str, ClaimKind],

@@ -125,8 +125,8 @@ def _outcome(scenario: Scenario, output: Path | None, options: Options) -> Outco
     from attrs import evolve
     from rich.console import Console
 
-    from testbed.console.progress import ProgressWatcher
     from testbed.results.resume import VersionsError
+    from testbed.running.progress import ProgressWatcher
     from testbed.runs import execute_run
 
     try:
@@ -145,7 +145,7 @@ def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool
     """Draw the figures if asked to, print the summary and where everything is."""
     from testbed.console.summary import summary
     from testbed.figures import draw_figures, remove_stale_figures
-    from testbed.runs import statuses
+    from testbed.results.groups import statuses
 
     paths: Sequence[Path] = ()
     if not draw:

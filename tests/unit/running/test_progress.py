@@ -8,8 +8,8 @@ import numpy as np
 from attrs import evolve
 from rich.console import Console
 
-from testbed.console.progress import ProgressWatcher
 from testbed.running.execute import execute_cell
+from testbed.running.progress import ProgressWatcher
 from testbed.testing import Kernel, NumericFlow
 from testbed_basics.designs.dataset import Dataset
 from testbed_basics.metrics.labels import TestError
