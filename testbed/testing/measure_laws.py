@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from attrs import evolve
 from testbed.contract.cells import CellResult, PlannedTheory
 from testbed.contract.components import Metric, Theory, Variable
 from testbed.contract.facts import MetricFacts
-from testbed.contract.names import RESERVED_VARIABLES
+from testbed.contract.names import RESERVED_OWN_DIMS, RESERVED_VARIABLES
 from testbed.contract.needs import NEEDS, alternatives
 from testbed.errors import did_you_mean
 from testbed.loading import load_registry
@@ -23,6 +24,9 @@ from testbed.testing.cases import Case, one_by_one, planned, recast
 from testbed.testing.laws import ROUNDING, Law, close, finite
 
 # --- metrics --------------------------------------------------------------------------------------
+
+
+UNITS = re.compile(r"1|[A-Za-z%°µ]+(\^?-?\d+)?([ */][A-Za-z%°µ]+(\^?-?\d+)?)*")
 
 
 def _metric(case: Case) -> Metric:
@@ -76,12 +80,28 @@ def variables_are_declared(case: Case) -> None:
     assert not moving, f"found {moving} concluded, expected time=False"
     assert not set(declared) & RESERVED_VARIABLES, "found a reserved name among the variables"
     for name, variable in declared.items():
+        _words_are_sound(name, variable)
+    for name, variable in declared.items():
         lengths = tuple(len(result.coordinates[name, dim]) for dim in variable.dims)
         times = (len(case.times),) if variable.time else ()
         shape = result.variables[name].shape
         assert shape == (len(case.replicates), *times, *lengths), (
             f"found {name} of shape {shape[1:]} for a replicate, expected {(*times, *lengths)}"
         )
+
+
+def _words_are_sound(name: str, variable: Variable) -> None:
+    """A variable has a long name, units that can be read, and dims that no other part uses."""
+    assert variable.long_name.strip(), f"found {name} without a long name, expected words"
+    assert UNITS.fullmatch(variable.units), (
+        f"found the units {variable.units!r} of {name}, expected 1, or units with whole exponents "
+        'such as "m s^-2"'
+    )
+    taken = sorted(set(variable.dims) & RESERVED_OWN_DIMS)
+    assert not taken, (
+        f"found {name} with a dim {taken[0]!r}, which every result has already, expected another "
+        "name for it"
+    )
 
 
 def coordinates_increase(case: Case) -> None:

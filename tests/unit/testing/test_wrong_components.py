@@ -180,6 +180,28 @@ def expected_risk(factor):
     return wrong(Theory, variables=variables, predict=predict)
 
 
+def twice_as_fast(self, fit, last, since, times):
+    data = fit.problem.train
+    return torch.stack([-torch.expm1(-2 / data.x * t) * data.y for t in times])
+
+
+def twice_as_steep(self, prepared, params, problem, rows=None):
+    return 2 * (params - problem.train.y) / problem.train.x
+
+
+def declared(variable):
+    """A metric with one variable of this declaration."""
+    return wrong(
+        Metric,
+        needs=("predictions",),
+        variables={"a": variable},
+        coordinates=lambda self, sizes: {"time": np.arange(9.0)},
+        measure=lambda self, problem, predictions: {
+            "a": predictions if variable.dims else predictions.sum()
+        },
+    )
+
+
 SEQUENCE = {"design": Sequence(), "model": SequenceModel()}
 WRONG = {
     "fit_ignores_the_order_of_rows": (wrong(Linear, gradient=order), {}),
@@ -192,6 +214,10 @@ WRONG = {
     "has_the_shape_of_the_contract": (wrong(Linear, gradeint=doubled), {}),
     "gram_is_what_trains": (wrong(Kernel, gram=other_gram), {}),
     "spectrum_belongs_to_gram": (wrong(Kernel, spectrum=tripled_spectrum), {}),
+    "spectrum_is_what_trains": (
+        wrong(SequenceModel, flow=twice_as_fast, gradient=twice_as_steep),
+        {"design": Sequence()},
+    ),
     "eigensystem_belongs_to_gram": (wrong(Kernel, eigensystem=doubled_system), {}),
     "optimizer_moves": (wrong(Optimizer, advance=resting), {"model": Plane()}),
     "optimizer_descends": (wrong(Optimizer, advance=steps(sign=-1.0)), {"model": Plane()}),
@@ -254,3 +280,26 @@ def test_right_components_pass(right, partners):
 def test_a_right_theory_is_near_its_simulation():
     case = make_case(expected_risk(1.0), **SEQUENCE)
     assert [law.name for law in laws_of(case, thorough=True) if broken_by(law, case)] == ["travels"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        Variable("a", units="parsecs^banana"),
+        Variable(""),
+        Variable("a", dims=("time",)),
+    ],
+    ids=["units", "words", "dims"],
+)
+def test_what_is_said_of_a_variable_must_make_sense(variable):
+    with pytest.raises(AssertionError, match="variables_are_declared"):
+        check_component(declared(variable))
+
+
+def test_a_clock_that_is_twice_too_fast_is_found_with_every_partner():
+    for partners in ({}, {"model": Plane()}):
+        case = make_case(wrong(Optimizer, advance=steps(rate=0.02)), **partners)
+        (law,) = [
+            law for law in laws_of(case, thorough=True) if law.name == "optimizer_keeps_the_clock"
+        ]
+        assert broken_by(law, case)
