@@ -44,7 +44,7 @@ def test_the_page_of_hooks_describes_no_hook_that_is_gone():
 def test_the_guides_examples_run_in_their_order(tmp_path, monkeypatch):
     text = (ROOT / "docs" / "plugins.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     (tmp_path / "testbed_guide.py").write_text("\n".join(blocks))  # a module, as a plugin is one
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module("testbed_guide")
