@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from testbed.analysis import slope
 from testbed.contract.capabilities import HasExactSpectrum, HasPredictions, has, lack
 from testbed.contract.components import Estimator
+from testbed.contract.spaces import Space
 from testbed.numerics.trees import stack
 from testbed.planning.fitting import theory_objection
 from testbed.running.batching import Batched
@@ -45,6 +46,9 @@ class Lattice(RandomPoints):
     """Equispaced points of [−1, 1): low frequencies are orthonormal on them."""
 
     name = "torus"
+
+    def space(self):
+        return Space("torus", self.dim, "uniform")
 
     def points(self, generator, count):
         return (-1 + 2 * np.arange(count) / count)[:, None]
