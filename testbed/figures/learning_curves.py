@@ -34,6 +34,7 @@ from testbed.figures.drawn import (
     sentences,
 )
 from testbed.figures.groups import Group, groups_of, long_name
+from testbed.figures.published import draw_published
 
 
 def learning_curves(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
@@ -69,6 +70,7 @@ def _figure(
     for curve in curves:
         draw_curve(value, curve)
     expected = any([draw_expected(value, curve) for curve in curves])
+    sources = draw_published(value, tree, curves, of, x)
     if timed:
         _best_times(canvas, groups, of, curves)
     for axes in canvas.panels:
@@ -80,6 +82,7 @@ def _figure(
     canvas.legend_beside(*value.get_legend_handles_labels())
     figure = canvas.finish(str(tree.attrs.get("title", "")), share="x")
     caption = _caption(groups, of, x, curves, timed, held_values)
+    caption += f" Diamonds: published ({sources})." if sources else ""
     return Drawn(f"{of}-against-{x}", figure, caption, value_code(groups, of, timed))
 
 

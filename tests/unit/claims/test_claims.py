@@ -149,3 +149,47 @@ def test_all_mistakes_are_shown_at_once_with_their_paths_and_suggestions(tmp_pat
     ):  # fmt: skip
         assert words in message, message
     assert not (tmp_path / "results.nc").exists()
+
+
+def test_most_paths_reach_a_level_or_do_not(tmp_path):
+    """The plugin's kind: the share of replicates whose path ever reaches a level."""
+    claims = """
+[[claim]]
+name = "all-do"
+that = "adaptive.escapes"
+of = "fixed/training_loss"
+at = { n = 100, gamma = 1.5 }
+expect = 1e-9
+within = 0.4
+[[claim]]
+name = "none-does"
+that = "adaptive.escapes"
+of = "fixed/training_loss"
+at = { n = 100, gamma = 1.5 }
+expect = 1e9
+within = 0.4
+[[claim]]
+name = "nobody-knows"
+that = "adaptive.escapes"
+of = "fixed/training_loss"
+at = { n = 100, gamma = 1.5 }
+expect = 1e-9
+within = 0.01
+"""
+    text = SCENARIO.partition("[[claim]]")[0] + '[[metric]]\nuse = "training-loss"\n' + claims
+    verdicts = read_verdicts(run(read_scenario(text), tmp_path))
+    words = [verdict.verdict for verdict in verdicts]
+    assert words == ["supported", "refuted", "inconclusive"]
+    # all of 16, at 98.33%: Clopper and Pearson's lower limit is (0.0167/2)^(1/16)
+    assert verdicts[0].lower == pytest.approx((0.05 / 3 / 2) ** (1 / 16))
+
+
+def test_a_damaged_result_gives_one_line(tmp_path, invoke):
+    run(read_scenario(SCENARIO), tmp_path)
+    file = tmp_path / "results.nc"
+    file.write_bytes(file.read_bytes()[:-2000])
+    for command in ("show", "report"):
+        result = invoke(command, str(tmp_path))
+        assert result.exit_code not in (0, 70), command
+        lines = (result.output or "").strip().splitlines()
+        assert len(lines) == 1 and "results.nc" in lines[0], (command, result.output)
