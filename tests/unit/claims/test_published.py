@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,7 +10,6 @@ from testbed.claims import read_verdicts
 from testbed.claims.published import as_dataset, beside, published_number, selected
 from testbed.contract.published import read_published
 from testbed.errors import ScenarioError, TestbedError
-from testbed.figures.learning_curves import learning_curves
 from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
@@ -138,13 +136,6 @@ def test_a_claim_takes_the_number_of_its_point_and_the_result_keeps_it(tmp_path)
     assert stored.attrs["compares"] == "fixed/excess_risk"
     assert stored.sel(gamma=1.5, n=2000).item() == pytest.approx(0.1136, rel=1e-3)
     assert "gamma" in tree["published"][FIGURE].coords
-    (drawn,) = learning_curves(tree, {})
-    assert "Diamonds: published (Li and Lin 2024, arXiv:2409.00894, Figure 1)." in drawn.caption
-    axes = drawn.figure.axes[0]
-    diamonds = [line.get_ydata() for line in axes.lines if line.get_marker() == "D"]
-    np.testing.assert_allclose(diamonds[0], [0.1136, 0.06223], rtol=1e-3)
-    assert "published" in axes.get_legend_handles_labels()[1]
-    plt.close(drawn.figure)
 
 
 @pytest.mark.parametrize(
