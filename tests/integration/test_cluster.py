@@ -38,7 +38,7 @@ use = "sequence.power"
 p = 1.0
 [[estimator]]
 name = "f"
-model = { use = "faulty.model", at = 0.0, rate = { values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0] } }
+model = { use = "faulty.model", fatal_rate = 0.0, rate = { linspace = [1.0, 6.0, 6] } }
 optimizer = { use = "gradient-flow", times = { geom = [1.0, 10.0, 4] } }
 [[metric]]
 use = "excess-risk"
