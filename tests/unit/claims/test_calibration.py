@@ -42,7 +42,7 @@ def test_true_claims_are_seldom_refuted_and_false_ones_are_found(calibration, ki
     for count in (8, 16, 64):
         rate = calibration.rate(kind, law, count, TRIALS)
         assert rate.refuted <= 0.05 + 2 * rate.error, rate
-        assert rate.found >= calibration.POWER, rate
+        assert rate.detected >= calibration.POWER, rate
 
 
 @pytest.mark.parametrize(("kind", "trials"), [("converges", TRIALS), ("collapse", 200)])
@@ -50,7 +50,7 @@ def test_kinds_that_search_for_every_trial_are_calibrated(calibration, kind, tri
     for law in ("normal", "skewed"):
         rate = calibration.rate(kind, law, 8, trials)
         assert rate.refuted <= 0.05 + 2 * rate.error, rate
-        assert rate.found >= calibration.POWER, rate
+        assert rate.detected >= calibration.POWER, rate
 
 
 def test_several_claims_together_are_wrong_in_five_per_cent(calibration):
@@ -66,7 +66,7 @@ def test_adaptive_replication_keeps_the_error_rates(calibration, kind, law):
     """Replicates are doubled from 8 to 64 until a claim is decided."""
     rate = calibration.adaptive_rate(kind, law, TRIALS)
     assert rate.refuted <= 0.05 + 2 * rate.error, rate
-    assert rate.found >= calibration.POWER, rate
+    assert rate.detected >= calibration.POWER, rate
 
 
 def test_intervals_cover_where_a_standard_error_stops_a_run(calibration):

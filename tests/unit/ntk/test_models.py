@@ -11,6 +11,7 @@ from sklearn.kernel_ridge import KernelRidge
 from testbed.contract.cells import STATUS
 from testbed.contract.components import Design, Target
 from testbed.contract.grids import Grid
+from testbed.contract.spaces import Space
 from testbed.contract.values import Data, Fit, Problem, Sample
 from testbed.errors import UnsuitableError
 from testbed.numerics import weighted_gram
@@ -263,14 +264,18 @@ def test_spectra_are_there_on_the_krylov_route_too(points):
 @frozen(kw_only=True)
 class Law(Design):
     name = "tests.law"
+    shape: str
     dim: int = 2
+
+    def space(self):
+        return Space(self.shape, self.dim, "uniform")
 
     def draw(self, rng):
         raise AssertionError("a population spectrum needs no sample")
 
 
 def test_torus_eigenvalues_count_every_frequency_once():
-    design = type("Torus", (Law,), {"name": "torus"})(dim=2)
+    design = Law(shape="torus")
     model = models.Torus(smoothness=1.5, frequencies=6)
     result = model.population_spectrum(design)
     axis = np.arange(-6, 7) ** 2
@@ -285,7 +290,7 @@ def test_torus_eigenvalues_count_every_frequency_once():
 
 @pytest.mark.parametrize("model", [models.Laplace(), models.ReluTangent(first_variance=1.0)])
 def test_empirical_eigenvalues_approach_those_of_the_population(model):
-    design = type("Sphere", (Law,), {"name": "sphere"})(dim=3)
+    design = Law(shape="sphere", dim=3)
     spectrum = model.population_spectrum(design)
     x = np.random.default_rng(5).standard_normal((1200, 3))
     x = torch.from_numpy(x / np.linalg.norm(x, axis=1, keepdims=True))
