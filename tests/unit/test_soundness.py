@@ -210,7 +210,7 @@ def test_a_flow_that_spent_its_evaluations_has_no_step_size_to_lower(tmp_path):
     tree = run(read_scenario(SCENARIO, overrides=overrides), tmp_path)
     spent = [finding for finding in read_findings(tree) if finding.check == "divergence"]
     assert [item.estimator for item in spent] == ["fixed"]
-    assert spent[0].advice.startswith("end `times` earlier, or raise `max_evaluations`;")
+    assert "used up `max_evaluations`: end `times` earlier, or raise it" in spent[0].advice
 
 
 def test_where_all_have_diverged_every_check_is_still_made():
