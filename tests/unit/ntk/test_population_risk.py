@@ -204,7 +204,9 @@ def test_it_says_where_it_does_not_apply():
     assert "not gaussian" in reason(Gaussian(dim=5, n=40), Linear(), NTK)
     assert "spectrum is known" in reason(torus, WAVES, NTK)
     assert "spectrum is known" in reason(ON_SPHERE, ZONAL, TORUS)
-    assert "the expansion of linear on sphere has no directions and no weights" in reason(ON_SPHERE, Linear(), NTK)
+    assert "the expansion of linear on sphere has no directions and no weights" in reason(
+        ON_SPHERE, Linear(), NTK
+    )
     assert "gegenbauer: found the design torus" in reason(torus, ZONAL, TORUS)
     assert reason(ON_SPHERE, ZONAL, NTK) is None and reason(torus, WAVES, TORUS) is None
 

@@ -263,7 +263,10 @@ def test_wrong_values_at_the_top(old, new, message):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("device = 'tpu'", "$.compute.device: found 'tpu'; expected auto, cpu, cuda, cuda:N or mps"),
+        (
+            "device = 'tpu'",
+            "$.compute.device: found 'tpu'; expected auto, cpu, cuda, cuda:N or mps",
+        ),
         ("dtype = 'float16'", "found 'float16' (a string); expected one of 'float64', 'float32'"),
         ("memory = 0", "$.compute.memory: found 0.0; expected a number above 0"),
         ("block = 2.5", "found 2.5 (a number); expected an integer"),
