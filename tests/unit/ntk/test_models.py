@@ -304,9 +304,9 @@ def test_empirical_eigenvalues_approach_those_of_the_population(model):
 
 def test_an_unknown_population_spectrum_says_what_is_known():
     with pytest.raises(UnsuitableError, match=r"design tests\.law.*sphere"):
-        models.Rbf().population_spectrum(Law())
+        models.Rbf().population_spectrum(Law(shape="hypercube"))
     with pytest.raises(UnsuitableError, match=r"design tests\.law.*torus"):
-        models.Torus().population_spectrum(Law())
+        models.Torus().population_spectrum(Law(shape="hypercube"))
 
 
 # --- bad input ------------------------------------------------------------------------------------
