@@ -30,7 +30,8 @@ def as_dataset(table: PublishedTable) -> xr.Dataset:
     variables = {}
     for name in table.quantities:
         values = np.full(shape, np.nan)
-        values[tuple(places)] = table.columns[name]
+        column = table.columns[name]
+        values[tuple(places)] = column if places else column[0]  # one number without coordinates
         variables[name] = (tuple(axes), values, {"long_name": table.words(name), "units": "1"})
     coordinates = {
         name: (name, axis, {"long_name": table.words(name), "units": "1"})

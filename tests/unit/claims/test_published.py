@@ -47,6 +47,16 @@ def test_printed_lines_are_those_of_the_slopes_and_levels(published):
         np.testing.assert_allclose(line, 10 ** (slope * np.log10(n) + level), rtol=1e-5)
 
 
+def test_every_shipped_number_is_found_at_its_coordinates(published):
+    """Also in tables of one row without coordinates, such as the slopes of wide networks."""
+    assert as_dataset(published["1806.07572_width/gap_slope"])["gap_slope"].item() == -0.43
+    for key, table in published.items():
+        numbers = as_dataset(table)[key.partition("/")[2]]
+        for row, number in enumerate(table.columns[key.partition("/")[2]]):
+            point = {name: table.columns[name][row] for name in table.coordinates}
+            np.testing.assert_equal(numbers.sel(point).item(), number)
+
+
 def test_numbers_are_not_continued_beyond_what_is_published(published):
     ends = published_number(f"{FIGURE}-lines/fixed_risk", published).sel(gamma=1.5)
     values = xr.DataArray(np.zeros(3), {"n": [1000.0, 2000.0, 20_000.0]}, "n")
