@@ -106,7 +106,7 @@ def _outputs_of_truth(target: Target, space: Space) -> Mistake | None:
     return Mistake(
         "",
         f"found {target.name}, one number at a point, on a design that observes {space.outputs}",
-        "as many",
+        f"a truth of {space.outputs} numbers",
         'take the target "labels", or two classes of the data',
     )
 

@@ -162,7 +162,7 @@ MISFITS = [
     (
         dict(design=DATA, target='use = "linear"'),
         TARGET,
-        "found linear, one number at a point, on a design that observes 10; expected as many",
+        "found linear, one number at a point, on a design that observes 10; expected a truth of 10",
     ),
     (
         dict(
