@@ -19,7 +19,8 @@ from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
 from testbed.results.status import open_journal
-from testbed.runs import Options, execute_run, merge_runs
+from testbed.runs import Options, execute_run
+from testbed.runs.merging import merge_runs
 
 FAULTY = Path(__file__).parent / "faulty"
 SCENARIO = """

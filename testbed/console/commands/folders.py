@@ -97,7 +97,7 @@ def merge(
     folders: tuple[Path, ...], output: Path, scenario: Path | None, mix_versions: bool
 ) -> None:
     """Join run FOLDERS of one scenario that were made apart: more replicates, more points."""
-    from testbed.runs import merge_runs
+    from testbed.runs.merging import merge_runs
 
     outcome, added = merge_runs(folders, output, scenario, mix_versions)
     cells = len(outcome.plan.cells)

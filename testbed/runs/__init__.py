@@ -1,11 +1,14 @@
-"""From a scenario file to results: plan, execute what is missing, record."""
+"""From a scenario file to results: plan, execute what is missing, record.
+
+Other packages use `runs.merging`, which joins runs that were made apart.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, field, frozen
 
@@ -14,13 +17,12 @@ from testbed.contract.cells import Cell, CellResult
 from testbed.errors import Mistake, TestbedError
 from testbed.loading import Registry, load_registry
 from testbed.planning.claims import unsuitable_claims
-from testbed.planning.files import load_scenario, read_scenario
+from testbed.planning.files import load_scenario
 from testbed.planning.keys import origin_of_cell
 from testbed.planning.plan import Plan, make_plan
 from testbed.results.current import results_state
 from testbed.results.files import read_tree
 from testbed.results.forecast import remember_forecast, with_forecast
-from testbed.results.merge import copy_cells, united_scenario
 from testbed.results.record import record
 from testbed.results.resume import (
     JournaledResults,
@@ -30,59 +32,29 @@ from testbed.results.resume import (
     kept_cells,
     made_by,
 )
-from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
 from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.running.notebooks import in_notebook, progress_bar
+from testbed.runs.options import Options, Outcome, RunWarning, Watcher
 from testbed.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "Options",
+    "Outcome",
+    "RunWarning",
+    "Watcher",
+    "answered",
+    "checked_plan",
+    "execute_run",
+    "open_results",
+    "run",
+]
+
 WRITE_EVERY = 60.0  # seconds after which results.nc is renewed during a run
-
-
-class RunWarning(UserWarning):
-    """Something about a run that its user should know: damage, cells that run again."""
-
-
-class Watcher(Protocol):
-    """An observer of the progress of a run."""
-
-    def started(self, plan: Plan, missing: Mapping[str, float]) -> None:
-        """The run begins; `missing` holds the cells to run, with the seconds expected of each."""
-
-    def finished(self, cell: Cell, result: CellResult) -> None: ...
-
-    def noted(self, text: str) -> None: ...
-
-
-@frozen
-class Options:
-    """The options of a run; no number depends on them."""
-
-    executor: str = "serial"
-    workers: int | None = None
-    scheduler: str = ""  # the address of a dask scheduler
-    fresh: bool = False  # forget the finished cells of the folder
-    mix_versions: bool = False  # keep cells that other versions of libraries made
-    keep_stale: bool = False  # keep cells whose code has changed since, and mark them
-    keep_failed: bool = False  # do not try failed cells again
-    fail_fast: bool = False  # stop at the first cell that fails
-    record_only: bool = False  # compute nothing: what is missing stays missing
-
-
-@frozen
-class Outcome:
-    """The outcome of a run."""
-
-    folder: Path
-    tree: xr.DataTree
-    plan: Plan
-    failed: tuple[tuple[Cell, str], ...]  # cells that failed, with their errors
-    reused: int  # cells that were in the journal before
-    stopped: bool = False  # whether `fail_fast` stopped it
 
 
 def run(
@@ -369,30 +341,3 @@ class _Run:
             self.watcher.noted(text)
         else:
             warnings.warn(text, RunWarning, stacklevel=6)
-
-
-def merge_runs(
-    folders: Sequence[Path],
-    output: Path,
-    scenario: Path | None = None,
-    mix_versions: bool = False,
-) -> tuple[Outcome, int]:
-    """Join separate runs of one scenario and record them; also the number of cells joined.
-
-    Nothing is computed: cells that none of the folders holds are `not_run` in the result.
-    """
-    texts: dict[str, str] = {}
-    for folder in folders:
-        journal = open_journal(folder)
-        texts[str(folder)] = journal.fact("text")
-        journal.close()
-    if scenario is None:
-        united = read_scenario(united_scenario(texts), str(folders[0]))
-    else:
-        united = load_scenario(scenario)
-    added = 0
-    with RunFolder(output, united.name) as store:
-        for folder in folders:
-            added += copy_cells(store.journal, folder)
-    options = Options(mix_versions=mix_versions, record_only=True, keep_failed=True)
-    return execute_run(united, output, options), added
