@@ -8,7 +8,7 @@ than their values (tiles, random starts, population spectra) derive from `DualMo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -39,7 +39,34 @@ LARGEST_BY_PAIRS = 2048  # points up to which an eigendecomposition takes about 
 
 Prepared = Mapping[str, Any]
 """`root`: W^{1/2}; `gram`: the WeightedGram of the training points, which computes when it is
-asked; `initial`: the random f₀, or None; and what subclasses add."""
+asked; `initial`: the random f₀, or None; `elsewhere`: kernel matrices at other points, of the
+class `Elsewhere`; and what subclasses add."""
+
+
+class Elsewhere:
+    """Kernel matrices at other points than the training points, such as the test points: made when
+    they are first asked for, and kept for the last points. Cells of a group share them."""
+
+    def __init__(self) -> None:
+        self._cross: tuple[Tensor, Tensor] | None = None
+        self._gram: tuple[Tensor, Tensor, WeightedGram] | None = None
+
+    def cross(self, x: Tensor, make: Callable[[], Tensor]) -> Tensor:
+        """k(x, X), (m, n), X the training points."""
+        if self._cross is None or not _equal(self._cross[0], x):
+            self._cross = (x, make())
+        return self._cross[1]
+
+    def gram(self, x: Tensor, weight: Tensor, make: Callable[[], WeightedGram]) -> WeightedGram:
+        """The weighted Gram matrix of the points x with these weights."""
+        kept = self._gram
+        if kept is None or not (_equal(kept[0], x) and _equal(kept[1], weight)):
+            kept = self._gram = (x, weight, make())
+        return kept[2]
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and torch.equal(first, second)
 
 
 class InitialFunction(Protocol):
@@ -101,7 +128,8 @@ class DualModel(
         data = problem.train
         self.expect_finite(data.x, "training inputs")
         root = data.weight.sqrt()
-        return {"root": root, "gram": self.weighted_gram(data.x, root), "initial": None}
+        gram = self.weighted_gram(data.x, root)
+        return {"root": root, "gram": gram, "initial": None, "elsewhere": Elsewhere()}
 
     def expect_finite(self, values: Tensor, what: str) -> None:
         """UnsuitableError if some numbers are NaN or infinite; `what` says which they are."""
@@ -118,12 +146,13 @@ class DualModel(
 
     def probe(self, prepared: Prepared, x: Tensor) -> Tensor | WeightedGram:
         gram: WeightedGram = prepared["gram"]
-        if x.shape == gram.x.shape and torch.equal(x, gram.x):
+        if _equal(x, gram.x):
             return gram  # the training points: their exact, symmetric matrix, held once
         if prepared["initial"] is not None:
             prepared["initial"].expect_test(x)
         self.expect_finite(x, "test inputs")
-        return self.cross(prepared, x)
+        elsewhere: Elsewhere = prepared["elsewhere"]
+        return elsewhere.cross(x, lambda: self.cross(prepared, x))
 
     def predict(self, prepared: Prepared, params: Tensor, probe: Tensor | WeightedGram) -> Tensor:
         values = probe.values(params) if isinstance(probe, WeightedGram) else probe @ params
@@ -181,7 +210,10 @@ class DualModel(
             gram = prepared["gram"]
             fitted = self.predict(prepared, params, gram)
         else:
-            gram = self.weighted_gram(data.x, data.weight.sqrt())
+            elsewhere: Elsewhere = prepared["elsewhere"]
+            gram = elsewhere.gram(
+                data.x, data.weight, lambda: self.weighted_gram(data.x, data.weight.sqrt())
+            )
             fitted = self.predict(prepared, params, self.probe(prepared, data.x))
         root, (value, vectors) = gram.root, gram.pairs()
 

@@ -79,6 +79,14 @@ class Plan:
         return len({cell.group for cell in sharing}), len(sharing)
 
 
+def _on_device(scenario: Scenario) -> Scenario:
+    """The scenario on the device that it runs on; results store its text as it was written."""
+    compute = on_device(scenario.compute)
+    if compute == scenario.compute:
+        return scenario
+    return evolve(scenario, compute=compute).with_text(scenario.text)
+
+
 def make_plan(
     scenario: Scenario, objections: Callable[[Plan], Iterable[Mistake]] = lambda plan: ()
 ) -> Plan:
@@ -88,7 +96,7 @@ def make_plan(
     """
     refresh()
     _refuse(scenario, device_mistakes(scenario.compute))
-    scenario = evolve(scenario, compute=on_device(scenario.compute))
+    scenario = _on_device(scenario)
     builder, once = Builder(scenario), Once()
     expansions, sweeping = expand(scenario)
     points, building = build(scenario, expansions, builder, once)

@@ -22,8 +22,7 @@ def results_state(
 ) -> str:
     """A digest of everything that results.nc depends on; `cells` says which are finished, stale and
     failed, by key."""
-    scenario = plan.scenario  # one that was changed in Python keeps the text that it was read from
-    parts: list[object] = [scenario.text, scenario.to_dict(), scenario.path, machine()]
+    parts: list[object] = [plan.scenario.text, plan.scenario.path, machine()]
     parts += [sorted(mapping.items()) for mapping in cells]
     parts += [(name, library_version(name)) for name in (*LIBRARIES, *WRITERS)]
     parts += [(str(file), state_of(file)) for file in (*_code_files(), *published)]

@@ -45,7 +45,8 @@ LARGEST_SEED = 2**64 - 1
 class Scenario(Table):
     """One experiment: what is sampled, fitted, measured, predicted and shown in figures.
 
-    `text` is the text that was read, with overrides applied; results store it.
+    Results store its `text`: the text that was read, with overrides applied, as long as the
+    scenario says what that text says; after a change in Python a text of its present content.
     """
 
     format: Literal[1] = parameter(help="version of the scenario language", form="1")
@@ -90,8 +91,22 @@ class Scenario(Table):
         (), alias="soundness", help="findings that are provoked on purpose"
     )
 
-    text: str = attrs.field(default="", repr=False, eq=False)
     path: str = attrs.field(default="scenario", eq=False)
+    read_as: Reading | None = attrs.field(default=None, repr=False, eq=False)
+
+    @property
+    def text(self) -> str:
+        """TOML text of this scenario, with the comments of the text that was read if it still says
+        the same."""
+        read_as = self.read_as
+        return read_as.text if read_as and read_as.scenario == self else self._plain_text()
+
+    def _plain_text(self) -> str:
+        return tomli_w.dumps(self.to_dict())
+
+    def with_text(self, text: str) -> Scenario:
+        """This scenario with a text that says it in other words."""
+        return attrs.evolve(self, read_as=Reading(text, self))
 
     @property
     def most_replicates(self) -> int:
@@ -146,7 +161,15 @@ class Scenario(Table):
         Path(path).write_text(str(self), encoding="utf-8")
 
     def __str__(self) -> str:
-        return self.text or tomli_w.dumps(self.to_dict())
+        return self.text
+
+
+@frozen
+class Reading:
+    """The text that was read, and the scenario that it says."""
+
+    text: str
+    scenario: Scenario
 
 
 def _sound(reading: tuple[Scenario, list[Mistake]]) -> Scenario:
@@ -169,7 +192,7 @@ def parse_scenario(
         document = apply_overrides(document, overrides)
         text = tomli_w.dumps(document)
     scenario, mistakes = read_document(document, path, registry)
-    return attrs.evolve(scenario, text=text), mistakes
+    return scenario.with_text(text), mistakes
 
 
 def read_document(

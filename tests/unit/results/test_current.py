@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
+import attrs
 import pytest
 import xarray as xr
 
 import testbed
-from testbed.planning.files import load_scenario
+from testbed.planning.files import load_scenario, read_scenario
 from testbed.planning.plan import make_plan
 from testbed.results.current import results_state
 
@@ -103,6 +105,14 @@ def test_results_that_are_not_as_they_would_be_written_are_renewed(home, change)
     assert renewed and tree.attrs["title"] == title
     assert testbed.open_results(home / "run").attrs["title"] == title
     assert not _renewed(home)[0]
+
+
+def test_results_store_the_text_of_a_scenario_that_was_changed_in_python(home):
+    changed = attrs.evolve(load_scenario(home / "current.toml"), title="third")
+    attributes = testbed.run(changed, home / "run").attrs
+    assert 'title = "third"' in str(attributes["scenario"])
+    assert read_scenario(str(attributes["scenario"])) == changed
+    assert hashlib.sha256(changed.text.encode()).hexdigest() == attributes["scenario_sha256"]
 
 
 def test_the_state_covers_cells_published_numbers_and_code(home, monkeypatch):

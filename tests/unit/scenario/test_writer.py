@@ -13,6 +13,7 @@ from attrs import evolve
 from testbed.contract.cells import Compute
 from testbed.contract.grids import Grid
 from testbed.planning.files import load_scenario, read_scenario
+from testbed.planning.plan import make_plan
 from testbed.scenario.component import Reference
 from testbed.scenario.scenario import Scenario
 from testbed.scenario.tables import UpTo
@@ -131,6 +132,23 @@ def test_the_text_is_what_was_read_with_overrides_applied(tmp_path):
     assert plain.text == text() and plain.path == str(file)
     assert tomllib.loads(changed.text) == {**tomllib.loads(plain.text), "replicates": 8}
     assert read_scenario(changed.text, registry=REGISTRY) == changed
+
+
+def test_a_scenario_that_was_changed_in_python_has_the_text_of_what_it_says_now():
+    plain = read_scenario("# why this is run\n" + text(), registry=REGISTRY)
+    changed = evolve(plain, replicates=8)
+    assert tomllib.loads(changed.text) == {**plain.to_dict(), "replicates": 8}
+    assert read_scenario(changed.text, registry=REGISTRY) == changed
+    assert evolve(changed, replicates=plain.replicates).text == plain.text
+    assert str(evolve(plain, title="Another")) != plain.text
+    made = Scenario.from_dict(plain.to_dict(), REGISTRY)
+    assert read_scenario(made.text, registry=REGISTRY) == made
+
+
+def test_the_device_that_a_plan_chooses_changes_no_text():
+    written = text() + '\n[compute]\ndevice = "auto" # whatever there is\n'
+    plan = make_plan(read_scenario(written, registry=REGISTRY))
+    assert plan.scenario.text == written and plan.scenario.compute.device != "auto"
 
 
 def test_a_single_alternative_is_still_an_alternative():
