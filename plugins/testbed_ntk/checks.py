@@ -40,7 +40,9 @@ FORMS = 2  # of float64 in addition, for the risk under the law of the sphere
 def objections(plan: Plan) -> list[Mistake]:
     """Reasons against a plan, without repetition."""
     cells = [cell for cell in plan.cells if cell.replicates]
-    reasons = [_oversized(plan, cell) for cell in cells] + [_misfit(plan, cell) for cell in cells]
+    reasons = [_oversized(plan, cell) for cell in cells]
+    distinct = {(id(cell.model), design_dim(cell.design)): cell for cell in cells}
+    reasons += [_misfit(plan, cell) for cell in distinct.values()]
     return list(dict.fromkeys(reason for reason in reasons if reason))
 
 

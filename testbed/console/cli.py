@@ -11,6 +11,9 @@ from testbed.console.commands import authors, catalogue, folders, reports, resul
 from testbed.running.postponed import postpone
 
 HEAVY = (
+    "numpy.ctypeslib",
+    "numpy.f2py",
+    "numpy.testing",
     "torch",
     "scipy.integrate",
     "scipy.linalg",
@@ -20,7 +23,7 @@ HEAVY = (
     "testbed.analysis",
     "xarray",
 )
-"""What most commands import, and few of them use."""
+"""What most commands import, and few of them use; SciPy asks for every part of NumPy."""
 
 
 class Program(click.Group):

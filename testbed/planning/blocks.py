@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import ceil
 
-from testbed.contract.cells import Cell
+from testbed.contract.cells import Cell, PlannedTheory
+from testbed.contract.components import Model, Optimizer
 from testbed.errors import Mistake
 from testbed.planning.expansion import ADVICE, Expansions, block_size
 from testbed.planning.keys import Texts, cell_key, preparation_key
+from testbed.planning.once import Once
 from testbed.planning.points import Point, Points, cell_with
 from testbed.scenario.scenario import Scenario
 
@@ -21,9 +23,9 @@ def divide(
     Models that run replicate by replicate have more cells than were counted before they were built,
     so cells are counted again.
     """
-    mistakes, count = [], 0
+    mistakes, count, once = [], 0, Once()
     for name, made in points.items():
-        cells = sum(_count(scenario, point) for point in made)
+        cells = sum(_count(scenario, point, once) for point in made)
         if made and not cells:
             text = f"found nothing to compute for {name!r}"
             place = f"{expansions[name].table.place}.simulate"
@@ -33,53 +35,62 @@ def divide(
         text = f"found {count} cells, since models run replicate by replicate"
         return (), [*mistakes, Mistake("$", text, f"at most {scenario.compute.cells}", ADVICE)]
     every = (point for made in points.values() for point in made)
-    divided = (cell for point in every for cell in _cells(scenario, point))
+    divided = (cell for point in every for cell in _cells(scenario, point, once))
     texts = Texts()
-    return tuple(_grouped(_keyed(cell, texts) for cell in divided)), mistakes
+    return tuple(_grouped(_keyed(cell, texts, once) for cell in divided)), mistakes
 
 
-def _count(scenario: Scenario, point: Point) -> int:
+def _count(scenario: Scenario, point: Point, once: Once) -> int:
     """The number of cells of a point."""
-    size = _block(scenario, point.cell)
+    cell = point.cell
+    size = once(_block, scenario, cell.model, cell.optimizer)
     blocks = ceil(scenario.most_replicates / size) if point.simulated else 0
-    return blocks + _predicts(point.cell)
+    return blocks + once(_predicts, cell.theories)
 
 
-def _cells(scenario: Scenario, point: Point) -> Iterator[Cell]:
+def _cells(scenario: Scenario, point: Point, once: Once) -> Iterator[Cell]:
     """The theory cell of a point, and its blocks of replicates."""
     cell = point.cell
-    if _predicts(cell):
+    if once(_predicts, cell.theories):
         yield cell_with(cell, metrics=())
     if not point.simulated:
         return
-    conditional = tuple(planned for planned in cell.theories if planned.theory.facts().conditional)
-    size = _block(scenario, cell)
+    conditional = once(_conditional, cell.theories)
+    size = once(_block, scenario, cell.model, cell.optimizer)
     for first in range(0, scenario.most_replicates, size):
         replicates = tuple(range(first, min(first + size, scenario.most_replicates)))
         yield cell_with(cell, replicates=replicates, theories=conditional)
 
 
-def _predicts(cell: Cell) -> bool:
+def _predicts(theories: Iterable[PlannedTheory]) -> bool:
     """Whether a theory is evaluated without a simulation."""
-    return any(not planned.theory.facts().conditional for planned in cell.theories)
+    return any(not planned.theory.facts().conditional for planned in theories)
 
 
-def _block(scenario: Scenario, cell: Cell) -> int:
+def _conditional(theories: Iterable[PlannedTheory]) -> tuple[PlannedTheory, ...]:
+    """The theories that are evaluated beside a simulation."""
+    return tuple(planned for planned in theories if planned.theory.facts().conditional)
+
+
+def _block(scenario: Scenario, model: Model, optimizer: Optimizer) -> int:
     """The number of replicates in a cell."""
-    looped = "loop" in (cell.model.facts().batching, cell.optimizer.facts().batching)
-    return 1 if looped or cell.optimizer.facts().times_per_replicate else block_size(scenario)
+    looped = "loop" in (model.facts().batching, optimizer.facts().batching)
+    return 1 if looped or optimizer.facts().times_per_replicate else block_size(scenario)
 
 
 def shares_preparation(cell: Cell) -> bool:
     """Whether other cells may use what the model prepares in this one."""
-    return bool(cell.replicates) and cell.model.facts().reads == "inputs"
+    return bool(cell.replicates) and _reads_inputs(cell.model)
 
 
-def _keyed(cell: Cell, texts: Texts) -> Cell:
+def _reads_inputs(model: Model) -> bool:
+    return model.facts().reads == "inputs"
+
+
+def _keyed(cell: Cell, texts: Texts, once: Once) -> Cell:
     key = cell_key(cell, texts)
-    return cell_with(
-        cell, key=key, group=preparation_key(cell) if shares_preparation(cell) else key
-    )
+    shares = bool(cell.replicates) and once(_reads_inputs, cell.model)
+    return cell_with(cell, key=key, group=preparation_key(cell, texts) if shares else key)
 
 
 def _grouped(cells: Iterable[Cell]) -> Iterator[Cell]:

@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from testbed.contract.cells import Cell, Compute
-from testbed.contract.components import Component
+from testbed.contract.components import Component, Design
 from testbed.contract.grids import Grid
 from testbed.contract.needs import Asked
 from testbed.contract.parameters import names_with
@@ -157,6 +157,7 @@ class Texts:
 
     def __init__(self) -> None:
         self._made: dict[int, Described] = {}
+        self._inputs: dict[int, tuple[Design, str]] = {}
 
     def of(self, value: object) -> Described:
         """A component, metrics or theories."""
@@ -174,6 +175,13 @@ class Texts:
             made = self._kept(compute, describe(numeric), frozenset())
         return made
 
+    def of_inputs(self, design: Design) -> str:
+        """What the inputs of a design depend on."""
+        made = self._inputs.get(id(design))
+        if made is None:
+            made = self._inputs[id(design)] = design, _inputs(design)
+        return made[1]
+
     def _kept(self, value: object, text: str, classes: frozenset[type]) -> Described:
         self._made[id(value)] = value, text, classes
         return self._made[id(value)]
@@ -185,9 +193,9 @@ def cell_key(cell: Cell, texts: Texts | None = None) -> str:
     Its place in the sweep does not count, so that points may be added anywhere.
     """
     texts = texts or Texts()
-    point, in_point = _described(cell.point)
     shared = [texts.of(part) for part in (cell.design, cell.target, cell.model, cell.optimizer)]
     shared += [texts.of_times(cell.times), texts.of(cell.metrics), texts.of(cell.theories)]
+    _, point, in_point = texts.of(cell.point)
     parts = [repr(cell.estimator), point, repr(repr(cell.replicates))]
     parts += [text for _, text, _ in shared]
     parts += [repr(cell.seed), repr(cell.shared_design), texts.of_compute(cell.compute)[1]]
@@ -212,20 +220,23 @@ def code_of_key(key: str) -> str:
     return key.partition(".")[2]
 
 
-def preparation_key(cell: Cell) -> str:
+def preparation_key(cell: Cell, texts: Texts | None = None) -> str:
     """Identifies the preparation of a model that reads inputs only.
 
     A parameter of the design with the role `noise` changes only the observations, so that all noise
     levels of a sweep share a preparation.
     """
-    design = cell.design
+    texts = texts or Texts()
+    parts = [texts.of_inputs(cell.design), repr(cell.shared_design), texts.of(cell.model)[1]]
+    return _hash("".join([f"{part}, " for part in [*parts, repr(cell.replicates)]]))
+
+
+def _inputs(design: Design) -> str:
+    """What the inputs of a design depend on, as text."""
     noise = names_with(design, "noise")
     names = [name for name in _fields(type(design)) if name not in noise]
     inputs = [(name, getattr(design, name)) for name in names]
-    files = [contents(place) for place in files_of(design)]
-    return fingerprint(
-        design.name, inputs, files, cell.shared_design, cell.model, repr(cell.replicates)
-    )
+    return describe([design.name, inputs, [contents(place) for place in files_of(design)]])
 
 
 def fingerprint(*values: object) -> str:

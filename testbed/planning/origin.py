@@ -14,7 +14,7 @@ from testbed.planning.code import (
     distributions_of,
     versions_for,
 )
-from testbed.planning.source import remembered
+from testbed.planning.source import keep_for_later, remembered
 
 
 @frozen
@@ -83,7 +83,9 @@ def origin_of(classes: Iterable[type]) -> Origin:
 @remembered
 def _origin(classes: frozenset[type]) -> Origin:
     code = code_for(classes)
-    return Origin(code, distributions_of(code), versions_for(code))
+    origin = Origin(code, distributions_of(code), versions_for(code))
+    keep_for_later()
+    return origin
 
 
 @remembered

@@ -39,12 +39,16 @@ class Point:
 
 
 _FIELDS = tuple(attribute.name for attribute in fields(Cell))
+_POSITIONS = {name: position for position, name in enumerate(_FIELDS)}
 _values = attrgetter(*_FIELDS)
 
 
 def cell_with(cell: Cell, **changes: Any) -> Cell:
     """The cell with some of its fields changed: as `evolve`, but several times as fast."""
-    return Cell(**dict(zip(_FIELDS, _values(cell), strict=True)) | changes)
+    values = list(_values(cell))
+    for name, value in changes.items():
+        values[_POSITIONS[name]] = value
+    return Cell(*values)
 
 
 Points = Mapping[str, Sequence[Point]]

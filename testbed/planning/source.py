@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
+from testbed.planning.cache import Facts
 from testbed.planning.loaded import expect_as_loaded
 
 SUFFIXES = (".py", *importlib.machinery.EXTENSION_SUFFIXES)
@@ -98,15 +99,46 @@ def source_of(module: str) -> Source | None:
 
 @cache
 def _parsed(file: Path, state: FileState | None, package: str) -> Source:
-    """The source of a file of a package, parsed once for each state of the file."""
+    """The source of a file of a package, read once for each state of the file."""
     content = file.read_bytes()
+    plain = hashlib.sha256(content).hexdigest()
     if file.suffix != ".py":
-        return Source(file, hashlib.sha256(content).hexdigest())
+        return Source(file, plain)
+    key = f"{plain} {package} {_reader()}"
+    parsed = _facts().get(key)
+    if parsed is None:
+        parsed = _digest_and_imports(content, package) or [plain]
+        _facts().add(key, parsed)
+    digest, *names = parsed
+    return Source(file, digest, tuple(names))
+
+
+def _digest_and_imports(content: bytes, package: str) -> list[str] | None:
+    """The digest of a file's syntax tree, followed by the names that it imports; None for a file
+    that cannot be parsed, which cannot have made numbers."""
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # a module that cannot be parsed cannot have made numbers
-        return Source(file, hashlib.sha256(content).hexdigest())
-    return Source(file, normalised_digest(tree), tuple(dict.fromkeys(imports(tree, package))))
+    except (SyntaxError, ValueError):
+        return None
+    return [normalised_digest(tree), *dict.fromkeys(imports(tree, package))]
+
+
+@cache
+def _facts() -> Facts:
+    """What earlier processes read, since parsing takes most of the time."""
+    return Facts("sources.json")
+
+
+@cache
+def _reader() -> str:
+    """What the reading of a file depends on besides the file: this module, and Python's parser."""
+    here = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return f"{here[:16]} {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def keep_for_later() -> None:
+    """Leave what was read to later processes."""
+    _facts().save()
 
 
 @remembered

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -23,8 +20,8 @@ from attrs import frozen
 from testbed.contract.cells import Cell
 from testbed.contract.components import Component
 from testbed.contract.parameters import fields_of, names_with
+from testbed.planning.cache import cache_folder, write_cache
 
-FOLDER = "TESTBED_CACHE"  # the environment variable that names another folder
 FILE = "calibration.json"
 KEPT = 200  # measurements of each kind; the newest replace the oldest
 LEARNED = 50  # cells of each kind that one run adds
@@ -146,22 +143,12 @@ class Calibration:
 
     def save(self) -> None:
         """Keep the measurements for later runs; a folder that cannot be written does not matter."""
-        file = calibration_file()
-        with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(prefix=f".{FILE}-", dir=file.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(self._records, stream)
-            os.replace(aside, file)
+        write_cache(FILE, json.dumps(self._records))
 
 
 def calibration_file() -> Path:
     """The file of this machine's measurements."""
-    named = os.environ.get(FOLDER)
-    if named:
-        return Path(named) / FILE
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "testbed" / FILE
+    return cache_folder() / FILE
 
 
 class Line:

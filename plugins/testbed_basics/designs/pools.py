@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
@@ -105,13 +106,24 @@ def _pool(images: Images) -> Pool:
 
 def _installed(data: str) -> Pool:
     """The data sets that come with scikit-learn."""
-    from sklearn import datasets
-
     if data == "digits":
-        digits = datasets.load_digits()
-        return Pool(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64), 16.0)
-    diabetes = datasets.load_diabetes(scaled=False)
-    return Pool(diabetes.data, diabetes.target.astype(np.float64))
+        table = _table_of_sklearn("digits.csv.gz", ",")
+        images = table[:, :-1].reshape(-1, 1, 8, 8)
+        return Pool(images.astype(np.uint8), table[:, -1].astype(np.int64), 16.0)
+    inputs, labels = map(_table_of_sklearn, ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"))
+    return Pool(inputs, labels)
+
+
+def _table_of_sklearn(name: str, delimiter: str | None = None) -> np.ndarray:
+    """A table among scikit-learn's files. They are read without scikit-learn, whose import takes a
+    hundred times as long."""
+    spec = find_spec("sklearn")
+    folders = (spec and spec.submodule_search_locations) or ()
+    files = [Path(folder, "datasets", "data", name) for folder in folders]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise UnsuitableError(f"found no {name} in scikit-learn", "its data sets", "reinstall it")
+    return np.loadtxt(file, delimiter=delimiter, ndmin=1)
 
 
 def _file(path: Path) -> Pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -41,28 +40,49 @@ def frequencies_of(spectrum: PopulationSpectrum, dim: int) -> tuple[np.ndarray, 
 
 def series(
     frequencies: np.ndarray, sine: np.ndarray, cosine: np.ndarray, reach: int
-) -> dict[tuple[float, ...], complex]:
-    """Fourier coefficients F(m) of Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩) on [−1, 1)^d.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The integer vectors m, (count, d), and the Fourier coefficients F(m), (count,), of
+    Σ_i s_i sin(π⟨a_i, x⟩) + c_i cos(π⟨a_i, x⟩) on [−1, 1)^d.
 
     A coordinate of a frequency a that is no whole number spreads over m with sinc(a − m), here for
     |m| ≤ reach. frequencies (terms, d).
     """
-    coefficients: dict[tuple[float, ...], complex] = {}
+    vectors, coefficients = [], []
     for a, s, c in zip(frequencies, sine, cosine, strict=True):
         for sign, weight in ((1, c / 2 - 0.5j * s), (-1, c / 2 + 0.5j * s)):
-            near = [_spread(sign * coordinate, reach) for coordinate in a]
-            for choice in itertools.product(*near):
-                m = tuple(number for number, _ in choice)
-                value = weight * math.prod(share for _, share in choice)
-                coefficients[m] = coefficients.get(m, 0) + value
-    return coefficients
+            m, share = _spread(sign * a, reach)
+            vectors.append(m)
+            coefficients.append(weight.real * share + 1j * (weight.imag * share))
+    return summed(np.concatenate(vectors), np.concatenate(coefficients))
 
 
-def _spread(coordinate: float, reach: int) -> list[tuple[float, float]]:
-    if coordinate == round(coordinate):
-        return [(float(coordinate), 1.0)]
-    m = np.arange(-reach, reach + 1.0)
-    return list(zip(m.tolist(), np.sinc(coordinate - m).tolist(), strict=True))
+def _spread(frequency: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """The integer vectors over which e^{iπ⟨a, x⟩} spreads, (count, d), and its share at each."""
+    axes = [
+        np.array([a]) if a == round(a) else np.arange(-reach, reach + 1.0)
+        for a in frequency.tolist()
+    ]
+    vectors = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+    share = np.ones(())
+    for a, axis in zip(frequency, axes, strict=True):
+        share = share[..., None] * (np.ones(1) if len(axis) == 1 else np.sinc(a - axis))
+    return vectors, share.ravel()
+
+
+def summed(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of keys in the order of their first appearance, with the sum of their values.
+
+    >>> summed(np.array([[2.0], [1.0], [2.0]]), np.array([1.0, 2.0, 4.0]))
+    (array([[2.],
+           [1.]]), array([5., 2.]))
+    """
+    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    group = group.ravel()  # some versions of NumPy give it a second axis
+    total = np.bincount(group, values.real)
+    if np.iscomplexobj(values):
+        total = total + 1j * np.bincount(group, values.imag)
+    order = np.argsort(first)
+    return keys[first[order]], total[order]
 
 
 def mean_square(frequencies: np.ndarray, sine: np.ndarray, cosine: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from testbed import (
     parameter,
 )
 from testbed_basics.targets.inputs import Expansion, columns, expansion_of, law
-from testbed_basics.targets.lattice import mean_square, series
+from testbed_basics.targets.lattice import mean_square, series, summed
 
 BUDGET = 20_000  # Fourier coefficients of one term that are listed
 
@@ -90,15 +91,23 @@ class Trigonometric(Target, HasWaves):
         if law(sample) != "torus":
             return {}
         table, sine, cosine = self.waves()
-        spreading = int((table != np.round(table)).sum(1).max())
-        reach = int(BUDGET ** (1 / spreading) / 2) if spreading else 0
-        energies: dict[float, float] = {}
-        for m, value in series(table, sine, cosine, reach).items():
-            shell = sum(number**2 for number in m)
-            energies[shell] = energies.get(shell, 0.0) + abs(value) ** 2
-        if spreading:
-            total = mean_square(table, sine, cosine)
-            energies[np.inf] = max(total - sum(energies.values()), 0.0)
         waves = np.zeros((len(table), sample.x.shape[1]))
         waves[:, : table.shape[1]] = table
-        return {"frequencies": waves, "sine": sine, "cosine": cosine, **expansion_of(energies)}
+        energies = expansion_of(_energies(self))
+        return {"frequencies": waves, "sine": sine, "cosine": cosine, **energies}
+
+
+@lru_cache(maxsize=64)
+def _energies(target: Trigonometric) -> dict[float, float]:
+    """Energy by |m|², computed once for all dimensions and sample sizes."""
+    table, sine, cosine = target.waves()
+    spreading = int((table != np.round(table)).sum(1).max())
+    reach = int(BUDGET ** (1 / spreading) / 2) if spreading else 0
+    m, coefficient = series(table, sine, cosine, reach)
+    size = np.hypot(coefficient.real, coefficient.imag)
+    shell, energy = summed((m**2).sum(1)[:, None], size**2)
+    energies = dict(zip(shell[:, 0].tolist(), energy.tolist(), strict=True))
+    if spreading:
+        total = mean_square(table, sine, cosine)
+        energies[np.inf] = max(total - sum(energies.values()), 0.0)
+    return energies

@@ -15,7 +15,9 @@ Müller, Spherical Harmonics (1966); Azevedo and Menegatto, J. Math. Anal. Appl.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from itertools import count, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -44,17 +46,16 @@ def multiplicities(dim: int, degrees: int) -> np.ndarray:
     >>> multiplicities(3, 4)
     array([1., 3., 5., 7.])
     """
-    return np.array([float(_multiplicity(dim, k)) for k in range(degrees)])
+    return np.fromiter(map(float, islice(_counts(dim), degrees)), float, degrees)
 
 
-def _multiplicity(dim: int, k: int) -> int:
-    """(2k + d − 2)/(k + d − 2) · C(k + d − 2, k), in integers of any size."""
-    if k == 0:
-        return 1
-    count = 1
-    for i in range(1, k + 1):
-        count = count * (dim - 2 + i) // i  # C(d − 2 + i, i)
-    return 2 if dim == 2 else count * (2 * k + dim - 2) // (k + dim - 2)
+def _counts(dim: int) -> Iterator[int]:
+    """(2k + d − 2)/(k + d − 2) · C(k + d − 2, k) for k = 0, 1, …, in integers of any size."""
+    yield 1
+    choices = 1
+    for k in count(1):
+        choices = choices * (dim - 2 + k) // k  # C(k + d − 2, k)
+        yield 2 if dim == 2 else choices * (2 * k + dim - 2) // (k + dim - 2)
 
 
 def largest_degree(dim: int) -> int:
@@ -70,12 +71,12 @@ def sphere_spectrum(profile: Profile, dim: int, degrees: int | None = None) -> S
     >>> sphere_spectrum(series_profile([0.0, 0.0, 1.0]), 3, 3).eigenvalue.round(6)
     array([0.333333, 0.      , 0.133333])
     """
-    count = largest_degree(dim) if degrees is None else degrees
-    multiplicity = multiplicities(dim, count)
+    listed = largest_degree(dim) if degrees is None else degrees
+    multiplicity = multiplicities(dim, listed)
     size = max(float(np.abs(profile.value(np.ones(1)))[0]), EPS)
-    direct = by_quadrature(profile, dim, count)
+    direct = by_quadrature(profile, dim, listed)
     direct_error = 32 * EPS * size / np.sqrt(multiplicity)
-    series, series_error = by_series(profile, dim, count)
+    series, series_error = by_series(profile, dim, listed)
     value = np.where(series_error <= direct_error, series, direct)
     error = np.minimum(series_error, direct_error)
     noise = (np.abs(value) <= error) & (error > 0)
@@ -91,18 +92,26 @@ def by_quadrature(profile: Profile, dim: int, degrees: int) -> np.ndarray:
 
     The measure sin^{d−2}θ dθ has width 1/√d, so the interval shrinks with it.
     """
+    t, density, polynomials = _quadrature(dim, degrees)
+    return polynomials @ (density * profile.value(t))
+
+
+@lru_cache(maxsize=8)
+def _quadrature(dim: int, degrees: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosines, the density at each times its weight, and all polynomials there, which the kernels
+    of one sphere share; nobody may write to them."""
     half = min(np.pi / 2, np.sqrt(2 * (40 + 2 * degrees) / max(dim - 2, 1)))
     nodes, weights = _legendre(degrees + 300)
     t = np.sin(half * nodes)
     log_density = (dim - 2) * np.log(np.cos(half * nodes))
     log_density += special.gammaln(dim / 2) - special.gammaln((dim - 1) / 2)
     density = half * weights * np.exp(log_density) / np.sqrt(np.pi)
-    return gegenbauer(t, dim, degrees) @ (density * profile.value(t))
+    return t, density, gegenbauer(t, dim, degrees)
 
 
 @cache
-def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
-    nodes, weights = np.polynomial.legendre.leggauss(count)
+def _legendre(size: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(size)
     return nodes, weights
 
 
@@ -139,16 +148,16 @@ def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.
     coefficients, noise = taylor_coefficients(profile)
     values, errors = np.zeros(degrees), np.full(degrees, _left_out(profile, dim))
     exact = profile.coefficients is not None
+    log_moment = _LogMoments(dim, len(coefficients), degrees)
     for k in range(min(degrees, len(coefficients))):
-        j = np.arange(k, len(coefficients), 2)
-        moments = np.exp(_log_moment(j, k, dim))
-        terms = coefficients[j] * moments
+        moments = np.exp(log_moment.of_degree(k))
+        terms = coefficients[k::2] * moments
         values[k] = terms.sum()
         errors[k] += 4 * EPS * np.abs(terms).sum()
         if not exact:
             # the second half of the terms bounds what a decay of 1/j² or faster leaves out
-            falling = moments.argmax() < len(j) // 2
-            tail = np.abs(terms[len(j) // 2 :]).sum() if falling else np.inf
+            half = len(terms) // 2
+            tail = np.abs(terms[half:]).sum() if moments.argmax() < half else np.inf
             errors[k] += tail + noise * moments.sum()
     return values, errors
 
@@ -158,11 +167,23 @@ def _left_out(profile: Profile, dim: int) -> float:
     ≤ ∫ |t|^j, which falls with j. At least what underflows, where there are such terms."""
     if profile.coefficients is None or not profile.missing:
         return 0.0
-    first = float(np.exp(_log_moment(np.array(len(profile.coefficients)), 0, dim)))
-    return max(profile.missing * first, TINY)
+    j = len(profile.coefficients)
+    log_first = special.gammaln(j + 1) + special.gammaln(dim / 2) - j * np.log(2)
+    log_first -= special.gammaln(j / 2 + 1) + special.gammaln((j + dim) / 2)
+    return max(profile.missing * float(np.exp(log_first)), TINY)
 
 
-def _log_moment(j: np.ndarray, k: int, dim: int) -> np.ndarray:
-    """log of ∫ t^j P_k(t) under the law of one coordinate of the sphere."""
-    top = special.gammaln(j + 1) + special.gammaln(dim / 2) - j * np.log(2)
-    return top - special.gammaln((j - k) / 2 + 1) - special.gammaln((j + k + dim) / 2)
+class _LogMoments:
+    """log of ∫ t^j P_k(t) under the law of one coordinate of the sphere, from tables of log Γ that
+    all degrees share."""
+
+    def __init__(self, dim: int, powers: int, degrees: int) -> None:
+        j = np.arange(powers)
+        self.top = special.gammaln(j + 1) + special.gammaln(dim / 2) - j * np.log(2)
+        self.whole = special.gammaln(np.arange(powers // 2 + 1) + 1.0)
+        self.half = special.gammaln((np.arange(powers + degrees) + dim) / 2)
+
+    def of_degree(self, k: int) -> np.ndarray:
+        """The logarithms for j = k, k + 2, …; the other moments are 0."""
+        top = self.top[k::2]
+        return top - self.whole[: len(top)] - self.half[2 * k :: 2][: len(top)]
