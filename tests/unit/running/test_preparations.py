@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from attrs import frozen
 
+from testbed import KernelModel
 from testbed.contract.values import Data, Problem
-from testbed.layers.kernel_model import KernelModel
 from testbed.running.execute import PreparationCache, execute_cell
 from testbed_basics.designs.points import Gaussian
 from testbed_basics.metrics.risks import ExcessRisk, TrainingLoss
