@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
-from testbed.planning import cache, source
+from testbed.planning import cache
 from testbed.planning.cache import Facts, cache_folder, write_cache
 
 NAME = "facts.json"
@@ -65,32 +63,3 @@ def test_without_a_name_the_folder_is_that_of_the_user(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "testbed"
     write_cache("note", "text")
     assert (tmp_path / "testbed" / "note").read_text() == "text"
-
-
-@pytest.fixture
-def module(tmp_path, monkeypatch):
-    """A module of this name on the path, written with a text; what was read of it is forgotten."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def write(text: str) -> source.Source:
-        (tmp_path / "cached_law.py").write_text(text)
-        source._facts.cache_clear()  # as a new process
-        source._parsed.cache_clear()
-        source.refresh()
-        read = source.source_of("cached_law")
-        assert read is not None
-        source.keep_for_later()
-        return read
-
-    yield write
-    source._facts.cache_clear()
-    source.refresh()
-
-
-def test_a_file_is_parsed_once_for_each_content(module, monkeypatch):
-    first = module("import math\nlaw = 1.0\n")
-    edited = module("import math\nlaw = 1.5\n")
-    assert first.digest != edited.digest
-    monkeypatch.setattr(ast, "parse", lambda *_: pytest.fail("parsed again"))
-    assert module("import math\nlaw = 1.0\n") == first
-    assert module("import math\nlaw = 1.5\n") == edited
