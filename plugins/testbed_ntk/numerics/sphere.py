@@ -180,10 +180,10 @@ class _LogMoments:
     def __init__(self, dim: int, powers: int, degrees: int) -> None:
         j = np.arange(powers)
         self.top = special.gammaln(j + 1) + special.gammaln(dim / 2) - j * np.log(2)
-        self.whole = special.gammaln(np.arange(powers // 2 + 1) + 1.0)
+        self.factorials = special.gammaln(np.arange(powers // 2 + 1) + 1.0)
         self.half = special.gammaln((np.arange(powers + degrees) + dim) / 2)
 
     def of_degree(self, k: int) -> np.ndarray:
         """The logarithms for j = k, k + 2, …; the other moments are 0."""
         top = self.top[k::2]
-        return top - self.whole[: len(top)] - self.half[2 * k :: 2][: len(top)]
+        return top - self.factorials[: len(top)] - self.half[2 * k :: 2][: len(top)]

@@ -33,14 +33,14 @@ def test_a_later_process_finds_what_was_kept(folder):
 
 def test_every_flipped_byte_makes_the_file_count_as_empty(folder):
     kept(a=["1", "x"])
-    whole = (folder / NAME).read_bytes()
-    for position in range(len(whole)):
-        damaged = bytearray(whole)
+    content = (folder / NAME).read_bytes()
+    for position in range(len(content)):
+        damaged = bytearray(content)
         damaged[position] ^= 1
         (folder / NAME).write_bytes(damaged)
         assert Facts(NAME).get("a") is None, position
-    for length in range(len(whole)):
-        (folder / NAME).write_bytes(whole[:length])
+    for length in range(len(content)):
+        (folder / NAME).write_bytes(content[:length])
         assert Facts(NAME).get("a") is None
 
 
