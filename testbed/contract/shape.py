@@ -66,7 +66,7 @@ def shape_objection(component: type[Component]) -> str | None:
 def _objections(component: type[Component]) -> Iterator[str]:
     name, kind = component.name, component.kind
     written = _written(component)
-    members = _contract(component)
+    members = contract_members(component)
     for word in sorted(written - set(members)):
         if word in REPLACED:
             yield f"found {word!r} in {name}, expected {REPLACED[word]}"
@@ -144,12 +144,22 @@ def _of_contract(base: type) -> bool:
     )
 
 
-def _contract(component: type[Component]) -> list[str]:
+def contract_members(component: type[Component]) -> list[str]:
     """Members of the base class of the component's kind, and of the capabilities it inherits."""
     root = KINDS[component.kind]
     bases = {*root.__mro__, *(base for base in component.__mro__ if issubclass(base, Capability))}
     inherited = [base for base in bases if _of_contract(base)]
     return sorted({*(name for base in inherited for name in members_of(base)), "kind", "name"})
+
+
+def contract_methods(component: type[Component]) -> list[str]:
+    """Public methods of a component that core or a layer declares, without class methods."""
+    declared = {name for base in component.__mro__ if _of_contract(base) for name in vars(base)}
+    return sorted(
+        name
+        for name in declared
+        if not name.startswith("_") and inspect.isfunction(getattr(component, name, None))
+    )
 
 
 def _is_method(component: type[Component], word: str) -> bool:

@@ -33,6 +33,7 @@ from testbed.running.batching import Single
 from testbed.running.execute import draw_problem
 from testbed.running.paths import Path, States
 from testbed.testing import partners
+from testbed.testing.global_state import settings_restored
 
 Kind = TypeVar("Kind", bound=Component)
 TIMES = (0.0, 1.0, 4.0)
@@ -111,7 +112,8 @@ def make_case(
         chosen[component.kind] = component
     reasons = []
     for case in _candidates(component, chosen, tuple(times), tolerance):
-        reason = _misfit(case)
+        with settings_restored():
+            reason = _misfit(case)
         if reason is None:
             return case
         reasons.append(reason)

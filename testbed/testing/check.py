@@ -10,19 +10,16 @@ from typing import Any
 from testbed.contract.border import line_of
 from testbed.contract.components import Component
 from testbed.errors import TestbedError, did_you_mean
+from testbed.testing.call_laws import CALL_LAWS
 from testbed.testing.cases import Case, make_case
 from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS
 from testbed.testing.fit_laws import FIT_LAWS, FITTING_LAWS
+from testbed.testing.global_state import settings_restored
 from testbed.testing.laws import Law
 from testbed.testing.limits import COMPONENT_SECONDS, LAW_SECONDS, OutOfTime, limited
 from testbed.testing.measure_laws import METRIC_LAWS, SIMULATION_LAWS, THEORY_LAWS
 from testbed.testing.model_laws import MODEL_LAWS, OPTIMIZER_LAWS
-from testbed.testing.random_laws import (
-    DRAWING_LAWS,
-    SAMPLING_LAWS,
-    TRUTH_LAWS,
-    has_the_shape_of_the_contract,
-)
+from testbed.testing.random_laws import DRAWING_LAWS, SAMPLING_LAWS, TRUTH_LAWS
 from testbed.testing.snippets import snippet
 
 LAWS: dict[str, tuple[Law, ...]] = {
@@ -51,7 +48,7 @@ def laws_of(case: Case, thorough: bool = False) -> list[Law]:
     """The laws that apply to the case's component; `thorough` adds those that train again:
     order of rows, labels, autograd, Gram matrices, the clock, theory against simulation."""
     kind = case.component.kind
-    laws = (*EVERY, Law(has_the_shape_of_the_contract), *LAWS[kind])
+    laws = (*EVERY, *CALL_LAWS, *LAWS[kind])
     laws += THOROUGH.get(kind, ()) if thorough else ()
     return [law for law in laws if law.applies(case)]
 
@@ -136,7 +133,7 @@ def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
         return "not tried: the laws before it took all the time that a component has"
     limit = None if seconds is None else min(seconds, LAW_SECONDS)
     try:
-        with limited(limit), warnings.catch_warnings():
+        with limited(limit), settings_restored(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*torch.jit.script.*", DeprecationWarning)  # torch's
             law.check(case)
     except (AssertionError, TestbedError) as error:

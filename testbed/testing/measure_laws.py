@@ -8,17 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from attrs import evolve
 
 from testbed.contract.cells import CellResult, PlannedTheory
 from testbed.contract.components import Metric, Theory, Variable
-from testbed.contract.facts import MetricFacts
 from testbed.contract.names import RESERVED_OWN_DIMS, RESERVED_VARIABLES
 from testbed.contract.needs import NEEDS, alternatives
 from testbed.errors import did_you_mean
 from testbed.loading import load_registry
-from testbed.numerics.trees import tensors
 from testbed.running.execute import draw_problem, execute_cell
 from testbed.testing.cases import Case, one_by_one, planned, recast
 from testbed.testing.laws import ROUNDING, Law, close, finite
@@ -136,32 +133,7 @@ def measures_one_by_one(case: Case) -> None:
         close(separate[name], values, ROUNDING, f"{name} one by one")
 
 
-def inputs_stay_as_they_are(case: Case) -> None:
-    """`measure` changes none of its arguments."""
-    plan, _ = planned(case)
-    before: list[tuple[str, torch.Tensor, torch.Tensor]] = []
-
-    def spied(self: Any, *problem: Any, **needs: Any) -> Any:
-        arguments = {"problem": problem, **needs}
-        kept = [(name, leaf) for name, tree in arguments.items() for leaf in tensors(tree)]
-        copies = [leaf.clone() for _, leaf in kept]
-        try:
-            return type(case.component).measure(self, *problem, **needs)  # type: ignore[attr-defined]
-        finally:
-            pairs = zip(kept, copies, strict=True)
-            before.extend((name, leaf, copy) for (name, leaf), copy in pairs)
-
-    metric = recast(_metric(case), facts=lambda self: MetricFacts(batching="loop"), measure=spied)
-    execute_cell(evolve(case.cell, metrics=(evolve(plan, metric=metric),)))
-    for name, leaf, copy in before:
-        assert torch.equal(torch.nan_to_num(leaf), torch.nan_to_num(copy)), (
-            f"found {name} changed by measure, expected it untouched: write `x = x - x.mean()`, "
-            "not `x -= x.mean()`"
-        )
-
-
 METRIC_LAWS = (
-    Law(inputs_stay_as_they_are, lambda case: _metric(case).facts().batching != "batch"),
     Law(needs_are_known),
     Law(variables_are_declared),
     Law(coordinates_increase),

@@ -7,18 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from attrs import frozen
 
 from testbed import (
     Advance,
     Metric,
-    Model,
     Optimizer,
     Target,
     Theory,
     Variable,
 )
-from testbed.contract.losses import batch_of
 from testbed.numerics.trees import tree_map
 from testbed.testing import (
     Kernel,
@@ -31,31 +28,7 @@ from testbed.testing import (
 )
 from testbed.testing.check import broken_by
 from testbed.testing.partners import Plane
-
-
-@frozen(kw_only=True)
-class Linear(Model):
-    """A right model, from which wrong ones are made."""
-
-    name = "wrong.linear"
-
-    def start(self, drawn, prepared, problem):
-        return 0 * problem.train.x[0]
-
-    def predict(self, prepared, params, probe):
-        return probe @ params
-
-
-def wrong(base, *parts, **members):
-    """A component with some members replaced."""
-    body = {"__doc__": "Wrong.", "name": "wrong.component", "__module__": __name__, **members}
-    return frozen(kw_only=True)(type("Wrong", (base,), body))()
-
-
-def slope(prepared, params, problem, rows, factor=1.0, of="y", weigh=None):
-    data = batch_of(problem.train, rows)
-    residual = data.x @ params - getattr(data, of)
-    return factor * data.x.mT @ (data.weight * residual * (1.0 if weigh is None else weigh(rows)))
+from tests.helpers.wrong import Linear, slope, wrong
 
 
 def order(self, prepared, params, problem, rows=None):
