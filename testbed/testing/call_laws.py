@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def _of_a_model(case: Case) -> Calls:
     twin: Any = case.component
     for optimizer in dict.fromkeys([case.optimizer, *FLOWS]):
         if optimizer.accepts(twin) is None and optimizer.name != "testing.numeric-flow":
-            yield lambda optimizer=optimizer: evolve(case, model=twin, optimizer=optimizer).walk()
+            yield evolve(case, model=twin, optimizer=optimizer).walk
     untrained = evolve(case, model=twin).path()
     yield from _of_a_state(untrained.initial)
     states: list[States] = []
@@ -87,7 +88,7 @@ def _of_a_state(states: States) -> Calls:
         for kernel in ("features", "tangent"):
             for points in ("train", "test"):
                 options: Any = {"kernel": kernel, "points": points}
-                yield lambda need=need, options=options: states.need(need, options)
+                yield functools.partial(states.need, need, options)
     fit = states.path.fit
     prepared, problem = index(fit.prepared, 0), index(fit.problem, 0)
     params = index(index(states.params, 0), len(states.times) // 2)

@@ -51,7 +51,7 @@ def _one_by_one(component: Component) -> dict[str, Callable[..., object]]:
     """The member `facts` that lets core call the component for one replicate at one time."""
     if not isinstance(component, Model | Optimizer | Metric):
         return {}
-    facts = component.facts()
+    facts: Any = component.facts()
     if isinstance(component, Model):
         facts = evolve(facts, time_batching="loop")
     if facts.batching != "batch":
