@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy import special
 
 from testbed.analysis import mean_interval
 from testbed.claims.kinds import MEASURES, Measured
@@ -29,6 +30,12 @@ LAWS: dict[str, Callable[[Generator, tuple[int, ...]], np.ndarray]] = {
 }
 """Factors of mean 1: of deviation 0.3, and exponential ones of deviation 1 and skewness 2."""
 DEVIATION = {"normal": 0.3, "skewed": 1.0}
+HALVING = {"normal": 0.35, "skewed": 1.25}
+"""The deviation that one decay adds to the logarithm of the time at which their mean has halved."""
+QUANTILES: dict[str, Callable[[float], float]] = {
+    "normal": lambda share: 1 + 0.3 * float(special.ndtri(share)),
+    "skewed": lambda share: -math.log1p(-share),
+}
 REPLICATES = (8, 16, 64)
 SIZES = np.array([100.0, 1000, 10_000, 100_000])
 TIMES = np.geomspace(1, 1000, 31)
@@ -36,7 +43,10 @@ MARGIN = 7.0  # standard errors by which a false claim misses what it allows
 POWER = 0.8  # the share of them that is to be found at least
 LOOKS = (8, 16, 32, 64)  # numbers of replicates at which an adaptive run looks
 CLAIMS = 5  # that are judged together where multiplicity is looked at
-KINDS = ("slope", "order", "equal", "ratio", "agrees", "monotone", "converges", "bound", "collapse")
+KINDS = (
+    "slope", "order", "equal", "ratio", "agrees", "monotone", "converges", "bound", "collapse",
+    "share", "sooner",
+)  # fmt: skip
 SLOW = ("collapse",)
 """Kinds that search for every trial on its own."""
 
@@ -117,6 +127,28 @@ def _collapse(trials: Trials, miss: float) -> dict[str, Any]:
     scaled = TIMES / sizes[:, None] ** 0.5
     values = trials.drawn(1 / (1 + scaled), 0.2, n=sizes, time=TIMES)
     return {"values": values, "along": "n", "expect": 0.55 + miss, "within": 0.05}
+
+
+def _share(trials: Trials, miss: float) -> dict[str, Any]:
+    """Nine of ten replicates are to lie above a number; where a claim is false, fewer do, down to
+    one of ten."""
+    off = DEVIATION[trials.law]
+    share = max(0.9 - 0.3 * miss / off, 0.1)  # 0.3 is the deviation of one such event
+    number = QUANTILES[trials.law](1 - share)
+    return {"values": trials.drawn(1.0), "expect": number, "within": 0.1, "side": "above"}
+
+
+def _sooner(trials: Trials, miss: float) -> dict[str, Any]:
+    """Exponential decays whose times are the factors; a factor of all times moves the mean's."""
+    times = np.concatenate([[0.0], np.geomspace(0.01, 1e3, 70)])
+    miss *= HALVING[trials.law] / DEVIATION[trials.law]
+    slowness = (math.exp(math.sqrt(2) * miss), 1.0)
+    sides = [np.maximum(trials.drawn(mean), 0.01) for mean in slowness]
+    values, rival = (
+        np.exp(-xr.DataArray(times, {"time": times}, "time") / side).rename("excess_risk")
+        for side in sides
+    )
+    return {"values": values, "rival": rival, "expect": 0.5}
 
 
 class Rate(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.claims import Verdict, read_verdicts
+from testbed.contract.claims import FINDINGS
 from testbed.results.groups import estimators
 
 HEAD = """# Results
@@ -65,8 +66,8 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 def allowed(verdict: Verdict) -> str:
     """The values that a claim allows, in words."""
-    if verdict.that == "flagged":
-        return "a finding"
+    if verdict.that in FINDINGS:
+        return "a finding" if verdict.that == "flagged" else "no finding"
     low, high = (f"{value:.4g}" for value in (verdict.lowest, verdict.highest))
     if np.isnan(verdict.lowest):
         return ""
@@ -77,7 +78,7 @@ def allowed(verdict: Verdict) -> str:
 
 def found_text(verdict: Verdict) -> str:
     """The estimate with its interval."""
-    if verdict.that == "flagged":
+    if verdict.that in FINDINGS:
         return "found" if verdict.estimate else "nothing found"
     if np.isnan(verdict.estimate):
         return ""

@@ -21,6 +21,7 @@ from testbed.analysis.comparisons import (
     paired_ratio,
     slope_difference,
     slope_ratio,
+    time_ratio,
 )
 from testbed.analysis.crossings import crossing, crossing_time
 from testbed.analysis.exponents import exponent_gap, local_exponents
@@ -51,4 +52,5 @@ __all__ = [
     "slope",
     "slope_difference",
     "slope_ratio",
+    "time_ratio",
 ]

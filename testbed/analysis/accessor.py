@@ -23,6 +23,7 @@ from testbed.analysis.comparisons import (
     paired_ratio,
     slope_difference,
     slope_ratio,
+    time_ratio,
 )
 from testbed.analysis.crossings import crossing, crossing_time
 from testbed.analysis.exponents import exponent_gap, local_exponents
@@ -53,6 +54,7 @@ METHODS: dict[str, Callable[..., Result]] = {
         slope,
         slope_difference,
         slope_ratio,
+        time_ratio,
     )
 }
 """The accessor's methods by name."""

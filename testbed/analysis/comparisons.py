@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from testbed.analysis.crossings import fall_time
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Jackknife, jackknife
 from testbed.analysis.limits import Floats, student_quantile
@@ -64,6 +65,29 @@ def paired_ratio(
         table[name] = np.exp(table[name])
     names = f"{name_of(numerator)}{' at the best time' if best else ''}"
     return labelled(table, Labels(f"ratio of {names}"), level)
+
+
+def time_ratio(
+    numerator: xr.DataArray,
+    denominator: xr.DataArray,
+    share: float = 0.5,
+    level: float = 0.95,
+    *,
+    survivors: bool = False,
+) -> xr.Dataset:
+    """Interval of the ratio of the times at which two means over replicates have first fallen to a
+    share of their first values, from the jackknife of its logarithm; NaN where one never has."""
+    first, second = _pair(numerator, denominator, best=True)
+    there = _both(first, second, best=True)
+    parts = [
+        jackknife(_kept(side, there, survivors), fall_time(side["time"].values, share), ["time"])
+        for side in (first, second)
+    ]
+    table = interval(parts[0] - parts[1], "skewed", level, there)
+    for name in ("estimate", "lower", "upper"):
+        table[name] = np.exp(table[name])
+    label = f"ratio of times at which the {name_of(numerator)} has fallen to {share:g} of its start"
+    return labelled(table, Labels(label), level)
 
 
 def _core(values: xr.DataArray, best: bool) -> list[str]:

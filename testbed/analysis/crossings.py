@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
-from testbed.analysis.jackknife import jackknife
+from testbed.analysis.jackknife import Statistic, jackknife
 from testbed.analysis.limits import Floats
 from testbed.analysis.replicates import bare, path_presence
 
@@ -56,3 +56,16 @@ def first_crossing(time: Floats, values: Floats, threshold: float) -> Floats:
         share = np.where(high > low, (threshold - low) / (high - low), 1.0)
     crossing = time[before] + share * (time[position] - time[before])
     return np.where(above.any(-1), crossing, np.nan)
+
+
+def fall_time(time: Floats, share: float) -> Statistic:
+    """The logarithm of the first time at which means have fallen to a share of their first value;
+    NaN where they never do."""
+    times = np.asarray(time, dtype=float)
+
+    def statistic(means: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            relative = means / means[..., :1]
+            return np.asarray(np.log(first_crossing(times, -relative, -share)))
+
+    return statistic

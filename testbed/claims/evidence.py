@@ -10,7 +10,7 @@ import xarray as xr
 
 from testbed import analysis
 from testbed.claims.published import beside, published_number, selected
-from testbed.contract.claims import Evidence
+from testbed.contract.claims import DIVERGED, Evidence
 from testbed.contract.names import in_words
 from testbed.contract.published import PublishedTable
 
@@ -61,16 +61,27 @@ def evidence_of(claim: ClaimTable, point: Point, sources: Sources, level: float)
 def _source(text: str, tree: xr.DataTree) -> tuple[xr.Dataset, str]:
     estimator, _, variable = text.partition("/")
     dataset = tree[estimator].to_dataset()
+    if variable == DIVERGED and variable not in dataset:
+        dataset = dataset.assign({DIVERGED: _diverged(dataset["status"])})
     if variable not in dataset:
         raise Unjudged(f"the results have no {text}")
     return dataset, variable
 
 
+def _diverged(status: xr.DataArray) -> xr.DataArray:
+    """1 for replicates that diverged, 0 for those that did not, NaN for others."""
+    words = str(status.attrs["flag_meanings"]).split()
+    codes = [words.index(word) for word in ("ok", "diverged")]
+    return (status == codes[1]).astype(float).where(status.isin(codes)).assign_attrs(units="1")
+
+
 def _values(dataset: xr.Dataset, variable: str, claim: ClaimTable, held: Point) -> xr.DataArray:
     """The replicates at a claim's point, at the times that it asks for."""
+    lost = ("failed",) if variable == DIVERGED else ("failed", "diverged")
     if not claim.survivors:
-        _expect_all(dataset, claim, held)
-    values = _part(analysis.simulated(dataset, variable), claim, held)
+        _expect_all(dataset, claim, held, lost)
+    simulated = dataset[variable] if variable == DIVERGED else analysis.simulated(dataset, variable)
+    values = _part(simulated, claim, held)
     chooser = held.get("time")
     if isinstance(chooser, str) and chooser != ORACLE and "time" in values.dims:
         values = analysis.at_least(values, _part(analysis.simulated(dataset, chooser), claim, held))
@@ -91,17 +102,20 @@ def _replicated(values: xr.DataArray, pattern: xr.DataArray | None = None) -> xr
     return copies.assign_coords({ASKED: pattern[ASKED]}) if ASKED in pattern.coords else copies
 
 
-def _expect_all(dataset: xr.Dataset, claim: ClaimTable, held: Point) -> None:
-    """Unjudged where replicates that the claim concerns failed or diverged."""
+def _expect_all(
+    dataset: xr.Dataset, claim: ClaimTable, held: Point, lost_words: tuple[str, ...]
+) -> None:
+    """Unjudged where replicates that the claim concerns are lost."""
     if "status" not in dataset:
         return
     status = _part(dataset["status"], claim, held)
     words = str(status.attrs.get("flag_meanings", "")).split()
-    codes = [i for i, word in enumerate(words) if word in ("failed", "diverged")]
+    codes = [i for i, word in enumerate(words) if word in lost_words]
     lost = status.isin(codes).sum("replicate")
     if not bool((lost > 0).any()):
         return
-    requested = status.isin([*codes, words.index("ok")]).sum("replicate")
+    asked = [i for i, word in enumerate(words) if word in ("ok", "failed", "diverged")]
+    requested = status.isin(asked).sum("replicate")
     worst = {dim: int(i) for dim, i in lost.argmax(...).items()} if lost.ndim else {}
     left, total = int((requested - lost).isel(worst)), int(requested.isel(worst))
     place = {str(dim): lost[dim].values[i] for dim, i in worst.items()}

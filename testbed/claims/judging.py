@@ -13,7 +13,7 @@ from testbed.claims.evidence import Sources, Unjudged, evidence_of
 from testbed.claims.kinds import KINDS
 from testbed.claims.verdicts import Verdict
 from testbed.claims.words import statement
-from testbed.contract.claims import ClaimKind, Judgement
+from testbed.contract.claims import FINDINGS, ClaimKind, Judgement
 from testbed.contract.findings import Finding
 from testbed.contract.names import in_words
 from testbed.contract.published import PublishedTable
@@ -75,7 +75,7 @@ def _verdict(
     level: float,
 ) -> Verdict:
     try:
-        if claim.that == "flagged":
+        if claim.that in FINDINGS:
             judgement = _flagged(claim, findings)
         else:
             judgement = kinds[claim.that].judge(evidence_of(claim, point, sources, level))
@@ -115,8 +115,10 @@ def _source(claim: ClaimTable, published: Mapping[str, PublishedTable]) -> str:
 
 
 def _flagged(claim: ClaimTable, findings: Sequence[Finding]) -> Judgement:
-    """1 if the check has a finding about the estimator, else 0; 1 is allowed."""
+    """1 if the check has a finding about the estimator, else 0; `flagged` allows 1, `unflagged`
+    0."""
     name = claim.of.split("/")[0]
     fired = [f for f in findings if f.check == claim.expect and f.estimator in ("", name)]
     value = float(any(finding.observation != NO_FINDING for finding in fired))
-    return Judgement(estimate=value, lower=value, upper=value, allowed=(1.0, 1.0))
+    wanted = float(claim.that == "flagged")
+    return Judgement(estimate=value, lower=value, upper=value, allowed=(wanted, wanted))

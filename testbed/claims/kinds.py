@@ -9,70 +9,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from testbed import analysis
-from testbed.contract.claims import INCONCLUSIVE, REFUTED, SUPPORTED, ClaimKind, Evidence, Judgement
-
-PARTS = ("estimate", "lower", "upper")
-MISSING = "there is no interval"
-
-
-class Measured(NamedTuple):
-    """Intervals (`estimate`, `lower`, `upper`, `reason`), and the values that the claim allows."""
-
-    table: xr.Dataset
-    allowed: tuple[float, float]
-
-    def verdicts(self) -> xr.DataArray:
-        """The verdict of every row, by the rule of `Judgement.verdict`."""
-        low, high = self.allowed
-        lower, upper = self.table["lower"], self.table["upper"]
-        words = xr.where((upper < low) | (lower > high), REFUTED, INCONCLUSIVE)
-        words = words.where(~((lower >= low) & (upper <= high)), SUPPORTED)
-        decided = lower.notnull() & upper.notnull() & (self.table["reason"] == "")
-        return words.where(decided, INCONCLUSIVE)
-
-    def judgement(self) -> Judgement:
-        """The only row as a judgement."""
-        parts = {name: float(self.table[name]) for name in PARTS}
-        return Judgement(**parts, allowed=self.allowed, reason=str(self.table["reason"].item()))
-
+from testbed.claims.measured import (
+    PARTS,
+    Measured,
+    around,
+    on_side,
+    shared_level,
+    single,
+    takes_best,
+    worst,
+)
+from testbed.claims.shares import measure_share
+from testbed.contract.claims import ClaimKind, Evidence, Judgement
 
 Measure = Callable[[Evidence], Measured]
-
-
-def _measured(table: xr.Dataset, allowed: tuple[float, float]) -> Measured:
-    """Intervals with a reason only where an interval is missing."""
-    there = np.isfinite(table["lower"]) & np.isfinite(table["upper"])
-    words = table["reason"].where(table["reason"] != "", MISSING)
-    rows = table[list(PARTS)].drop_vars(set(table.coords) - set(table.dims))
-    return Measured(rows.assign(reason=words.where(~there, "")), allowed)
-
-
-def _around(evidence: Evidence) -> tuple[float, float]:
-    return evidence.expect - evidence.within, evidence.expect + evidence.within
-
-
-def _best(evidence: Evidence, *sides: xr.DataArray) -> bool:
-    """Whether a side has times, of which the best is taken."""
-    return evidence.along != "time" and any("time" in side.dims for side in sides)
 
 
 # --- one interval -------------------------------------------------------------------------------
 
 
 def measure_slope(evidence: Evidence) -> Measured:
-    """The exponent along a dimension is `expect`, within a margin. A slope is not supported where
-    the power law bends."""
-    table = analysis.slope(
-        evidence.values, evidence.along, evidence.level, survivors=evidence.survivors
-    )  # fmt: skip
-    low, high = allowed = _around(evidence)
-    measured = _measured(table, allowed)
+    """The exponent along a dimension is `expect`, within a margin or on one side; with `than`, the
+    exponent minus that of `than`. A slope is not supported where the power law bends."""
+    values, along, level = evidence.values, evidence.along, evidence.level
+    low, high = allowed = on_side(evidence)
+    if evidence.rival is not None:
+        table = analysis.slope_difference(
+            values, evidence.rival, along, level, survivors=evidence.survivors
+        )
+        return single(table, allowed)
+    table = analysis.slope(values, along, level, survivors=evidence.survivors)
+    measured = single(table, allowed)
     inside = (table["lower"] >= low) & (table["upper"] <= high)
     bent = table["reason"].where(table["refused"] & inside, measured.table["reason"])
     return Measured(measured.table.assign(reason=bent), allowed)
@@ -81,12 +52,12 @@ def measure_slope(evidence: Evidence) -> Measured:
 def measure_order(evidence: Evidence) -> Measured:
     """`of` lies below `than`, by at least `within`, replicate by replicate; everywhere along a
     dimension, if there is one."""
-    return _worst(_difference(evidence), evidence, (-math.inf, 0.0 - evidence.within))
+    return worst(_difference(evidence), evidence, (-math.inf, 0.0 - evidence.within))
 
 
 def measure_equal(evidence: Evidence) -> Measured:
     """`of` and `than` differ by at most `within`: an equivalence test."""
-    return _worst(_difference(evidence), evidence, (-evidence.within, evidence.within))
+    return worst(_difference(evidence), evidence, (-evidence.within, evidence.within))
 
 
 def _rival(evidence: Evidence) -> xr.DataArray:
@@ -97,9 +68,9 @@ def _rival(evidence: Evidence) -> xr.DataArray:
 
 def _difference(evidence: Evidence) -> xr.Dataset:
     values, rival = evidence.values, _rival(evidence)
-    best = _best(evidence, values, rival)
+    best = takes_best(evidence, values, rival)
     return analysis.paired_difference(
-        values, rival, _shared(evidence), best=best, survivors=evidence.survivors
+        values, rival, shared_level(evidence), best=best, survivors=evidence.survivors
     )  # fmt: skip
 
 
@@ -107,24 +78,21 @@ def measure_ratio(evidence: Evidence) -> Measured:
     """The mean of `of` over that of `than` is `expect`, or lies on the side of it that is said;
     everywhere along a dimension, if there is one."""
     values, rival = evidence.values, _rival(evidence)
-    best = _best(evidence, values, rival)
-    level = _shared(evidence)
+    best = takes_best(evidence, values, rival)
+    level = shared_level(evidence)
     table = analysis.paired_ratio(values, rival, level, best=best, survivors=evidence.survivors)
-    return _worst(table, evidence, _side(evidence))
+    return worst(table, evidence, on_side(evidence))
 
 
-def _shared(evidence: Evidence) -> float:
-    """The level of each interval along a dimension, so that all of them hold together."""
-    points = evidence.values.sizes[evidence.along] if evidence.along else 1
-    return 1 - (1 - evidence.level) / points
-
-
-def _side(evidence: Evidence) -> tuple[float, float]:
-    """The values on the claimed side of `expect`, up to `within`."""
-    low, high = _around(evidence)
-    if evidence.side == "above":
-        return low, math.inf
-    return (-math.inf, high) if evidence.side == "below" else (low, high)
+def measure_sooner(evidence: Evidence) -> Measured:
+    """The mean of `of` has fallen to the share `expect` of its first value sooner than that of
+    `than`: the ratio of the times is at most 1 + `within`; everywhere along a dimension, if there
+    is one."""
+    values, rival, level = evidence.values, _rival(evidence), shared_level(evidence)
+    table = analysis.time_ratio(
+        values, rival, evidence.expect, level, survivors=evidence.survivors
+    )  # fmt: skip
+    return worst(table, evidence, (-math.inf, 1 + evidence.within))
 
 
 def measure_converges(evidence: Evidence) -> Measured:
@@ -132,7 +100,7 @@ def measure_converges(evidence: Evidence) -> Measured:
     table = analysis.extrapolation(
         evidence.values, evidence.along, evidence.level, survivors=evidence.survivors
     )
-    return _measured(table, _around(evidence))
+    return single(table, around(evidence))
 
 
 def measure_collapse(evidence: Evidence) -> Measured:
@@ -140,7 +108,7 @@ def measure_collapse(evidence: Evidence) -> Measured:
     table = analysis.collapse(
         evidence.values, evidence.along, level=evidence.level, survivors=evidence.survivors
     )
-    return _measured(table, _around(evidence))
+    return single(table, around(evidence))
 
 
 # --- all of several intervals -------------------------------------------------------------------
@@ -164,7 +132,7 @@ def measure_agrees(evidence: Evidence) -> Measured:
         table = analysis.mean_interval(values, level, survivors=evidence.survivors)
     gap = (table[list(PARTS)] / theory - 1).where(spoken)
     reason = table["reason"].where(spoken, "")
-    return _worst(gap.assign(reason=reason), evidence, (-evidence.within, evidence.within))
+    return worst(gap.assign(reason=reason), evidence, (-evidence.within, evidence.within))
 
 
 def measure_monotone(evidence: Evidence) -> Measured:
@@ -174,65 +142,39 @@ def measure_monotone(evidence: Evidence) -> Measured:
     earlier = values.isel({along: slice(None, -1)}).assign_coords({along: later[along]})
     pair = (earlier, later) if evidence.side == "increasing" else (later, earlier)
     level = 1 - (1 - evidence.level) / max(later.sizes[along], 1)
-    best = _best(evidence, values)
+    best = takes_best(evidence, values)
     table = analysis.paired_difference(*pair, level, best=best, survivors=evidence.survivors)
-    return _worst(table, evidence, (-math.inf, evidence.within))
+    return worst(table, evidence, (-math.inf, evidence.within))
 
 
 def measure_bound(evidence: Evidence) -> Measured:
     """The mean lies below or above `expect`, up to `within`, everywhere along a dimension."""
     values = evidence.values
-    level = _shared(evidence)
-    if _best(evidence, values):
+    level = shared_level(evidence)
+    if takes_best(evidence, values):
         table = analysis.oracle(values, level=level, survivors=evidence.survivors)
     else:
         table = analysis.mean_interval(values, level, survivors=evidence.survivors)
     if evidence.theory is None or evidence.along not in evidence.theory.dims:
-        return _worst(table, evidence, _side(evidence))
+        return worst(table, evidence, on_side(evidence))
     distance = table[list(PARTS)] - evidence.theory
     allowed = (-evidence.within, math.inf) if evidence.side == "above" else (
         -math.inf, evidence.within
     )  # fmt: skip
-    return _worst(distance.assign(reason=table["reason"]), evidence, allowed)
-
-
-def _worst(table: xr.Dataset, evidence: Evidence, allowed: tuple[float, float]) -> Measured:
-    """The interval that fits an allowed range worst; all of them must fit.
-
-    A point that was to be simulated and has no interval leaves the claim open, unless another point
-    refutes it.
-    """
-    rows = table[[*PARTS, "reason"]].drop_vars(set(table.coords) - set(table.dims))
-    dims = [dim for dim in rows.dims if dim not in evidence.separate]
-    if not dims:
-        return _measured(table, allowed)
-    rows = rows.drop_vars(dims, errors="ignore").stack(place=dims, create_index=False)
-    low, high = allowed
-    there = rows["lower"].notnull() & rows["upper"].notnull()
-    outside = _larger(rows["lower"] - high, low - rows["upper"]).where(there, -np.inf)
-    short = _larger(rows["upper"] - high, low - rows["lower"]).where(there, -np.inf)
-    refuting = outside.max("place") > 0
-    lost = ~there & (rows["reason"] != "") & (rows["reason"] != "not simulated")
-    score = xr.where(refuting, outside, short.where(~lost.any("place"), lost.astype(float)))
-    chosen = rows.isel(place=score.argmax("place"))
-    return _measured(chosen, allowed)
-
-
-def _larger(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
-    return first.where(first > second, second)
+    return worst(distance.assign(reason=table["reason"]), evidence, allowed)
 
 
 def _judge(measure: Measure) -> Callable[[Evidence], Judgement]:
     return lambda evidence: measure(evidence).judgement()
 
 
-def judge_flagged(evidence: Evidence) -> Judgement:
-    """A soundness check has a finding; core looks it up."""
-    raise NotImplementedError("flagged is judged from the findings")
+def judge_findings(evidence: Evidence) -> Judgement:
+    """A soundness check has a finding, or has none; core looks it up."""
+    raise NotImplementedError("this is judged from the findings")
 
 
 MEASURES: dict[str, tuple[str, Measure, tuple[str, ...]]] = {
-    "slope": ("the exponent along", measure_slope, ("along", "expect", "within")),
+    "slope": ("the exponent along", measure_slope, ("along", "expect")),
     "order": ("`of` below `than`", measure_order, ("than",)),
     "equal": ("`of` equals `than`", measure_equal, ("than", "within")),
     "ratio": ("`of` over `than`", measure_ratio, ("than", "expect")),
@@ -241,8 +183,13 @@ MEASURES: dict[str, tuple[str, Measure, tuple[str, ...]]] = {
     "converges": ("the limit along", measure_converges, ("along", "expect", "within")),
     "bound": ("below or above a number", measure_bound, ("expect", "side")),
     "collapse": ("paths fall on one", measure_collapse, ("along", "expect", "within")),
+    "share": ("most replicates lie on one side", measure_share, ("expect", "within", "side")),
+    "sooner": ("`of` falls sooner than `than`", measure_sooner, ("than", "expect")),
 }
 """What each kind says, how it is measured, and the keys that it needs."""
+
+PATHS = ("collapse", "sooner")
+"""Kinds that need all times."""
 
 KINDS: dict[str, ClaimKind] = {
     name: ClaimKind(
@@ -250,10 +197,13 @@ KINDS: dict[str, ClaimKind] = {
         words,
         _judge(measure),
         required,
-        takes=("time",) if name == "collapse" else (),
+        takes=("time",) if name in PATHS else (),
         everywhere=name == "agrees",
     )
     for name, (words, measure, required) in MEASURES.items()
 }
 """Core's kinds of claims by name; plugins add theirs."""
-KINDS["flagged"] = ClaimKind("flagged", "a soundness check fires", judge_flagged, ("expect",))
+KINDS["flagged"] = ClaimKind("flagged", "a soundness check fires", judge_findings, ("expect",))
+KINDS["unflagged"] = ClaimKind(
+    "unflagged", "a soundness check finds nothing", judge_findings, ("expect",)
+)

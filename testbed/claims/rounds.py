@@ -17,7 +17,7 @@ from attrs import evolve
 from testbed import analysis
 from testbed.claims.judging import judge_each
 from testbed.contract.cells import Cell
-from testbed.contract.claims import INCONCLUSIVE, ClaimKind
+from testbed.contract.claims import FINDINGS, INCONCLUSIVE, ClaimKind
 from testbed.contract.figures import RISKS, holds
 from testbed.contract.published import PublishedTable
 from testbed.planning.plan import Plan
@@ -108,7 +108,7 @@ def _undecided(
 ) -> Iterator[Place]:
     """The points that claims without a verdict concern."""
     for claim, point, verdict in judge_each(plan.scenario.claims, tree, [], kinds, published):
-        if claim.that == "flagged" or verdict.verdict != INCONCLUSIVE:
+        if claim.that in FINDINGS or verdict.verdict != INCONCLUSIVE:
             continue
         held = {**claim.at, **point}
         yield from _points(plan, claim.of, claim, held)

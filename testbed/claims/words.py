@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.contract.claims import FINDINGS
 from testbed.contract.names import in_words
 
 if TYPE_CHECKING:
     from testbed.scenario.tables import ClaimTable
 
 TEMPLATES = {
-    "slope": "{of} goes like {along} to the power {around}",
+    "slope": "{of} goes like {along} to the power {side}",
+    "slopes": "the exponent of {of} along {along} minus that of {than} is {side}",
     "order": "{of} lies below {than}",
     "equal": "{of} equals {than} up to {within}",
     "ratio": "{of} over {than} is {side}",
@@ -19,13 +21,20 @@ TEMPLATES = {
     "converges": "{of} approaches {around} along {along}",
     "bound": "{of} is {side}",
     "collapse": "paths of {of} fall on one for time/{along}^a, a = {around}",
+    "share": "at least {least} of replicates have {of} {side}",
+    "paired share": "at least {least} of replicates have {of} minus {than} {side}",
+    "sooner": "{of} falls to {expect} of its start sooner than {than}",
     "flagged": "the soundness check {expect} finds something about {of}",
+    "unflagged": "the soundness check {expect} finds nothing about {of}",
 }
+PAIRED = {"slope": "slopes", "share": "paired share"}
+"""Sentences of kinds that may compare two variables."""
 
 
 def statement(claim: ClaimTable) -> str:
     """The claim in words: what, along what, and where."""
-    text = TEMPLATES.get(claim.that, "{of}: {that} {around}").format(**_facts(claim))
+    kind = PAIRED.get(claim.that, claim.that) if claim.than else claim.that
+    text = TEMPLATES.get(kind, "{of}: {that} {around}").format(**_facts(claim))
     places = [in_words(claim.at)] if claim.at else []
     places += [f"than at {in_words(claim.than_at)}"] if claim.than_at else []
     if claim.range:
@@ -39,13 +48,14 @@ def _facts(claim: ClaimTable) -> dict[str, str]:
     side = f"{claim.side} {expect}" if claim.side in ("above", "below") else f"{expect}{margin}"
     return {
         "that": claim.that,
-        "of": claim.of.partition("/")[0] if claim.that == "flagged" else claim.of,
+        "of": claim.of.partition("/")[0] if claim.that in FINDINGS else claim.of,
         "than": claim.than,
         "along": claim.along,
         "expect": expect,
         "around": expect + margin,
         "side": side,
         "within": f"{claim.within or 0:g}",
+        "least": f"{100 * (1 - (claim.within or 0)):g}%",
         "percent": f"{100 * (claim.within or 0):g}%",
         "direction": claim.side,
     }

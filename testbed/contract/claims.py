@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+DIVERGED = "diverged"
+"""A variable that every estimator has in claims on a share: 1 for replicates that diverged, 0 for
+those that did not."""
+FINDINGS = ("flagged", "unflagged")
+"""Kinds of claims about the findings of soundness checks."""
 
 
 @frozen(kw_only=True)

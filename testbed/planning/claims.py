@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from testbed.contract.claims import ClaimKind
+from testbed.contract.claims import DIVERGED, FINDINGS, ClaimKind
 from testbed.contract.figures import GroupShape, Shapes, holds, position
 from testbed.contract.published import PublishedTable
 from testbed.errors import Mistake, one_of
@@ -24,7 +24,8 @@ def unsuitable_claims(
     plan: Plan, kinds: Mapping[str, ClaimKind], published: Mapping[str, PublishedTable]
 ) -> list[Mistake]:
     """The mistakes of every `[[claim]]`."""
-    catalogue = _Catalogue(shapes_of(plan), kinds, published)
+    shapes = {name: _with_diverged(shape) for name, shape in shapes_of(plan).items()}
+    catalogue = _Catalogue(shapes, kinds, published)
     mistakes = []
     names: dict[str, int] = {}
     for place, claim in enumerate(plan.scenario.claims):
@@ -35,6 +36,11 @@ def unsuitable_claims(
         names.setdefault(claim.name, place)
         mistakes += catalogue.mistakes(claim, where)
     return mistakes
+
+
+def _with_diverged(shape: GroupShape) -> GroupShape:
+    """The shape with the variable that claims on a share may name."""
+    return evolve(shape, variables={DIVERGED: tuple(shape.sweeps), **shape.variables})
 
 
 @frozen
@@ -55,12 +61,13 @@ class _Catalogue:
             if getattr(claim, key) in (None, ""):
                 text = f"found no {key!r}, which that = {claim.that!r} needs"
                 yield Mistake(where, text, kind.help)
-        if claim.that == "flagged":
+        if claim.that in FINDINGS:
             name = claim.of.split("/")[0]
             if name not in self.shapes:
                 yield Mistake(f"{where}.of", f"found {name!r}", one_of(self.shapes, name))
             return
         yield from self._expected(claim, where)
+        yield from _sided(claim, where)
         sides = [("of", claim.of, claim.at)]
         sides += [("than", claim.than, {**claim.at, **claim.than_at})] if claim.than else []
         for key, text, held in sides:
@@ -145,6 +152,21 @@ class _Catalogue:
                         yield Mistake(f"{where}.{word}", text, one_of(dims, dim))
             yield from _repeated(claim, where)
         yield from _open(claim, self.kinds[claim.that], shape, dims, held, where)
+
+
+def _sided(claim: ClaimTable, where: str) -> Iterator[Mistake]:
+    """A side of another kind of claim, a two-sided slope without a margin, and divergence where no
+    share is claimed."""
+    monotone = claim.that == "monotone"
+    sides = ("increasing", "decreasing") if monotone else ("above", "below")
+    if claim.side and claim.side not in sides:
+        yield Mistake(f"{where}.side", f"found {claim.side!r}", one_of(sides, claim.side))
+    if claim.that == "slope" and not claim.side and claim.within is None:
+        text = "found neither 'within' nor 'side', of which that = 'slope' needs one"
+        yield Mistake(where, text, "a margin, or the side of `expect`")
+    for key, variable in (("of", claim.of), ("than", claim.than)):
+        if variable.partition("/")[2] == DIVERGED and claim.that != "share":
+            yield Mistake(f"{where}.{key}", f"found {DIVERGED!r}", "that = 'share' to claim it")
 
 
 def _repeated(claim: ClaimTable, where: str) -> Iterator[Mistake]:
