@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from testbed.analysis.chunks import by_sign, label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, mean_interval, name_of
 from testbed.analysis.jackknife import jackknife
 from testbed.analysis.replicates import REPLICATE, bare, presence
@@ -21,7 +22,7 @@ def at_time(
 def at_least(values: xr.DataArray, estimated: xr.DataArray) -> xr.DataArray:
     """The values of each replicate at the time at which its estimate is least."""
     position = estimated.fillna(np.inf).argmin("time")
-    chosen = values.isel(time=position).drop_vars("time", errors="ignore")
+    chosen = taken(values, "time", position)
     chosen = chosen.where(estimated.notnull().any("time"))
     return chosen.rename(values.name).assign_attrs(values.attrs)
 
@@ -36,7 +37,7 @@ def leave_one_out(
     """
     table = mean_interval(at_least(values, estimated), level, survivors=survivors)
     position = estimated.fillna(np.inf).argmin("time")
-    time = values["time"].isel(time=position).drop_vars("time", errors="ignore")
+    time = label_at(values["time"], position)
     table["time"] = bare(time).assign_attrs(long_name="time chosen", units="1")
     table["estimate"].attrs["long_name"] += " at the time that leaving one out chooses"
     return table
@@ -59,16 +60,20 @@ def best_parameter(
     mean = mean.min("time") if "time" in mean.dims else mean
     position = mean.fillna(np.inf).argmin(along)
     defined = mean.notnull().any(along)
-    parameter = values[along].isel({along: position}).drop_vars(along, errors="ignore")
-    positive = bool((values > 0).where(values.notnull(), True).all())
-    choice = log_least if positive else least
-    statistic = jackknife(
-        kept, lambda means: choice(means.reshape(*means.shape[: means.ndim - len(core)], -1)), core
-    )
+    parameter = label_at(values[along], position)
     dims = [dim for dim in there.left.dims if dim in (along, "time")]
     left = there.left.where(there.requested > 0).min(dims).fillna(0).astype(int)
     counts = there._replace(left=left, requested=there.requested.max(dims), lost=lost)
-    table = interval(statistic, "positive" if positive else "skewed", level, counts)
+
+    def table_of(sign: bool) -> xr.Dataset:
+        choice = log_least if sign else least
+        statistic = jackknife(
+            kept, lambda means: choice(means.reshape(*means.shape[: means.ndim - len(core)], -1)),
+            core,
+        )  # fmt: skip
+        return interval(statistic, "positive" if sign else "skewed", level, counts)
+
+    table = by_sign(values, table_of)
     units = str(values.attrs.get("units", "1"))
     table = labelled(table, Labels(f"{name_of(values)} at the best {along}", units), level)
     table["parameter"] = parameter.where(defined).assign_attrs(values[along].attrs)
@@ -82,5 +87,8 @@ def quantiles(
 ) -> xr.DataArray:
     """Quantiles over replicates; NaN where replicates are lost."""
     there = presence(values, dim)
-    table = bare(values.where(~there.lost)).quantile(share, dim)
+    kept = bare(values.where(~there.lost))
+    kept = kept if kept.chunks is None else kept.chunk({dim: -1})
+    defined = kept.notnull().any(dim)
+    table = kept.where(defined, 0.0).quantile(share, dim).where(defined)
     return table.assign_attrs(values.attrs, long_name=f"quantile of {name_of(values)}")

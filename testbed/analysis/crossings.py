@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from testbed.analysis.chunks import label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Statistic, jackknife
 from testbed.analysis.limits import Floats
@@ -19,10 +20,10 @@ def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.D
     above = values >= threshold
     position = above.argmax("time")
     before = (position - 1).clip(min=0)
-    high, low = values.isel(time=position, drop=True), values.isel(time=before, drop=True)
-    late = values["time"].isel(time=position, drop=True)
-    early = values["time"].isel(time=before, drop=True)
-    share = xr.where(high > low, (threshold - low) / (high - low), 1.0)
+    high, low = taken(values, "time", position), taken(values, "time", before)
+    late, early = label_at(values["time"], position), label_at(values["time"], before)
+    rise = xr.where(high > low, high - low, 1.0)
+    share = xr.where(high > low, (threshold - low) / rise, 1.0)
     time = (early + share * (late - early)).where(above.any("time"))
     return time.rename("crossing_time").assign_attrs(labels)
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from testbed.analysis.chunks import by_sign
 from testbed.analysis.jackknife import Jackknife, jackknife
 from testbed.analysis.limits import LEAST, SKEWED, SKEWNESS, Floats, Form, limits, moments
 from testbed.analysis.replicates import REPLICATE, Presence, bare, presence
@@ -43,20 +44,17 @@ def mean_interval(
     """
     there = presence(values, dim)
     kept = bare(values if survivors else values.where(~there.lost))
-    if _is_positive(values, dim, positive):
-        table = interval(jackknife(kept, np.log, (), dim), "positive", level, there, dim)
-    else:
-        table = interval(jackknife(kept, np.copy, (), dim), "skewed", level, there, dim)
+
+    def table_of(sign: bool) -> xr.Dataset:
+        form: Form = "positive" if sign else "skewed"
+        statistic = jackknife(kept, np.log if sign else np.copy, (), dim)
+        return interval(statistic, form, level, there, dim)
+
+    if positive is None and values.name not in POSITIVE and values.sizes[dim] < ENOUGH:
+        positive = False
+    table = by_sign(values, table_of) if positive is None else table_of(positive)
     units = str(values.attrs.get("units", "1"))
     return labelled(table, Labels(f"mean of {name_of(values)}", units), level)
-
-
-def _is_positive(values: xr.DataArray, dim: str, positive: bool | None) -> bool:
-    if positive is not None:
-        return positive
-    if values.name not in POSITIVE and values.sizes[dim] < ENOUGH:
-        return False
-    return bool((values > 0).where(values.notnull(), True).all())
 
 
 def interval(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from testbed.analysis.chunks import by_sign, label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import jackknife
 from testbed.analysis.limits import Floats, Form
@@ -33,10 +34,13 @@ def oracle(
     with np.errstate(over="ignore", invalid="ignore"):  # shortly before divergence
         mean = kept.mean(dim)
     table = _best(kept, mean)
-    positive = bool((values > 0).where(values.notnull(), True).all())
-    form: Form = "positive" if positive else "skewed"
-    statistic = log_least if positive else least
-    limits = interval(jackknife(kept, statistic, ["time"], dim), form, level, there, dim)
+
+    def limits_of(sign: bool) -> xr.Dataset:
+        form: Form = "positive" if sign else "skewed"
+        statistic = jackknife(kept, log_least if sign else least, ["time"], dim)
+        return interval(statistic, form, level, there, dim)
+
+    limits = by_sign(values, limits_of)
     units = str(values.attrs.get("units", "1"))
     labels = Labels(f"{name_of(values)} at the best time", units)
     table = table.merge(labelled(limits, labels, level))
@@ -49,13 +53,12 @@ def _best(kept: xr.DataArray, mean: xr.DataArray) -> xr.Dataset:
     """Time, whether it is an end, and the values there."""
     position = mean.fillna(np.inf).argmin("time")
     exists = mean.notnull().any("time")
-    time = mean["time"].isel(time=position, drop=True).where(exists)
-    time = time.drop_vars("time", errors="ignore")  # a vectorised choice has itself as a coordinate
+    time = label_at(mean["time"], position).where(exists)
     inside = np.isinf(time) | (time == 0)  # no time lies beyond 0 or ∞
     at_end = exists & ~inside & ((position == 0) | (position == mean.sizes["time"] - 1))
     time.attrs = {"long_name": "best time", "units": str(kept["time"].attrs.get("units", "1"))}
     at_end.attrs = {"long_name": "whether the best time is an end of the grid"}
-    value = kept.isel(time=position, drop=True).drop_vars("time", errors="ignore")
+    value = taken(kept, "time", position)
     return xr.Dataset({"time": time, "at_end": at_end, "value": value})
 
 

@@ -108,7 +108,7 @@ def _expect_all(
     """Unjudged where replicates that the claim concerns are lost."""
     if "status" not in dataset:
         return
-    status = _part(dataset["status"], claim, held)
+    status = _part(dataset["status"], claim, held).compute()
     words = str(status.attrs.get("flag_meanings", "")).split()
     codes = [i for i, word in enumerate(words) if word in lost_words]
     lost = status.isin(codes).sum("replicate")

@@ -31,12 +31,14 @@ class Measured(NamedTuple):
 
     def judgement(self) -> Judgement:
         """The only row as a judgement."""
-        parts = {name: float(self.table[name]) for name in PARTS}
-        return Judgement(**parts, allowed=self.allowed, reason=str(self.table["reason"].item()))
+        row = self.table.compute()
+        parts = {name: float(row[name]) for name in PARTS}
+        return Judgement(**parts, allowed=self.allowed, reason=str(row["reason"].item()))
 
 
 def single(table: xr.Dataset, allowed: tuple[float, float]) -> Measured:
     """Intervals with a reason only where an interval is missing."""
+    table = table.compute()
     there = np.isfinite(table["lower"]) & np.isfinite(table["upper"])
     words = table["reason"].where(table["reason"] != "", MISSING)
     rows = table[list(PARTS)].drop_vars(set(table.coords) - set(table.dims))
@@ -72,7 +74,7 @@ def worst(table: xr.Dataset, evidence: Evidence, allowed: tuple[float, float]) -
     A point that was to be simulated and has no interval leaves the claim open, unless another point
     refutes it.
     """
-    rows = table[[*PARTS, "reason"]].drop_vars(set(table.coords) - set(table.dims))
+    rows = table[[*PARTS, "reason"]].drop_vars(set(table.coords) - set(table.dims)).compute()
     dims = [dim for dim in rows.dims if dim not in evidence.separate]
     if not dims:
         return single(table, allowed)
