@@ -15,7 +15,7 @@ def test_every_example_runs(tmp_path, monkeypatch):
     run(ROOT / "scenarios" / "quickstart.toml", tmp_path / "runs" / "quickstart", overrides=small)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "analysis.md").read_text(), re.S)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
