@@ -24,7 +24,7 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx_copybutton"]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "notes"]
 suppress_warnings = ["myst.header"]  # generated pages begin at the level of their place
 
 html_theme = "furo"

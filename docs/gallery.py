@@ -1,4 +1,7 @@
-"""Pages made of scenarios, verdicts and the scaffold: a gallery, an example of each kind."""
+"""Pages made of scenarios, verdicts, notes and the scaffold: the gallery, an example of each kind.
+
+python docs/gallery.py        # write docs/scenarios.md
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,75 @@ import re
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from testbed.scaffold import KINDS, plugin_files
 
-ROOT = Path(__file__).parents[1]
-VERDICTS = ("supported", "refuted", "inconclusive", "holds", "fails")
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, NOTES = ROOT / "docs" / "scenarios.md", ROOT / "docs" / "notes"
+VERDICTS = ("supported", "refuted", "inconclusive")
+INTRODUCTION = """# The shipped scenarios
+
+<!-- Written by docs/gallery.py from scenarios/, docs/notes/ and docs/results.md: not by hand. -->
+
+Each file in `scenarios/` asks one question. Its head, quoted here, states the source, the published
+settings, and which settings are ours because the source does not state them. `testbed run NAME`
+runs each from anywhere: it draws the figures and prints the verdicts. [results.md](results.md) has
+every claim with the interval found, and the seconds of computing, which two workers share."""
+
+
+class Answer(NamedTuple):
+    """What became of one claim of a scenario."""
+
+    claim: str
+    allowed: str
+    found: str
+    verdict: str
 
 
 def gallery_page() -> str:
     """Every shipped scenario: its question, its figure, its claims and what became of them."""
-    parts = [
-        "# Gallery",
-        "The shipped scenarios with the verdicts on their claims, as "
-        "[the page of results](../results.md) states them. `testbed run NAME` runs each, from "
-        "anywhere.",
-    ]
-    for file in sorted((ROOT / "scenarios").glob("*.toml")):
+    files = sorted((ROOT / "scenarios").glob("*.toml"), key=lambda f: (f.stem != "quickstart", f))
+    parts = [INTRODUCTION, overview(files)]
+    for file in files:
         parts += scenario_parts(file)
     return "\n\n".join(parts) + "\n"
+
+
+def overview(files: list[Path]) -> str:
+    """A line for each scenario: title, sources, seconds, verdicts."""
+    lines = ["| scenario | title | sources | computing | claims |", "|---|---|---|---|---|"]
+    for file in files:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        cells = [
+            f"`{file.stem}`",
+            document["title"],
+            ", ".join(document["references"]),
+            seconds(file.stem),
+            counted(answers(file.stem)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def scenario_parts(file: Path) -> list[str]:
     """One scenario of the gallery."""
     text = file.read_text(encoding="utf-8")
-    document = tomllib.loads(text)
-    parts = [f"## {document['title']}", question(text), f"```sh\ntestbed run {file.stem}\n```"]
+    title = tomllib.loads(text)["title"]
+    parts = [f"## {title}: `{file.stem}`", question(text)]
     if (ROOT / "docs" / "images" / f"{file.stem}.png").exists():
-        parts.append(f"![{document['title']}](../images/{file.stem}.png)")
-    counts = verdicts(file.stem)
-    if counts:
-        words = ", ".join(f"{count} {word}" for word, count in counts.items())
-        parts.append(f"Claims: {words}.")
+        parts.append(f"![{title}](images/{file.stem}.png)")
+    note = NOTES / f"{file.stem}.md"
+    if note.exists():
+        parts.append(note.read_text(encoding="utf-8").strip())
+    found = answers(file.stem)
+    if found:
+        parts.append(f"Claims: {counted(found)}.")
+        parts += [
+            f"- {answer.verdict}: {answer.claim}; allowed {answer.allowed}, found {answer.found}"
+            for answer in found
+            if not answer.verdict.startswith("supported")
+        ]
     return parts
 
 
@@ -49,15 +90,33 @@ def question(text: str) -> str:
     return re.sub(r"([*_<>\[\]$|~])", r"\\\1", paragraphs)
 
 
-def verdicts(stem: str) -> Counter[str]:
-    """How many verdicts of each kind the page of results has for a scenario."""
+def section_of(stem: str) -> str:
+    """The section of the page of results on a scenario; empty if it has none."""
     sections = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("\n## ")
-    counts: Counter[str] = Counter()
-    for section in sections:
-        if f"`testbed run scenarios/{stem}.toml`" in section:
-            last = re.findall(r"\| *(\w+) *\|$", section, re.M)
-            counts.update(word for word in last if word in VERDICTS)
-    return counts
+    return next((part for part in sections if f"`testbed run scenarios/{stem}.toml" in part), "")
+
+
+def seconds(stem: str) -> str:
+    """The seconds of computing that the page of results states."""
+    stated = re.search(r":\s+(\d+)\s+s\s+of\s+computing", section_of(stem))
+    return f"{stated[1]} s" if stated else ""
+
+
+def answers(stem: str) -> list[Answer]:
+    """The verdicts that the page of results has on a scenario."""
+    rows = re.findall(r"^\|(.*)\|$", section_of(stem), re.M)
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows]
+    return [
+        Answer(row[0], row[2], row[3], row[4].replace("*", ""))
+        for row in cells
+        if len(row) == 5 and row[4].strip("*").startswith(VERDICTS)
+    ]
+
+
+def counted(found: list[Answer]) -> str:
+    """How many verdicts there are of each kind, in words."""
+    counts = Counter(answer.verdict.partition(":")[0] for answer in found)
+    return ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
 
 
 def examples_page() -> str:
@@ -85,3 +144,7 @@ def fenced(place: str, text: str) -> str:
     """A file as a block of code."""
     language = {"py": "python", "toml": "toml"}[place.rpartition(".")[2]]
     return f"```{language}\n{text.strip()}\n```"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(gallery_page(), encoding="utf-8")

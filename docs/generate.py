@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from gallery import examples_page, gallery_page
+from gallery import examples_page
 
 import testbed
 from testbed.console.describe import PLURAL, component_parts, first_sentence
@@ -19,7 +19,7 @@ def write_pages(folder: Path) -> None:
     """Write every generated page below `folder`."""
     registry = load_registry()
     pages = {"names.md": names_page(), "components/index.md": index_page(registry)}
-    pages |= {"gallery.md": gallery_page(), "worked-examples.md": examples_page()}
+    pages["worked-examples.md"] = examples_page()
     for kind, plural in PLURAL.items():
         pages[f"components/{plural}.md"] = kind_page(registry, kind)
     for name, text in pages.items():

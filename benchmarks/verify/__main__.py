@@ -1,4 +1,5 @@
-"""Run the shipped scenarios at the size of their sources and write docs/results.md from verdicts.
+"""Run the shipped scenarios at the size of their sources and write docs/results.md and the gallery,
+docs/scenarios.md, from their verdicts.
 
     python benchmarks/verify                       # everything: docs/results.md is renewed
     python benchmarks/verify NAME …                # these scenarios, shown on the terminal
@@ -18,10 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "docs")]
 
 import calibration  # noqa: E402
 import coverage  # noqa: E402
+import gallery  # noqa: E402
 import xarray as xr  # noqa: E402
 from page import renewed, section  # noqa: E402
 
@@ -108,6 +110,7 @@ def main() -> int:
         titled = {_key(name, text): text for name, text in sections.items()}
         before = PAGE.read_text(encoding="utf-8") if options.names else ""
         PAGE.write_text(renewed(before, titled, [*SCENARIOS, "Verdicts", "Intervals"]), "utf-8")
+        gallery.PAGE.write_text(gallery.gallery_page(), "utf-8")
     else:
         print("\n".join(sections.values()))
     return 0 if all(kept for _, kept in parts.values()) else 1

@@ -22,8 +22,14 @@ def taken(values: xr.DataArray, dim: str, position: xr.DataArray) -> xr.DataArra
     if position.chunks is None:
         return values.isel({dim: position}, drop=True).drop_vars(dim, errors="ignore")
     place = xr.DataArray(np.arange(values.sizes[dim]), dims=dim)
-    chosen = xr.where(place == position, values.drop_vars(dim, errors="ignore"), 0)
-    return chosen.sum(dim, skipna=False).transpose(*(d for d in values.dims if d != dim), ...)
+    auxiliary = {
+        name: taken(coordinate.reset_coords(drop=True), dim, position)
+        for name, coordinate in values.coords.items()
+        if dim in coordinate.dims and name != dim
+    }
+    kept = values.drop_vars([dim, *auxiliary], errors="ignore")
+    chosen = xr.where(place == position, kept, 0).sum(dim, skipna=False)
+    return chosen.transpose(*(d for d in values.dims if d != dim), ...).assign_coords(auxiliary)
 
 
 def label_at(coordinate: xr.DataArray, position: xr.DataArray) -> xr.DataArray:

@@ -17,6 +17,8 @@ def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.D
     labels = {"long_name": "time at which the threshold is reached"}
     labels["units"] = str(values["time"].attrs.get("units", "1"))
     values = bare(values)
+    beside = [n for n, label in values.coords.items() if "time" in label.dims and n != "time"]
+    values = values.drop_vars(beside)  # such as steps, which differ before and after
     above = values >= threshold
     position = above.argmax("time")
     before = (position - 1).clip(min=0)

@@ -43,7 +43,7 @@ def oracle(
     limits = by_sign(values, limits_of)
     units = str(values.attrs.get("units", "1"))
     labels = Labels(f"{name_of(values)} at the best time", units)
-    table = table.merge(labelled(limits, labels, level))
+    table = table.assign(labelled(limits, labels, level).data_vars)
     table["value"].attrs = {"long_name": labels.long_name, "units": units}
     table.attrs = {"level": level}
     return table

@@ -75,3 +75,16 @@ def test_every_shipped_scenario_is_sound_and_described(path):
     plan = checked_plan(load_scenario(path))
     assert plan.scenario.name == path.stem and plan.scenario.references and plan.scenario.title
     assert f"`{path.stem}`" in (ROOT / "docs" / "scenarios.md").read_text()
+
+
+def test_the_gallery_is_that_of_scenarios_verdicts_and_notes(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import gallery
+
+    fresh = gallery.gallery_page()
+    assert gallery.PAGE.read_text(encoding="utf-8") == fresh, "run: python docs/gallery.py"
+    stems = {path.stem for path in (ROOT / "scenarios").glob("*.toml")}
+    assert {note.stem for note in gallery.NOTES.glob("*.md")} <= stems
+    assert all(gallery.seconds(stem) for stem in stems)
+    (deep,) = (part for part in fresh.split("\n## ") if "`deep-linear`" in part.partition("\n")[0])
+    assert "images/deep-linear.png" in deep and "Claims: " in deep

@@ -45,7 +45,8 @@ def dataset() -> xr.Dataset:
             "gap": (dims, gap),
             "status": (dims[:3], status, flags),
         },
-        {"n": N, "ridge": RIDGE, "replicate": np.arange(8), "time": TIMES},
+        {"n": N, "ridge": RIDGE, "replicate": np.arange(8), "time": TIMES}
+        | {"epsilon": ("n", N**-0.5), "step": ("time", TIMES), "seed": 5},
     )
 
 
@@ -75,7 +76,10 @@ def stored(full: xr.Dataset) -> tuple[xr.Dataset, dict[str, Reads]]:
         )
         for name in reads
     }
-    return full.assign(chunked), reads
+    auxiliary = (
+        full.drop_vars(list(reads)).reset_coords(["epsilon", "step"]).chunk({"n": 2, "time": 4})
+    )
+    return full.assign(chunked).assign_coords(auxiliary.data_vars), reads
 
 
 Analysed = Callable[[xr.Dataset], "xr.Dataset | xr.DataArray"]
