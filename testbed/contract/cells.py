@@ -22,6 +22,7 @@ from testbed.contract.components import (
 from testbed.contract.grids import MOST
 from testbed.contract.needs import Asked
 from testbed.contract.parameters import parameter
+from testbed.contract.states import Kept, KeptPath
 
 STATUS = {"ok": 0, "failed": 1, "diverged": 2, "not_run": 3, "theory_only": 4}
 """CF flag values of `status(sweep…, replicate)`."""
@@ -95,6 +96,11 @@ class Compute:
     results: float = parameter(
         1.0, help="size that the result may have before compression", unit="GiB", ge=0
     )
+    keep_states: bool = parameter(
+        False,
+        help="keep the states at recorded times, so that metrics can be added without training",
+    )
+    states: float = parameter(2.0, help="size that kept states may have", unit="GiB", gt=0)
     cells: int = parameter(20_000, help="cells that a plan may have", gt=0)
     values: int = parameter(MOST, help="numbers that one sweep or grid may have", gt=0)
     dask: Dask | None = parameter(None, help="jobs of a queueing system, for --executor dask")
@@ -125,6 +131,7 @@ class Cell:
     shared_design: bool = False  # draw the design once: every replicate sees replicate 0's inputs
     key: str = ""
     group: str = ""
+    kept: Kept | None = field(default=None, eq=False)  # what earlier runs left of this cell
 
     @property
     def reached(self) -> tuple[float, ...]:
@@ -155,6 +162,13 @@ class CellResult:
     memory: float = 0.0  # bytes of the process at its peak in this cell; 0 if that is not known
     faults: Mapping[str, str] = field(factory=dict)
     """Variable → what its metric, theory or optimizer did wrong; the cell lacks this variable."""
+
+    states: Mapping[str, KeptPath] = field(factory=dict, eq=False)
+    """The paths that were trained and are to be kept, by name. The journal does not store them."""
+    unkept: str = ""  # why some states could not be kept
+    training: str = ""  # identifies what was trained, where states are kept
+    parts: Mapping[str, str] = field(factory=dict)
+    """Variable → what identifies its metric with its code, where states are kept."""
 
     @property
     def failure(self) -> str:

@@ -50,6 +50,9 @@ class ModelFacts:
     but an optimizer that scales each coordinate separately would be a different algorithm."""
     outputs: Literal["one", "any"] = "any"
     """"one": the model fits one number at a point, not several."""
+    learns: Literal["training", "preparation"] = "training"
+    """"preparation": `prepare` learns from the observations, as an estimator does that is fitted at
+    once. Kept states then hold what `prepare` returned, if that is made of tensors."""
     streams: tuple[str, ...] = ()
     """Names of random streams that `draw` asks for besides the standard roles."""
 

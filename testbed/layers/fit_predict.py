@@ -57,7 +57,7 @@ class FitPredict(Model, HasFit):
     # --- what follows -----------------------------------------------------------------------------
 
     def facts(self) -> ModelFacts:
-        return ModelFacts(batching="loop", time_batching="loop")
+        return ModelFacts(batching="loop", time_batching="loop", learns="preparation")
 
     def withheld(self) -> Withheld:
         return {HasGradient: f"{self.name} is fitted at once, and has no gradient"}

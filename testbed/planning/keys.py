@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from testbed.contract.cells import Cell, Compute
-from testbed.contract.components import Component, Design
+from testbed.contract.components import Component, Design, Estimator
 from testbed.contract.grids import Grid
 from testbed.contract.needs import Asked
 from testbed.contract.parameters import names_with
@@ -202,6 +202,49 @@ def cell_key(cell: Cell, texts: Texts | None = None) -> str:
     request = "".join([f"{part}, " for part in parts])
     classes = in_point.union(*[kinds for _, _, kinds in shared])
     return f"{_hash(f'[{request}]')}.{code_digest_of(classes)}"
+
+
+def training_key(cell: Cell) -> str:
+    """Identifies everything that the states of a cell depend on, `request.code`: what metrics
+    measure is no part of it."""
+    parts = (cell.design, cell.target, cell.model, cell.optimizer)
+    text, classes = _described(parts)
+    rest = (cell.replicates, cell.seed, cell.shared_design)
+    numeric = [getattr(cell.compute, name) for name in NUMERIC]
+    request = f"{text}{_grid(cell.times)}{rest!r}{describe(numeric)}"
+    return f"{_hash(request)}.{code_digest_of(classes)}"
+
+
+def path_key(cell: Cell, companion: Estimator | None = None) -> str:
+    """Identifies the states of a cell's own path, or of a companion's: `request.code`."""
+    training = training_key(cell)
+    if companion is None:
+        return training
+    text, classes = _described((companion.model, companion.optimizer))
+    code = code_digest_of(classes)
+    request = _hash(f"{request_of(training)}{text}")
+    return f"{request}.{_hash(f'{code_of_key(training)}{code}')[:16]}"
+
+
+def companion_name(companion: Estimator) -> str:
+    """The name of a companion's path within its cell."""
+    return fingerprint(companion.model, companion.optimizer)
+
+
+def part_keys(cell: Cell, training: str) -> dict[str, str]:
+    """What identifies each variable of a cell that a metric measures: the states, the metric and
+    the code of both."""
+    keys: dict[str, str] = {}
+    for planned in cell.metrics:
+        text, classes = _described(planned)
+        key = _hash(f"{training}{text}{code_digest_of(classes)}")
+        keys |= dict.fromkeys(planned.names.values(), key)
+    return keys
+
+
+def origin_of_training(cell: Cell) -> Origin:
+    """The code and the libraries that make this cell's states in this process."""
+    return origin_of(_described((cell.design, cell.target, cell.model, cell.optimizer))[1])
 
 
 def origin_of_cell(cell: Cell) -> Origin:

@@ -44,6 +44,8 @@ def encode(result: CellResult) -> tuple[str, bytes]:
         "seconds": result.seconds,
         "memory": result.memory,
     }
+    if result.training:
+        header |= {"training": result.training, "parts": dict(result.parts)}
     return json.dumps(header), b"".join([array.tobytes() for array in arrays])
 
 
@@ -70,6 +72,8 @@ def decode(key: str, header: str, data: bytes) -> CellResult:
             error=about["error"],
             seconds=about["seconds"],
             memory=about.get("memory", 0.0),
+            training=about.get("training", ""),
+            parts=about.get("parts", {}),
         )
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ValueError(f"damaged arrays of cell {key}: {error}") from None
@@ -111,12 +115,25 @@ def packed(header: str, data: bytes) -> tuple[str, bytes]:
     return json.dumps({**about, "packed": True}), smaller
 
 
-def error_of(header: str) -> str:
-    """The error of a stored cell; empty if it did not fail. ValueError if the header is damaged."""
+def failure_of(header: str) -> str:
+    """The failure of a stored cell or of some of its components; empty if nothing failed.
+    ValueError if the header is damaged."""
     try:
-        return str(json.loads(header)["error"])
-    except (KeyError, TypeError) as error:
+        about = json.loads(header)
+        return str(about["error"]) or "; ".join(dict.fromkeys(about.get("faults", {}).values()))
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"damaged header: {error}") from None
+
+
+def trained_by(header: str) -> tuple[str, dict[str, str]]:
+    """What was trained for a stored cell, and its parts; empty where no states were kept."""
+    if '"training"' not in header:
+        return "", {}
+    try:
+        about = json.loads(header)
+        return str(about["training"]), {} if about["error"] else dict(about["parts"])
+    except (KeyError, TypeError, ValueError):  # the row's checksum finds it
+        return "", {}
 
 
 def _decode_npz(key: str, header: str, data: bytes) -> CellResult:

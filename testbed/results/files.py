@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,16 @@ ASIDE = ".writing-"  # begins the name of a folder in which a file is written be
 
 def write_tree(tree: xr.DataTree, path: Path) -> None:
     """Write a tree to a temporary file, sync and rename it: `path` never holds part of a file."""
+
+    def write(file: Path) -> None:
+        tree.to_netcdf(file, engine="netcdf4", encoding=_encoding(tree))
+
+    write_aside(path, write, synced=True)
+
+
+def write_aside(path: Path, write: Callable[[Path], None], synced: bool) -> None:
+    """Let `write` make a netCDF file, give it a checksum, and move it to `path`. `synced` files
+    survive a loss of power, others the end of this process."""
     try:
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=path.parent))
     except OSError as error:
@@ -30,11 +41,12 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
     try:
         file = aside / path.name
         with NETCDF:
-            tree.to_netcdf(file, engine="netcdf4", encoding=_encoding(tree))
+            write(file)
             _mark(file)
         checksum.seal(file)
-        with open(file, "rb+") as stream:
-            os.fsync(stream.fileno())
+        if synced:
+            with open(file, "rb+") as stream:
+                os.fsync(stream.fileno())
         os.replace(file, path)
     except (OSError, RuntimeError) as error:  # netCDF4 raises RuntimeError for HDF5's failures
         raise _unwritable(path, error) from None

@@ -20,7 +20,7 @@ from testbed.contract.cells import CellResult
 from testbed.errors import ResultError
 from testbed.planning.keys import request_of
 from testbed.planning.origin import Origin, origin_from
-from testbed.results.encoding import decode, encode, error_of, packed
+from testbed.results.encoding import decode, encode, failure_of, packed, trained_by
 
 JOURNAL = "journal.sqlite"
 _DISK = frozenset(
@@ -214,16 +214,22 @@ class Journal:
         return {key for key, _ in self._all("SELECT key, rowid FROM cells")}
 
     def errors(self) -> dict[str, str]:
-        """The errors of failed cells, by key; damaged headers count as not failed."""
+        """The failures of cells and of their components, by key; damaged headers count as not
+        failed."""
         failed = {}
         for key, header in self._all("SELECT key, header FROM cells"):
-            try:
-                error = error_of(header)
-            except ValueError:
-                continue
-            if error:
-                failed[key] = error
-        return failed
+            with suppress(ValueError):
+                failed[key] = failure_of(header)
+        return {key: failure for key, failure in failed.items() if failure}
+
+    def trained(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The cells whose states were to be kept: what was trained → key → variable → part."""
+        cells: dict[str, dict[str, dict[str, str]]] = {}
+        for key, header in self._all("SELECT key, header FROM cells ORDER BY rowid"):
+            training, parts = trained_by(header)
+            if training:
+                cells.setdefault(training, {})[key] = parts
+        return cells
 
     def origins(self) -> dict[str, Origin]:
         """Everything that made cells of this journal, by digest."""

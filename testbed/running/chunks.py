@@ -12,6 +12,7 @@ import numpy as np
 from testbed.contract.cells import Cell, CellResult
 from testbed.contract.values import Problem
 from testbed.numerics.trees import floats
+from testbed.running.kept import joined
 
 
 def chunk_size(cell: Cell, problem: Problem) -> int:
@@ -50,6 +51,15 @@ def merge(cell: Cell, parts: Sequence[CellResult]) -> CellResult:
     coordinates = {key: array for key, array in parts[0].coordinates.items() if key[0] in variables}
     status = np.concatenate([part.status for part in parts])
     diverged = np.concatenate([np.asarray(part.diverged_at) for part in parts])
+    names = set.intersection(*[set(part.states) for part in parts])
     return CellResult(
-        cell.key, status, variables, coordinates, counts, diverged_at=diverged, faults=faults
+        cell.key,
+        status,
+        variables,
+        coordinates,
+        counts,
+        diverged_at=diverged,
+        faults=faults,
+        states={name: joined([part.states[name] for part in parts]) for name in sorted(names)},
+        unkept="; ".join(dict.fromkeys(part.unkept for part in parts if part.unkept)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from testbed.contract.cells import Cell, CellResult
 from testbed.running.guarded import failed
@@ -32,6 +32,8 @@ class Job:
 def job_of(cell: Cell) -> Job | CellResult:
     """The job of a cell; its failure if it cannot be pickled."""
     try:
+        if cell.kept:  # workers may be on machines that cannot read the folder of the run
+            cell = evolve(cell, kept=cell.kept.loaded())
         content = pickle.dumps(cell)
     except Exception as error:  # components may raise anything
         reason = f"{type(error).__name__}: {error}"

@@ -13,11 +13,12 @@ from testbed.contract.components import Estimator
 from testbed.contract.needs import Argument, Need
 from testbed.contract.parameters import Role
 from testbed.contract.seeds import Streams
-from testbed.contract.values import Data, Fit, Parameters, Prepared, Probe, Problem, Tree
+from testbed.contract.values import Carry, Data, Fit, Parameters, Prepared, Probe, Problem, Tree
 from testbed.numerics.sharpness import sharpness
 from testbed.numerics.trees import index, stack, tensors, tree_map
 from testbed.running.batching import Batched, Single, Training, over_times
 from testbed.running.border import CellFault
+from testbed.running.kept import settled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,10 @@ Keep = Callable[[str, Callable[[], Any]], Any]
 
 
 class Path:
-    """A model, its problems and an optimizer; `advance` trains through recorded times."""
+    """A model, its problems and an optimizer; `advance` trains through recorded times.
+
+    `learned` is what `prepare` returned in an earlier run, for models that learn there.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Path:
         rngs: Sequence[Streams],
         cast: Callable[[Any], Any],
         keep: Keep,
+        learned: object = None,
     ):
         model, optimizer = estimator.model, estimator.optimizer
         self.model = Batched(model)
@@ -54,7 +59,9 @@ class Path:
         with calling(model, "draw"):
             drawn = keep("draws", draw)
         with calling(model, "prepare"):
-            prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
+            prepared = learned
+            if learned is None:
+                prepared = keep("prepared", lambda: self.model.prepare(drawn, see(problem)))
         with calling(model, "start"):
             start = self.model.start(drawn, prepared, problem)
         with calling(optimizer, "draw"):
@@ -62,17 +69,28 @@ class Path:
             pairs = zip(streams, problems, strict=True)
             batches = stack([cast(optimizer.draw(rng, problem)) for rng, problem in pairs])
         self.fit = Fit(self.model, prepared, start, problem, batches)
-        with calling(optimizer, "start"):
-            self.carry = self.training.start(self.fit)
         self.since = 0.0
+        self._carry: Carry = None
+        self._begun = False
         self._initial: States | None = None
+
+    @property
+    def carry(self) -> Carry:
+        """The state from which the optimizer continues; it starts when this is first asked for, so
+        that restored paths start nothing."""
+        if not self._begun:
+            with calling(self.training.optimizer, "start"):
+                self._carry = self.training.start(self.fit)
+            self._begun = True
+        return self._carry
 
     def advance(self, times: Sequence[float]) -> tuple[States, dict[str, Tensor]]:
         """Train through the next recorded times; return the states and the optimizer's records."""
+        carry = self.carry
         with calling(self.training.optimizer, "advance"):
-            step = self.training.advance(self.fit, self.carry, self.since, times)
-        self.carry, self.since = step.carry, times[-1]
-        return States(self, step.parameters, times), dict(step.record)
+            step = self.training.advance(self.fit, carry, self.since, times)
+        self._carry, self.since = step.carry, times[-1]
+        return States(self, settled(step.parameters), times), dict(step.record)
 
     def follow(self, times: Sequence[float]) -> States:
         """The states at the times of another path; long steps may make several of these equal."""
@@ -117,14 +135,20 @@ class States:
         self._parts: dict[tuple[int, ...], States] = {}
 
     def chosen(self, positions: tuple[int, ...]) -> States:
-        """The states at some of the block's times."""
+        """The states at some of the block's times, made once."""
         if positions == tuple(range(len(self.times))):
             return self
         if positions not in self._parts:
-            params = tree_map(lambda leaf: leaf[:, list(positions)], self.params)
-            times = [self.times[position] for position in positions]
-            self._parts[positions] = States(self.path, params, times)
+            self._parts[positions] = self.part(positions)
         return self._parts[positions]
+
+    def part(self, positions: tuple[int, ...]) -> States:
+        """The states at some of the block's times, which computes what it needs anew."""
+        if positions == tuple(range(len(self.times))):
+            return self
+        params = tree_map(lambda leaf: leaf[:, list(positions)], self.params)
+        times = [self.times[position] for position in positions]
+        return States(self.path, params, times)
 
     def need(self, need: Need, options: Mapping[Role, str] = NO_OPTIONS) -> Any:
         """A need's value: tensors (replicates, times, …), without the time axis if not per time."""

@@ -54,7 +54,7 @@ class LearnedKernel(Model, HasEigensystem, HasSpectrum, HasBasis, HasGram):
             )
 
     def facts(self) -> ModelFacts:
-        return ModelFacts(batching="loop", coordinates="function")
+        return ModelFacts(batching="loop", coordinates="function", learns="preparation")
 
     # --- methods of subclasses ----------------------------------------------------------------
 
