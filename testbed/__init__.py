@@ -207,6 +207,7 @@ if TYPE_CHECKING:
         open_results as open_results,
         run as run,
     )
+    from testbed.runs.measuring import measure as measure
     from testbed.scenario.making import make as make
     from testbed.scenario.scenario import (
         Scenario as Scenario,
@@ -265,6 +266,7 @@ _HOMES = {
     "testbed.planning.plan": "Plan",
     "testbed.running.batching": "Batched Single",
     "testbed.runs": "open_results run",
+    "testbed.runs.measuring": "measure",
     "testbed.scenario.making": "make",
     "testbed.scenario.scenario": "Scenario",
 }

@@ -42,6 +42,7 @@ def main() -> None:
 
 COMMANDS: tuple[click.Command, ...] = (
     scenarios.run,
+    scenarios.measure,
     scenarios.plan,
     scenarios.check,
     results.show_results,

@@ -184,6 +184,9 @@ def plan_text(
     ]
     if served:
         lines.append(f"preparations: {made} for {served} cells")
+    if plan.states is not None:
+        bound = f"{scenario.compute.states:g} GiB"
+        lines.append(f"states: {plan.states / 2**20:.1f} MiB of at most {bound}, kept for metrics")
     for estimator in plan.estimators:
         dims = ", ".join(f"{dim.name} ({len(dim)})" for dim in estimator.dims) or "no sweep"
         cells = [cell for cell in plan.cells if cell.estimator == estimator.name]

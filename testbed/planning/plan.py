@@ -61,6 +61,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(factory=dict, hash=False)
     """Bytes of each variable of the result before compression, by `estimator/variable`."""
+    states: int | None = None
+    """Bytes of the states that a run keeps; None if it keeps none."""
 
     @property
     def replicates(self) -> int:

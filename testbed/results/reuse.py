@@ -24,6 +24,7 @@ from testbed.planning.keys import (
 from testbed.results.journal import Journal
 from testbed.results.states import StateFiles, StateFolder
 
+NOT_KEPT = "their states were not kept"
 Donors = Mapping[str, str]
 """Variable → the journal's key of the cell that holds it."""
 
@@ -36,6 +37,8 @@ class Reuse:
     donors: Donors = field(hash=False)
     measured: tuple[str, ...]  # variables that this run measures
     companions: tuple[str, ...] = ()  # the estimators whose states those need and nobody kept
+    libraries: Mapping[str, tuple[str, str]] = field(factory=dict, hash=False)
+    """Libraries of other versions than when the states were made: name → (then, now)."""
 
 
 @frozen
@@ -44,31 +47,49 @@ class Reusable:
 
     cells: Mapping[str, Reuse] = field(factory=dict, hash=False)
     reasons: Mapping[str, str] = field(factory=dict, hash=False)
+    failed: Mapping[str, str] = field(factory=dict, hash=False)
+    """The errors of cells that failed when they were trained."""
 
 
-def reusable(missing: Sequence[Cell], journal: Journal, folder: StateFolder) -> Reusable:
-    """What can be reused for cells that a run lacks. Files are checked for damage."""
-    cells, reasons = {}, {}
-    present = _Present(journal, folder)
+def reusable(
+    missing: Sequence[Cell], journal: Journal, folder: StateFolder, mix_versions: bool = False
+) -> Reusable:
+    """What can be reused for cells that a run lacks. Files are checked for damage. States that
+    other versions of libraries made are used only if `mix_versions`."""
+    cells, reasons, failed = {}, {}, {}
+    present = _Present(journal, folder, mix_versions)
     for cell in missing:
-        if cell.replicates:
-            found = present.reuse(cell)
-            if isinstance(found, Reuse):
-                cells[cell.key] = found
-            else:
-                reasons[cell.key] = found
-    return Reusable(cells, reasons)
+        if not cell.replicates:
+            continue
+        answer = present.reuse(cell)
+        if isinstance(answer, Reuse):
+            cells[cell.key] = answer
+            continue
+        reasons[cell.key] = answer
+        error = present.error(cell)
+        if error:
+            failed[cell.key] = error
+    return Reusable(cells, reasons, failed)
 
 
 class _Present:
     """What lies in a run folder, read once."""
 
-    def __init__(self, journal: Journal, folder: StateFolder):
-        self._journal, self._folder = journal, folder
+    def __init__(self, journal: Journal, folder: StateFolder, mix_versions: bool):
+        self._journal, self._folder, self._mix = journal, folder, mix_versions
         self._files = set(folder.sizes())
         self._trained = journal.trained() if self._files else {}
         self._whole: dict[str, bool] = {}
         self._rows: dict[str, bool] = {}
+        self._errors = journal.errors() if self._files else {}
+
+    def error(self, cell: Cell) -> str:
+        """What a cell with these states raised when it was trained; empty if it did not fail."""
+        rows = self._trained.get(path_key(cell), {})
+        errors = [
+            self._errors[key] for key, parts in rows.items() if not parts and key in self._errors
+        ]
+        return errors[-1] if errors else ""
 
     def reuse(self, cell: Cell) -> Reuse | str:
         """What can be reused for a cell, or why nothing can."""
@@ -76,6 +97,12 @@ class _Present:
         reason = self._objection(training, cell)
         if reason:
             return reason
+        libraries = self._libraries(training, cell)
+        if libraries and not self._mix:
+            return ", ".join(
+                f"{name} {then} (here {now}) made their states, which --mix-versions uses"
+                for name, (then, now) in libraries.items()
+            )
         donors = dict(self._donors(cell, training))
         wanted = {name: p for p in cell.metrics for name in p.names.values() if name not in donors}
         files = {MAIN: self._folder.file(training)}
@@ -87,7 +114,7 @@ class _Present:
             elif any(planned.companion == companion for planned in wanted.values()):
                 untrained[_named(companion)] = None
         kept = Kept(StateFiles(files), frozenset(donors))
-        return Reuse(evolve(cell, kept=kept), donors, tuple(wanted), tuple(untrained))
+        return Reuse(evolve(cell, kept=kept), donors, tuple(wanted), tuple(untrained), libraries)
 
     def _objection(self, key: str, cell: Cell) -> str:
         """Why the states of a cell cannot be used; empty if they can."""
@@ -95,13 +122,18 @@ class _Present:
             if self._is_whole(key):
                 return ""
             self._folder.remove([key])
-            return f"the file {self._folder.file(key).name} of its states was damaged"
+            return "the file of their states was damaged"
         other = self._folder.of_request(request_of(key))
         if other is None:
-            return "its states were not kept"
+            return NOT_KEPT
         origin = self._folder.origin(other)
         changes = origin_of_training(cell).changes_since(origin) if origin else []
-        return f"other code made its kept states: {', '.join(changes) or 'nobody recorded which'}"
+        return f"other code made their kept states: {', '.join(changes) or 'nobody recorded which'}"
+
+    def _libraries(self, key: str, cell: Cell) -> dict[str, tuple[str, str]]:
+        """Libraries of other versions than when the states were made: name → (then, now)."""
+        then = self._folder.origin(key)
+        return origin_of_training(cell).other_libraries(then) if then else {}
 
     def _is_whole(self, key: str) -> bool:
         if key not in self._whole:

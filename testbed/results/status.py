@@ -54,12 +54,17 @@ def open_journal(folder: Path) -> Journal:
 
 def stored_plan(folder: Path, journal: Journal) -> Plan:
     """The plan of the scenario that a folder was last run with."""
+    return plan_of_text(*stored_text(folder, journal))
+
+
+def stored_text(folder: Path, journal: Journal) -> tuple[str, str]:
+    """The scenario that a folder was last run with, and the file that it was read from."""
     text, file = journal.fact("text"), journal.fact("file")
     if not text and (folder / RESULTS).is_file():
         text, file = str(read_tree(folder).attrs["scenario"]), str(folder / RESULTS)
     if not text:
         raise ResultError(f"{folder}: found no scenario in the journal, expected one. Run it again")
-    return plan_of_text(text, file)
+    return text, file
 
 
 def plan_of_text(text: str, file: str) -> Plan:

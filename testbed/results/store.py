@@ -18,6 +18,7 @@ from testbed.planning.origin import Origin
 from testbed.results import checksum
 from testbed.results.files import RESULTS, read_tree, remove_leftovers, write_tree
 from testbed.results.journal import JOURNAL, Journal, Stored
+from testbed.results.states import StateFolder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,7 @@ class RunFolder:
             if fresh:
                 self._clear()
             remove_leftovers(self.path)
+            self.states = StateFolder(self.path)
             self.journal = Journal(self.path, name)
         except OSError as error:
             self._lock.release()
@@ -50,7 +52,10 @@ class RunFolder:
             raise
 
     def _clear(self) -> None:
-        """Forget the run in the folder: its journal; results.nc stays until it is replaced."""
+        """Forget the run in the folder: its journal and its states; results.nc stays until it is
+        replaced."""
+        states = StateFolder(self.path)
+        states.remove(states.sizes())
         for name in (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"):
             (self.path / name).unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ Other packages use `runs.merging`, which joins runs that were made apart.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,6 +37,8 @@ from testbed.results.store import RunFolder
 from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.running.notebooks import in_notebook, progress_bar
+from testbed.running.state_sizes import StateSizes, state_mistakes, state_sizes
+from testbed.runs.keeping import KeptStates
 from testbed.runs.options import Options, Outcome, RunWarning, Watcher
 from testbed.scenario.scenario import Scenario
 
@@ -129,8 +132,12 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
     """The plan of a scenario to which neither claims nor plugins object; ScenarioError with every
     mistake otherwise."""
     registry = registry or load_registry()
+    sizes: list[StateSizes] = []
 
     def objections(plan: Plan) -> Iterator[Mistake]:
+        if scenario.compute.keep_states:
+            sizes.append(state_sizes(plan.cells))
+            yield from state_mistakes(plan, sizes[0])
         if scenario.claims:
             yield from unsuitable_claims(plan, claim_kinds(registry), registry.published())
         for reasons in registry.hook("testbed_check_scenario")(plan=plan):
@@ -138,7 +145,8 @@ def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
                 # a text without a place concerns the whole scenario
                 yield reason if isinstance(reason, Mistake) else Mistake("$", reason)
 
-    return make_plan(scenario, objections)
+    plan = make_plan(scenario, objections)
+    return evolve(plan, states=sizes[0].total) if sizes else plan
 
 
 def answered(plan: Plan, tree: xr.DataTree, registry: Registry) -> xr.DataTree:
@@ -191,6 +199,7 @@ class _Run:
     reached: list[Cell] = field(factory=list)  # of the rounds so far; all unless adaptive
     calibration: Calibration = field(factory=Calibration.load)
     measured: list[Measured] = field(factory=list)
+    kept: list[KeptStates] = field(factory=list)  # one, once the journal has been read
 
     def outcome(self) -> Outcome:
         missing = self._resume()
@@ -216,10 +225,13 @@ class _Run:
         scenario, journal, options = self.plan.scenario, self.store.journal, self.options
         file = Path(scenario.path)
         place = str(file.resolve()) if file.is_file() else scenario.path
-        expect_same_experiment(self.plan, journal, str(self.store.path), place)
         kept = kept_cells(
             self.plan, journal, keep_stale=options.keep_stale, keep_failed=options.keep_failed
         )
+        missing = [cell for cell in self.plan.cells if cell.key not in kept.keys]
+        states = self._kept_states(missing)
+        if not states.found.cells:
+            expect_same_experiment(self.plan, journal, str(self.store.path), place)
         if not options.mix_versions:
             expect_same_libraries(self.plan, journal, kept)
         self.store.begin(scenario.text, place)
@@ -229,14 +241,21 @@ class _Run:
         self.stale.update(kept.stale)
         self.errors.update(kept.errors)
         self.deadly.update(kept.deadly)
-        missing = [cell for cell in self.plan.cells if cell.key not in kept.keys]
         changed = changed_cells(self.plan, journal) if missing and not options.keep_stale else {}
-        reasons: dict[str, int] = {}
-        for reason in changed.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        for reason, count in reasons.items():
+        again = Counter(why for key, why in changed.items() if key not in states.found.cells)
+        for reason, count in again.items():
             self.store.notes.append(f"{count} finished cells run again: {reason}")
+        states.tell()
         return missing
+
+    def _kept_states(self, missing: Sequence[Cell]) -> KeptStates:
+        """The kept states that serve the missing cells; ResultError if a run that trains nothing
+        needs others."""
+        states = KeptStates.for_run(self.plan, self.store, missing, self.options.mix_versions)
+        self.kept.append(states)
+        if self.options.measure_only and isinstance(self.plan.scenario.replicates, int):
+            states.expect_no_training(missing)
+        return states
 
     def _rounds(self, missing: set[str]) -> bool:
         """Execute the missing cells of each round; True if a failure stopped the run. Which cells
@@ -269,6 +288,13 @@ class _Run:
 
     def _journaled(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, CellResult]]:
         by_key = {cell.key: cell for cell in cells}
+        (states,) = self.kept
+        if self.options.measure_only:
+            states.expect_no_training(cells)
+            for result in states.carried_over(cells):
+                self.store.add(result, origin_of_cell(by_key[result.key]))
+                yield by_key[result.key], result
+            cells = [cell for cell in cells if cell.key not in states.found.failed]
         if self.options.executor != "serial":
             cells = self.calibration.longest_first(cells)
         suspect = self.store.running()
@@ -279,15 +305,16 @@ class _Run:
             )
             self._tell_notes()
         results = results_of(
-            cells,
+            states.with_states(cells),
             self._workplace(),
             isolated=frozenset(self.deadly),
             note=self.store.note_running,
         )
         for result in results:
             cell = by_key[result.key]
-            self.store.add(result, origin_of_cell(cell))
-            if not result.error:
+            result = states.finished(cell, result)
+            self.store.add(result, states.origin(cell))
+            if not result.error and states.reuse(cell) is None:
                 self.measured.append((cell, result.seconds, result.memory))
             yield cell, result
 

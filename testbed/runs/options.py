@@ -43,6 +43,7 @@ class Options:
     keep_failed: bool = False  # do not try failed cells again
     fail_fast: bool = False  # stop at the first cell that fails
     record_only: bool = False  # compute nothing: what is missing stays missing
+    measure_only: bool = False  # train nothing: measure kept states, or refuse
 
 
 @frozen

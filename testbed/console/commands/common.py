@@ -75,6 +75,25 @@ overrides_option = click.option(
 )
 
 
+def executor_options(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Add the options that say where cells run."""
+    options = (
+        click.option(
+            "--executor",
+            type=click.Choice(["serial", "processes", "dask"]),
+            default=None,
+            help="Where cells run.",
+        ),
+        click.option(
+            "--scheduler", default="", help="Address of a dask scheduler that is running."
+        ),
+        click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def scenario_file(name: str) -> Path:
     """A scenario file, or the shipped scenario of that name."""
     path = Path(name)

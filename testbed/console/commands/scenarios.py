@@ -1,9 +1,10 @@
-"""Commands about a scenario file: run it, plan it, check it."""
+"""Commands about a scenario file: run it, measure its kept states, plan it, check it."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 from testbed.console.commands.common import (
     CELLS_FAILED,
     CLAIM_REFUTED,
+    executor_options,
     explained,
     overrides_option,
     scenario_file,
@@ -21,9 +23,8 @@ from testbed.console.commands.failures import show_failures
 if TYPE_CHECKING:
     import xarray as xr
 
-    from testbed.runs import Options, Outcome
+    from testbed.runs import Options, Outcome, Watcher
     from testbed.scenario.figure import Figure
-    from testbed.scenario.scenario import Scenario
 
 
 @click.command()
@@ -31,14 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Run folder; runs/NAME unless given."
 )
-@click.option(
-    "--executor",
-    type=click.Choice(["serial", "processes", "dask"]),
-    default=None,
-    help="Where cells run.",
-)
-@click.option("--scheduler", default="", help="Address of a dask scheduler that is running.")
-@click.option("--workers", type=click.IntRange(1), default=None, help="Worker processes.")
+@executor_options
 @overrides_option
 @click.option("--dry-run", is_flag=True, help="Plan only.")
 @click.option("--fresh", is_flag=True, help="Compute everything again.")
@@ -76,7 +70,7 @@ def run(
     """Run a scenario FILE: cells, results.nc, figures, a summary."""
     from testbed.console.describe import plan_text
     from testbed.planning.files import load_scenario
-    from testbed.runs import Options, checked_plan
+    from testbed.runs import Options, checked_plan, execute_run
 
     scenario = load_scenario(scenario_file(file), overrides)
     if dry_run:
@@ -92,7 +86,7 @@ def run(
         keep_failed=keep_failed,
         fail_fast=fail_fast,
     )
-    outcome = _outcome(scenario, output, options)
+    outcome = _outcome(functools.partial(execute_run, scenario, output), options)
     _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
     if outcome.failed:
         show_failures(outcome.failed, outcome.stopped, traceback, pdb)
@@ -120,25 +114,24 @@ def _expect_claims(tree: xr.DataTree) -> None:
         sys.exit(CLAIM_REFUTED)
 
 
-def _outcome(scenario: Scenario, output: Path | None, options: Options) -> Outcome:
-    """Run a scenario, and ask at a terminal whether cells of other versions may be kept."""
+def _outcome(execute: Callable[[Options, Watcher], Outcome], options: Options) -> Outcome:
+    """Run or measure, and ask at a terminal whether cells of other versions may be kept."""
     from attrs import evolve
     from rich.console import Console
 
     from testbed.results.resume import VersionsError
     from testbed.running.progress import ProgressWatcher
-    from testbed.runs import execute_run
 
     try:
         with ProgressWatcher(Console(stderr=True)) as watcher:
-            return execute_run(scenario, output, options, watcher)
+            return execute(options, watcher)
     except VersionsError as error:
         if not sys.stdin.isatty():
             raise
         click.echo(str(error), err=True)
         if not click.confirm("Keep them?", err=True):
             raise
-        return _outcome(scenario, output, evolve(options, mix_versions=True))
+        return _outcome(execute, evolve(options, mix_versions=True))
 
 
 def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool) -> None:
@@ -160,6 +153,60 @@ def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool
     click.echo(f"results: {folder / 'results.nc'}")
     for path in paths:
         click.echo(f"figure:  {path}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("scenario", required=False)
+@click.option(
+    "--add",
+    multiple=True,
+    metavar="METRIC",
+    help="A metric to add, e.g. --add training-loss, or --add '{ use = \"energy\", k = [1, 2] }'.",
+)
+@overrides_option
+@executor_options
+@click.option("--no-figures", is_flag=True, help="Draw no figures.")
+@click.option(
+    "--mix-versions", is_flag=True, help="Use states that other versions of libraries made."
+)
+@explained
+def measure(
+    folder: Path,
+    scenario: str | None,
+    add: tuple[str, ...],
+    overrides: tuple[str, ...],
+    executor: str | None,
+    scheduler: str,
+    workers: int | None,
+    no_figures: bool,
+    mix_versions: bool,
+) -> None:
+    """Add metrics to the run in FOLDER from its kept states, without training.
+
+    The states are there if the run had keep_states = true in [compute]. SCENARIO is the folder's
+    scenario with further metrics; unless given, the scenario that the folder was last run with.
+    """
+    from testbed.planning.files import load_scenario
+    from testbed.runs import Options, execute_run
+    from testbed.runs.measuring import scenario_to_measure
+
+    given = load_scenario(scenario_file(scenario), overrides) if scenario else None
+    if overrides and given is None:
+        raise click.UsageError("found --set without SCENARIO, expected the scenario to change")
+    chosen = scenario_to_measure(folder, given, add)
+    options = Options(
+        executor=_executor(executor, scheduler, workers),
+        workers=workers,
+        scheduler=scheduler,
+        mix_versions=mix_versions,
+        measure_only=True,
+    )
+    outcome = _outcome(functools.partial(execute_run, chosen, folder), options)
+    _show(outcome.tree, outcome.folder, chosen.figures, draw=not no_figures)
+    if outcome.failed:
+        show_failures(outcome.failed, outcome.stopped, traceback=False, pdb=False)
+        sys.exit(CELLS_FAILED)
 
 
 @click.command()

@@ -1,0 +1,125 @@
+"""How large the kept states of a plan will be: one replicate of every kind of cell is started."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+
+import torch
+from attrs import field, frozen
+
+from testbed.contract.cells import Cell
+from testbed.contract.components import Estimator
+from testbed.contract.seeds import Streams
+from testbed.errors import Mistake, UnsuitableError
+from testbed.numerics.trees import stack
+from testbed.planning.plan import Plan
+from testbed.running.draws import cast, draw_problem
+from testbed.running.kept import nesting_of
+from testbed.running.paths import Path
+from testbed.running.postponed import load_postponed
+
+MIB, GIB = 2**20, 2**30
+FILE = 24 * 2**10  # bytes of a file of states besides its arrays, about
+Size = tuple[int, int]
+"""Bytes of one state, and of what `prepare` returned if the model learns there."""
+
+
+@frozen
+class StateSizes:
+    """The sizes of kept states in bytes, and why the states of some estimators cannot be kept."""
+
+    total: int = 0
+    largest: int = 0  # of one cell
+    refused: dict[str, str] = field(factory=dict, hash=False)  # estimator → reason
+
+
+def state_sizes(cells: Sequence[Cell]) -> StateSizes:
+    """The sizes of the states that a run keeps. What a component raises here, a run reports."""
+    load_postponed()
+    known: dict[object, Size | str] = {}
+    total, largest = 0, 0
+    refused: dict[str, str] = {}
+    for cell in cells:
+        size = 0
+        for estimator in _paths(cell):
+            key = (_key(cell.design), _key(cell.target), _key(estimator.model))
+            if key not in known:
+                known[key] = _tried(cell, estimator)
+            found = known[key]
+            if isinstance(found, str):
+                refused.setdefault(cell.estimator, found)
+            else:
+                size += len(cell.replicates) * (len(cell.times) * found[0] + found[1]) + FILE
+        total, largest = total + size, max(largest, size)
+    return StateSizes(total, largest, refused)
+
+
+def _paths(cell: Cell) -> Iterator[Estimator]:
+    """The estimators that are trained in a cell."""
+    if cell.replicates:
+        yield Estimator(cell.estimator, cell.model, cell.optimizer)
+        yield from dict.fromkeys(p.companion for p in cell.metrics if p.companion)
+
+
+def _key(component: object) -> object:
+    """What equal components share; their identity where parameters cannot be compared."""
+    try:
+        hash(component)
+    except TypeError:
+        return id(component)
+    return component
+
+
+def _tried(cell: Cell, estimator: Estimator) -> Size | str:
+    """The size of one state of one replicate, or why states cannot be kept."""
+    try:
+        with torch.no_grad():
+            problem = draw_problem(cell, cell.replicates[0])
+            rng = Streams(cell.seed, cell.replicates[0], cell.shared_design)
+            fit = Path(
+                estimator,
+                stack([problem]),
+                [problem],
+                [rng],
+                functools.partial(cast, cell),
+                lambda name, make: make(),
+            ).fit
+        learned = estimator.model.facts().learns == "preparation"
+        return _bytes(fit.start, "params"), _bytes(fit.prepared if learned else None, "prepared")
+    except UnsuitableError as error:
+        return f"{estimator.model.name}: {error}"
+    except Exception:  # components may raise anything; a run says what and where
+        return 0, 0
+
+
+def _bytes(tree: object, name: str) -> int:
+    leaves = nesting_of(tree, name)[1].values()
+    return sum(leaf.numel() * leaf.element_size() for leaf in leaves)
+
+
+def state_mistakes(plan: Plan, sizes: StateSizes) -> Iterator[Mistake]:
+    """The mistakes of states that cannot be kept, or are too large."""
+    compute = plan.scenario.compute
+    for position, table in enumerate(plan.scenario.estimators):
+        if table.name in sizes.refused:
+            yield Mistake(
+                f"$.estimator[{position}]",
+                f"found states that cannot be kept: {sizes.refused[table.name]}",
+                "states of tensors",
+                "set compute.keep_states = false, or run this estimator in a scenario of its own",
+            )
+    if sizes.total > compute.states * GIB:
+        yield Mistake(
+            "$.compute.keep_states",
+            f"found {sizes.total / MIB:.1f} MiB of states to keep",
+            f"at most {compute.states * GIB / MIB:g} MiB",
+            "thin `times`, lower replicates, or raise compute.states",
+        )
+    if sizes.largest > compute.memory * GIB:
+        yield Mistake(
+            "$.compute.keep_states",
+            f"found a cell with {sizes.largest / MIB:.1f} MiB of states to keep",
+            f"at most {compute.memory * GIB / MIB:g} MiB, the memory of a cell",
+            "lower compute.block, thin `times`, or raise compute.memory",
+        )
