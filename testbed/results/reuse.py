@@ -6,7 +6,7 @@ trains nothing. States that other code made are not used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -107,7 +107,7 @@ class _Present:
         wanted = {name: p for p in cell.metrics for name in p.names.values() if name not in donors}
         files = {MAIN: self._folder.file(training)}
         untrained: dict[str, None] = {}
-        for companion in dict.fromkeys(p.companion for p in cell.metrics if p.companion):
+        for companion in companions_of(cell):
             key = path_key(cell, companion)
             if key in self._files and self._is_whole(key):
                 files[companion_name(companion)] = self._folder.file(key)
@@ -197,14 +197,17 @@ def _only(arrays: Mapping[str, np.ndarray], names: set[str]) -> dict[str, np.nda
     return {name: array for name, array in arrays.items() if name in names}
 
 
-def needed_requests(cells: Sequence[Cell]) -> set[str]:
-    """The requests of all states that a plan may use."""
-    requests = set()
+def keys_of_states(cells: Iterable[Cell]) -> Iterator[str]:
+    """The keys of all states that cells train, their companions' included."""
     for cell in cells:
         if cell.replicates:
-            companions = dict.fromkeys(planned.companion for planned in cell.metrics)
-            requests |= {request_of(path_key(cell, companion)) for companion in (None, *companions)}
-    return requests
+            for companion in (None, *companions_of(cell)):
+                yield path_key(cell, companion)
+
+
+def companions_of(cell: Cell) -> tuple[Estimator, ...]:
+    """The companions that a cell's metrics compare with, each once."""
+    return tuple(dict.fromkeys(p.companion for p in cell.metrics if p.companion))
 
 
 def keep_states(
@@ -220,9 +223,8 @@ def keep_states(
     `needed` returns the requests of the others.
     """
     origin = origin_of_training(cell)
-    companions = dict.fromkeys(p.companion for p in cell.metrics if p.companion)
     keys = {MAIN: path_key(cell)}
-    keys |= {companion_name(companion): path_key(cell, companion) for companion in companions}
+    keys |= {companion_name(c): path_key(cell, c) for c in companions_of(cell)}
     for name, path in result.states.items():
         if folder.bytes + path.bytes > bound:
             used = needed()

@@ -8,6 +8,8 @@ alone: parameters have the dims (replicate, time, …).
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +23,7 @@ from testbed.errors import ResultError
 from testbed.planning.keys import request_of
 from testbed.planning.origin import Origin, origin_from
 from testbed.results import checksum
-from testbed.results.files import NETCDF, remove_leftovers, write_aside
+from testbed.results.files import ASIDE, NETCDF, remove_leftovers, write_aside
 
 if TYPE_CHECKING:
     import netCDF4
@@ -92,6 +94,25 @@ class StateFolder:
                 return origin_from(dataset.getncattr("origin"))
         except (OSError, RuntimeError, ValueError, AttributeError):
             return None
+
+    def copy_from(self, folder: StateFolder) -> int:
+        """Copy the files that this folder lacks, if they are whole; their number."""
+        copied = 0
+        for key in folder.sizes():
+            if key not in self._sizes and folder.is_whole(key):
+                self.path.mkdir(exist_ok=True)
+                aside = self.path / f"{ASIDE}{key}"
+                try:
+                    shutil.copyfile(folder.file(key), aside)
+                    os.replace(aside, self.file(key))
+                except OSError as error:
+                    raise ResultError(
+                        f"{self.file(key)}: found that the states cannot be written "
+                        f"({error.strerror}), expected room on a writable disk"
+                    ) from None
+                self._add(key)
+                copied += 1
+        return copied
 
     def remove(self, keys: Iterable[str]) -> int:
         """Drop files; the bytes that are free now."""

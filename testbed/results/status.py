@@ -11,10 +11,12 @@ from attrs import frozen
 from testbed.contract.cells import Cell
 from testbed.errors import ResultError
 from testbed.planning.files import read_scenario
+from testbed.planning.keys import path_key
 from testbed.planning.plan import Plan, make_plan
 from testbed.results.files import RESULTS, read_tree
 from testbed.results.journal import JOURNAL, Journal
 from testbed.results.resume import changed_cells
+from testbed.results.states import StateFolder
 
 STATES = ("finished", "failed", "stale", "missing")
 
@@ -41,6 +43,20 @@ def cell_states(plan: Plan, journal: Journal) -> Iterator[CellState]:
             yield CellState(cell, "stale", changed[cell.key])
         else:
             yield CellState(cell, "missing")
+
+
+def states_text(plan: Plan, folder: Path) -> str:
+    """Of how many cells the states are kept, and how large they are; empty where nobody asked to
+    keep them."""
+    kept = StateFolder(folder)
+    if not plan.scenario.compute.keep_states and not kept.sizes():
+        return ""
+    simulated = [cell for cell in plan.cells if cell.replicates]
+    count = sum(path_key(cell) in kept.sizes() for cell in simulated)
+    return (
+        f"states: kept for {count} of {len(simulated)} cells, {kept.bytes / 2**20:.1f} MiB of at "
+        f"most {plan.scenario.compute.states:g} GiB"
+    )
 
 
 def open_journal(folder: Path) -> Journal:

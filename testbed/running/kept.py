@@ -17,7 +17,7 @@ import torch
 
 from testbed.contract.states import KeptPath
 from testbed.errors import UnsuitableError
-from testbed.numerics.trees import tree_map
+from testbed.numerics.trees import Each, tree_map
 from testbed.running.border import private
 
 Nesting = Any  # JSON: [kind, content]
@@ -76,8 +76,9 @@ def _nesting(tree: object, name: str, leaves: dict[str, torch.Tensor]) -> Nestin
         return [type(tree).__name__, parts]
     if tree is None or type(tree) in (bool, int, float, str):
         return ["value", tree]
+    item = tree.items[0] if isinstance(tree, Each) else tree
     raise UnsuitableError(
-        f"found an object of the type {type(tree).__name__} at {name}, expected tensors, numbers "
+        f"found an object of the type {type(item).__name__} at {name}, expected tensors, numbers "
         "and words in tuples, lists and dicts"
     )
 

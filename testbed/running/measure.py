@@ -11,6 +11,7 @@ import torch
 from testbed.contract.answers import coordinates_of, expect_names, real_array
 from testbed.contract.border import ComponentFault, calling
 from testbed.contract.cells import PlannedMetric
+from testbed.contract.components import Metric
 from testbed.contract.needs import options_of
 from testbed.contract.values import Problem, Spectrum
 from testbed.numerics.trees import tree_map
@@ -61,8 +62,8 @@ class MetricSeries:
             self._keep([positions[i] for i in chosen], values, finite)
         except (WriteFault, CellFault):
             raise
-        except ComponentFault as fault:
-            self.fault = str(fault)
+        except Exception as error:
+            self.fault = _fault(self.planned.metric, error)
 
     def _measured(
         self, problem: Problem, moving: dict[str, Any], still: dict[str, Any]
@@ -159,8 +160,8 @@ class MetricSeries:
         moving = {name: self._full(name) for name in self._blocks}
         try:
             return moving | self._still | self._concluded(moving)
-        except ComponentFault as fault:
-            self.fault = str(fault)
+        except Exception as error:
+            self.fault = _fault(self.planned.metric, error)
             return {}
 
     def _concluded(self, moving: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -193,6 +194,14 @@ class MetricSeries:
         coordinates = {} if self.fault else self.coordinates
         faults = dict.fromkeys(self.planned.names.values(), self.fault) if self.fault else {}
         return SeriesResult(arrays, counts, coordinates, faults)
+
+
+def _fault(metric: Metric, error: Exception) -> str:
+    """What a metric did wrong, also where its values could not be taken as numbers at all."""
+    if isinstance(error, ComponentFault):
+        return str(error)
+    words = f"its values cannot be used: {type(error).__name__}: {error}"
+    return str(ComponentFault(metric, words))
 
 
 class SeriesResult(NamedTuple):

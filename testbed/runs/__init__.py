@@ -245,7 +245,7 @@ class _Run:
         again = Counter(why for key, why in changed.items() if key not in states.found.cells)
         for reason, count in again.items():
             self.store.notes.append(f"{count} finished cells run again: {reason}")
-        states.tell()
+        states.tell(self.watcher is not None)
         return missing
 
     def _kept_states(self, missing: Sequence[Cell]) -> KeptStates:

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from testbed.contract.cells import Cell, CellResult
 from testbed.errors import ResultError
-from testbed.planning.keys import origin_of_cell, part_keys, training_key
+from testbed.planning.keys import origin_of_cell, part_keys, request_of, training_key
 from testbed.planning.origin import Origin
 from testbed.planning.plan import Plan
 from testbed.results.reuse import (
@@ -18,7 +18,7 @@ from testbed.results.reuse import (
     Reuse,
     completed,
     keep_states,
-    needed_requests,
+    keys_of_states,
     reusable,
 )
 from testbed.results.store import RunFolder
@@ -54,10 +54,11 @@ class KeptStates:
         found = self.found.cells
         return [found[cell.key].cell if cell.key in found else cell for cell in cells]
 
-    def tell(self) -> None:
-        """Note how many cells need no training, and why others with kept states do."""
+    def tell(self, watched: bool) -> None:
+        """Note why cells with kept states are trained again and, to who watches the run, how many
+        need no training."""
         count = len(self.found.cells)
-        if count:
+        if count and watched:
             names = dict.fromkeys(name for r in self.found.cells.values() for name in r.measured)
             what = f" ({', '.join(names)})" if names else ""
             self.store.notes.append(
@@ -97,10 +98,8 @@ class KeptStates:
         if reuse is not None:
             result = completed(result, reuse, self.store.journal)
         if result.states or result.unkept:
-            bound, journal = compute.states * GIB, self.store.states
-            objection = keep_states(
-                journal, cell, result, bound, lambda: needed_requests(self.plan.cells)
-            )
+            bound, folder = compute.states * GIB, self.store.states
+            objection = keep_states(folder, cell, result, bound, self._requests)
             if objection and objection not in self.told:
                 self.told.add(objection)
                 self.store.notes.append(f"some states are not kept: {objection}")
@@ -113,6 +112,10 @@ class KeptStates:
             if name in result.variables and name not in result.faults
         }
         return evolve(result, states={}, training=training, parts=parts)
+
+    def _requests(self) -> set[str]:
+        """The requests of all states that the plan may use."""
+        return set(map(request_of, keys_of_states(self.plan.cells)))
 
     def origin(self, cell: Cell) -> Origin:
         """The code and the libraries that made a cell's result, with those that made its states."""

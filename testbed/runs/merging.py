@@ -7,6 +7,7 @@ from pathlib import Path
 
 from testbed.planning.files import load_scenario, read_scenario
 from testbed.results.merge import copy_cells, united_scenario
+from testbed.results.states import StateFolder
 from testbed.results.status import open_journal
 from testbed.results.store import RunFolder
 from testbed.runs import execute_run
@@ -21,7 +22,8 @@ def merge_runs(
 ) -> tuple[Outcome, int]:
     """Join separate runs of one scenario and record them; also the number of cells joined.
 
-    Nothing is computed: cells that none of the folders holds are `not_run` in the result.
+    Kept states are copied. Nothing is computed: cells that none of the folders holds are `not_run`
+    in the result.
     """
     texts: dict[str, str] = {}
     for folder in folders:
@@ -36,5 +38,6 @@ def merge_runs(
     with RunFolder(output, united.name) as store:
         for folder in folders:
             added += copy_cells(store.journal, folder)
+            store.states.copy_from(StateFolder(folder))
     options = Options(mix_versions=mix_versions, record_only=True, keep_failed=True)
     return execute_run(united, output, options), added

@@ -20,11 +20,19 @@ ROWS = 40  # cells that `status` lists unless all are asked for
 def status(folder: Path, every: bool) -> None:
     """List the cells of a run FOLDER with their states, and why each would run again."""
     from testbed.console.tables import Table, show
-    from testbed.results.status import cell_states, counted, named, open_journal, stored_plan
+    from testbed.results.status import (
+        cell_states,
+        counted,
+        named,
+        open_journal,
+        states_text,
+        stored_plan,
+    )
 
     journal = open_journal(folder)
     try:
-        states = list(cell_states(stored_plan(folder, journal), journal))
+        plan = stored_plan(folder, journal)
+        states = list(cell_states(plan, journal))
     finally:
         journal.close()
     counts = [(state, count, why) for state, why, count in counted(states)]
@@ -33,6 +41,7 @@ def status(folder: Path, every: bool) -> None:
     parts: list[str | Table] = [Table("", counts, ("state", "cells", "why it would run again"))]
     if rows:
         parts.append(Table("", rows, ("state", "cell", "why")))
+    parts += filter(None, [states_text(plan, folder)])
     show(parts)
 
 
@@ -109,13 +118,17 @@ def merge(
 @click.argument("folder", type=click.Path(path_type=Path))
 @explained
 def prune(folder: Path) -> None:
-    """Compress the journal of a run FOLDER, and drop the cells that its scenario does not know."""
+    """Compress the journal of a run FOLDER, and drop cells and kept states that its scenario does
+    not know."""
+    from testbed.results.reuse import keys_of_states
+    from testbed.results.states import StateFolder
     from testbed.results.status import open_journal, stored_plan
 
     journal = open_journal(folder)
     try:
-        keep = {cell.key for cell in stored_plan(folder, journal).cells}
-        dropped, freed = journal.prune(keep)
+        cells, states = stored_plan(folder, journal).cells, StateFolder(folder)
+        dropped, freed = journal.prune({cell.key for cell in cells})
+        freed += states.remove(set(states.sizes()) - set(keys_of_states(cells)))
     finally:
         journal.close()
     click.echo(f"{dropped} cells dropped, {freed / 2**20:.2f} MiB freed")

@@ -205,7 +205,7 @@ def measure(
     outcome = _outcome(functools.partial(execute_run, chosen, folder), options)
     _show(outcome.tree, outcome.folder, chosen.figures, draw=not no_figures)
     if outcome.failed:
-        show_failures(outcome.failed, outcome.stopped, traceback=False, pdb=False)
+        show_failures(outcome.failed, outcome.stopped, False, False)
         sys.exit(CELLS_FAILED)
 
 
