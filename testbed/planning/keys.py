@@ -209,9 +209,9 @@ def training_key(cell: Cell) -> str:
     measure is no part of it."""
     parts = (cell.design, cell.target, cell.model, cell.optimizer)
     text, classes = _described(parts)
-    rest = (cell.replicates, cell.seed, cell.shared_design)
+    drawn = (cell.replicates, cell.seed, cell.shared_design)
     numeric = [getattr(cell.compute, name) for name in NUMERIC]
-    request = f"{text}{_grid(cell.times)}{rest!r}{describe(numeric)}"
+    request = f"{text}{_grid(cell.times)}{drawn!r}{describe(numeric)}"
     return f"{_hash(request)}.{code_digest_of(classes)}"
 
 

@@ -79,7 +79,7 @@ class _Present:
         self._journal, self._folder, self._mix = journal, folder, mix_versions
         self._files = set(folder.sizes())
         self._trained = journal.trained() if self._files else {}
-        self._whole: dict[str, bool] = {}
+        self._intact: dict[str, bool] = {}
         self._rows: dict[str, bool] = {}
         self._errors = journal.errors() if self._files else {}
 
@@ -123,10 +123,10 @@ class _Present:
                 return ""
             self._folder.remove([key])
             return "the file of their states was damaged"
-        other = self._folder.of_request(request_of(key))
-        if other is None:
+        stale = self._folder.of_request(request_of(key))
+        if stale is None:
             return NOT_KEPT
-        origin = self._folder.origin(other)
+        origin = self._folder.origin(stale)
         changes = origin_of_training(cell).changes_since(origin) if origin else []
         return f"other code made their kept states: {', '.join(changes) or 'nobody recorded which'}"
 
@@ -136,9 +136,9 @@ class _Present:
         return origin_of_training(cell).other_libraries(then) if then else {}
 
     def _is_whole(self, key: str) -> bool:
-        if key not in self._whole:
-            self._whole[key] = self._folder.is_whole(key)
-        return self._whole[key]
+        if key not in self._intact:
+            self._intact[key] = self._folder.is_whole(key)
+        return self._intact[key]
 
     def _donors(self, cell: Cell, training: str) -> Iterator[tuple[str, str]]:
         """The variables of a cell that earlier cells hold, the newest of each."""
@@ -169,13 +169,11 @@ def completed(result: CellResult, reuse: Reuse, journal: Journal) -> CellResult:
     if len(rows) < len(donors):
         return evolve(result, error="the earlier numbers of this cell were damaged; run it again")
     if result.error and rows:
-        whole = list(rows.values())[-1]
+        donor = list(rows.values())[-1]
+        noted = _only(donor.variables, set(reuse.cell.optimizer.declared()))
         faults = dict.fromkeys(reuse.measured, result.error)
-        result = evolve(whole, key=result.key, faults=faults, seconds=result.seconds)
-        declared = set(reuse.cell.optimizer.declared())
-        result = evolve(
-            result, variables=_only(result.variables, declared), coordinates={}, counts={}
-        )
+        blank = evolve(donor, variables=noted, coordinates={}, counts={}, faults=faults)
+        result = evolve(blank, key=result.key, seconds=result.seconds)
     variables, counts = dict(result.variables), dict(result.counts)
     coordinates = dict(result.coordinates)
     for variable, key in reuse.donors.items():

@@ -137,8 +137,8 @@ class Simulation:
         for positions in self._blocks():
             self._advance(positions)
         records = {k: v for k, v in self.records.items() if k not in self.faults}
-        own = {name: np.concatenate(blocks, 1) for name, blocks in records.items()}
-        variables = dict(own)
+        noted = {name: np.concatenate(blocks, 1) for name, blocks in records.items()}
+        variables = dict(noted)
         counts: Arrays = {}
         coordinates: dict[tuple[str, str], np.ndarray] = {}
         faults = dict(self.faults)
@@ -149,7 +149,7 @@ class Simulation:
             coordinates |= finished.coordinates
             faults |= finished.faults
         status = np.where(np.isnan(self.diverged_at), STATUS["ok"], STATUS["diverged"])
-        states, unkept = self.states(own)
+        states, unkept = self.states(noted)
         return CellResult(
             self.cell.key,
             status.astype(np.int8),

@@ -37,20 +37,20 @@ class StateSizes:
 def state_sizes(cells: Sequence[Cell]) -> StateSizes:
     """The sizes of the states that a run keeps. What a component raises here, a run reports."""
     load_postponed()
-    known: dict[object, Size | str] = {}
+    sizes: dict[object, Size | str] = {}
     total, largest = 0, 0
     refused: dict[str, str] = {}
     for cell in cells:
         size = 0
         for estimator in _paths(cell):
             key = (_key(cell.design), _key(cell.target), _key(estimator.model))
-            if key not in known:
-                known[key] = _tried(cell, estimator)
-            found = known[key]
-            if isinstance(found, str):
-                refused.setdefault(cell.estimator, found)
+            if key not in sizes:
+                sizes[key] = _tried(cell, estimator)
+            answer = sizes[key]
+            if isinstance(answer, str):
+                refused.setdefault(cell.estimator, answer)
             else:
-                size += len(cell.replicates) * (len(cell.times) * found[0] + found[1]) + FILE
+                size += len(cell.replicates) * (len(cell.times) * answer[0] + answer[1]) + FILE
         total, largest = total + size, max(largest, size)
     return StateSizes(total, largest, refused)
 

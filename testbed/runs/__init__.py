@@ -1,6 +1,7 @@
 """From a scenario file to results: plan, execute what is missing, record.
 
-Other packages use `runs.merging`, which joins runs that were made apart.
+Other packages use `runs.merging`, which joins runs that were made apart, and `runs.measuring`,
+which adds metrics to a finished run.
 """
 
 from __future__ import annotations
@@ -230,7 +231,7 @@ class _Run:
         )
         missing = [cell for cell in self.plan.cells if cell.key not in kept.keys]
         states = self._kept_states(missing)
-        if not states.found.cells:
+        if not states.reusable.cells:
             expect_same_experiment(self.plan, journal, str(self.store.path), place)
         if not options.mix_versions:
             expect_same_libraries(self.plan, journal, kept)
@@ -242,7 +243,7 @@ class _Run:
         self.errors.update(kept.errors)
         self.deadly.update(kept.deadly)
         changed = changed_cells(self.plan, journal) if missing and not options.keep_stale else {}
-        again = Counter(why for key, why in changed.items() if key not in states.found.cells)
+        again = Counter(why for key, why in changed.items() if key not in states.reusable.cells)
         for reason, count in again.items():
             self.store.notes.append(f"{count} finished cells run again: {reason}")
         states.tell(self.watcher is not None)
@@ -294,7 +295,7 @@ class _Run:
             for result in states.carried_over(cells):
                 self.store.add(result, origin_of_cell(by_key[result.key]))
                 yield by_key[result.key], result
-            cells = [cell for cell in cells if cell.key not in states.found.failed]
+            cells = [cell for cell in cells if cell.key not in states.reusable.failed]
         if self.options.executor != "serial":
             cells = self.calibration.longest_first(cells)
         suspect = self.store.running()

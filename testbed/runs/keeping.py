@@ -33,7 +33,7 @@ class KeptStates:
 
     plan: Plan
     store: RunFolder
-    found: Reusable
+    reusable: Reusable
     told: set[str] = field(factory=set)  # notes that were made once
 
     @classmethod
@@ -47,24 +47,24 @@ class KeptStates:
 
     def reuse(self, cell: Cell) -> Reuse | None:
         """What can be reused for a cell; None if it must be trained."""
-        return self.found.cells.get(cell.key)
+        return self.reusable.cells.get(cell.key)
 
     def with_states(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells, those with kept states ready to measure what is missing."""
-        found = self.found.cells
-        return [found[cell.key].cell if cell.key in found else cell for cell in cells]
+        kept = self.reusable.cells
+        return [kept[cell.key].cell if cell.key in kept else cell for cell in cells]
 
     def tell(self, watched: bool) -> None:
         """Note why cells with kept states are trained again and, to who watches the run, how many
         need no training."""
-        count = len(self.found.cells)
+        count = len(self.reusable.cells)
         if count and watched:
-            names = dict.fromkeys(name for r in self.found.cells.values() for name in r.measured)
+            names = dict.fromkeys(name for r in self.reusable.cells.values() for name in r.measured)
             what = f" ({', '.join(names)})" if names else ""
             self.store.notes.append(
                 f"{count} cells are measured{what} from kept states, without training"
             )
-        reasons = Counter(reason for reason in self.found.reasons.values() if reason != NOT_KEPT)
+        reasons = Counter(reason for reason in self.reusable.reasons.values() if reason != NOT_KEPT)
         for reason, times in reasons.items():
             self.store.notes.append(f"{times} cells are trained again: {reason}")
 
@@ -76,8 +76,8 @@ class KeptStates:
             if reuse is not None and reuse.companions:
                 names = ", ".join(map(repr, reuse.companions))
                 reasons[f"the states of their companion {names} were not kept"] += 1
-            elif reuse is None and cell.replicates and cell.key not in self.found.failed:
-                reasons[self.found.reasons.get(cell.key, NOT_KEPT)] += 1
+            elif reuse is None and cell.replicates and cell.key not in self.reusable.failed:
+                reasons[self.reusable.reasons.get(cell.key, NOT_KEPT)] += 1
         if reasons:
             listed = "; ".join(f"{count}: {reason}" for reason, count in reasons.items())
             raise ResultError(
@@ -89,7 +89,7 @@ class KeptStates:
 
     def carried_over(self, cells: Sequence[Cell]) -> list[CellResult]:
         """The failures of cells that failed in training, for a run that trains nothing."""
-        errors = self.found.failed
+        errors = self.reusable.failed
         return [failed(cell, errors[cell.key]) for cell in cells if cell.key in errors]
 
     def finished(self, cell: Cell, result: CellResult) -> CellResult:

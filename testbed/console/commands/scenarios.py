@@ -191,10 +191,10 @@ def measure(
     from testbed.runs import Options, execute_run
     from testbed.runs.measuring import scenario_to_measure
 
-    given = load_scenario(scenario_file(scenario), overrides) if scenario else None
-    if overrides and given is None:
+    edited = load_scenario(scenario_file(scenario), overrides) if scenario else None
+    if overrides and edited is None:
         raise click.UsageError("found --set without SCENARIO, expected the scenario to change")
-    chosen = scenario_to_measure(folder, given, add)
+    chosen = scenario_to_measure(folder, edited, add)
     options = Options(
         executor=_executor(executor, scheduler, workers),
         workers=workers,

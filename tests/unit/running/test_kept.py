@@ -130,12 +130,12 @@ def expect_same_bits(cell, monkeypatch):
     with monkeypatch.context() as patch:
         without_training(patch)
         again = execute_cell(evolve(cell, kept=Kept(InMemory(kept.states))))
-    for other in (kept, again):
-        assert not other.error and other.faults == full.faults
-        assert set(other.variables) == set(full.variables)
+    for result in (kept, again):
+        assert not result.error and result.faults == full.faults
+        assert set(result.variables) == set(full.variables)
         for name in full.variables:
-            np.testing.assert_array_equal(other.variables[name], full.variables[name])
-        np.testing.assert_array_equal(other.diverged_at, full.diverged_at)
+            np.testing.assert_array_equal(result.variables[name], full.variables[name])
+        np.testing.assert_array_equal(result.diverged_at, full.diverged_at)
     return sum(len(blocks) for _, blocks, _ in json.loads(kept.states[MAIN].layout)["chunks"])
 
 
