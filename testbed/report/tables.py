@@ -27,8 +27,11 @@ class Table(NamedTuple):
 
 
 def cut(header: Row, rows: list[Row]) -> Table:
-    """A table of at most `ROWS` rows."""
-    return Table(header, rows[:ROWS], max(0, len(rows) - ROWS))
+    """A table of at most `ROWS` rows, without columns that are empty in all of them."""
+    shown = rows[:ROWS]
+    filled = [i for i in range(len(header)) if any(row[i] for row in shown)]
+    narrow = [[row[i] for i in filled] for row in shown]
+    return Table([header[i] for i in filled], narrow, max(0, len(rows) - ROWS))
 
 
 class Verdict(NamedTuple):
