@@ -8,7 +8,7 @@ import xarray as xr
 from testbed.analysis.chunks import by_sign, label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, mean_interval, name_of
 from testbed.analysis.jackknife import jackknife
-from testbed.analysis.replicates import REPLICATE, bare, presence
+from testbed.analysis.replicates import REPLICATE, aside_scalars, bare, presence
 from testbed.analysis.stopping import least, log_least
 
 
@@ -19,6 +19,7 @@ def at_time(
     return mean_interval(values.sel(time=time, method="nearest"), level, survivors=survivors)
 
 
+@aside_scalars
 def at_least(values: xr.DataArray, estimated: xr.DataArray) -> xr.DataArray:
     """The values of each replicate at the time at which its estimate is least."""
     position = estimated.fillna(np.inf).argmin("time")
@@ -27,6 +28,7 @@ def at_least(values: xr.DataArray, estimated: xr.DataArray) -> xr.DataArray:
     return chosen.rename(values.name).assign_attrs(values.attrs)
 
 
+@aside_scalars
 def leave_one_out(
     values: xr.DataArray, estimated: xr.DataArray, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:
@@ -43,6 +45,7 @@ def leave_one_out(
     return table
 
 
+@aside_scalars
 def best_parameter(
     values: xr.DataArray, along: str, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:
@@ -82,6 +85,7 @@ def best_parameter(
     return table
 
 
+@aside_scalars
 def quantiles(
     values: xr.DataArray, share: float | list[float] = 0.5, dim: str = REPLICATE
 ) -> xr.DataArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import jackknife
 from testbed.analysis.limits import Floats
-from testbed.analysis.replicates import REPLICATE, Presence, bare, path_presence
+from testbed.analysis.replicates import REPLICATE, Presence, aside_scalars, bare, path_presence
 
 Booleans = NDArray[np.bool_]
 EXPONENTS = np.linspace(-2.0, 2.0, 161)
@@ -17,6 +17,7 @@ POINTS = 60  # of the common axis on which curves are compared
 REFINED = 21
 
 
+@aside_scalars
 def collapse(
     values: xr.DataArray,
     along: str,

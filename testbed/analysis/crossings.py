@@ -9,9 +9,10 @@ from testbed.analysis.chunks import label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Statistic, jackknife
 from testbed.analysis.limits import Floats
-from testbed.analysis.replicates import bare, path_presence
+from testbed.analysis.replicates import aside_scalars, bare, path_presence
 
 
+@aside_scalars
 def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.DataArray:
     """First time at which values reach the threshold from below, interpolated; NaN if never."""
     labels = {"long_name": "time at which the threshold is reached"}
@@ -30,6 +31,7 @@ def crossing_time(values: xr.DataArray, threshold: float | xr.DataArray) -> xr.D
     return time.rename("crossing_time").assign_attrs(labels)
 
 
+@aside_scalars
 def crossing(
     values: xr.DataArray, threshold: float, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:

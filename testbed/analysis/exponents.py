@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis.intervals import Labels, labelled, name_of
+from testbed.analysis.replicates import aside_scalars
 from testbed.analysis.slopes import slope
 
 LINE = ["intercept", "bend", "refused"]  # of a line through several points
 
 
+@aside_scalars
 def local_exponents(
     values: xr.DataArray, along: str, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:
@@ -27,6 +29,7 @@ def local_exponents(
     return table
 
 
+@aside_scalars
 def exponent_gap(
     values: xr.DataArray,
     along: str,

@@ -8,12 +8,13 @@ import xarray as xr
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Statistic, jackknife
 from testbed.analysis.limits import Floats
-from testbed.analysis.replicates import Presence, bare, path_presence
+from testbed.analysis.replicates import Presence, aside_scalars, bare, path_presence
 from testbed.analysis.stopping import least
 
 RATES = np.linspace(0.1, 3.0, 117)  # of approach, among which the best is chosen
 
 
+@aside_scalars
 def extrapolation(
     values: xr.DataArray,
     along: str,

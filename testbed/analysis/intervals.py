@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from testbed.analysis.chunks import by_sign
 from testbed.analysis.jackknife import Jackknife, jackknife
 from testbed.analysis.limits import LEAST, SKEWED, SKEWNESS, Floats, Form, limits, moments
-from testbed.analysis.replicates import REPLICATE, Presence, bare, presence
+from testbed.analysis.replicates import REPLICATE, Presence, aside_scalars, bare, presence
 
 POSITIVE = ("excess_risk", "test_error", "training_loss", "population_risk")
 ENOUGH = 6  # positive replicates that show that a quantity is positive
@@ -26,6 +26,7 @@ class Labels(NamedTuple):
     units: str = "1"
 
 
+@aside_scalars
 def mean_interval(
     values: xr.DataArray,
     level: float = 0.95,

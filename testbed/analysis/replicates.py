@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
+
+P = ParamSpec("P")
+Result = TypeVar("Result", xr.DataArray, xr.Dataset)
 
 REPLICATE = "replicate"
 ASKED = "replicates_asked"
@@ -84,3 +89,26 @@ def bare(values: xr.DataArray) -> xr.DataArray:
     stripped = values.drop_vars(ASKED, errors="ignore").copy(deep=False)
     stripped.attrs = {}
     return stripped
+
+
+def aside_scalars(
+    function: Callable[Concatenate[xr.DataArray, P], Result],
+) -> Callable[Concatenate[xr.DataArray, P], Result]:
+    """The function without the scalar coordinates of its values, which its result has again.
+
+    A result holds every parameter that was not swept as a scalar coordinate. xarray compares all of
+    them in each step of arithmetic, which takes longer than the arithmetic.
+    """
+
+    @wraps(function)
+    def light(values: xr.DataArray, /, *arguments: P.args, **settings: P.kwargs) -> Result:
+        scalars = {
+            name: coordinate.variable
+            for name, coordinate in values.coords.items()
+            if not coordinate.dims and name != ASKED
+        }
+        result = function(values.drop_vars(list(scalars)), *arguments, **settings)
+        named = set(result.coords) | set(getattr(result, "data_vars", ()))
+        return result.assign_coords({n: s for n, s in scalars.items() if n not in named})
+
+    return light

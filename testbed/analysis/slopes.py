@@ -8,7 +8,7 @@ import xarray as xr
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Jackknife, Statistic, jackknife
 from testbed.analysis.limits import Floats
-from testbed.analysis.replicates import REPLICATE, Presence, bare, path_presence
+from testbed.analysis.replicates import REPLICATE, Presence, aside_scalars, bare, path_presence
 from testbed.analysis.stopping import least
 
 BEND = 0.1  # change of a local exponent over the whole range that counts …
@@ -16,6 +16,7 @@ REFUSAL = 0.99  # level of the bend's interval
 SHARE = 0.25  # … if it is also this share of the exponent
 
 
+@aside_scalars
 def slope(
     values: xr.DataArray,
     along: str,

@@ -9,9 +9,10 @@ from testbed.analysis.chunks import by_sign, label_at, taken
 from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import jackknife
 from testbed.analysis.limits import Floats, Form
-from testbed.analysis.replicates import REPLICATE, bare, path_presence
+from testbed.analysis.replicates import REPLICATE, aside_scalars, bare, path_presence
 
 
+@aside_scalars
 def oracle(
     values: xr.DataArray,
     dim: str = REPLICATE,
