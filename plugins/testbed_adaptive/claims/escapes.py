@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scipy import stats
-
 from testbed import ClaimKind, Evidence, Judgement
 
 
 def judge_escapes(evidence: Evidence) -> Judgement:
     """The share of draws in which `of` ever reaches `expect` is at least 1 − `within`, with the
     interval of Clopper and Pearson."""
+    from scipy import stats  # imported here: it slows down start-up
+
     values = evidence.values
     present = values.notnull().any("time")
     total = int(present.sum())

@@ -21,7 +21,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
-from scipy import integrate
 
 from testbed import (
     Cell,
@@ -140,6 +139,8 @@ def _overlap(setting: Population, state: np.ndarray) -> float:
 
 def population_path(setting: Population, times: Sequence[float]) -> np.ndarray:
     """States (M, β) at increasing times, (times, size); errors about 1e−8."""
+    from scipy import integrate  # imported here: it slows down start-up
+
     solution = integrate.solve_ivp(
         lambda _, state: velocity(setting, state),
         (0.0, max(times[-1], 1e-9)), _start(setting), "LSODA", t_eval=times, rtol=RTOL, atol=ATOL,
@@ -161,6 +162,7 @@ class _Escape(NamedTuple):
 
 def escape_time(setting: Population) -> float:
     """When the population flow first has |ρ| = ½; NaN if it does not."""
+    from scipy import integrate  # imported here: it slows down start-up
 
     escaped = _Escape(setting)
     state = _start(setting)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
 
 UNRESOLVED = 0.01  # share of the samples that unlisted modes may take up, or may not
 
@@ -43,6 +42,8 @@ def effective_ridge(levels: Levels, n: float, ridge: float) -> float:
 
     Unlisted modes of λ ≪ κ act as more ridge: Σ λ/(λ + κ) = tail/κ.
     """
+    from scipy import optimize  # imported here: it slows down start-up
+
     constant = ridge + levels.tail
     positive = levels.eigenvalue > 0
     value, count = levels.eigenvalue[positive], levels.multiplicity[positive]

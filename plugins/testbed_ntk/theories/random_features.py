@@ -23,7 +23,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from attrs import frozen
-from scipy import optimize, special
+from scipy import special
 
 from testbed import (
     Cell,
@@ -67,6 +67,8 @@ def effective_ridges(levels: Levels, n: float, width: float, ridge: float) -> tu
     The two equations are one, (k − z)(n − z)γ = kδ, whose left side rises in γ where z is below
     both n and k, and κ = (k − z)γ/k.
     """
+    from scipy import optimize  # imported here: it slows down start-up
+
     count, fewest = levels.multiplicity[levels.eigenvalue > 0].sum(), min(n, width)
     if ridge == 0 and levels.tail == 0 and count < fewest:
         return 0.0, 0.0
