@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from testbed import analysis
-from testbed.analysis.limits import Floats
 from testbed.claims.measured import Measured, shared_level, takes_best, worst
 from testbed.contract.claims import Evidence
+
+if TYPE_CHECKING:
+    from testbed.analysis.limits import Floats
 
 NOTHING = "not simulated"
 

@@ -20,6 +20,9 @@ from threading import RLock
 from types import ModuleType
 from typing import cast
 
+ASKED = ("dask", "pyarrow")
+"""What xarray and pandas load to ask whether a value is theirs, in most of a second."""
+
 _lock = RLock()
 _loading: set[str] = set()
 

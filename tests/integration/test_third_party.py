@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from testbed.planning.files import read_scenario
+from testbed.runs import execute_run
+
 HERE = Path(__file__).parent / "third_party"
 SCENARIO = """
 format = 1
@@ -33,9 +36,6 @@ model = { use = "sequence.fixed", gamma = 1.5 }
 optimizer = { use = "gradient-flow" }
 [[metric]]
 use = "excess-risk"
-[[figure]]
-kind = "paths"
-of = "excess_risk"
 """
 THEIRS = """
 [[estimator]]
@@ -46,6 +46,7 @@ optimizer = { use = "gradient-flow", rtol = 1e-7, atol = 1e-10 }
 use = "exponential.readout-norm"
 of = ["theirs"]
 """
+BOTH = (SCENARIO + THEIRS).replace("modes = 12", "modes = 12\nnoise = 0.0")
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +87,14 @@ def run(place: Path, text: str, *options: str, beside: list[Path]) -> xr.DataTre
         return tree.load()
 
 
-def test_a_strangers_model_and_metric_run_and_are_right(installed, tmp_path):
-    text = (SCENARIO + THEIRS).replace("modes = 12", "modes = 12\nnoise = 0.0")
-    tree = run(tmp_path, text, beside=[installed["good"]])
-    theirs = tree["theirs"].to_dataset()
+@pytest.fixture(scope="module")
+def serial(installed, tmp_path_factory):
+    """What the stranger's components give in one process, with figures."""
+    return run(tmp_path_factory.mktemp("serial"), BOTH, beside=[installed["good"]])
+
+
+def test_a_strangers_model_and_metric_run_and_are_right(serial):
+    theirs = serial["theirs"].to_dataset()
     assert theirs["excess_risk"].dims == ("n", "rate", "replicate", "time")
     assert theirs["readout_norm"].attrs["long_name"] == "norm of the readout"
     assert (theirs["status"] == 0).all()
@@ -106,13 +111,9 @@ def test_a_strangers_model_and_metric_run_and_are_right(installed, tmp_path):
         np.testing.assert_allclose(first["readout_norm"], expected, rtol=1e-5, atol=1e-12)
 
 
-def test_processes_load_the_strangers_plugin_too(installed, tmp_path):
-    places = [tmp_path / "serial", tmp_path / "processes"]
-    for place in places:
-        place.mkdir()
-    serial = run(places[0], SCENARIO + THEIRS, beside=[installed["good"]])
-    options = ("--executor", "processes", "--workers", "2")
-    parallel = run(places[1], SCENARIO + THEIRS, *options, beside=[installed["good"]])
+def test_processes_load_the_strangers_plugin_too(installed, serial, tmp_path):
+    options = ("--executor", "processes", "--workers", "2", "--no-figures")
+    parallel = run(tmp_path, BOTH, *options, beside=[installed["good"]])
     for name in ("excess_risk", "readout_norm"):
         np.testing.assert_array_equal(serial["theirs"][name], parallel["theirs"][name])
 
@@ -129,11 +130,9 @@ def test_broken_plugins_are_rows_with_their_error_and_disturb_nothing(installed,
         "found the name 'norm', expected one with a namespace",
     ):
         assert words in " ".join(shown.stdout.split()), words
-    places = [tmp_path / "alone", tmp_path / "beside"]
-    for place in places:
-        place.mkdir()
-    alone = run(places[0], SCENARIO, beside=[])
-    beside = run(places[1], SCENARIO, beside=[installed["broken"], installed["good"]])
+    alone = execute_run(read_scenario(SCENARIO, "scenario.toml"), tmp_path / "alone").tree
+    both = [installed["broken"], installed["good"]]
+    beside = run(tmp_path, SCENARIO, "--no-figures", beside=both)
     np.testing.assert_array_equal(alone["fixed"]["excess_risk"], beside["fixed"]["excess_risk"])
 
 

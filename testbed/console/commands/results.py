@@ -14,9 +14,9 @@ from testbed.console.commands.common import explained
 @explained
 def show_results(results: Path) -> None:
     """Summarise RESULTS: a run folder or a results.nc."""
-    from testbed.running.postponed import go_without
+    from testbed.running.postponed import ASKED, go_without
 
-    for name in ("dask", "pyarrow"):  # xarray and pandas load them, in 0.8 s, and need neither here
+    for name in ASKED:
         go_without(name)
     from testbed.console.summary import summary
     from testbed.results.files import read_tree

@@ -86,6 +86,8 @@ def run(
         keep_failed=keep_failed,
         fail_fast=fail_fast,
     )
+    if options.executor != "dask" and scenario.compute.dask is None:
+        _leave_out_unused()
     outcome = _outcome(functools.partial(execute_run, scenario, output), options)
     _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
     if outcome.failed:
@@ -93,6 +95,17 @@ def run(
         sys.exit(CELLS_FAILED)
     if require_claims:
         _expect_claims(outcome.tree)
+
+
+def _leave_out_unused() -> None:
+    """Do without libraries that xarray and pandas load to ask whether a value is theirs: a fifth of
+    the time of a short run. Plugins of others may use them."""
+    from testbed.loading import BARE, load_registry
+    from testbed.running.postponed import ASKED, go_without
+
+    if {plugin.distribution for plugin in load_registry().plugins} == {BARE[0]}:
+        for name in ASKED:
+            go_without(name)
 
 
 def _executor(name: str | None, scheduler: str, workers: int | None) -> str:

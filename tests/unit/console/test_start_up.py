@@ -18,7 +18,8 @@ import json, sys
 from testbed.console import cli
 from testbed.running.postponed import PostponedModule
 
-names = (*cli.HEAVY, "pandas", "sklearn", "matplotlib", "dask")
+others = ("pandas", "sklearn", "matplotlib", "dask", "distributed", "pyarrow")
+names = (*cli.HEAVY, *others)
 
 def loaded():
     return [n for n in names if not isinstance(sys.modules.get(n), (PostponedModule, type(None)))]
@@ -76,5 +77,6 @@ def small(tmp_path: Path) -> list[str]:
 def test_torch_is_loaded_by_the_first_cell_and_never_by_show(small, tmp_path):
     code, names = _loaded(small)[0]
     assert code == 0 and "torch" in names
+    assert not {"dask", "distributed", "pyarrow", "scipy.stats", "matplotlib"} & set(names)
     code, shown = _loaded(["show", str(tmp_path / "run")])[0]
-    assert code == 0 and not {"torch", "dask", "matplotlib", "sklearn"} & set(shown)
+    assert code == 0 and not {"torch", "dask", "pyarrow", "matplotlib", "sklearn"} & set(shown)
