@@ -26,12 +26,13 @@ Memory = tuple[list[int], list[int]]
 Block = tuple[int, int]
 """The first replicate and the first position of time."""
 _STORABLE = frozenset(
-    getattr(torch, name)
+    f"torch.{name}"
     for name in (
         "float64", "float32", "int64", "int32", "int16", "int8", "uint8", "bool",
         "complex64", "complex128",
     )
 )  # fmt: skip
+"""Types of numbers by name, so that a plan can look here without loading torch."""
 
 
 def settled(tree: Any) -> Any:
@@ -58,7 +59,7 @@ def nesting_of(tree: object, name: str) -> tuple[Nesting, dict[str, torch.Tensor
 
 def _nesting(tree: object, name: str, leaves: dict[str, torch.Tensor]) -> Nesting:
     if isinstance(tree, torch.Tensor):
-        if tree.dtype not in _STORABLE:
+        if str(tree.dtype) not in _STORABLE:
             raise UnsuitableError(f"found {name} of {tree.dtype}, expected float64 or float32")
         word = re.sub(r"[^A-Za-z0-9_.]", "_", name)
         while word in leaves:
