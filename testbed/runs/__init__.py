@@ -219,7 +219,8 @@ class _Run:
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
         cells = {cell.key: cell for cell in self.plan.cells}
         failed = tuple((cells[key], error) for key, error in self.errors.items())
-        return Outcome(self.store.path, tree, self.plan, failed, reused, stopped)
+        measured = sum(key in self.finished for key in self.kept[0].reusable.cells)
+        return Outcome(self.store.path, tree, self.plan, failed, reused, stopped, measured)
 
     def _resume(self) -> list[Cell]:
         """Take over the finished cells of the journal, and return the missing cells."""

@@ -56,3 +56,4 @@ class Outcome:
     failed: tuple[tuple[Cell, str], ...]  # cells that failed, with their errors
     reused: int  # cells that were in the journal before
     stopped: bool = False  # whether `fail_fast` stopped it
+    measured: int = 0  # cells that were measured from kept states, and not trained
