@@ -82,10 +82,14 @@ def scenario_to_measure(
 
 
 def with_metrics(scenario: Scenario, metrics: Sequence[str]) -> Scenario:
-    """A scenario with further metrics, each a name or an inline table of TOML."""
-    tables = [_table(text) for text in metrics]
+    """A scenario with further metrics, each a name or an inline table of TOML. What the scenario
+    has already is not added again."""
     document = tomllib.loads(str(scenario))
-    document["metric"] = [*document.get("metric", []), *tables]
+    tables = document.setdefault("metric", [])
+    added = [table for table in map(_table, metrics) if table not in tables]
+    if not added:
+        return scenario
+    tables += added
     return read_scenario(tomli_w.dumps(document), scenario.path)
 
 
