@@ -45,7 +45,9 @@ def test_the_code_for_a_failed_cell_runs(tutorial, capsys):
     assert capsys.readouterr().out.endswith("[0]\n")
 
 
-@pytest.mark.parametrize("page", ["sweeps.md", "own-data.md", "gpus.md", "editors.md", "add-metrics.md"])
+@pytest.mark.parametrize(
+    "page", ["sweeps.md", "own-data.md", "gpus.md", "editors.md", "add-metrics.md"]
+)
 def test_a_page_does_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(run_page(page, tmp_path)) >= 2
