@@ -22,6 +22,7 @@ should know it. Expected: the scenario says that it provokes the finding."""
 RISKS = ("excess_risk", "test_error")
 LOST = (1, 2)  # statuses of replicates that failed or diverged
 VANISHED = 1e-12  # a risk below this share of its largest value is rounding error
+BLOCK = 2**24  # bytes of a variable that are averaged at once
 DIGITS_LOST = 1e3  # the factor by which a run's arithmetic may enlarge rounding errors
 
 
@@ -104,11 +105,19 @@ def along_time(dataset: xr.Dataset, name: str) -> bool:
 
 def over_replicates(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """The mean of a variable over the ok replicates; the variable itself if it has no
-    replicates."""
+    replicates. Large variables are averaged in blocks of times, to hold no copy of them."""
     values = dataset[name]
     if "replicate" not in values.dims:
         return values
-    return values.where(dataset["status"] == 0).mean("replicate")
+    ok = dataset["status"] == 0
+    if values.nbytes <= BLOCK or "time" not in values.dims or values.chunks:
+        return values.where(ok).mean("replicate")
+    means = values.isel(replicate=0, drop=True).copy()
+    length = max(1, int(values.sizes["time"] * BLOCK / values.nbytes))
+    for start in range(0, values.sizes["time"], length):
+        part = {"time": slice(start, start + length)}
+        means[part] = values.isel(part).where(ok).mean("replicate")
+    return means
 
 
 def where_complete(dataset: xr.Dataset, values: xr.DataArray) -> xr.DataArray:

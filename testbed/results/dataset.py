@@ -42,7 +42,7 @@ class _Array:
     counted: bool  # has a variable of its own that says how many replicates hold a value
     comments: dict[str, None] = field(factory=dict)
     values: np.ndarray = field(factory=lambda: np.zeros(0))
-    counts: np.ndarray = field(factory=lambda: np.zeros(0))
+    counts: np.ndarray = field(factory=lambda: np.zeros(0, dtype=np.int32))
 
 
 class GroupRecord:
@@ -75,7 +75,9 @@ class GroupRecord:
             if comment:
                 array.comments[comment] = None
         for (_, dim), values in result.coordinates.items():
-            self._parts.setdefault(dim, {})[values.tobytes()] = values
+            parts = self._parts.setdefault(dim, {})
+            if values.tobytes() not in parts:
+                parts[values.tobytes()] = values.copy()  # a view would hold the whole result
 
     def _noted(self, cell: Cell, result: CellResult, name: str) -> _Array:
         variable = variable_of(cell, name)
@@ -105,7 +107,7 @@ class GroupRecord:
             for array in self._arrays.values():
                 shape = [sizes[dim] for dim in array.dims]
                 array.values = np.full(shape, 0.0 if array.mean else np.nan)
-                array.counts = np.zeros(shape if array.mean else 0)
+                array.counts = np.zeros(shape if array.mean else 0, dtype=np.int32)
         return self._coordinates
 
     # --- variables ----------------------------------------------------------------------------
@@ -118,7 +120,7 @@ class GroupRecord:
             place = self._place(cell, result, name, array, labels)
             if array.mean:
                 array.values[place] += values
-                array.counts[place] += result.counts[name]
+                array.counts[place] += result.counts[name].astype(np.int32)
             else:
                 array.values[place] = values
         for ending, reasons in (("applies", result.omitted), ("error", result.faults)):
@@ -152,7 +154,8 @@ class GroupRecord:
     def _variable(self, array: _Array) -> xr.Variable:
         values, variable = array.values, array.variable
         if array.mean:
-            values = np.where(array.counts > 0, values / np.maximum(array.counts, 1), np.nan)
+            np.divide(values, array.counts, out=values, where=array.counts > 0)
+            values[array.counts == 0] = np.nan
         attributes = {"long_name": variable.long_name, "units": variable.units, **variable.attrs}
         comment = joined(array.comments)
         if comment:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
 RESULTS = "results.nc"
 NETCDF = threading.Lock()
 """netCDF4 is not thread-safe, even on distinct files."""
+SMALL = 2**25  # bytes of results, before compression, that are written in memory first
+MEMORY = Path("/dev/shm")  # a disk in memory, which Linux has
+IN_MEMORY = "testbed-writing-"  # begins the names of folders there
+ABANDONED = 600.0  # seconds after which nobody writes there any more
+PATIENCE = 60.0  # seconds that reading a file without a checksum may take
+_READ = "import sys, xarray; xarray.open_datatree(sys.argv[1], engine='netcdf4').load()"
 ASIDE = ".writing-"  # begins the name of a folder in which a file is written before it is moved
 
 
@@ -28,21 +38,21 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
     def write(file: Path) -> None:
         tree.to_netcdf(file, engine="netcdf4", encoding=_encoding(tree))
 
-    write_aside(path, write, synced=True)
+    write_aside(path, write, size=tree.nbytes, synced=True)
 
 
-def write_aside(path: Path, write: Callable[[Path], None], synced: bool) -> None:
-    """Let `write` make a netCDF file, give it a checksum, and move it to `path`. `synced` files
-    survive a loss of power, others the end of this process."""
+def write_aside(path: Path, write: Callable[[Path], None], size: int, synced: bool) -> None:
+    """Let `write` make a netCDF file, give it a checksum, and move it to `path`. `size`: the bytes
+    of its arrays. `synced` files survive a loss of power, others the end of this process."""
     try:
+        path.parent.mkdir(exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=path.parent))
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
         file = aside / path.name
         with NETCDF:
-            write(file)
-            _mark(file)
+            _make(file, write, size)
         checksum.seal(file)
         if synced:
             with open(file, "rb+") as stream:
@@ -62,12 +72,51 @@ def _unwritable(path: Path, error: Exception) -> ResultError:
     )
 
 
+def _make(file: Path, write: Callable[[Path], None], size: int) -> None:
+    """Write a file with the place for its checksum.
+
+    netCDF's libraries may end the process where the disk fills up while they write. Small files are
+    therefore written to the system's disk in memory, if it has one, and copied; others are written
+    only where there is room for them.
+    """
+    if size <= SMALL and MEMORY.is_dir() and _free(MEMORY) > 2 * SMALL:
+        _remove_abandoned()
+        with tempfile.TemporaryDirectory(prefix=IN_MEMORY, dir=MEMORY) as folder:
+            made = Path(folder, file.name)
+            write(made)
+            _mark(made)
+            file.write_bytes(made.read_bytes())
+    else:
+        _expect_room(file, size)
+        write(file)
+        _mark(file)
+
+
+def _remove_abandoned() -> None:
+    """Remove from memory what runs have left that were killed while they wrote."""
+    for place in MEMORY.glob(f"{IN_MEMORY}*"):
+        with suppress(OSError):
+            if time.time() - place.stat().st_mtime > ABANDONED:
+                shutil.rmtree(place, ignore_errors=True)
+
+
 def _mark(file: Path) -> None:
     """Put the place for the checksum into a file."""
     import netCDF4
 
     with netCDF4.Dataset(file, "a") as dataset:
         dataset.setncattr_string(checksum.ATTRIBUTE, checksum.placeholder())
+
+
+def _expect_room(file: Path, needed: int) -> None:
+    free = _free(file.parent)
+    if free < needed:
+        raise OSError(f"{free} bytes are free, and up to {needed} are needed")
+
+
+def _free(folder: Path) -> int:
+    """The bytes that may still be written in a folder."""
+    return shutil.disk_usage(folder).free
 
 
 def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, object]]]:
@@ -108,24 +157,66 @@ def read_tree(path: str | Path) -> xr.DataTree:
 
     Raises ResultError for a file that is missing, damaged, cut short or not a result of testbed.
     """
-    import xarray as xr
-
     file = result_file(path)
-    try:
-        intact = checksum.verified(file) if file.stat().st_size else None
-        if intact is False:
-            raise damaged(file)
-        with NETCDF, xr.open_datatree(file, engine="netcdf4") as lazy:
-            tree = lazy.load()
-    except (OSError, RuntimeError, ValueError, AttributeError, KeyError) as error:
-        raise ResultError(
-            f"{file}: found a file that cannot be read ({error}), expected whole netCDF results; "
-            "it may have been cut short. Run the scenario again: finished cells are in the journal"
-        ) from None
+    intact = _intact(file)
+    if intact is False:
+        raise damaged(file)
+    if intact is None and (problem := reading_problem(file)):
+        raise _unreadable(file, problem)
+    tree = load_tree(file)
     if intact is None and checksum.ATTRIBUTE in tree.attrs:
         raise damaged(file)
     tree.attrs.pop(checksum.ATTRIBUTE, None)
+    if intact is None:
+        _expect_times(file, tree)
     return tree
+
+
+def load_tree(file: Path) -> xr.DataTree:
+    """The content of a result file, whatever it says; ResultError if it cannot be read."""
+    import xarray as xr
+
+    try:
+        with NETCDF, xr.open_datatree(file, engine="netcdf4") as lazy:
+            return lazy.load()
+    except (OSError, RuntimeError, ValueError, AttributeError, KeyError) as error:
+        raise _unreadable(file, error) from None
+
+
+def _intact(file: Path) -> bool | None:
+    """Whether a file agrees with its checksum; None if it holds none."""
+    try:
+        return checksum.verified(file) if file.stat().st_size else None
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from None
+
+
+def reading_problem(file: Path) -> str:
+    """Why a file without a checksum cannot be read, found in a process that can be ended: damage
+    may make netCDF's libraries loop for ever, or crash."""
+    try:
+        command = [sys.executable, "-c", _READ, str(file)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"reading did not end within {PATIENCE:g} s"
+    words = done.stderr.strip().splitlines() or [f"reading ended with code {done.returncode}"]
+    return words[-1] if done.returncode else ""
+
+
+def _expect_times(file: Path, tree: xr.DataTree) -> None:
+    """ResultError for times that are NaN, which testbed never writes."""
+    for node in tree.subtree:
+        if "time" in node.coords and bool(node["time"].isnull().any()):
+            raise _unreadable(file, f"times of {node.name!r} are NaN")
+
+
+def _unreadable(file: Path, problem: object) -> ResultError:
+    return ResultError(
+        f"{file}: found a file that cannot be read ({problem}), expected whole netCDF results; "
+        "it may have been cut short. Run the scenario again: finished cells are in the journal"
+    )
 
 
 def damaged(file: Path) -> ResultError:

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS origins (digest TEXT PRIMARY KEY, record TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS damaged (key TEXT, header TEXT, arrays BLOB, origin TEXT, checksum BLOB);
 """
+LARGE = 2**20  # bytes of arrays
 _ALL = "key, header, arrays, origin, checksum"
 Row = tuple[str, str, bytes, str | None, bytes | None]
 _COLUMNS = (("origin", "TEXT"), ("checksum", "BLOB"))  # that journals of version 0.1 do not have
@@ -157,6 +158,13 @@ class Journal:
         self._expect_file()
         digest = self._add_origin(origin) if origin else ""
         header, arrays = encode(result)
+        most = self._database.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
+        if len(arrays) + len(header) > most:
+            raise ResultError(
+                f"{self.path}: found a cell of {len(arrays)} bytes, expected at most {most}, which "
+                "is what SQLite stores in one row. Lower compute.block, thin a grid of times or "
+                'modes, or keep replicates = "mean"'
+            )
         row = (result.key, header, arrays, digest, _checksum(result.key, header, arrays, digest))
         self._write("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", [row])
 
@@ -179,22 +187,43 @@ class Journal:
 
     def stored(self, keys: Iterable[str]) -> Iterator[Stored]:
         """The finished cells of these keys; damaged ones are set aside, to be computed again."""
-        for wanted in keys:
-            row = self._row(wanted)
-            if row is None:
-                continue
-            key, header, arrays, origin, checksum = row
-            try:
-                if checksum is not None and checksum != _checksum(wanted, header, arrays, origin):
-                    raise ValueError("its checksum differs")
-                yield Stored(decode(key, header, arrays), origin or "")
-            except (ValueError, TypeError, AttributeError) as error:
-                self._quarantine(wanted, error)
+        return filter(None, map(self._stored, keys))  # holds no cell while it reads the next
+
+    def _stored(self, wanted: str) -> Stored | None:
+        """A finished cell; None if there is none, or only a damaged one."""
+        row = self._row(wanted)
+        if row is None:
+            return None
+        key, header, arrays, origin, checksum = row
+        try:
+            if checksum is not None and checksum != _checksum(wanted, header, arrays, origin):
+                raise ValueError("its checksum differs")
+            return Stored(decode(key, header, arrays), origin or "")
+        except (ValueError, TypeError, AttributeError) as error:
+            self._quarantine(wanted, error)
+            return None
 
     def _row(self, key: str) -> Row | None:
-        query = f"SELECT {_ALL} FROM cells WHERE key = ?"
-        row: Row | None = self._safely(lambda: self._database.execute(query, (key,)).fetchone())
-        return row
+        query = (
+            "SELECT key, header, iif(length(arrays) > ?, NULL, arrays), origin, checksum, rowid "
+            "FROM cells WHERE key = ?"
+        )
+        row = self._safely(lambda: self._database.execute(query, (LARGE, key)).fetchone())
+        if row is None:
+            return None
+        key, header, arrays, origin, checksum, number = row
+        arrays = self._safely(lambda: self._large(number)) if arrays is None else arrays
+        return key, header, arrays, origin, checksum
+
+    def _large(self, row: int) -> bytes:
+        """The arrays of a row. SQLite holds large ones twice unless they are read like a file."""
+        try:
+            with self._database.blobopen("cells", "arrays", row, readonly=True) as blob:
+                return blob.read()
+        except sqlite3.OperationalError:  # damaged: not of the type that it should have
+            query = "SELECT arrays FROM cells WHERE rowid = ?"
+            arrays: bytes = self._database.execute(query, (row,)).fetchone()[0]
+            return arrays
 
     def _quarantine(self, key: str, error: Exception) -> None:
         """Set a damaged row aside, so that its cell is computed again."""

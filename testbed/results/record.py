@@ -6,11 +6,12 @@ One group per estimator, with dims (sweep…, replicate, time, own…); the root
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import xarray as xr
 
-from testbed.contract.cells import CellResult
+from testbed.contract.cells import Cell, CellResult
 from testbed.planning.plan import Plan
 from testbed.results import provenance
 from testbed.results.dataset import GroupRecord, joined
@@ -31,13 +32,25 @@ def record(plan: Plan, results: Iterable[CellResult], made: Made | None = None) 
         groups.append(GroupRecord(plan, estimator, cells, made.stale))
     homes = {cell.key: (group, cell) for group in groups for cell in group.cells}
     for step in (GroupRecord.survey, GroupRecord.fill):
-        for result in results:
-            if result.key in homes:
-                group, cell = homes[result.key]
-                step(group, cell, result)
+        _for_each(results, homes, step)
     root = xr.Dataset(attrs=_root_attributes(plan, made))
     trees = {f"/{group.estimator.name}": group.dataset() for group in groups}
     return xr.DataTree.from_dict({"/": root, **trees})
+
+
+def _for_each(
+    results: Iterable[CellResult],
+    homes: Mapping[str, tuple[GroupRecord, Cell]],
+    step: Callable[[GroupRecord, Cell, CellResult], None],
+) -> None:
+    """Hand every result to its group. A loop's variable would hold a result while the next is
+    read; these may be large."""
+
+    def hand_over(result: CellResult) -> None:
+        if result.key in homes:
+            step(*homes[result.key], result)
+
+    deque(map(hand_over, results), maxlen=0)
 
 
 def _component_references(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from testbed.errors import ResultError
 from testbed.planning.keys import origin_of_cell, request_of
 from testbed.planning.origin import Origin
 from testbed.planning.plan import Plan
-from testbed.results.journal import Journal
+from testbed.results.journal import Journal, Stored
 from testbed.results.provenance import Made, files_read
 
 UNRECORDED = "nobody recorded which code made them"
@@ -50,15 +50,19 @@ def kept_cells(
     deadly: set[str] = set()
     for cell in plan.cells:
         source = earlier.get(request_of(cell.key), cell.key) if cell.key in stale else cell.key
-        for stored in journal.stored([source]):
-            failure = stored.result.failure
+        for origin, failure, error in map(_facts, journal.stored([source])):
             if not failure or keep_failed:
-                keys[cell.key], origins[cell.key] = source, stored.origin
+                keys[cell.key], origins[cell.key] = source, origin
                 errors |= {cell.key: failure} if failure else {}
-            elif stored.result.error.startswith(WORKER_DIED):
+            elif error.startswith(WORKER_DIED):
                 deadly.add(cell.key)
     stale = {key: reason for key, reason in stale.items() if key in keys}
     return Kept(keys, origins, stale, errors, frozenset(deadly))
+
+
+def _facts(stored: Stored) -> tuple[str, str, str]:
+    """What is asked of a finished cell, without its arrays: origin, failure and error."""
+    return stored.origin, stored.result.failure, stored.result.error
 
 
 def changed_cells(plan: Plan, journal: Journal) -> dict[str, str]:
@@ -133,12 +137,15 @@ class JournaledResults:
         self._journal, self._cells, self._kept = journal, cells, kept
 
     def __iter__(self) -> Iterator[CellResult]:
-        for cell in self._cells:
-            if cell.key in self._kept:
-                source = self._kept[cell.key]
-                for stored in self._journal.stored([source]):
-                    same = source == cell.key
-                    yield stored.result if same else evolve(stored.result, key=cell.key)
+        return filter(None, map(self._result, self._cells))  # holds no result while it reads one
+
+    def _result(self, cell: Cell) -> CellResult | None:
+        """The result of a cell; None if it is not finished."""
+        source = self._kept.get(cell.key)
+        stored = next(self._journal.stored([source]), None) if source else None
+        if stored is None:
+            return None
+        return stored.result if source == cell.key else evolve(stored.result, key=cell.key)
 
 
 def made_by(

@@ -69,9 +69,12 @@ class StateFolder:
 
     def write(self, key: str, path: KeptPath, origin: Origin, about: Mapping[str, str]) -> None:
         """Keep the states of a path, and drop those that other code made of the same request."""
-        self.path.mkdir(exist_ok=True)
         attributes = {**about, "layout": path.layout, "origin": origin.text()}
-        write_aside(self.file(key), lambda file: _write(file, path, attributes), synced=False)
+
+        def write(file: Path) -> None:
+            _write(file, path, attributes)
+
+        write_aside(self.file(key), write, size=_size(path), synced=False)
         old = self.of_request(request_of(key))
         self._add(key)
         if old not in (None, key):
@@ -176,6 +179,11 @@ def _plain(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "c":
         return array.view(array.real.dtype).reshape(*array.shape, 2)
     return array.view(np.int8) if array.dtype.kind == "b" else array
+
+
+def _size(path: KeptPath) -> int:
+    """The bytes of all arrays."""
+    return sum(array.nbytes for group in _GROUPS for array in getattr(path, group).values())
 
 
 def _write(file: Path, path: KeptPath, attributes: Mapping[str, str]) -> None:

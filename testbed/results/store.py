@@ -66,12 +66,15 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Close the journal and let other processes in."""
-        if self._running is not None:  # no cell has killed the process, as it got here
-            os.close(self._running)
-            (self.path / RUNNING).unlink(missing_ok=True)
-        self.journal.close()
-        self._lock.release()
+        """Close the journal and let other processes in, whatever the disk says."""
+        try:
+            if self._running is not None:  # no cell has killed the process, as it got here
+                os.close(self._running)
+                with suppress(OSError):
+                    (self.path / RUNNING).unlink(missing_ok=True)
+            self.journal.close()
+        finally:
+            self._lock.release()
 
     @property
     def notes(self) -> list[str]:
@@ -174,6 +177,6 @@ def _locked(path: Path) -> FileLock:
 
 def _unwritable(path: Path, error: OSError) -> ResultError:
     return ResultError(
-        f"{path}: found no folder that can be written ({error.strerror or error}), expected a "
-        "writable place. Choose another with -o"
+        f"{path}: found no folder that can be written ({error.strerror or error}), expected room "
+        "on a writable disk. Make room, or choose another folder with -o"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +11,12 @@ from attrs import frozen
 from testbed.contract.cells import STATUS
 from testbed.errors import ScenarioError, TestbedError
 from testbed.results import checksum, provenance
-from testbed.results.files import read_tree, result_file
+from testbed.results.files import load_tree, reading_problem, result_file
 from testbed.results.groups import estimators
 from testbed.results.status import plan_of_text
 
 if TYPE_CHECKING:
     import xarray as xr
-
-PATIENCE = 60.0  # seconds that reading a file without a checksum may take
-_READ = "import sys; from testbed.results.files import read_tree; read_tree(sys.argv[1])"
 
 
 @frozen
@@ -43,26 +38,13 @@ def verify(path: str | Path) -> Iterator[Verdict]:
         yield Verdict(False, "checksum: found none, so damage may go unseen; run it again")
     if intact is False:
         return
-    problem = "" if intact else _reading_problem(file)
+    problem = "" if intact else reading_problem(file)
     if problem:
         yield Verdict(False, f"reading: {problem}")
         return
-    tree = read_tree(file)
+    tree = load_tree(file)
     yield from _complete(tree)
     yield from _origin(tree)
-
-
-def _reading_problem(file: Path) -> str:
-    """Why a file cannot be read, found in a process that can be ended: damage may make netCDF's
-    library loop for ever."""
-    try:
-        command = [sys.executable, "-c", _READ, str(file)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"it did not end within {PATIENCE:g} s; the file is damaged"
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
 def _complete(tree: xr.DataTree) -> Iterator[Verdict]:

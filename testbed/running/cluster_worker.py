@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 
 from distributed import Worker as DaskWorker, get_worker
@@ -70,9 +71,9 @@ class Processes(WorkerPlugin):
         return process
 
 
-def run_job(name: str, job: Job) -> tuple[str, bytes]:
-    """Run a job in a process of this worker: the worker's address, and the pickled result."""
+def run_jobs(name: str, jobs: Sequence[Job]) -> tuple[str, list[bytes]]:
+    """Run jobs in a process of this worker: the worker's address, and the pickled results."""
     worker = get_worker()
     processes = worker.plugins[name]
     assert isinstance(processes, Processes)
-    return worker.address, processes.run(job)
+    return worker.address, [processes.run(job) for job in jobs]

@@ -6,6 +6,7 @@ which adds metrics to a finished run.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -286,6 +287,7 @@ class _Run:
                 return True
             if self.store.seconds_since_written() > WRITE_EVERY:
                 self.store.write_results(self._recorded(self._part()))
+                gc.collect()  # the tree, which refers to itself and may be large
         return False
 
     def _journaled(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, CellResult]]:

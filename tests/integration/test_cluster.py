@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def until(answer, seconds=60.0):
         try:
             if value := answer():
                 return value
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, sqlite3.Error):
             pass
         assert time.monotonic() < end, "nothing came"
         time.sleep(0.05)
@@ -159,6 +160,40 @@ def test_cells_on_local_workers_have_the_bits_of_a_serial_run_and_fail_alone(tmp
     assert "cannot be sent to a worker" in errors[5.0] and len(errors) == 3
     expect_same(outcome.tree, reference, [0, 2, 5])
     assert set(descendants(os.getpid())) <= before
+
+
+MANY = ("estimator.f.model.rate={ linspace=[1.0, 60.0, 60] }", "estimator.f.model.pause=0.02")
+
+
+def test_a_killed_run_leaves_no_process_and_its_short_cells_go_on_to_the_same_bits(tmp_path):
+    """Cells of 20 ms travel several in a task, which changes no number either."""
+    file, folder = tmp_path / "cluster.toml", tmp_path / "run"
+    file.write_text(SCENARIO)
+    words = ["run", str(file), "-o", str(folder), "--executor", "dask", "--workers", "2"]
+    changes = [word for change in MANY for word in ("--set", change)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testbed.console.cli", *words, *changes, "--no-figures"],
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until(lambda: finished_cells(folder) >= 8)
+    started = descendants(process.pid)
+    assert len(started) >= 2
+    process.kill()
+    process.wait()
+    until(lambda: not any(Path(f"/proc/{number}").exists() for number in started), 20)
+    outcome = execute_run(scenario(*MANY), folder, Options(executor="dask", workers=2))
+    assert 8 <= outcome.reused < 60 and not outcome.failed
+    expect_same(outcome.tree, execute_run(scenario(*MANY), tmp_path / "serial").tree)
+
+
+def finished_cells(folder):
+    with closing(
+        sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)
+    ) as database:
+        return database.execute("SELECT count(*) FROM cells").fetchone()[0]
 
 
 # --- a cluster that is there --------------------------------------------------------------------
