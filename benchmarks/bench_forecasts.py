@@ -4,8 +4,8 @@
 
 Each scenario runs at reduced size with two replicates, which is all that this machine then knows of
 its cells. It then runs with samples half as large again and three replicates: the forecast of that
-run stands beside its time and its memory. `--results` adds the results.nc of finished runs below a folder,
-which hold what was expected of them before they ran.
+run stands beside its time and its memory. `--results` adds the results.nc of finished runs below a
+folder, which hold what was expected of them before they ran.
 """
 
 from __future__ import annotations
