@@ -30,9 +30,9 @@ import reduced  # noqa: E402
 from side_by_side import conditions  # noqa: E402
 
 from testbed.contract.cells import STATUS  # noqa: E402
+from testbed.planning.cache import FOLDER  # noqa: E402
 from testbed.results.files import read_tree  # noqa: E402
 from testbed.results.groups import estimators  # noqa: E402
-from testbed.running.calibration import FOLDER  # noqa: E402
 from testbed.runs import run  # noqa: E402
 from testbed.scenario.scenario import Scenario  # noqa: E402
 
