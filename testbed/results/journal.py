@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS damaged (key TEXT, header TEXT, arrays BLOB, origin TEXT, checksum BLOB);
 """
 LARGE = 2**20  # bytes of arrays
+LARGEST = 10**9 - 10**5  # bytes of a cell: SQLite stores 10⁹ in a row
 _ALL = "key, header, arrays, origin, checksum"
 Row = tuple[str, str, bytes, str | None, bytes | None]
 _COLUMNS = (("origin", "TEXT"), ("checksum", "BLOB"))  # that journals of version 0.1 do not have
@@ -158,10 +159,9 @@ class Journal:
         self._expect_file()
         digest = self._add_origin(origin) if origin else ""
         header, arrays = encode(result)
-        most = self._database.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
-        if len(arrays) + len(header) > most:
+        if len(arrays) + len(header) > LARGEST:
             raise ResultError(
-                f"{self.path}: found a cell of {len(arrays)} bytes, expected at most {most}, which "
+                f"{self.path}: found a cell of {len(arrays)} bytes, expected at most {LARGEST}, which "
                 "is what SQLite stores in one row. Lower compute.block, thin a grid of times or "
                 'modes, or keep replicates = "mean"'
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -110,9 +112,8 @@ def test_large_arrays_of_a_cell_survive_the_journal_and_damage_to_them_is_told(t
     journal.add(result)
     (stored,) = journal.stored([result.key])
     assert all((stored.result.variables[k] == v).all() for k, v in result.variables.items())
-    database = journal._database
     for value in ("zeroblob(length(arrays))", "CAST(hex(arrays) AS TEXT)"):
-        with database:
+        with closing(sqlite3.connect(journal.path)) as database, database:
             database.execute(f"UPDATE cells SET arrays = {value}")
         assert list(journal.stored([result.key])) == []
         assert "found a damaged row" in journal.notes.pop() and not journal.notes
@@ -121,12 +122,10 @@ def test_large_arrays_of_a_cell_survive_the_journal_and_damage_to_them_is_told(t
     journal.close()
 
 
-def test_a_cell_that_no_row_can_hold_is_explained(tmp_path):
-    import sqlite3
-
+def test_a_cell_that_no_row_can_hold_is_explained(tmp_path, monkeypatch):
     result = execute_cell(make_plan(read_scenario(SCENARIO, "memory.toml")).cells[0])
     journal = Journal(tmp_path, "memory")
-    journal._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGE)
+    monkeypatch.setattr("testbed.results.journal.LARGEST", LARGE)
     with pytest.raises(ResultError, match=rf"expected at most {LARGE}.*Lower compute\.block"):
         journal.add(result)
     assert not journal.notes and not journal.cell_keys()
