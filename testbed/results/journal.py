@@ -161,9 +161,9 @@ class Journal:
         header, arrays = encode(result)
         if len(arrays) + len(header) > LARGEST:
             raise ResultError(
-                f"{self.path}: found a cell of {len(arrays)} bytes, expected at most {LARGEST}, which "
-                "is what SQLite stores in one row. Lower compute.block, thin a grid of times or "
-                'modes, or keep replicates = "mean"'
+                f"{self.path}: found a cell of {len(arrays)} bytes, expected at most {LARGEST}, "
+                "which is what SQLite stores in one row. Lower compute.block, thin a grid of times "
+                'or modes, or keep replicates = "mean"'
             )
         row = (result.key, header, arrays, digest, _checksum(result.key, header, arrays, digest))
         self._write("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", [row])
