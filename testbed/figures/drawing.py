@@ -78,8 +78,9 @@ def fill(
     """Draw a table's figures, one after the other, so that one at a time is held in memory."""
     from testbed.figures.canvas import styled
     from testbed.figures.kinds import DRAWINGS
+    from testbed.running.postponed import hidden
 
-    with styled(table.options.get("size", "screen")):
+    with styled(table.options.get("size", "screen")), hidden("torch"):
         for drawn in DRAWINGS[table.kind](tree, table.options):
             yield _filled(drawn, tuple(formats or table.formats))
 

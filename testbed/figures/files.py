@@ -198,7 +198,8 @@ def _code_digest() -> str:
 
 
 def _data_digest(tree: xr.DataTree) -> str:
-    """A digest of everything that a figure can show of a result."""
+    """A digest of everything that a figure can show of a result, the same for a result in memory
+    and for its file."""
     total = hashlib.blake2b(str(tree.attrs.get("title", "")).encode(), digest_size=32)
     for name, group in estimators(tree).items():
         total.update(name.encode())
@@ -207,7 +208,8 @@ def _data_digest(tree: xr.DataTree) -> str:
         ):
             if variable in UNSEEN:
                 continue
-            labels = f"{variable} {values.dims} {values.shape} {values.dtype} {values.attrs}"
+            attributes = {key: np.asarray(value).tolist() for key, value in values.attrs.items()}
+            labels = f"{variable} {values.dims} {values.shape} {values.dtype} {attributes}"
             total.update(labels.encode())
             total.update(_bytes(values.values))
     return total.hexdigest()

@@ -13,7 +13,8 @@ This changes how a whole process imports, so only the command line does it, in i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
@@ -125,6 +126,21 @@ def go_without(name: str) -> None:
     """
     if _postpones():
         sys.modules.setdefault(name, cast(ModuleType, None))  # how Python is told so
+
+
+@contextmanager
+def hidden(name: str) -> Iterator[None]:
+    """For a while do as if a library that is postponed were not there. Matplotlib looks among the
+    loaded modules, and would load one to ask whether a value is its own."""
+    module = sys.modules.get(name)
+    if not isinstance(module, PostponedModule):
+        yield
+        return
+    sys.modules[name] = cast(ModuleType, None)
+    try:
+        yield
+    finally:
+        sys.modules[name] = module
 
 
 def _postpones() -> bool:

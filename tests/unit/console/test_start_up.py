@@ -74,9 +74,11 @@ def small(tmp_path: Path) -> list[str]:
     return ["run", "scenarios/quickstart.toml", "-o", str(tmp_path / "run"), "--no-figures", *words]
 
 
-def test_torch_is_loaded_by_the_first_cell_and_never_by_show(small, tmp_path):
+def test_torch_is_loaded_by_the_first_cell_and_never_by_figures_or_show(small, tmp_path):
     code, names = _loaded(small)[0]
     assert code == 0 and "torch" in names
     assert not {"dask", "distributed", "pyarrow", "scipy.stats", "matplotlib"} & set(names)
+    code, drawn = _loaded(["plot", str(tmp_path / "run")])[0]
+    assert code == 0 and "matplotlib" in drawn and "torch" not in drawn
     code, shown = _loaded(["show", str(tmp_path / "run")])[0]
     assert code == 0 and not {"torch", "dask", "pyarrow", "matplotlib", "sklearn"} & set(shown)

@@ -8,6 +8,7 @@ import pytest
 
 import testbed.figures.kinds as kinds
 from testbed.figures import draw_figures, remove_stale_figures, stored_figures, tables_of
+from testbed.results.files import read_tree, write_tree
 from testbed.scenario.figure import FigureSpec
 from tests.helpers.trees import WIDTHS, group, tree
 
@@ -45,6 +46,16 @@ def test_durations_are_no_reason_to_draw_again(result, tmp_path):
     slower = result.copy()
     slower["network"]["duration"] = slower["network"]["status"] * 3.0
     draw_figures(slower, tmp_path, [PATHS])
+    assert stamps(tmp_path) == first
+
+
+def test_results_read_from_their_file_are_no_reason_to_draw_again(result, tmp_path):
+    result["network"]["status"].attrs["looks"] = 1
+    draw_figures(result, tmp_path, [PATHS])
+    first = stamps(tmp_path)
+    write_tree(result, tmp_path / "results.nc")
+    draw_figures(read_tree(tmp_path / "results.nc"), tmp_path, [PATHS])
+    (tmp_path / "results.nc").unlink()
     assert stamps(tmp_path) == first
 
 
