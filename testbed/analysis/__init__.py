@@ -10,7 +10,8 @@
 
 xarray goes in, labelled Datasets come out: they print briefly and can be saved. Every interval
 comes from one jackknife over replicates; `docs/analysis.md` says how often each covers. Other
-packages also use `analysis.limits`, `analysis.replicates` and `analysis.accessor`.
+packages also use `analysis.limits`, `analysis.replicates`, `analysis.stopping` and
+`analysis.accessor`.
 """
 
 from testbed.analysis.accessor import METHODS

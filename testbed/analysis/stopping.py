@@ -11,6 +11,9 @@ from testbed.analysis.jackknife import jackknife
 from testbed.analysis.limits import Floats, Form
 from testbed.analysis.replicates import REPLICATE, aside_scalars, bare, path_presence
 
+FALLS = 0.01
+"""The relative fall of a mean with a doubling of time from which its best time is not bracketed."""
+
 
 @aside_scalars
 def oracle(
@@ -23,8 +26,9 @@ def oracle(
     """The best stopping time of the mean over replicates, at each point of the sweep.
 
     `time` is the argmin over time; `at_end` says that it is an end of the grid, so that the optimum
-    is not bracketed; `value` holds the replicates at that time; `estimate`, `lower` and `upper` are
-    the mean there and its limits. The interval accounts for the choice of the time on the same
+    is not bracketed, and `fall_at_end` by which share the mean still falls there with a doubling
+    (or halving) of time; `value` holds the replicates at that time; `estimate`, `lower` and `upper`
+    are the mean there and its limits. The interval accounts for the choice of the time on the same
     replicates. Where replicates are lost there is no best time, unless `survivors`. NaN means are
     never chosen.
     """
@@ -59,8 +63,43 @@ def _best(kept: xr.DataArray, mean: xr.DataArray) -> xr.Dataset:
     at_end = exists & ~inside & ((position == 0) | (position == mean.sizes["time"] - 1))
     time.attrs = {"long_name": "best time", "units": str(kept["time"].attrs.get("units", "1"))}
     at_end.attrs = {"long_name": "whether the best time is an end of the grid"}
+    fall = fall_at_end(mean, position).where(exists)
+    fall.attrs = {"long_name": "relative fall per doubling of time at the end of the grid"}
     value = taken(kept, "time", position)
-    return xr.Dataset({"time": time, "at_end": at_end, "value": value})
+    return xr.Dataset({"time": time, "at_end": at_end, "fall_at_end": fall, "value": value})
+
+
+def fall_at_end(mean: xr.DataArray, best: xr.DataArray) -> xr.DataArray:
+    """How fast means still fall at their best time, as a relative fall per doubling of time, where
+    that time is the first or the last of the grid; 0 elsewhere.
+
+    `best` holds the positions of the best times. At τ = 0 and τ = ∞ the fall is 0 too: the grid
+    cannot be extended there.
+    """
+    time = mean["time"].values
+    fall = xr.zeros_like(best, dtype=float)
+    for end, beside in ((0, 1), (-1, -2)) if len(time) > 1 else ():
+        if not (time[end] > 0 and time[beside] > 0 and np.isfinite(time[[end, beside]]).all()):
+            continue
+        doublings = abs(np.log2(time[end] / time[beside]))
+        left = mean.isel(time=end, drop=True) / mean.isel(time=beside, drop=True)
+        fall = fall.where(best != end % len(time), 1 - left ** (1 / doublings))
+    return fall.drop_vars("time", errors="ignore")
+
+
+def end_note(best: xr.Dataset) -> str:
+    """What is to be said of a point of `oracle` whose best time is an end of the grid; else ""."""
+    if not bool(best["at_end"]):
+        return ""
+    fall = float(best["fall_at_end"])
+    if fall > FALLS:
+        return f"not bracketed: at an end of the time grid it still falls by {percent(fall)}"
+    return f"at an end of the time grid, where it falls by less than {percent(FALLS)}"
+
+
+def percent(share: float) -> str:
+    """A share in percent, with one digit if it is small."""
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.1g}%"
 
 
 def least(mean: Floats) -> Floats:

@@ -183,7 +183,7 @@ def plan_text(
         f"{scenario.compute.memory:g} GiB of memory a cell",
     ]
     if served:
-        lines.append(f"preparations: {made} for {served} cells")
+        lines.append(f"data and kernel matrices: prepared {made} times, shared by {served} cells")
     if plan.states is not None:
         bound = f"{scenario.compute.states:g} GiB"
         lines.append(f"states: {plan.states / 2**20:.1f} MiB of at most {bound}, kept for metrics")
@@ -195,7 +195,9 @@ def plan_text(
         theories = sorted({name for theory in speaking for name in theory.names.values()})
         ends = f"{estimator.times[0]:g} to {estimator.times[-1]:g}"
         times = f"{len(estimator.times)} times, {ends}"
-        lines += ["", f"{estimator.name}: {len(cells)} cells over {dims}; {times}"]
+        theory = sum(not cell.replicates for cell in cells)
+        count = f"{len(cells)} cells{f', {theory} of them for theories,' if theory else ''}"
+        lines += ["", f"{estimator.name}: {count} over {dims}; {times}"]
         lines.append(f"  measured:  {', '.join(names) or 'nothing'}")
         if theories:
             lines.append(f"  predicted: {', '.join(theories)}")

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis import oracle, simulated, slope
+from testbed.analysis.stopping import end_note
 from testbed.claims import verdicts_text
 from testbed.contract.names import in_words
 from testbed.errors import printable, printable_lines
@@ -77,8 +78,7 @@ def _best_risk(row: xr.Dataset) -> str:
     if np.isnan(estimate):
         return f"no best risk: {reason}"
     text = f"{estimate:.4g}{_limits(row, '.3g')}  at τ = {float(row['time']):.3g}"
-    notes = ["at an end of the time grid: not bracketed"] if bool(row["at_end"]) else []
-    return "   ".join([text, *notes, *filter(None, [reason])])
+    return "   ".join(filter(None, [text, end_note(row), reason]))
 
 
 def _slope(row: xr.Dataset) -> str:

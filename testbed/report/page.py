@@ -18,6 +18,7 @@ from testbed.report import tables
 from testbed.report.citations import arxiv_links, citations
 from testbed.report.settings import document_of, settings
 from testbed.results.files import read_tree
+from testbed.results.store import REPORT
 from testbed.scenario.scenario import read_figures
 from testbed.soundness import read_findings
 
@@ -133,13 +134,13 @@ def _file(path: Path) -> Path:
 
 
 def _default(paths: Sequence[Path]) -> Path:
-    return paths[0].parent / "report.html" if len(paths) == 1 else Path("report.html")
+    return paths[0].parent / REPORT if len(paths) == 1 else Path(REPORT)
 
 
 def _part(path: Path, position: int, folder: Path, drawn: bool) -> ResultPart:
     tree = read_tree(path)
     link = os.path.relpath(path, folder)
-    beside = path.parent / "report.html"
+    beside = path.parent / REPORT
     page = quote(os.path.relpath(beside, folder)) if not drawn and beside.is_file() else ""
     figures = list(_figures(tree, path.parent / "figures")) if drawn else []
     return ResultPart(f"result-{position}", _title(tree), tree, quote(link), page, figures)

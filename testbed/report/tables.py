@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.analysis import oracle, simulated
+from testbed.analysis.stopping import end_note
 from testbed.contract.figures import RISKS
 from testbed.contract.names import in_words
 from testbed.results.groups import estimators
@@ -173,12 +174,10 @@ def _risk_rows(name: str, dataset: xr.Dataset, risk: str) -> Iterator[Row]:
         gap = (
             f"{100 * (estimate / expected - 1):+.1f}%" if np.isfinite(expected) and expected else ""
         )
-        notes = ["not bracketed by the recorded times"] if bool(row["at_end"]) else []
-        notes += [str(row["reason"].item())] if str(row["reason"].item()) else []
+        note = "; ".join(filter(None, [end_note(row), str(row["reason"].item())]))
         time = float(row["time"])
         when = "∞" if np.isinf(time) else f"{time:.4g}"
         theory_text = f"{expected:.4g}" if np.isfinite(expected) else ""
-        note = "; ".join(notes)
         yield [name, in_words(point), f"{estimate:.4g}", limits, when, theory_text, gap, note]
 
 

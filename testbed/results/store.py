@@ -27,7 +27,8 @@ FIGURES = "figures"
 RUNNING = ".running"  # names the cell that runs in the process of the run
 WIDTH = 64  # characters of a key in that file, at least
 STATE = "results"  # the fact of the journal: what results.nc was written from, and its checksum
-EARLIER = "earlier"  # results and figures of the scenario as it was before
+REPORT = "report.html"  # where `testbed report` writes unless told otherwise
+EARLIER = "earlier"  # results, figures and report of the scenario as it was before
 
 
 class RunFolder:
@@ -81,26 +82,28 @@ class RunFolder:
         """One line for each thing that was damaged and set aside."""
         return self.journal.notes
 
-    def begin(self, text: str, file: str) -> None:
-        """Take the folder for a scenario's text, read from `file`.
+    def begin(self, text: str, file: str) -> list[str]:
+        """Take the folder for a scenario's text, read from `file`; return what was moved away.
 
-        Files made from another text, results.nc and figures, move to the folder `earlier`.
+        Files made from another text (results.nc, figures, the report) move to the folder `earlier`.
         """
-        if self.journal.fact("text") not in ("", text):
-            self._move_earlier()
+        moved = self._move_earlier() if self.journal.fact("text") not in ("", text) else []
         self.journal.set_facts({"text": text, "file": file})
+        return moved
 
-    def _move_earlier(self) -> None:
+    def _move_earlier(self) -> list[str]:
+        earlier = self.path / EARLIER
+        there = [name for name in (RESULTS, FIGURES, REPORT) if (self.path / name).exists()]
         try:
-            earlier = self.path / EARLIER
-            earlier.mkdir(exist_ok=True)
-            for name in (RESULTS, FIGURES):
-                if (self.path / name).exists():
-                    if (earlier / name).is_dir():
-                        shutil.rmtree(earlier / name)
-                    os.replace(self.path / name, earlier / name)
+            if there:
+                earlier.mkdir(exist_ok=True)
+            for name in there:
+                if (earlier / name).is_dir():
+                    shutil.rmtree(earlier / name)
+                os.replace(self.path / name, earlier / name)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        return there
 
     def running(self) -> str:
         """The key of the cell in which the last run of this folder ended; empty if in none."""

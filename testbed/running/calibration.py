@@ -1,9 +1,10 @@
 """How long cells take on this machine, and how much memory: learned from those that it has run.
 
-A kind of cell is its components by name. For each kind, the logarithm of the seconds is a line in
-the logarithms of numbers that describe the cell (sample size, replicates, times, …), fitted to what
-was measured and, where little was measured, to expectations: work is proportional to replicates,
-times and sizes. No number of a result depends on this; it orders cells and tells what to expect.
+A kind of cell is its components by name; measurements with other metrics stand in where there are
+none of the kind itself. For each kind, the logarithm of the seconds is a line in the logarithms of
+numbers that describe the cell (sample size, replicates, times, …), fitted to what was measured and,
+where little was measured, to expectations: work is proportional to replicates, times and sizes. No
+number of a result depends on this; it orders cells and tells what to expect.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LEARNED = 50  # cells of each kind that one run adds
 EXPECTED = {"replicates": 1.0, "times": 0.7, "sample size": 1.0}
 SPREAD = 1.0  # how far exponents may be from the expected ones
 NOISE = 0.3  # of one measurement, in logarithms
+SEPARATOR = " | "  # of the parts of a kind's name
 
 Record = tuple[dict[str, float], float, float]
 """Logarithms that describe a cell, its seconds, and the bytes of the process that ran it."""
@@ -49,8 +51,8 @@ class Forecast:
     def __str__(self) -> str:
         if self.unknown:
             return (
-                f"unknown: this machine has run nothing like {self.unknown} of these cells; "
-                "--costs tries a few replicates"
+                f"unknown, since this machine has not run cells like {self.unknown} of these; "
+                "`testbed plan --costs` tries a few replicates"
             )
         size = f", {self.memory / 2**20:.0f} MiB of memory a process" if self.memory else ""
         return f"about {self.seconds:.2g} s in one process{size}, by what ran on this machine"
@@ -121,9 +123,19 @@ class Calibration:
     def _line(self, cell: Cell) -> Line | None:
         kind = self._kind(cell)
         if kind not in self._lines:
-            records = self._records.get(kind, [])
+            records = self._records.get(kind) or self._with_other_metrics(kind)
             self._lines[kind] = Line(records) if records else None
         return self._lines[kind]
+
+    def _with_other_metrics(self, kind: str) -> list[Record]:
+        """The measurements of the kind that differs in its metrics alone and was measured most."""
+        trained, _, ending = kind.split(SEPARATOR)
+        candidates = [
+            records
+            for name, records in self._records.items()
+            if name.split(SEPARATOR)[:1] == [trained] and name.split(SEPARATOR)[2:] == [ending]
+        ]
+        return max(candidates, key=len, default=[])
 
     # --- file -----------------------------------------------------------------------------------
 
@@ -195,12 +207,12 @@ def expected_seconds(cells: Sequence[Cell], calibration: Calibration) -> dict[st
 
 
 def kind_of(cell: Cell) -> str:
-    """A cell's components by name."""
+    """A cell's components by name: what is trained, its metrics, and how it is computed."""
     parts: list[Component] = [cell.design, cell.target, cell.model, cell.optimizer]
     names = [name for part in parts for name in _names(part)]
     metrics = sorted(planned.metric.name for planned in cell.metrics)
     ending = [cell.compute.dtype, cell.compute.device, "" if cell.replicates else "theory"]
-    return " ".join([*names, *metrics, *ending])
+    return SEPARATOR.join(" ".join(part) for part in (names, metrics, ending))
 
 
 def description(cell: Cell) -> dict[str, float]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from testbed.planning.plan import Plan
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
+PACED_BY = 3  # cells that finish after the first before they say how fast the others will be
+SHARE = 0.05  # of the expected work that is done by then, at least
 
 
 class ProgressWatcher:
@@ -30,7 +32,9 @@ class ProgressWatcher:
         self._total = self._done = 0
         self._expected: dict[str, float] = {}
         self._work = 0.0
-        self._begun = self._printed = time.monotonic()
+        self._first = (0.0, 0.0)  # when the first cell had finished, and the work left then
+        self._finished = 0
+        self._printed = time.monotonic()
 
     def __enter__(self) -> ProgressWatcher:
         return self
@@ -43,7 +47,7 @@ class ProgressWatcher:
         """The run begins; `missing` holds the cells to run, with the seconds expected of each."""
         self._expected = dict(missing)
         self._work = sum(missing.values())
-        self._begun = self._printed = time.monotonic()
+        self._finished, self._printed = 0, time.monotonic()
         self._total, self._done = len(plan.cells), len(plan.cells) - len(missing)
         done = self._done
         note = f" ({done} of them are in the journal already)" if done else ""
@@ -61,23 +65,32 @@ class ProgressWatcher:
     def finished(self, cell: Cell, result: CellResult) -> None:
         """Count a finished cell, and show the progress."""
         self._done += 1
+        self._finished += 1
         self._expected.pop(cell.key, None)
+        if self._finished == 1:
+            self._first = (time.monotonic(), sum(self._expected.values()))
         if result.error:
             text = printable(f"failed: {_named(cell)}: {result.error}")
             self.console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         if self._bar:
-            self._bar.update(self._task, completed=self._done, left=self._left())
+            self._bar.update(self._task, completed=self._done, left=self.time_left())
         elif time.monotonic() - self._printed > PLAIN_EVERY:
             self._printed = time.monotonic()
-            self.console.print(f"{self._done}/{self._total} cells, {self._left()}")
+            texts = [f"{self._done}/{self._total} cells", self.time_left()]
+            self.console.print(", ".join(filter(None, texts)))
 
-    def _left(self) -> str:
-        """The time left: what the missing cells are expected to take, at the pace so far."""
+    def time_left(self) -> str:
+        """The time left: what the missing cells are expected to take, at the pace so far.
+
+        The first cell does not count, since it loads libraries and starts workers; there is no
+        answer before a few others have finished and a part of the work with them.
+        """
+        begun, work = self._first
         missing = sum(self._expected.values())
-        finished = self._work - missing
-        if finished <= 0:
+        finished = work - missing
+        if self._finished <= PACED_BY or finished < SHARE * self._work:
             return ""
-        pace = (time.monotonic() - self._begun) / finished
+        pace = (time.monotonic() - begun) / finished
         return f"about {datetime.timedelta(seconds=round(pace * missing))} left"
 
 

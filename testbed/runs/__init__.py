@@ -35,7 +35,7 @@ from testbed.results.resume import (
     kept_cells,
     made_by,
 )
-from testbed.results.store import RunFolder
+from testbed.results.store import EARLIER, RunFolder
 from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.running.notebooks import in_notebook, progress_bar
@@ -237,7 +237,7 @@ class _Run:
             expect_same_experiment(self.plan, journal, str(self.store.path), place)
         if not options.mix_versions:
             expect_same_libraries(self.plan, journal, kept)
-        self.store.begin(scenario.text, place)
+        self._tell_of_moved(self.store.begin(scenario.text, place))
         if not options.record_only:
             remember_forecast(journal, self.plan, self.calibration)
         self.finished.update(kept.keys)
@@ -360,6 +360,13 @@ class _Run:
         results = JournaledResults(journal, plan.cells, finished)
         made = made_by(plan, journal, finished.values(), self.stale)
         return with_forecast(record(plan, results, made), journal)
+
+    def _tell_of_moved(self, names: Sequence[str]) -> None:
+        """Say where files of the scenario as it was before are now, to those who watch."""
+        if names and self.watcher:
+            what = ", ".join(names)
+            earlier = self.store.path / EARLIER
+            self.watcher.noted(f"the scenario has changed: earlier {what} moved to {earlier}")
 
     def _tell_notes(self) -> None:
         """Report damage and cells that run again, each once."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import xarray as xr
 
+from testbed.analysis.stopping import FALLS, fall_at_end, percent
 from testbed.contract.findings import (
     VANISHED,
     Finding,
@@ -19,7 +19,6 @@ from testbed.contract.findings import (
 )
 from testbed.results.groups import estimators
 
-FALLS = 0.01  # relative fall of the risk with a doubling of time that counts
 WORSE = 2.0  # risk at the last time over the best one that counts as overfitting
 
 
@@ -35,7 +34,7 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
             continue
         late = bool(path.best.isel(place.position) > 0)
         end = path.values.isel(place.position).isel(time=-1 if late else 0)
-        falls = _percent(float(_fall_at_end(path, vanished).isel(place.position)))
+        falls = percent(float(_fall_at_end(path, vanished).isel(place.position)))
         yield Finding(
             check="unbracketed",
             estimator=name,
@@ -50,27 +49,12 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
 
 
 def _fall_at_end(path: Path, rounded: float) -> xr.DataArray:
-    """How fast the risk still falls at the best time, as a relative fall per doubling of time,
-    where that time is the first or the last of the grid.
-
-    0 where the best time lies inside the grid or is τ = 0 or ∞, since the grid cannot be extended
-    there, and where the risk has fallen so far that only rounding is left.
-    """
-    values, time = path.values, path.values["time"].values
+    """How fast the risk still falls at the best time; 0 where it has fallen so far that only
+    rounding is left."""
+    values = path.values
     vanished = values.min("time") <= rounded * values.max("time")
-    fall = xr.zeros_like(path.best, dtype=float)
-    for end, beside in ((0, 1), (-1, -2)):
-        if not (time[end] > 0 and time[beside] > 0 and np.isfinite(time[[end, beside]]).all()):
-            continue
-        doublings = abs(np.log2(time[end] / time[beside]))
-        left = values.isel(time=end, drop=True) / values.isel(time=beside, drop=True)
-        at_end = (path.best == end % len(time)) & ~vanished
-        fall = fall.where(~at_end, 1 - left ** (1 / doublings))
+    fall = fall_at_end(values, path.best).where(~vanished, 0.0)
     return fall.where(values.notnull().any("time"))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.1g}%"
 
 
 def overfitting(tree: xr.DataTree) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from testbed.analysis import (
     slope_difference,
     slope_ratio,
 )
+from testbed.analysis.stopping import end_note
 
 RNG = np.random.Generator(np.random.Philox(5))
 
@@ -48,6 +49,22 @@ def test_the_oracle_time_is_the_best_of_the_mean_and_knows_the_ends():
         assert bool(oracle(rising).at_end) != bracketed  # nothing comes before 0
     falling = xr.DataArray([[3.0, 2.0, 1.0]], {"time": [1.0, 2.0, np.inf]}, ("replicate", "time"))
     assert not bool(oracle(falling).at_end)  # nor after infinity
+
+
+@pytest.mark.parametrize(
+    ("times", "means", "fall", "note"),
+    [
+        ([1.0, 4.0, 16.0], [8.0, 4.0, 1.0], 0.5, "still falls by 50%"),  # two doublings: 1/4
+        ([1.0, 4.0, 16.0], [1.0, 1.44, 3.0], 1 - 1 / 1.2, "still falls by 17%"),
+        ([1.0, 2.0, 4.0], [3.0, 2.0, 1.999], 0.0005, "by less than 1%"),
+        ([1.0, 2.0, 4.0], [3.0, 2.0, 2.5], 0.0, ""),
+        ([1.0, 2.0, np.inf], [3.0, 2.0, 1.0], 0.0, ""),
+    ],
+)
+def test_the_oracle_says_how_fast_means_still_fall_at_an_end(times, means, fall, note):
+    best = oracle(xr.DataArray([means, means], {"time": times}, ("replicate", "time")))
+    assert float(best.fall_at_end) == pytest.approx(fall)
+    assert note in end_note(best) and bool(note) == bool(end_note(best))
 
 
 def test_a_slope_is_the_least_squares_line_of_logarithms():

@@ -75,6 +75,13 @@ def test_other_components_are_another_kind():
     assert set(expected_seconds(cells(flow), calibration).values()) == {1.0}
 
 
+def test_cells_with_other_metrics_stand_in_for_those_that_were_never_measured():
+    calibration = taught(1.0)
+    more = cells('metric=[{use="excess-risk"}, {use="training-loss"}]')
+    assert [calibration.seconds(c) for c in more] == [calibration.seconds(c) for c in cells()]
+    assert calibration.forecast(more).unknown == 0
+
+
 def test_cells_expected_to_take_longest_come_first_and_are_the_same_cells():
     planned = cells()
     ordered = taught(2.0).longest_first(planned)

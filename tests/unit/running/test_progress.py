@@ -1,4 +1,4 @@
-"""What a run prints of cells that fail."""
+"""What a run prints of its cells: failures, and the time left."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import numpy as np
 from attrs import evolve
 from rich.console import Console
 
+from testbed.contract.cells import CellResult
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
+from testbed.running import progress
 from testbed.running.execute import execute_cell
 from testbed.running.progress import ProgressWatcher
 from testbed.testing import Kernel, NumericFlow
@@ -17,6 +21,25 @@ from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.labels import Labels
 from testbed_ntk.models import DotProduct
 from tests.helpers.cells import make_cell
+
+TEN_CELLS = """
+format = 1
+name = "ten"
+replicates = 2
+[design]
+use = "sequence.gaussian"
+n = { values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] }
+modes = 2
+[target]
+use = "sequence.power"
+p = 1.0
+[[estimator]]
+name = "fixed"
+model = { use = "sequence.fixed", gamma = 1.5 }
+optimizer = { use = "gradient-flow", times = [1.0] }
+[[metric]]
+use = "excess-risk"
+"""
 
 
 def printed(cell):
@@ -41,3 +64,23 @@ def test_failures_name_the_cell_and_the_data(tmp_path):
     where = f'failed: main() on dataset (data = "file", path = "{path}"), replicates 0 to 2: '
     assert "found 9" in text
     assert where in text and "NaN or infinite" in text
+
+
+def left_after(monkeypatch, *seconds):
+    """What is said of the time left, of ten equal cells, when some have taken `seconds`."""
+    clock = iter(np.cumsum([0.0, *seconds]))
+    now = [next(clock)]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    watcher = ProgressWatcher(Console(file=io.StringIO()))
+    cells = make_plan(read_scenario(TEN_CELLS)).cells
+    plan = make_plan(read_scenario(TEN_CELLS))
+    watcher.started(plan, {cell.key: 0.001 for cell in plan.cells})
+    for cell, now[0] in zip(cells, clock, strict=False):
+        watcher.finished(cell, CellResult(cell.key, np.zeros(1, dtype=np.int8)))
+    return watcher.time_left()
+
+
+def test_the_first_cell_does_not_say_how_long_the_others_take(monkeypatch):
+    """It loads libraries: sixty seconds that the others do not need."""
+    assert left_after(monkeypatch, 60.0) == left_after(monkeypatch, 60.0, 2.0, 2.0) == ""
+    assert left_after(monkeypatch, 60.0, 2.0, 2.0, 2.0) == "about 0:00:12 left"
