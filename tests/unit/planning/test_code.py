@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+import types
 
 import pytest
 
@@ -203,6 +204,26 @@ def test_public_names_of_testbed_lead_to_the_modules_that_define_them(shelf):
         modules = code.code_of(importlib.import_module("shelf.law").Law)
         assert "testbed.layers.kernel_model" in modules, text
         assert "testbed" not in modules
+
+
+def test_a_library_beside_a_plugin_stays_a_library(shelf, monkeypatch):
+    """As in an environment where both are installed, with modules that have no file: torch makes
+    `torch.ops` by hand and gives it the file "_ops.py"."""
+    package, _ = shelf
+    library = package.parent / "library"
+    library.mkdir()
+    (library / "__init__.py").write_text("")
+    monkeypatch.setattr(code, "library_folders", lambda: (package.parent,))
+    law = package / "law.py"
+    law.write_text("import library.ops\nclass Law:\n    pass\n")
+    made = types.ModuleType("library.ops")
+    made.__file__ = "_ops.py"
+    monkeypatch.setitem(sys.modules, "library.ops", made)
+    sys.modules.pop("shelf.law")
+    law_class = importlib.import_module("shelf.law").Law
+    monkeypatch.setattr(code, "plugin_packages", lambda: {"shelf": "shelf"})
+    source.refresh()
+    assert set(code.code_of(law_class)) == {"shelf.law"}
 
 
 def test_a_base_class_in_another_module_counts(shelf):
