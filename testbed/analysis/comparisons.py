@@ -12,7 +12,7 @@ from testbed.analysis.intervals import Labels, interval, labelled, name_of
 from testbed.analysis.jackknife import Jackknife, jackknife
 from testbed.analysis.limits import Floats, student_quantile
 from testbed.analysis.replicates import ASKED, REPLICATE, Presence, bare, path_presence, presence
-from testbed.analysis.slopes import slope_statistic
+from testbed.analysis.slopes import slope, slope_statistic
 from testbed.analysis.stopping import least, log_least
 
 
@@ -103,9 +103,11 @@ def slope_difference(
     *,
     survivors: bool = False,
 ) -> xr.Dataset:
-    """Interval of the difference of two slopes, from replicates that share their draws."""
+    """Interval of the difference of two slopes, from replicates that share their draws. The reason
+    says which of them is the slope of no power law (`slope`)."""
     first, second, there = _slopes(minuend, subtrahend, along, survivors)
     table = interval(first - second, "student", level, there)
+    table = _with_refusals(table, (minuend, subtrahend), along, survivors)
     return labelled(table, Labels(f"difference of slopes against log {along}"), level)
 
 
@@ -144,6 +146,7 @@ def slope_ratio(
     words = "the denominator cannot be told from 0"
     table["reason"] = table["reason"].where(~unbounded, words)
     table["lower"], table["upper"] = lower, upper
+    table = _with_refusals(table, (numerator, denominator), along, survivors)
     return labelled(table, Labels(f"ratio of slopes against log {along}"), level)
 
 
@@ -188,6 +191,25 @@ def _slopes(
         max(there.looks, beside.looks),
     )
     return left, right, both
+
+
+def _with_refusals(
+    table: xr.Dataset, sides: tuple[xr.DataArray, xr.DataArray], along: str, survivors: bool
+) -> xr.Dataset:
+    """The table whose reasons also say which of two slopes is that of no power law."""
+    for which, values in zip(("first", "second"), sides, strict=True):
+        refused = slope(values, along, survivors=survivors)["refused"]
+        words = xr.apply_ufunc(
+            partial(_with_refusal, which=which), table["reason"], refused, vectorize=True,
+            dask="parallelized", output_dtypes=[object],
+        )  # fmt: skip
+        table["reason"] = words.assign_attrs(table["reason"].attrs)
+    return table
+
+
+def _with_refusal(reason: str, refused: bool, which: str) -> str:
+    text = f"the {which} is no power law"
+    return "; ".join(filter(None, [reason, text])) if refused else reason
 
 
 def _pair(first: xr.DataArray, second: xr.DataArray, best: bool) -> tuple[xr.DataArray, ...]:

@@ -36,7 +36,8 @@ def crossing(
     values: xr.DataArray, threshold: float, level: float = 0.95, *, survivors: bool = False
 ) -> xr.Dataset:
     """First time at which the mean over replicates reaches the threshold from below, with its
-    interval. NaN where it never does, with or without some replicate."""
+    interval. NaN where it never does, with or without some replicate; a reason where it has done
+    so at the first time already. For means that fall, give `-values` and `-threshold`."""
     there = path_presence(values)
     kept = bare(values if survivors else values.where(~there.lost))
     time = np.asarray(values["time"].values, dtype=float)
@@ -45,6 +46,9 @@ def crossing(
         return first_crossing(time, means, threshold)
 
     table = interval(jackknife(kept, statistic, ["time"]), "student", level, there)
+    early = kept.isel(time=0, drop=True).mean("replicate") >= threshold
+    words = xr.where(early & (table["reason"] == ""), "reached at the first time already", "")
+    table["reason"] = xr.where(words == "", table["reason"], words, keep_attrs=True)
     units = str(values["time"].attrs.get("units", "1"))
     label = Labels(f"time at which the {name_of(values)} reaches {threshold:g}", units)
     return labelled(table, label, level)

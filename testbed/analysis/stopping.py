@@ -74,7 +74,7 @@ def fall_at_end(mean: xr.DataArray, best: xr.DataArray) -> xr.DataArray:
     that time is the first or the last of the grid; 0 elsewhere.
 
     `best` holds the positions of the best times. At τ = 0 and τ = ∞ the fall is 0 too: the grid
-    cannot be extended there.
+    cannot be extended there. NaN where means change their sign.
     """
     time = mean["time"].values
     fall = xr.zeros_like(best, dtype=float)
@@ -83,7 +83,7 @@ def fall_at_end(mean: xr.DataArray, best: xr.DataArray) -> xr.DataArray:
             continue
         doublings = abs(np.log2(time[end] / time[beside]))
         left = mean.isel(time=end, drop=True) / mean.isel(time=beside, drop=True)
-        fall = fall.where(best != end % len(time), 1 - left ** (1 / doublings))
+        fall = fall.where(best != end % len(time), 1 - left.where(left > 0) ** (1 / doublings))
     return fall.drop_vars("time", errors="ignore")
 
 
@@ -92,9 +92,10 @@ def end_note(best: xr.Dataset) -> str:
     if not bool(best["at_end"]):
         return ""
     fall = float(best["fall_at_end"])
-    if fall > FALLS:
-        return f"not bracketed: at an end of the time grid it still falls by {percent(fall)}"
-    return f"at an end of the time grid, where it falls by less than {percent(FALLS)}"
+    if fall <= FALLS:
+        return f"at an end of the time grid, where it falls by less than {percent(FALLS)}"
+    still = f", where it still falls by {percent(fall)}" if fall > FALLS else ""
+    return f"not bracketed: at an end of the time grid{still}"
 
 
 def percent(share: float) -> str:

@@ -10,6 +10,7 @@ import xarray as xr
 from testbed.analysis import oracle, simulated, slope
 from testbed.analysis.stopping import end_note
 from testbed.claims import verdicts_text
+from testbed.contract.figures import RISKS
 from testbed.contract.names import in_words
 from testbed.errors import printable, printable_lines
 from testbed.results.groups import estimators, without_scalars
@@ -39,22 +40,29 @@ def _group(name: str, dataset: xr.Dataset) -> Iterator[str]:
         count = int((dataset["status"] == value).sum())
         if count and word != "ok":
             yield f"  {count} of {dataset['status'].size} replicates are {word}"
-    if "excess_risk" in dataset and "replicate" in dataset["excess_risk"].dims:
-        yield from _risk(simulated(dataset, "excess_risk"))
+    risk = next((name for name in RISKS if _is_simulated(dataset, name)), "")
+    if risk:
+        yield from _risk(simulated(dataset, risk))
     names = sorted(
         str(name)
         for name, values in dataset.data_vars.items()
-        if "time" in values.dims and "__" not in str(name) and name != "excess_risk"
+        if "time" in values.dims and "__" not in str(name) and name != risk
     )
     if names:
         yield f"  also: {', '.join(names)}"
+
+
+def _is_simulated(dataset: xr.Dataset, name: str) -> bool:
+    """Whether a variable was measured along time for replicates."""
+    return name in dataset and {"replicate", "time"} <= set(dataset[name].dims)
 
 
 def _risk(risk: xr.DataArray) -> Iterator[str]:
     """The risk at the best stopping time, point by point, and its slope along the sample size."""
     best = oracle(risk)
     points = _points(best["estimate"])
-    yield f"  excess risk at the best stopping time ({100 * best.attrs['level']:g}% interval)"
+    name = str(risk.name).replace("_", " ")
+    yield f"  {name} at the best stopping time ({100 * best.attrs['level']:g}% interval)"
     for point in points[:RESULT_LINES]:
         yield f"    {in_words(point):<24} {_best_risk(best.sel(point))}"
     if len(points) > RESULT_LINES:

@@ -88,6 +88,9 @@ def _variable(
     if before.dims != after.dims or not before.size:
         yield f"{group}/{name}: no points in common"
         return
+    if parts[0].sizes["replicate"] != parts[1].sizes["replicate"]:
+        common = before.sizes["replicate"]
+        yield f"{group}/{name}: compared over the {common} replicates that both have"
     if np.array_equal(before.values, after.values, equal_nan=True):
         return
     gap = _gap(after, before, paired)

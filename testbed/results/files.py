@@ -146,7 +146,11 @@ def result_file(path: str | Path) -> Path:
     file = Path(path)
     file = file / RESULTS if file.is_dir() else file
     if not file.exists():
-        raise ResultError(f"{file}: found no file, expected results. Run the scenario first")
+        inside = sorted(str(place.parent) for place in file.parent.glob(f"*/{RESULTS}"))
+        raise ResultError(
+            f"{file}: found no file, expected results. "
+            + (f"There are some in {', '.join(inside[:5])}" if inside else "Run the scenario first")
+        )
     if not file.is_file():
         raise ResultError(f"{file}: found a device or a pipe, expected a file of results")
     return file

@@ -62,7 +62,9 @@ def _complete(tree: xr.DataTree) -> Iterator[Verdict]:
         if stale:
             yield Verdict(False, f"{name}: {stale} replicates come from code that changed since")
         if (status == STATUS["ok"]).all() and not bad and not stale:
-            yield Verdict(True, f"{name}: {status.size} replicates, all ok")
+            count, points = status.sizes["replicate"], status.size // status.sizes["replicate"]
+            at = f" at each of {points} points" if points > 1 else ""
+            yield Verdict(True, f"{name}: {count} replicates{at}, all ok")
 
 
 def _origin(tree: xr.DataTree) -> Iterator[Verdict]:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from attrs import frozen
+from filelock import FileLock, Timeout
 
 from testbed.contract.cells import Cell
 from testbed.contract.components import Component
@@ -29,6 +31,7 @@ LEARNED = 50  # cells of each kind that one run adds
 EXPECTED = {"replicates": 1.0, "times": 0.7, "sample size": 1.0}
 SPREAD = 1.0  # how far exponents may be from the expected ones
 NOISE = 0.3  # of one measurement, in logarithms
+PATIENCE = 5.0  # seconds to wait for another run that saves
 SEPARATOR = " | "  # of the parts of a kind's name
 
 Record = tuple[dict[str, float], float, float]
@@ -63,6 +66,7 @@ class Calibration:
 
     def __init__(self, records: Mapping[str, list[Record]] | None = None) -> None:
         self._records = dict(records or {})
+        self._added: dict[str, list[Record]] = {}  # since the last `save`
         self._lines: dict[str, Line | None] = {}
         self._kinds: dict[tuple[int, ...], str] = {}
         self._kept: list[object] = []  # so that no identity is used twice
@@ -107,9 +111,9 @@ class Calibration:
         for kind, cells in by_kind.items():
             chosen = cells[1:] if len(cells) > 1 else cells
             step = max(1, len(chosen) // LEARNED)
-            records = self._records.setdefault(kind, [])
-            records += [(description(c), seconds, memory) for c, seconds, memory in chosen[::step]]
-            del records[:-KEPT]
+            added = [(description(c), seconds, memory) for c, seconds, memory in chosen[::step]]
+            for records in (self._records, self._added):
+                records[kind] = [*records.get(kind, []), *added][-KEPT:]
             self._lines.pop(kind, None)
 
     def _kind(self, cell: Cell) -> str:
@@ -154,8 +158,16 @@ class Calibration:
             return cls()
 
     def save(self) -> None:
-        """Keep the measurements for later runs; a folder that cannot be written does not matter."""
-        write_cache(FILE, json.dumps(self._records))
+        """Add what was learned to what runs have kept, also those that ended since this one began;
+        a folder that cannot be written does not matter."""
+        with suppress(OSError, Timeout):
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{calibration_file()}.lock", timeout=PATIENCE):
+                kept = Calibration.load()._records
+                for kind, records in self._added.items():
+                    kept[kind] = [*kept.get(kind, []), *records][-KEPT:]
+                write_cache(FILE, json.dumps(kept))
+            self._added.clear()
 
 
 def calibration_file() -> Path:

@@ -39,6 +39,8 @@ def set_value(document: dict[str, object], path: str, value: object) -> None:
     """
     *parents, key = path.split(".")
     place: object = document
+    if parents[:1] == ["compute"]:
+        document.setdefault("compute", {})  # a table that a scenario may leave out
     for parent in parents:
         place = _step(place, parent)
     if isinstance(place, list):

@@ -26,7 +26,7 @@ def unbracketed(tree: xr.DataTree) -> Iterator[Finding]:
     """The best stopping time is an end of the time grid, and the risk still moves there."""
     for name, group in estimators(tree).items():
         path = risk_path(group.to_dataset())
-        if path is None or path.values.sizes["time"] < 3:
+        if path is None or path.values.sizes["time"] < 2:
             continue
         vanished = max(VANISHED, rounding(tree) ** 2)
         place = worst_place(_fall_at_end(path, vanished), FALLS)

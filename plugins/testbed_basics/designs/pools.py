@@ -132,6 +132,11 @@ def _file(path: Path) -> Pool:
         _expect_as_long_as_it_says(path)
         with np.load(path, allow_pickle=False) as arrays:
             x, y = arrays["x"], arrays["y"]
+    except FileNotFoundError:
+        raise UnsuitableError(
+            f"found no file {path} in {Path.cwd()}, expected a .npz file of the arrays x and y; a "
+            "relative path starts in the folder in which testbed runs"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UnsuitableError(
             f"found {str(error) or type(error).__name__} in {path}, expected a .npz file of the "

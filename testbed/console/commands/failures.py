@@ -40,7 +40,9 @@ def show_failures(
             _show_traceback(cells[0], debugger)
     if len(groups) > MOST:
         click.echo(f"… and {len(groups) - MOST} more errors", err=True)
-    text = f"{len(failed)} cells failed; their errors are in the results"
+    text = (
+        f"{len(failed)} cells failed, in training or in a metric; their errors are in the results"
+    )
     text += "; stopped at the first, as asked" if stopped else ""
     text += "" if full or debugger else "; --traceback shows more, --pdb stops at the first"
     click.echo(text, err=True)

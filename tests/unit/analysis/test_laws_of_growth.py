@@ -21,6 +21,7 @@ from testbed.analysis import (
     oracle,
     quantiles,
     slope,
+    slope_difference,
 )
 
 SIZES = np.array([100.0, 200, 400, 800, 1600, 3200])
@@ -47,6 +48,8 @@ def test_a_slope_is_refused_across_a_kink_and_seldom_elsewhere():
     table = slope(sampled(kinked, ["n"], {"n": SIZES}), "n")
     assert table["refused"].all() and (table["bend"] < -0.5).all()
     assert "no power law" in str(table["reason"].values[0])
+    difference = slope_difference(straight, sampled(kinked, ["n"], {"n": SIZES}), "n")
+    assert "the second is no power law" in set(difference["reason"].values)
 
 
 def test_local_exponents_are_those_of_neighbours():
@@ -111,6 +114,10 @@ def test_crossings_of_means_and_of_paths_agree_without_noise():
     assert table["lower"] < 3.6 < table["upper"]
     np.testing.assert_allclose(crossing_time(rising, 0.9).mean(), 3.6, atol=1e-4)
     assert np.isnan(crossing(rising, 99.0)["estimate"])
+    assert str(table["reason"].item()) == ""
+    assert "already" in str(crossing(rising + 1.0, 0.9)["reason"].item())
+    fallen = crossing(-np.exp(-rising), -0.5)  # where the mean of exp(−t/4) falls to a half
+    assert float(fallen["estimate"]) == pytest.approx(4 * np.log(2), abs=0.03)
 
 
 def test_accessors_have_the_functions_names_and_give_the_same():

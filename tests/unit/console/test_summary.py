@@ -110,7 +110,7 @@ def test_a_summary_has_best_times_slopes_and_what_went_wrong(tmp_path):
     assert "n=1600 depth=1" in text and "(95% interval)" in text
     cut = tree.copy()
     cut["fixed"] = cut["fixed"].to_dataset().isel(time=slice(0, 4))
-    assert "not bracketed: at an end of the time grid it still falls by" in summary(cut)
+    assert "not bracketed: at an end of the time grid, where it still falls by" in summary(cut)
     broken = tree.copy()
     broken["fixed"]["status"][0] = 1
     assert "4 of 12 replicates are failed" in summary(broken)

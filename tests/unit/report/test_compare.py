@@ -50,6 +50,12 @@ def test_what_changed_is_named_with_both_values(changed):
     assert "paired" in line and "at 1 of 3 points" in line and "50.00%" in line
 
 
+def test_fewer_replicates_are_compared_with_their_like_and_it_says_so():
+    fewer = result(dataset=group({"width": list(WIDTHS)}).isel(replicate=slice(0, 3)))
+    (line,) = sections(comparison(result(), fewer))["numbers"]
+    assert "compared over the 3 replicates that both have" in line
+
+
 def test_other_seeds_are_not_paired(changed):
     changed.attrs["seed"] = 8
     (line,) = sections(comparison(result(), changed))["numbers"]

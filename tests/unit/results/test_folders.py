@@ -203,6 +203,15 @@ def test_what_an_earlier_text_left_is_moved_away(folder):
     assert read_tree(folder).attrs["title"] == "Renamed"
 
 
+def test_a_run_says_what_it_moved_away(folder, invoke, tmp_path):
+    (folder / "report.html").write_text("old")
+    file = tmp_path / "folders.toml"
+    file.write_text(SCENARIO)
+    output = invoke("run", file, "-o", folder, "--set", "replicates=2", "--no-figures").output
+    assert f"earlier results.nc, report.html moved to {folder / 'earlier'}" in output
+    assert not (folder / "report.html").exists()
+
+
 # --- status, verify, replay ---------------------------------------------------------------------
 
 
@@ -216,10 +225,16 @@ def test_status_says_what_is_finished_and_what_is_missing(folder, invoke):
     assert invoke("status", folder.parent).exit_code == 2
 
 
+def test_the_folder_of_run_folders_names_those_with_results(folder):
+    with pytest.raises(ResultError, match=f"There are some in {folder}"):
+        read_tree(folder.parent)
+
+
 def test_verify_finds_a_whole_result_right_and_says_what_is_not(folder, invoke):
     result = invoke("verify", folder)
     assert result.exit_code == 0, result.output
-    assert "8 replicates, all ok" in result.output and "installed here" in result.output
+    assert "4 replicates at each of 2 points, all ok" in result.output
+    assert "installed here" in result.output
     tree = read_tree(folder)
     tree.attrs["scenario_sha256"] = "0"
     tree.attrs["code"] = str(tree.attrs["code"]).replace("testbed.numerics.trees ", "&0")

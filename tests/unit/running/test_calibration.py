@@ -103,6 +103,19 @@ def test_a_run_leaves_measurements_and_the_next_result_holds_forecast_and_truth(
     assert second["expected_memory"] == first["measured_memory"]
 
 
+def test_two_runs_at_once_keep_the_measurements_of_both():
+    first, second = Calibration.load(), Calibration.load()
+    flow = 'estimator.fixed.optimizer={use="gradient-descent", learning_rate=0.1, times=[1.0]}'
+    first.learn([(cell, 1.0, 1e8) for cell in cells()])
+    second.learn([(cell, 2.0, 1e8) for cell in cells(flow)])
+    for calibration in (first, second):
+        calibration.save()
+        calibration.save()  # nothing is added twice
+    kept = Calibration.load()
+    assert kept.forecast([*cells(), *cells(flow)]).unknown == 0
+    assert kept.seconds(cells()[0]) == first.seconds(cells()[0])
+
+
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"kind": [1, 2]}'])
 def test_measurements_that_cannot_be_read_count_as_none(content):
     calibration_file().parent.mkdir()

@@ -69,6 +69,7 @@ def test_a_changed_copy_is_read_as_strictly_as_a_file():
     assert changed.estimators[0].model.values["depth"] == 3
     with pytest.raises(ScenarioError, match="did you mean 'depth'"):
         scenario.with_("estimator.lines.model.dept=3", registry=REGISTRY)
+    assert scenario.with_("compute.dtype=float32", registry=REGISTRY).compute.dtype == "float32"
 
 
 def test_a_saved_scenario_is_read_back(tmp_path):
