@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
 
 import torch
 from attrs import field, frozen
@@ -21,6 +23,9 @@ from testbed.running.postponed import load_postponed
 
 MIB, GIB = 2**20, 2**30
 FILE = 24 * 2**10  # bytes of a file of states besides its arrays, about
+PATIENCE = 5.0  # seconds of starting cells after which sizes are bounded by those that are known
+Kind = tuple[object, object, object]
+"""The design, target and model of a path, or their identities."""
 Size = tuple[int, int]
 """Bytes of one state, and of what `prepare` returned if the model learns there."""
 
@@ -34,25 +39,56 @@ class StateSizes:
     refused: dict[str, str] = field(factory=dict, hash=False)  # estimator → reason
 
 
-def state_sizes(cells: Sequence[Cell]) -> StateSizes:
-    """The sizes of the states that a run keeps. What a component raises here, a run reports."""
+def state_sizes(cells: Sequence[Cell], seconds: float = PATIENCE) -> StateSizes:
+    """The sizes of the states that a run keeps. What a component raises here, a run reports.
+
+    Where starting all kinds of cells takes longer than `seconds`, a kind that was not started
+    counts as the largest of its model, whose largest samples are started first.
+    """
     load_postponed()
-    sizes: dict[object, Size | str] = {}
+    kinds = {_kind(cell, path): (cell, path) for cell in cells for path in _paths(cell)}
+    sizes = _sizes(kinds, seconds)
     total, largest = 0, 0
     refused: dict[str, str] = {}
     for cell in cells:
         size = 0
-        for estimator in _paths(cell):
-            key = (_key(cell.design), _key(cell.target), _key(estimator.model))
-            if key not in sizes:
-                sizes[key] = _tried(cell, estimator)
-            answer = sizes[key]
+        for path in _paths(cell):
+            answer = sizes[_kind(cell, path)]
             if isinstance(answer, str):
                 refused.setdefault(cell.estimator, answer)
             else:
                 size += len(cell.replicates) * (len(cell.times) * answer[0] + answer[1]) + FILE
         total, largest = total + size, max(largest, size)
     return StateSizes(total, largest, refused)
+
+
+def _kind(cell: Cell, path: Estimator) -> Kind:
+    """What decides the size of the states of a path."""
+    return _key(cell.design), _key(cell.target), _key(path.model)
+
+
+def _sizes(kinds: Mapping[Kind, tuple[Cell, Estimator]], seconds: float) -> dict[Kind, Size | str]:
+    """The size of a state of every kind: started, or at most as large as those that were."""
+    by_model: dict[str, list[Kind]] = {}
+    for kind, started in kinds.items():
+        by_model.setdefault(started[1].model.name, []).append(kind)
+    for group in by_model.values():
+        group.sort(key=lambda kind: -kinds[kind][0].design.sizes().get("train", 0))
+    begun = time.monotonic()
+    sizes: dict[Kind, Size | str] = {}
+    largest: dict[str, Size] = {}
+    rounds = zip_longest(*by_model.values())  # the largest of every model, then the next
+    for kind in filter(None, chain.from_iterable(rounds)):
+        cell, path = kinds[kind]
+        model = path.model.name
+        if model in largest and time.monotonic() - begun > seconds:
+            sizes[kind] = largest[model]
+            continue
+        answer = sizes[kind] = _tried(cell, path)
+        if not isinstance(answer, str):
+            state, aside = largest.get(model, (0, 0))
+            largest[model] = max(state, answer[0]), max(aside, answer[1])
+    return sizes
 
 
 def _paths(cell: Cell) -> Iterator[Estimator]:

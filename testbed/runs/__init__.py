@@ -130,14 +130,14 @@ def open_results(path: str | Path) -> xr.DataTree:
     return read_tree(path)
 
 
-def checked_plan(scenario: Scenario, registry: Registry | None = None) -> Plan:
+def checked_plan(scenario: Scenario, registry: Registry | None = None, sized: bool = True) -> Plan:
     """The plan of a scenario to which neither claims nor plugins object; ScenarioError with every
-    mistake otherwise."""
+    mistake otherwise. `sized` plans know how large the states are that a run keeps."""
     registry = registry or load_registry()
     sizes: list[StateSizes] = []
 
     def objections(plan: Plan) -> Iterator[Mistake]:
-        if scenario.compute.keep_states:
+        if sized and scenario.compute.keep_states:
             sizes.append(state_sizes(plan.cells))
             yield from state_mistakes(plan, sizes[0])
         if scenario.claims:
@@ -179,7 +179,7 @@ def execute_run(
         allowed = " or ".join(EXECUTORS)
         raise TestbedError(f"found the executor {options.executor!r}, expected {allowed}")
     registry = load_registry()
-    plan = checked_plan(scenario, registry)
+    plan = checked_plan(scenario, registry, sized=False)
     path = Path(folder) if folder is not None else Path("runs") / scenario.name
     with RunFolder(path, scenario.name, options.fresh) as store:
         return _Run(plan, store, options, registry, watcher).outcome()
@@ -233,6 +233,8 @@ class _Run:
         )
         missing = [cell for cell in self.plan.cells if cell.key not in kept.keys]
         states = self._kept_states(missing)
+        if not options.record_only:
+            states.expect_room(missing)
         if not states.reusable.cells:
             expect_same_experiment(self.plan, journal, str(self.store.path), place)
         if not options.mix_versions:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import evolve, field, frozen
 
 from testbed.contract.cells import Cell, CellResult
-from testbed.errors import ResultError
+from testbed.errors import ResultError, ScenarioError
 from testbed.planning.keys import origin_of_cell, part_keys, request_of, training_key
 from testbed.planning.origin import Origin
 from testbed.planning.plan import Plan
@@ -23,6 +23,7 @@ from testbed.results.reuse import (
 )
 from testbed.results.store import RunFolder
 from testbed.running.guarded import failed
+from testbed.running.state_sizes import state_mistakes, state_sizes
 
 GIB = 2**30
 
@@ -86,6 +87,15 @@ class KeptStates:
                 f"`testbed run {self.plan.scenario.path} -o {self.store.path}`, which uses the "
                 "states that are kept; [compute] keep_states = true keeps the others"
             )
+
+    def expect_room(self, missing: Sequence[Cell]) -> None:
+        """ScenarioError if cells have to be trained whose states cannot be kept, or if the states
+        of the scenario would be too large. A run that trains nothing does not look."""
+        trained = any(cell.replicates and self.reuse(cell) is None for cell in missing)
+        if trained and self.plan.scenario.compute.keep_states:
+            mistakes = list(state_mistakes(self.plan, state_sizes(self.plan.cells)))
+            if mistakes:
+                raise ScenarioError(m.in_file(self.plan.scenario.path) for m in mistakes)
 
     def carried_over(self, cells: Sequence[Cell]) -> list[CellResult]:
         """The failures of cells that failed in training, for a run that trains nothing."""

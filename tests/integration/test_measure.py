@@ -15,6 +15,7 @@ from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.states import StateFolder
 from testbed.results.status import open_journal
+from testbed.running.state_sizes import FILE, state_sizes
 from testbed.runs import Options, checked_plan, execute_run
 from testbed.runs.measuring import measure, measured
 from testbed.runs.merging import merge_runs
@@ -344,6 +345,29 @@ def test_states_above_the_bound_are_refused_with_the_remedy():
         checked_plan(scenario("", "compute.states=0.001", "design.modes=2000"))
     with pytest.raises(ScenarioError, match=r"a cell with .* the memory of a cell"):
         checked_plan(scenario("", "compute.memory=0.0001", "design.modes=2000"))
+
+
+def test_a_run_refuses_them_too_and_one_with_nothing_to_do_does_not_look(tmp_path, monkeypatch):
+    with pytest.raises(ScenarioError, match="MiB of states to keep"):
+        run(tmp_path / "kept", "", "compute.states=0.001", "design.modes=2000")
+    run(tmp_path / "kept")
+    monkeypatch.setattr("testbed.runs.keeping.state_sizes", None)
+    assert run(tmp_path / "kept").reused == 4
+
+
+def test_sizes_are_bounded_above_where_starting_all_cells_takes_long():
+    """Ten sizes of samples: the largest is started, in no time, and none is underestimated."""
+    text = SCENARIO.replace("[20, 50]", str([*range(20, 30)])).replace("modes = 12", "dim = 3")
+    text = text.replace('"sequence.gaussian"', '"gaussian"').replace('"sequence.power"', '"linear"')
+    text = text.replace("p = 1.0\n", "").replace(
+        '"sequence.diagonal", gamma = 1.5, depth = 1', '"ntk.rbf"'
+    )
+    cells = checked_plan(scenario(text=text.replace('"counting.descent"', '"gradient-flow"'))).cells
+    exact, bounded = state_sizes(cells, 1e9), state_sizes(cells, 0.0)
+    arrays = 8 * 3 * 4 * sum(range(20, 30))
+    assert exact.total - len(cells) * FILE == arrays
+    assert bounded.total - len(cells) * FILE == 8 * 3 * 4 * 29 * 10
+    assert exact.largest == bounded.largest
 
 
 def test_fitted_objects_of_other_libraries_are_refused_with_the_reason():
