@@ -40,11 +40,11 @@ run: $(INSTALLED)  ## run the quickstart scenario
 	@echo "figures: runs/quickstart/figures/"
 
 test: $(INSTALLED)  ## run the tests and the examples in the docstrings
-	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) tests
+	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) --dist worksteal tests
 	$(ONE_THREAD) $(PYTHON) -m pytest --doctest-modules testbed plugins
 
 coverage: $(INSTALLED)  ## run the tests, and say which lines of testbed and plugins they reach
-	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) --cov=testbed --cov=plugins \
+	$(ONE_THREAD) $(PYTHON) -m pytest -n $(TEST_WORKERS) --dist worksteal --cov=testbed --cov=plugins \
 	 --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml tests
 	$(ONE_THREAD) $(PYTHON) -m pytest --doctest-modules testbed plugins
 

@@ -17,6 +17,7 @@ ROUNDING, EXPLODED = 1e-10, 1e6  # relative to the median of what a logarithmic 
 MINOR = 1e4  # the ratio of the ends of an axis from which it has no small ticks
 LOG_FROM = 30.0  # the ratio of the last time to the first from which times are logarithmic
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+MOST_TICKS = 100  # on one axis: more would touch one another
 CHARACTER = 0.62  # width of a character relative to the font size
 Floats = np.ndarray
 
@@ -132,14 +133,15 @@ def fractions(values: Floats) -> Floats:
 def set_ticks(
     axes: Axes, which: str, ticks: Sequence[float], labels: Sequence[str], places: Floats
 ) -> None:
-    """Ticks at values, with the labels that have room; the first and the last are kept."""
+    """Ticks at values, with the labels that have room; the first and the last are kept. Where ticks
+    would touch one another, only those with a label are drawn."""
     room = (_inches(axes, which), _font(), which == "y")
     steps = np.diff(places)
     even = len(steps) > 1 and float(np.ptp(steps)) < 1e-6
     shown = spaced(places, labels, *room) if even else roomy(places, labels, *room)
-    texts = [label if i in shown else "" for i, label in enumerate(labels)]
+    drawn = sorted(shown) if len(ticks) > MOST_TICKS else range(len(ticks))
     setter = axes.set_xticks if which == "x" else axes.set_yticks
-    setter(list(ticks), texts)
+    setter([ticks[i] for i in drawn], [labels[i] if i in shown else "" for i in drawn])
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_minor_locator(NullLocator())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -187,8 +188,10 @@ def _plain(value: object) -> object:
     return value if isinstance(value, (str, int, float, bool)) else repr(value)
 
 
+@cache
 def _code_digest() -> str:
-    """A digest of the code that draws: this package, the analysis, matplotlib's version."""
+    """A digest of the code that draws, as this process found it: this package, the analysis,
+    matplotlib's version."""
     total = hashlib.sha256(metadata.version("matplotlib").encode())
     here = Path(__file__).parent
     for folder in (here, here.with_name("analysis")):

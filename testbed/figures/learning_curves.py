@@ -45,11 +45,18 @@ def learning_curves(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     groups = groups_of(tree, held_values)
     for of, shown in drawn_variables(groups, options):
         x = str(options.get("x", "")) or default_axis(shown, of, "of" in options)
+        if not any(_sweeps(group, of, x) for group in shown):
+            continue  # before curves are made of every point of other sweeps
         curves = curves_of(
             shown, of, x, held_values.get("time", ORACLE), str(options.get("colour", ""))
         )
-        if x and any(curve.x is not None and len(curve.x) > 1 for curve in curves):
+        if any(curve.x is not None and len(curve.x) > 1 for curve in curves):
             yield _figure(tree, shown, of, x, curves, options)
+
+
+def _sweeps(group: Group, of: str, x: str) -> bool:
+    """Whether a group has a variable at more than one value of a sweep."""
+    return of in group.dataset and group.dataset[of].sizes.get(x, 1) > 1
 
 
 def _figure(
