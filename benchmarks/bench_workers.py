@@ -2,9 +2,9 @@
 
     python benchmarks/bench_workers.py [--few 2] [--many 4]
 
-A cell is a factorisation that takes some hundredths of a second on one core. The cost of a cell is
-the difference between many and few cells of whole commands without figures, so that start-up drops
-out; it stands beside them, since each worker loads torch.
+A cell is a path of an exact flow that takes some hundredths of a second on one core. The cost of a
+cell is the difference between many and few cells of whole commands without figures, so that
+start-up drops out, in which each worker loads torch.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ name = "work"
 seed = 1
 replicates = 1
 [design]
-use = "gaussian"
-dim = 5
-n = 500
-n_test = 10
+use = "sequence.gaussian"
+n = 1000
+modes = 20000
 [target]
-use = "linear"
+use = "sequence.power"
+p = 1.0
 [[estimator]]
-name = "kernel"
-model = {{ use = "ntk.laplace", bandwidth = {{ linspace = [1.0, 2.0, {cells}] }} }}
-optimizer = {{ use = "gradient-flow", times = [1.0] }}
+name = "adaptive"
+model = {{ use = "sequence.diagonal", gamma = {{ linspace = [1.0, 2.0, {cells}] }}, depth = 1 }}
+optimizer = {{ use = "gradient-flow", times = {{ geom = [1.0, 1e3, 20] }} }}
 [[metric]]
 use = "excess-risk"
 """

@@ -198,6 +198,8 @@ def _intact(file: Path) -> bool | None:
 def reading_problem(file: Path) -> str:
     """Why a file without a checksum cannot be read, found in a process that can be ended: damage
     may make netCDF's libraries loop for ever, or crash."""
+    if _is_cut(file):
+        return "it ends before the end that it states"
     try:
         command = [sys.executable, "-c", _READ, str(file)]
         done = subprocess.run(
@@ -207,6 +209,16 @@ def reading_problem(file: Path) -> str:
         return f"reading did not end within {PATIENCE:g} s"
     words = done.stderr.strip().splitlines() or [f"reading ended with code {done.returncode}"]
     return words[-1] if done.returncode else ""
+
+
+def _is_cut(file: Path) -> bool:
+    """Whether a file is shorter than HDF5's first block says, or has no such block."""
+    with file.open("rb") as stream:
+        head = stream.read(52).ljust(52, b"\0")
+    if not head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return True
+    start = {0: 40, 1: 44}.get(head[8], 28)  # of the end's address, by the version of the block
+    return file.stat().st_size < int.from_bytes(head[start : start + 8], "little")
 
 
 def _expect_times(file: Path, tree: xr.DataTree) -> None:

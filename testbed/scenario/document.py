@@ -14,6 +14,9 @@ LARGEST_FILE = 2**22  # bytes
 DEEPEST = 30  # levels of nested tables and lists
 SIZE_VARIABLE = "TESTBED_LARGEST_SCENARIO"  # an environment variable that raises LARGEST_FILE
 LONG_NUMBER = re.compile(r"\d{1000}")
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{300}}")
+"""A key of hundreds of parts, for which Python's reader takes time that grows with their square."""
 
 
 def read_file(path: str | Path) -> str:
@@ -37,6 +40,8 @@ def read_file(path: str | Path) -> str:
 def parse_document(text: str, path: str) -> dict[str, Any]:
     """The document of a text; ScenarioError where it is not TOML or is nested too deeply."""
     nested = Mistake(path, "found tables or lists inside one another", f"at most {DEEPEST} levels")
+    if LONG_KEY.search(text):
+        raise ScenarioError([nested])
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
