@@ -13,7 +13,7 @@ intervals cover, and how often verdicts are wrong. Exit code 1 if a claim is ref
 from __future__ import annotations
 
 import argparse
-import shutil
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +26,7 @@ import coverage  # noqa: E402
 import gallery  # noqa: E402
 import xarray as xr  # noqa: E402
 from page import renewed, section  # noqa: E402
+from PIL import Image  # noqa: E402
 
 import testbed  # noqa: E402
 from testbed.claims import read_verdicts  # noqa: E402
@@ -46,12 +47,36 @@ PUBLISHED_SIZE = {"adaptivity-rates": ("replicates=64",)}
 GALLERY = {
     "adaptive-kernel": "excess_risk-against-n",
     "adaptivity-rates": "excess_risk-against-n",
-    "double-descent": "excess_risk-against-width",
+    "architecture": "excess_risk-against-time",
+    "deep-linear": "span_dimension-against-time",
+    "digits-network": "test_error-against-time",
+    "double-descent": "1-excess_risk-against-width",
+    "eigenvalue-learning": "learned-spectrum",
+    "equivalence": "1-largest_path_gap-against-n",
+    "equivalence-growing": "1-largest_path_gap-against-dim",
+    "failure-signatures": "1-excess_risk-against-time",
+    "feature-alignment": "top-projection",
+    "flow-vs-descent": "flow_gap-against-time",
+    "high-dimension": "1-excess_risk-by-target",
+    "kernel-digits": "misclassification-against-time",
     "kernel-learning-curve": "test_error-against-n",
-    "quickstart": "excess_risk-against-n",
+    "ntk-spectrum": "learned-spectrum",
+    "overparameterization-map": "1-learned-over-fixed",
+    "periodic-plateau": "1-excess_risk-by-smoothness",
+    "polynomial-barrier": "1-excess_risk-by-dim",
+    "quickstart": "2-excess_risk-against-n",
     "saturation": "excess_risk-against-n",
+    "single-index": "1-overlap-against-time",
+    "span-alignment": "at-one-time",
+    "span-alignment-logarithmic": "at-one-time",
+    "span-depth": "projection_error-against-time",
+    "span-depth-ablation": "projection_error-against-time",
+    "span-profile": "span-profile",
+    "width": "gap-against-time",
 }
 """The figure of a run that stands in docs/images under the scenario's name."""
+LARGEST = 100_000
+"""Bytes of an image of the gallery."""
 STUDIES: dict[str, Callable[[], tuple[str, bool]]] = {
     "verdicts": calibration.section,
     "intervals": coverage.section,
@@ -70,12 +95,24 @@ def measured(name: str, folder: Path, recorded: bool) -> xr.DataTree:
 
 def refresh_image(name: str, tree: xr.DataTree, folder: Path) -> None:
     """Draw the figure that the gallery shows of a scenario."""
-    if name not in GALLERY:
-        return
     figures = load_scenario(SCENARIOS[name]).figures
     for path in draw_figures(tree, folder / name / "figures", figures)[0]:
         if path.stem == GALLERY[name] and path.suffix == ".png":
-            shutil.copy(path, IMAGES / f"{name}.png")
+            (IMAGES / f"{name}.png").write_bytes(small_image(path))
+
+
+def small_image(source: Path) -> bytes:
+    """A figure as a PNG of at most LARGEST bytes: few colours, and fewer pixels where it needs."""
+    with Image.open(source) as image:
+        figure = image.convert("RGB")
+    for width in (1400, 1200, 1000, 850, 700):
+        if figure.width > width:
+            figure = figure.resize((width, round(figure.height * width / figure.width)))
+        contents = io.BytesIO()
+        figure.quantize(64).save(contents, "PNG", optimize=True)
+        if contents.tell() <= LARGEST:
+            break
+    return contents.getvalue()
 
 
 def verified(name: str, options: argparse.Namespace) -> tuple[str, bool]:

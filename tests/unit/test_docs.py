@@ -86,5 +86,7 @@ def test_the_gallery_is_that_of_scenarios_verdicts_and_notes(monkeypatch):
     stems = {path.stem for path in (ROOT / "scenarios").glob("*.toml")}
     assert {note.stem for note in gallery.NOTES.glob("*.md")} <= stems
     assert all(gallery.seconds(stem) for stem in stems)
+    images = {image.stem: image.stat().st_size for image in (ROOT / "docs/images").glob("*.png")}
+    assert set(images) <= stems and max(images.values()) <= 100_000
     (deep,) = (part for part in fresh.split("\n## ") if "`deep-linear`" in part.partition("\n")[0])
     assert "images/deep-linear.png" in deep and "Claims: " in deep
