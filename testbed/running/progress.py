@@ -58,6 +58,16 @@ class ProgressWatcher:
             self._task = self._bar.add_task("cells", total=self._total, completed=done, left="")
             self._bar.start()
 
+    def extended(self, count: int, missing: Mapping[str, float]) -> None:
+        """An adaptive run adds cells where its results are not precise enough."""
+        self._expected |= missing
+        self._work += sum(missing.values())
+        self._total += count
+        self._done += count - len(missing)
+        self.console.print(f"{count} more cells: {self._total} in all", highlight=False)
+        if self._bar:
+            self._bar.update(self._task, total=self._total, completed=self._done)
+
     def noted(self, text: str) -> None:
         """Something that the user should know."""
         self.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import gc
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -206,16 +207,18 @@ class _Run:
     def outcome(self) -> Outcome:
         missing = self._resume()
         reused = len(self.finished)
-        seconds = expected_seconds(missing, self.calibration) if self.watcher else {}
-        if self.watcher:
-            self.watcher.started(self.plan, seconds)
+        tree = self._settled(missing)
+        rounds = iter(()) if tree is not None else self._rounds()
+        first = next(rounds, ())
+        self._announce(first if tree is None else self._kept_cells(), missing)
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
-        stopped = self._rounds({cell.key for cell in missing})
+        stopped = self._run_rounds(first, rounds, {cell.key for cell in missing})
         if self.measured:
             self.calibration.learn(self.measured)
             self.calibration.save()
-        tree = self._results(ran=bool(missing))
+        ran = len(self.finished) > reused or (bool(missing) and not self._adaptive)
+        tree = self._results(ran, stopped) if tree is None else tree
         self._tell_notes()
         self.registry.hook("testbed_run_finished")(plan=self.plan, folder=self.store.path)
         cells = {cell.key: cell for cell in self.plan.cells}
@@ -262,16 +265,50 @@ class _Run:
             states.expect_no_training(missing)
         return states
 
-    def _rounds(self, missing: set[str]) -> bool:
-        """Execute the missing cells of each round; True if a failure stopped the run. Which cells
-        are in a round depends on the results of the rounds before, and on nothing else."""
+    @property
+    def _adaptive(self) -> bool:
+        """Whether results decide which cells run."""
+        return not isinstance(self.plan.scenario.replicates, int)
+
+    def _settled(self, missing: Sequence[Cell]) -> xr.DataTree | None:
+        """The results of an adaptive run that ended with the very cells that are finished now: the
+        same results would end it there again."""
+        if not self._adaptive or not missing or self.options.record_only:
+            return None
+        return self.store.results_of(self._state())
+
+    def _kept_cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.plan.cells if cell.key in self.finished)
+
+    def _announce(self, cells: Sequence[Cell], missing: Sequence[Cell]) -> None:
+        """Tell the watcher which cells the run begins with."""
+        if self.watcher is None:
+            return
+        keys = {cell.key for cell in cells}
+        begun = [cell for cell in missing if cell.key in keys]
+        plan = evolve(self.plan, cells=tuple(cells)) if self._adaptive else self.plan
+        self.watcher.started(plan, expected_seconds(begun, self.calibration))
+
+    def _rounds(self) -> Iterator[tuple[Cell, ...]]:
+        """The cells of each round. Which they are depends on the results of the rounds before, and
+        on nothing else."""
         if self.options.record_only:
-            self.reached.extend(self.plan.cells)
-            return False
+            return iter([self.plan.cells])
         kinds = claim_kinds(self.registry)
-        for cells in rounds_of(self.plan, self._recorded, kinds, self.registry.published):
+        return rounds_of(self.plan, self._recorded, kinds, self.registry.published)
+
+    def _run_rounds(
+        self, first: tuple[Cell, ...], later: Iterator[tuple[Cell, ...]], missing: set[str]
+    ) -> bool:
+        """Execute the missing cells of each round; True if a failure stopped the run."""
+        for number, cells in enumerate(chain([first], later)):
             self.reached.extend(cells)
-            if self._execute([cell for cell in cells if cell.key in missing]):
+            if self.options.record_only:
+                continue
+            now = [cell for cell in cells if cell.key in missing]
+            if number and self.watcher:
+                self.watcher.extended(len(cells), expected_seconds(now, self.calibration))
+            if self._execute(now):
                 return True
         return False
 
@@ -324,12 +361,18 @@ class _Run:
                 self.measured.append((cell, result.seconds, result.memory))
             yield cell, result
 
-    def _results(self, ran: bool) -> xr.DataTree:
+    def _state(self, stopped: bool = False) -> str:
+        """A digest of what results.nc depends on; another one where the rounds did not end."""
+        published = [file for files in self.registry.hook("testbed_published")() for file in files]
+        ended = {"ended": str(not stopped and not self.options.record_only)}
+        cells = [self.finished, self.stale, self.errors]
+        cells += [ended] if self._adaptive else []
+        return results_state(self.plan, cells, map(Path, published))
+
+    def _results(self, ran: bool, stopped: bool) -> xr.DataTree:
         """The contents of results.nc, written again if cells ran or if what it depends on has
         changed."""
-        published = [file for files in self.registry.hook("testbed_published")() for file in files]
-        cells = (self.finished, self.stale, self.errors)
-        state = results_state(self.plan, cells, map(Path, published))
+        state = self._state(stopped)
         tree = None if ran else self.store.results_of(state)
         if tree is None:
             tree = answered(self.plan, self._recorded(self._part()), self.registry)
@@ -349,7 +392,7 @@ class _Run:
 
     def _part(self) -> Plan:
         """The plan with the cells of the rounds so far."""
-        if isinstance(self.plan.scenario.replicates, int):
+        if not self._adaptive:
             return self.plan
         keys = {cell.key for cell in self.reached}
         return evolve(self.plan, cells=tuple(c for c in self.plan.cells if c.key in keys))

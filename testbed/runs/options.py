@@ -25,6 +25,9 @@ class Watcher(Protocol):
     def started(self, plan: Plan, missing: Mapping[str, float]) -> None:
         """The run begins; `missing` holds the cells to run, with the seconds expected of each."""
 
+    def extended(self, count: int, missing: Mapping[str, float]) -> None:
+        """An adaptive run adds `count` cells; `missing` holds those of them to run."""
+
     def finished(self, cell: Cell, result: CellResult) -> None: ...
 
     def noted(self, text: str) -> None: ...

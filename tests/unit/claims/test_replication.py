@@ -11,7 +11,7 @@ from testbed.claims import read_verdicts
 from testbed.contract.cells import STATUS
 from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
-from testbed.runs import run
+from testbed.runs import Options, execute_run, run
 
 SCENARIO = """
 format = 1
@@ -109,6 +109,61 @@ def test_a_run_goes_on_where_claims_are_open(tmp_path):
     assert numbers[1].tolist() == [4, 4] and numbers[0, 1] == 4  # no claim there, or decided
     assert numbers[0, 0] == counts(tree, "adaptive")[0] > 4
     assert hard.verdict != "inconclusive" or numbers[0, 0] == 64
+
+
+class Counts:
+    """A watcher that counts as a progress bar does."""
+
+    def __init__(self):
+        self.total = self.missing = self.done = 0
+
+    def started(self, plan, missing):
+        self.total, self.missing = len(plan.cells), len(missing)
+
+    def extended(self, count, missing):
+        self.total, self.missing = self.total + count, self.missing + len(missing)
+
+    def finished(self, cell, result):
+        self.done += 1
+
+    def noted(self, text):
+        pass
+
+
+def test_progress_counts_the_cells_of_the_rounds_and_a_finished_run_judges_nothing(
+    tmp_path, monkeypatch
+):
+    """Interrupted after the second round, resumed, and run again."""
+    scenario, watched = read_scenario(DECIDED), Counts()
+    short = read_scenario(DECIDED, overrides=["replicates.at_most=8"])
+    execute_run(short, tmp_path, watcher=watched)
+    assert 0 < watched.total == watched.missing == watched.done
+    resumed = Counts()
+    outcome = execute_run(scenario, tmp_path, watcher=resumed)
+    assert resumed.done == resumed.missing < resumed.total < len(outcome.plan.cells)
+    assert resumed.total == resumed.done + watched.done
+    stamp = (tmp_path / "results.nc").stat().st_mtime_ns
+    monkeypatch.setattr("testbed.claims.rounds.judge_each", None)
+    monkeypatch.setattr("testbed.runs.judge_claims", None)
+    again = Counts()
+    tree = execute_run(scenario, tmp_path, watcher=again).tree
+    assert (again.total, again.missing, again.done) == (resumed.total, 0, 0)
+    assert (tmp_path / "results.nc").stat().st_mtime_ns == stamp
+    xr.testing.assert_identical(tree["fixed"]["status"], outcome.tree["fixed"]["status"])
+
+
+def test_recording_an_unfinished_run_does_not_end_it(tmp_path):
+    short = read_scenario(DECIDED, overrides=["replicates.at_most=4"])
+    execute_run(short, tmp_path)
+    execute_run(read_scenario(DECIDED), tmp_path, Options(record_only=True))
+    assert counts(run(read_scenario(DECIDED), tmp_path), "fixed")[0, 0] > 4
+
+
+def test_numbers_are_the_same_on_dask(precise, tmp_path):
+    there = run(read_scenario(SCENARIO), tmp_path, executor="dask", workers=2)
+    for name in ("fixed", "adaptive"):
+        xr.testing.assert_identical(there[name]["excess_risk"], precise[name]["excess_risk"])
+        xr.testing.assert_equal(there[name]["status"], precise[name]["status"])
 
 
 def test_intervals_account_for_the_looks(precise):
