@@ -144,7 +144,7 @@ def test_progress_counts_the_cells_of_the_rounds_and_a_finished_run_judges_nothi
     assert resumed.total == resumed.done + watched.done
     stamp = (tmp_path / "results.nc").stat().st_mtime_ns
     monkeypatch.setattr("testbed.claims.rounds.judge_each", None)
-    monkeypatch.setattr("testbed.runs.judge_claims", None)
+    monkeypatch.setattr("testbed.runs.answers.judge_claims", None)
     again = Counts()
     tree = execute_run(scenario, tmp_path, watcher=again).tree
     assert (again.total, again.missing, again.done) == (resumed.total, 0, 0)
