@@ -29,6 +29,7 @@ from testbed.figures.drawn import (
 )
 from testbed.figures.groups import Group, groups_of, is_number, long_name, predictions, sweep_points
 from testbed.figures.looks import ESTIMATOR, Dash, Key, Look, label, looks, shades
+from testbed.figures.published import Path, draw_published_paths
 
 LINES = 6  # most lines of one estimator in a panel
 LEFT_OUT = ("evaluations", "finite_steps", "rate_used", "time_reached")  # drawn if asked for
@@ -177,9 +178,11 @@ def _figure(
 ) -> Drawn:
     canvas = Canvas.of(len(panels), options)
     times = TimeAxis.of(np.concatenate([group.dataset["time"].values for group in groups]))
-    lost = 0
+    lost, sources = 0, dict[str, None]()
     for axes, panel in zip(canvas.panels, panels, strict=False):
         lost += _draw(axes, panel.lines, name, times)
+        beside = [Path(line.group.name, line.dataset, line.look.colour) for line in panel.lines]
+        sources[draw_published_paths(axes, tree, beside, name, times)] = None
         axes.set_title(panel.title)
     for axes in canvas.panels:
         axes.set_ylabel(plain(axis_label(groups[0].dataset[name])))
@@ -190,7 +193,8 @@ def _figure(
     return Drawn(
         f"{name}-against-time",
         figure,
-        _caption(groups, name, theories, lost, len(panels), times, options),
+        _caption(groups, name, theories, lost, len(panels), times, options)
+        + "".join(f" Diamonds: published ({text})." for text in sources if text),
         "\n".join(selection(group, name, _mean(group, name)) for group in groups),
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 
 from testbed.figures.learning_curves import learning_curves
+from testbed.figures.paths import paths
 from testbed.planning.files import read_scenario
 from testbed.runs import run
 
@@ -48,4 +50,21 @@ def test_published_points_have_the_colour_of_the_curve_beside_them(tmp_path):
     np.testing.assert_allclose(heights, [[0.1136, 0.06223], [0.1214, 0.07015]], rtol=1e-3)
     assert diamonds[0].get_color() != diamonds[1].get_color()
     assert "published" in axes.get_legend_handles_labels()[1]
+    plt.close(drawn.figure)
+
+
+def test_published_numbers_along_time_stand_beside_the_paths(tmp_path):
+    tree = run(read_scenario(SCENARIO.partition("[[claim]]")[0]), tmp_path)
+    heights = [[0.5, 0.2], [0.6, 0.3]]
+    compares = {"compares": "fixed/excess_risk"}
+    coordinates = {"gamma": [1.5, 3.0], "time": [100.0, 1e4]}
+    numbers = xr.DataArray(heights, coordinates, ("gamma", "time"), "risk", compares)
+    published = xr.Dataset({"risk": numbers}, attrs={"source": "somebody"})
+    tree["published/table"] = xr.DataTree(published)
+    (drawn,) = paths(tree, {"of": "excess_risk", "by": "n"})
+    assert drawn.caption.endswith("Diamonds: published (somebody).")
+    for axes in drawn.figure.axes[:2]:
+        diamonds = [x for x in axes.lines if x.get_marker() == "D" and len(x.get_xdata())]
+        np.testing.assert_allclose([x.get_ydata() for x in diamonds], heights)
+        assert len({x.get_color() for x in diamonds}) == 2
     plt.close(drawn.figure)
