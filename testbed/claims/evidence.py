@@ -114,8 +114,8 @@ def _expect_all(
     lost = status.isin(codes).sum("replicate")
     if not bool((lost > 0).any()):
         return
-    asked = [i for i, word in enumerate(words) if word in ("ok", "failed", "diverged")]
-    requested = status.isin(asked).sum("replicate")
+    ended = [i for i, word in enumerate(words) if word in ("ok", "failed", "diverged")]
+    requested = status.isin(ended).sum("replicate")
     worst = {dim: int(i) for dim, i in lost.argmax(...).items()} if lost.ndim else {}
     left, total = int((requested - lost).isel(worst)), int(requested.isel(worst))
     place = {str(dim): lost[dim].values[i] for dim, i in worst.items()}

@@ -63,8 +63,8 @@ def binomial_limits(count: ArrayLike, total: ArrayLike, level: float) -> tuple[F
 
     tail = (1 - level) / 2
     hits, trials = np.asarray(count, float), np.asarray(total, float)
-    rest = trials - hits
+    misses = trials - hits
     with np.errstate(all="ignore"):
-        lower = np.where(hits > 0, special.betaincinv(hits, rest + 1, tail), 0.0)
-        upper = np.where(rest > 0, special.betaincinv(hits + 1, rest, 1 - tail), 1.0)
+        lower = np.where(hits > 0, special.betaincinv(hits, misses + 1, tail), 0.0)
+        upper = np.where(misses > 0, special.betaincinv(hits + 1, misses, 1 - tail), 1.0)
     return np.where(trials > 0, lower, np.nan), np.where(trials > 0, upper, np.nan)

@@ -71,9 +71,9 @@ def test_few_replicates_prove_no_share():
     values = xr.DataArray(np.ones(4), dims="replicate")
     facts = {"expect": 0.5, "side": "above", "within": 0.1}
     assert judged("share", values=values, **facts) == "inconclusive"
-    many = xr.DataArray(np.ones(64), dims="replicate")
-    assert judged("share", values=many, **facts) == "supported"
-    assert judged("share", values=0 * many, **facts) == "refuted"
+    ones = xr.DataArray(np.ones(64), dims="replicate")
+    assert judged("share", values=ones, **facts) == "supported"
+    assert judged("share", values=0 * ones, **facts) == "refuted"
 
 
 def test_a_share_of_pairs_is_untouched_by_a_tail():
