@@ -6,6 +6,7 @@ python docs/gallery.py        # write docs/scenarios.md
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from testbed.scaffold import KINDS, plugin_files
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, NOTES = ROOT / "docs" / "scenarios.md", ROOT / "docs" / "notes"
 VERDICTS = ("supported", "refuted", "inconclusive")
+WHOLE = {"break_long_words": False, "break_on_hyphens": False}
 INTRODUCTION = """# The shipped scenarios
 
 <!-- Written by docs/gallery.py from scenarios/, docs/notes/ and docs/results.md: not by hand. -->
@@ -64,7 +66,7 @@ def scenario_parts(file: Path) -> list[str]:
     """One scenario of the gallery."""
     text = file.read_text(encoding="utf-8")
     title = tomllib.loads(text)["title"]
-    parts = [f"## {title}: `{file.stem}`", question(text)]
+    parts = [f"## `{file.stem}`", f"*{title}.*", question(text)]
     if (ROOT / "docs" / "images" / f"{file.stem}.png").exists():
         parts.append(f"![{title}](images/{file.stem}.png)")
     note = NOTES / f"{file.stem}.md"
@@ -73,21 +75,23 @@ def scenario_parts(file: Path) -> list[str]:
     found = answers(file.stem)
     if found:
         parts.append(f"Claims: {counted(found)}.")
-        parts += [
+        lines = (
             f"- {answer.verdict}: {answer.claim}; allowed {answer.allowed}, found {answer.found}"
             for answer in found
             if not answer.verdict.startswith("supported")
-        ]
+        )
+        parts += [textwrap.fill(line, 100, subsequent_indent="  ", **WHOLE) for line in lines]
     return parts
 
 
 def question(text: str) -> str:
-    """The comment that a scenario begins with, as paragraphs; formulas stay as they are written."""
+    """The comment that a scenario begins with, as paragraphs."""
     head = re.match(r"(?:#[^\n]*\n)+", text)
     lines = (head[0] if head else "").splitlines()
     written = [line[1:].strip() for line in lines if not line.startswith("#:schema")]
-    paragraphs = "\n".join(written).strip()
-    return re.sub(r"([*_<>\[\]$|~])", r"\\\1", paragraphs)
+    escaped = re.sub(r"([*_<>\[\]$|~])", r"\\\1", "\n".join(written).strip())
+    paragraphs = (" ".join(text.split()) for text in escaped.split("\n\n"))
+    return "\n\n".join(textwrap.fill(text, 100, **WHOLE) for text in paragraphs)
 
 
 def section_of(stem: str) -> str:
