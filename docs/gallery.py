@@ -66,7 +66,7 @@ def scenario_parts(file: Path) -> list[str]:
     """One scenario of the gallery."""
     text = file.read_text(encoding="utf-8")
     title = tomllib.loads(text)["title"]
-    parts = [f"## `{file.stem}`", f"*{title}.*", question(text)]
+    parts = [f"## `{file.stem}`", textwrap.fill(f"*{title}.*", 100, **WHOLE), question(text)]
     if (ROOT / "docs" / "images" / f"{file.stem}.png").exists():
         parts.append(f"![{title}](images/{file.stem}.png)")
     note = NOTES / f"{file.stem}.md"
