@@ -145,7 +145,7 @@ def keep_for_later() -> None:
 def file_of(module: str) -> Path | None:
     """The file of a module, found without importing anything."""
     loaded = getattr(sys.modules.get(module), "__file__", None)
-    if loaded and Path(loaded).is_file():  # modules made by hand name files that do not exist
+    if loaded and Path(loaded).is_absolute() and Path(loaded).is_file():  # torch.ops is no file
         return Path(loaded)
     top, *parts = module.split(".")
     for folder in locations(top) if parts else ():

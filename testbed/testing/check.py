@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +15,14 @@ from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS
 from testbed.testing.fit_laws import FIT_LAWS, FITTING_LAWS
 from testbed.testing.global_state import settings_restored
 from testbed.testing.laws import Law
-from testbed.testing.limits import COMPONENT_SECONDS, LAW_SECONDS, OutOfTime, limited
+from testbed.testing.limits import (
+    COMPONENT_SECONDS,
+    LAW_SECONDS,
+    LAW_SHARE,
+    OutOfTime,
+    Stopwatch,
+    limited,
+)
 from testbed.testing.measure_laws import METRIC_LAWS, SIMULATION_LAWS, THEORY_LAWS
 from testbed.testing.model_laws import MODEL_LAWS, OPTIMIZER_LAWS
 from testbed.testing.random_laws import DRAWING_LAWS, SAMPLING_LAWS, TRUTH_LAWS
@@ -68,18 +74,23 @@ def check_component(
     this component breaks, each with the reason; such a law that is kept is an error too, so that
     the list stays correct. After `seconds`, laws that are left count as broken; None waits.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
+    allowed = law_limit(seconds)
     try:
-        with limited(seconds):
+        with limited(allowed):
             case = make_case(component, **partners)
             laws = laws_of(case, thorough)
     except OutOfTime as error:
-        raise ConformanceError(no_end(component, error, seconds or 0.0)) from None
+        raise ConformanceError(no_end(component, error, allowed or 0.0)) from None
+    except TestbedError:
+        raise
+    except Exception as error:
+        raise ConformanceError(_raised(component, error)) from error
     excuses = dict(expected or {})
     broken = unknown_laws(case, excuses)
     for law in laws:
-        left = None if seconds is None else seconds - (time.monotonic() - started)
-        text = verdict(law, case, excuses.get(law.name, ""), left)
+        left = None if seconds is None else seconds - watch.seconds()
+        text = verdict(law, case, excuses.get(law.name, ""), left, allowed)
         broken += [text] if text else []
     if broken:
         head = f"{case.component.name} breaks {len(broken)} of {len(laws)} laws"
@@ -106,17 +117,34 @@ def unknown_laws(case: Case, excuses: Mapping[str, str]) -> list[str]:
     ]
 
 
-def verdict(law: Law, case: Case, excuse: str = "", seconds: float | None = None) -> str:
+def law_limit(seconds: float | None) -> float | None:
+    """The longest time of one law of a component that has so many seconds."""
+    return None if seconds is None else min(seconds, max(LAW_SECONDS, LAW_SHARE * seconds))
+
+
+def verdict(
+    law: Law,
+    case: Case,
+    excuse: str = "",
+    seconds: float | None = None,
+    allowed: float | None = LAW_SECONDS,
+) -> str:
     """How a component breaks a law, and the code that shows it; "" if it keeps the law.
 
     `excuse` is the reason why the law is expected to be broken: it must then really be broken.
+    `seconds` is the time left for the component, of which the law takes at most `allowed`.
     """
-    objection = broken_by(law, case, seconds)
+    objection = broken_by(law, case, seconds, allowed)
     if objection is None:
         return f"{law.name}: kept, although {excuse!r} was expected to break it" if excuse else ""
     if excuse:
         return ""
-    return f"{law.name}: {law.claim}\n{indented(objection)}\n{indented(snippet(law, case), 4)}"
+    try:
+        with limited(None if seconds is None else LAW_SECONDS):
+            code = snippet(law, case)
+    except OutOfTime:
+        code = f"# testbed check-plugin {case.component.name}"
+    return f"{law.name}: {law.claim}\n{indented(objection)}\n{indented(code, 4)}"
 
 
 def indented(text: str, depth: int = 2) -> str:
@@ -124,14 +152,16 @@ def indented(text: str, depth: int = 2) -> str:
     return "\n".join(f"{' ' * depth}{line}".rstrip() for line in text.splitlines())
 
 
-def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
+def broken_by(
+    law: Law, case: Case, seconds: float | None = None, allowed: float | None = LAW_SECONDS
+) -> str | None:
     """How the case's component breaks the law; None if it keeps it.
 
-    `seconds` is the time left for the component, of which one law takes at most LAW_SECONDS.
+    `seconds` is the time left for the component, of which the law takes at most `allowed`.
     """
     if seconds is not None and seconds <= 0:
-        return "not tried: the laws before it took all the time that a component has"
-    limit = None if seconds is None else min(seconds, LAW_SECONDS)
+        return f"{UNTRIED}: the laws before it took all the time that a component has"
+    limit = None if seconds is None else min(seconds, allowed or seconds)
     try:
         with limited(limit), settings_restored(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*torch.jit.script.*", DeprecationWarning)  # torch's
@@ -141,12 +171,26 @@ def broken_by(law: Law, case: Case, seconds: float | None = None) -> str | None:
     except OutOfTime as error:
         return no_end(case.component, error, limit or 0.0)
     except Exception as error:
-        return f"found {type(error).__name__}: {error}{line_of(case.component, error)}"
+        return _raised(case.component, error)
     return None
+
+
+def _raised(component: Component | type[Component], error: Exception) -> str:
+    return f"found {type(error).__name__}: {error}{line_of(component, error)}"
+
+
+NO_END, UNTRIED = "found no end", "not tried"
 
 
 def no_end(component: Component | type[Component], error: BaseException, seconds: float) -> str:
     """The message about a component that takes too long, with the line at which it was stopped."""
-    advice = "make its example smaller if it is only slow"
     where = line_of(component, error)
-    return f"found no end after {seconds:.0f} s{where}, expected one sooner; {advice}"
+    return (
+        f"{NO_END} after {seconds:.0f} s{where}, expected one sooner; if the component is only "
+        "slow, make its example smaller, or give more time: testbed check-plugin --seconds"
+    )
+
+
+def timed_out(objection: str) -> bool:
+    """Whether a law was not decided, because time had run out."""
+    return NO_END in objection or UNTRIED in objection

@@ -17,9 +17,16 @@ from testbed.planning.plan import make_plan
 from testbed.scenario.example import completed, example_scenario
 from testbed.scenario.making import made
 from testbed.testing.cases import Case, make_case
-from testbed.testing.check import ConformanceError, laws_of, no_end, unknown_laws, verdict
+from testbed.testing.check import (
+    ConformanceError,
+    law_limit,
+    laws_of,
+    no_end,
+    unknown_laws,
+    verdict,
+)
 from testbed.testing.laws import Law
-from testbed.testing.limits import COMPONENT_SECONDS, OutOfTime, limited
+from testbed.testing.limits import COMPONENT_SECONDS, LAW_SECONDS, OutOfTime, Stopwatch, limited
 
 
 @frozen
@@ -39,11 +46,13 @@ class Trial:
     def __str__(self) -> str:
         return f"{self.label}-{self.law.name}"
 
-    def objection(self, seconds: float | None = COMPONENT_SECONDS) -> str:
+    def objection(
+        self, seconds: float | None = COMPONENT_SECONDS, allowed: float | None = LAW_SECONDS
+    ) -> str:
         """How the law is broken, and the code that shows it; "" if the law is kept."""
         if self.case is None:
             return self.failure
-        return verdict(self.law, self.case, self.excuse, seconds)
+        return verdict(self.law, self.case, self.excuse, seconds, allowed)
 
     def check(self) -> None:
         """ConformanceError if the component breaks the law."""
@@ -101,34 +110,44 @@ def offers_of(name: str, registry: Registry) -> list[Offer]:
 
 def component_trials(component: type[Component], registry: Registry) -> Iterator[Trial]:
     """The trials of one component: each law on each of its examples."""
-    examples = component.examples()
+    try:
+        examples = component.examples()
+    except Exception as error:
+        yield _without_example(component.name, f"examples() raised {type(error).__name__}: {error}")
+        return
     for position, example in enumerate(examples):
         label = component.name if len(examples) == 1 else f"{component.name}[{position}]"
         yield from _example_trials(label, component, example, registry)
 
 
-def _example_trials(
-    label: str, component: type[Component], example: Example, registry: Registry
-) -> Iterator[Trial]:
+def _without_example(label: str, failure: str) -> Trial:
+    """The one trial of a component that cannot be made from its example."""
+
     def has_an_example(case: Case) -> None:
         """The component can be made from `examples()`, and fits the partners named there."""
 
-    sample = Trial(label, Law(has_an_example))
+    law = Law(has_an_example)
+    return Trial(label, law, failure=f"has_an_example: {law.claim}\n  {failure}")
+
+
+def _example_trials(
+    label: str, component: type[Component], example: Example, registry: Registry
+) -> Iterator[Trial]:
     try:
-        with limited(COMPONENT_SECONDS):
+        with limited(LAW_SECONDS):
             case = example_case(component, example, registry)
             laws = laws_of(case, thorough=True)
     except OutOfTime as error:
-        text = no_end(component, error, COMPONENT_SECONDS)
+        text = no_end(component, error, LAW_SECONDS)
     except Exception as error:
         text = str(error) or f"found {type(error).__name__}, expected a component"
     else:
         text = ""
     if text:
-        yield evolve(sample, failure=f"has_an_example: {sample.law.claim}\n  {text}")
+        yield _without_example(label, text)
         return
     for text in unknown_laws(case, example.breaks):
-        yield evolve(sample, failure=text)
+        yield evolve(_without_example(label, ""), failure=text)
     for law in laws:
         yield Trial(label, law, case, example.breaks.get(law.name, ""))
 
@@ -188,12 +207,11 @@ def outcomes(
     chosen: list[Trial], component_seconds: float = COMPONENT_SECONDS
 ) -> Iterator[Outcome]:
     """Try laws one by one; those of one example share a bounded time."""
-    label, spent = "", 0.0
+    label, watch = "", Stopwatch()
     for trial in chosen:
         if trial.label != label:
-            label, spent = trial.label, 0.0
+            label, watch = trial.label, Stopwatch()
         started = time.monotonic()
-        objection = trial.objection(component_seconds - spent)
-        seconds = time.monotonic() - started
-        spent += seconds
-        yield Outcome(trial, objection, seconds)
+        left = component_seconds - watch.seconds()
+        objection = trial.objection(left, law_limit(component_seconds))
+        yield Outcome(trial, objection, time.monotonic() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ KINDS = (
     "model", "torch-module", "kernel", "fit-predict", "optimizer", "target", "design", "metric",
     "theory",
 )  # fmt: skip
-GRACE = 15.0  # seconds that compiled code may take to return after a time limit
 
 
 @click.command(name="new-plugin")
@@ -100,35 +100,52 @@ def check_plugin(names: tuple[str, ...], seconds: float, quiet: bool) -> None:
     """Try the laws of the contract on every component of a distribution, a plugin or a component.
 
     Partners are those of the component's `examples()`. Shown are the seconds of each law; the exit
-    code is 1 if a law is broken.
+    code is 1 if a law is broken. Limits count seconds of the processor, so that a busy machine
+    makes no difference; a law takes at most the greater of 30 s and 30 % of --seconds.
     """
-    import faulthandler
-
     from testbed.testing.distributions import outcomes, trials
+    from testbed.testing.limits import watching_the_stuck
 
     ended: list[Outcome] = []
-    for name in names:
-        for outcome in outcomes(trials(name), seconds):
-            if not ended or ended[-1].trial.label != outcome.trial.label:
-                # compiled code that never returns cannot be interrupted: say where, and end
-                faulthandler.dump_traceback_later(seconds + GRACE, exit=True)
-                if not quiet:
-                    click.echo(outcome.trial.label)
-            ended.append(outcome)
-            if not quiet:
-                click.echo(f"  {_state(outcome):8} {outcome.seconds:7.2f} s  {_named(outcome)}")
-    faulthandler.cancel_dump_traceback_later()
-    broken = [outcome for outcome in ended if outcome.objection]
-    for outcome in broken:
-        click.echo(f"\n{outcome.trial.label}: {outcome.objection}", err=True)
-    click.echo(_sum(ended, len(broken)))
+    with watching_the_stuck(lambda place: _stop(place, ended)):
+        for name in names:
+            for outcome in outcomes(trials(name), seconds):
+                _show(outcome, ended, quiet)
+                ended.append(outcome)
+    broken = sum(bool(outcome.objection) for outcome in ended)
+    click.echo(_sum(ended, broken))
     if broken:
         sys.exit(CELLS_FAILED)
 
 
-def _state(outcome: Outcome) -> str:
+def _show(outcome: Outcome, ended: list[Outcome], quiet: bool) -> None:
+    """A line for the law, below that of its component, and what is broken as soon as it is."""
+    if not quiet:
+        if not ended or ended[-1].trial.label != outcome.trial.label:
+            click.echo(outcome.trial.label)
+        click.echo(f"  {_state(outcome):8} {outcome.seconds:7.2f} s  {_named(outcome)}")
     if outcome.objection:
-        return "BROKEN"
+        click.echo(f"\n{outcome.trial.label}: {outcome.objection}\n", err=True)
+
+
+def _stop(place: str, ended: list[Outcome]) -> None:
+    """End the process, since a component does not let itself be stopped."""
+    after = f" after {ended[-1].trial}" if ended else ""
+    click.echo(
+        f"found no end{after}, and the component does not stop when told to ({place}), expected "
+        "code that returns; the laws behind it were not tried",
+        err=True,
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(CELLS_FAILED)
+
+
+def _state(outcome: Outcome) -> str:
+    from testbed.testing.check import timed_out
+
+    if outcome.objection:
+        return "NO END" if timed_out(outcome.objection) else "BROKEN"
     return "expected" if outcome.trial.excuse else "kept"
 
 

@@ -44,3 +44,10 @@ def test_a_file_is_parsed_once_for_each_content(module, monkeypatch):
     monkeypatch.setattr(ast, "parse", lambda *_: pytest.fail("parsed again"))
     assert module("import math\nlaw = 1.0\n") == first
     assert module("import math\nlaw = 1.5\n") == edited
+
+
+def test_a_module_that_is_no_file_has_no_source():
+    import torch
+
+    assert torch.ops.__file__ == "_ops.py", "torch calls its made-up modules so"
+    assert source_of("torch.ops") is None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from attrs import evolve
 
 from testbed.errors import PluginError, TestbedError
 from testbed.testing import Case, Points, check_component, trials, try_law
 from testbed.testing.check import ConformanceError, unknown_laws
-from testbed.testing.distributions import offers_of, outcomes
+from testbed.testing.distributions import component_trials, offers_of, outcomes
 from testbed.testing.snippets import snippet
 from tests.helpers import hanging
 from tests.helpers.strangers import registry_with
@@ -81,7 +83,7 @@ def test_an_example_that_does_not_work_is_a_broken_law(registry):
 
 
 def test_a_component_that_hangs_ends_in_time_and_is_named(registry, monkeypatch):
-    monkeypatch.setattr("testbed.testing.distributions.COMPONENT_SECONDS", 1.0)
+    monkeypatch.setattr("testbed.testing.distributions.LAW_SECONDS", 1.0)
     started = time.monotonic()
     (outcome,) = outcomes(trials("hanging.endless", registry))
     assert time.monotonic() - started < 30
@@ -127,3 +129,58 @@ def test_a_timer_that_was_set_before_goes_on_afterwards():
     assert signal.getsignal(signal.SIGALRM) is handler
     after, _ = signal.getitimer(signal.ITIMER_REAL)
     assert (before == 0) == (after == 0) and after <= before
+
+
+def test_seconds_are_those_of_the_processor_unless_nothing_is_computed():
+    from testbed.testing.limits import Stopwatch
+
+    waiting = Stopwatch()
+    time.sleep(0.5)
+    assert waiting.seconds() == pytest.approx(0.5, rel=0.5)
+    computing, processor = Stopwatch(), time.process_time()
+    while time.process_time() < processor + 0.3:
+        pass
+    assert computing.seconds() == pytest.approx(0.3, rel=0.3)
+
+
+def test_a_law_that_catches_every_exception_is_reported_from_outside(monkeypatch):
+    from testbed.testing import limits
+
+    monkeypatch.setattr(limits, "GRACE", 0.5)
+    places: list[str] = []
+    with limits.watching_the_stuck(places.append):
+        try:
+            with limits.limited(0.2):
+                while not places:
+                    try:
+                        time.sleep(0.01)
+                    except BaseException:
+                        continue
+        except limits.OutOfTime:
+            pass
+    assert "test_distributions.py" in places[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="bounded on Linux alone")
+def test_a_law_that_takes_the_memory_of_the_machine_fails():
+    class Greedy(Points):
+        name = "hanging.greedy"
+
+        def draw(self, rng):
+            np.zeros(1 << 36)
+            return super().draw(rng)
+
+    with pytest.raises(ConformanceError, match=r"MemoryError.*in draw"):
+        check_component(Greedy())
+
+
+def test_examples_that_raise_are_a_broken_law():
+    class Without(hanging.Straight):
+        name = "hanging.without"
+
+        @classmethod
+        def examples(cls):
+            raise RuntimeError("no example")
+
+    (trial,) = component_trials(Without, None)
+    assert "examples() raised RuntimeError: no example" in trial.objection()
