@@ -9,6 +9,7 @@ from typing import Any
 from testbed.contract.border import line_of
 from testbed.contract.components import Component
 from testbed.errors import TestbedError, did_you_mean
+from testbed.testing.agreement_laws import AGREEMENT_LAWS, SMOOTHER_LAWS
 from testbed.testing.call_laws import CALL_LAWS
 from testbed.testing.cases import Case, make_case
 from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS
@@ -39,8 +40,8 @@ LAWS: dict[str, tuple[Law, ...]] = {
 
 
 THOROUGH: dict[str, tuple[Law, ...]] = {
-    "model": FIT_LAWS,
-    "optimizer": FITTING_LAWS,
+    "model": (*FIT_LAWS, *AGREEMENT_LAWS),
+    "optimizer": (*FITTING_LAWS, *SMOOTHER_LAWS),
     "theory": SIMULATION_LAWS,
 }
 """Laws that train again, under changed data or many times."""

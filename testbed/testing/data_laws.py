@@ -20,7 +20,7 @@ from testbed.contract.values import Sample
 from testbed.errors import UnsuitableError
 from testbed.planning.keys import describe
 from testbed.testing.cases import Case
-from testbed.testing.laws import Law, drawn_alike, finite
+from testbed.testing.laws import Law, close, drawn_alike, finite
 
 # --- every component ----------------------------------------------------------------------------
 
@@ -170,15 +170,24 @@ def values_are_sound(case: Case) -> None:
 
 
 def values_are_pointwise(case: Case) -> None:
-    """f* at the first inputs does not depend on how many follow."""
+    """f* at an input depends neither on the order of the inputs nor on how many there are."""
     drawn, sample = _drawn(case)
-    half = max(1, len(sample.x) // 2)
     values = case.target.values(drawn, sample.x)
-    try:
-        first = case.target.values(drawn, sample.x[:half])
-    except UnsuitableError:
-        return  # a sequence too short for this truth, which says so
-    np.testing.assert_allclose(first, values[:half], rtol=1e-12, atol=1e-300)
+    half = max(1, len(sample.x) // 2)
+    for words, x, expected in (
+        ("the first half of the inputs", sample.x[:half], values[:half]),
+        ("the inputs in reverse order", sample.x[::-1].copy(), values[::-1]),
+        ("one input alone", sample.x[-1:], values[-1:]),
+    ):
+        try:
+            found = case.target.values(drawn, x)
+        except UnsuitableError:
+            continue  # a sequence too short for this truth, which says so
+        close(found, expected, 1e-12, f"f* at {words}")
+    if sample.x.ndim > 1:  # of a sequence, inputs are its indices
+        found = case.target.values(drawn, np.concatenate([sample.x, sample.test_x]))
+        test = case.target.values(drawn, sample.test_x)
+        close(found[len(values) :], test, 1e-12, "f* at the test inputs after training inputs")
 
 
 TARGET_LAWS = (

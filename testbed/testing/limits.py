@@ -67,9 +67,12 @@ def limited(seconds: float | None) -> Iterator[None]:
         yield
         return
     watched = _Watched(max(seconds, 1e-3))
+    due = watched.seconds
 
     def look(number: int, frame: FrameType | None) -> None:
-        if watched.watch.seconds() >= watched.seconds:
+        nonlocal due
+        if watched.watch.seconds() >= due:
+            due += GRACE / 2  # time to unwind, before code that catches everything is told again
             raise OutOfTime
 
     started = time.monotonic()

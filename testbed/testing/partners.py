@@ -24,6 +24,7 @@ from testbed.contract.components import Advance, Design, Eigensystem, Model, Opt
 from testbed.contract.facts import ModelFacts, OptimizerFacts
 from testbed.contract.losses import batch_of
 from testbed.contract.parameters import parameter
+from testbed.contract.spaces import Space
 from testbed.contract.values import Fit, Problem, Sample, Spectrum
 from testbed.layers.fit_predict import FitPredict, HasFit
 from testbed.numerics.integrate import begin, eighth_order, integrate
@@ -63,6 +64,26 @@ class Points(Design):
 
     def sizes(self) -> dict[str, int]:
         return {"train": self.n, "test": self.n_test}
+
+
+@frozen(kw_only=True)
+class Sphere(Points):
+    """Regression on points of the unit sphere, weights 1/n."""
+
+    name = "testing.sphere"
+
+    dim: int = parameter(3, help="coordinates of a point", ge=2)
+
+    def draw(self, rng: Rng) -> Sample:
+        sample = Points.draw(self, rng)
+        x, test_x = (
+            points / np.linalg.norm(points, axis=1, keepdims=True)
+            for points in (sample.x, sample.test_x)
+        )
+        return sample._replace(x=x, test_x=test_x)
+
+    def space(self) -> Space:
+        return Space("sphere", self.dim, "uniform")
 
 
 @frozen(kw_only=True)
