@@ -98,7 +98,9 @@ OVERRIDES = """## Changing values from the command line
 tables and keys with dots between them, and an element of a list by its `name`, its `use` or its
 position:
 
-```
+<!-- not executed: FILE stands for any scenario; tests of `--set` run such lines -->
+
+```sh
 testbed run FILE --set replicates=8 --set estimator.adaptive.model.depth=2
 testbed check FILE --set 'design.n={ values = [100, 200] }' --set metric.0.times=[1.0]
 ```
@@ -116,7 +118,7 @@ scenario = Scenario.from_dict({           # as a file would hold it; components 
     "name": "two-depths",
     "times": {"geom": [1.0, 1e4, 30]},
     "design": {"use": "sequence.gaussian", "n": 1000, "modes": 200},
-    "target": {"use": "sequence.power"},
+    "target": {"use": "sequence.power", "p": 1.0},
     "estimator": [
         {
             "name": "adaptive",

@@ -174,20 +174,21 @@ def values_are_pointwise(case: Case) -> None:
     drawn, sample = _drawn(case)
     values = case.target.values(drawn, sample.x)
     half = max(1, len(sample.x) // 2)
-    for words, x, expected in (
-        ("the first half of the inputs", sample.x[:half], values[:half]),
-        ("the inputs in reverse order", sample.x[::-1].copy(), values[::-1]),
-        ("one input alone", sample.x[-1:], values[-1:]),
-    ):
+    parts = [("the first half of the inputs", sample.x[:half], values[:half])]
+    if sample.x.ndim > 1:  # of a sequence, inputs are its indices
+        both = np.concatenate([sample.test_x, sample.x])
+        together = np.concatenate([case.target.values(drawn, sample.test_x), values])
+        parts += [
+            ("the inputs in reverse order", sample.x[::-1].copy(), values[::-1]),
+            ("one input alone", sample.x[-1:], values[-1:]),
+            ("test and training inputs together", both, together),
+        ]
+    for words, x, expected in parts:
         try:
             found = case.target.values(drawn, x)
         except UnsuitableError:
             continue  # a sequence too short for this truth, which says so
         close(found, expected, 1e-12, f"f* at {words}")
-    if sample.x.ndim > 1:  # of a sequence, inputs are its indices
-        found = case.target.values(drawn, np.concatenate([sample.x, sample.test_x]))
-        test = case.target.values(drawn, sample.test_x)
-        close(found[len(values) :], test, 1e-12, "f* at the test inputs after training inputs")
 
 
 TARGET_LAWS = (

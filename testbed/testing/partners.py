@@ -359,7 +359,7 @@ class PlainDescent(Optimizer):
     name = "testing.descent"
     requires = (HasGradient,)
 
-    learning_rate: float = parameter(0.05, help="step size", gt=0)
+    learning_rate: float = parameter(0.05, help="step size", gt=0, role="step_size")
 
     def reached(self, times: Many[float]) -> tuple[float, ...]:
         return tuple(round(time / self.learning_rate) * self.learning_rate for time in times)

@@ -36,9 +36,22 @@ def run_page(page: str, folder: Path) -> list[str]:
     return [language for language, _ in blocks]
 
 
+def type_block(page: str, position: int = 0) -> None:
+    """Run every line of one shell block of a page, in the present folder."""
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.S | re.M
+    )
+    for line in blocks[position].splitlines():
+        _type(line)
+
+
 def _type(line: str) -> None:
-    """Run one command of a block."""
-    words = shlex.split(line, comments=True)
+    """Run one command of a block, in this process."""
+    words = [
+        part
+        for word in shlex.split(line, comments=True)
+        for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+    ]
     target = words.index(">") if ">" in words else len(words)
     assert words[0] == "testbed", line
     done = CliRunner().invoke(main, words[1:target])

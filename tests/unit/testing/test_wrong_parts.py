@@ -98,7 +98,7 @@ def theory(factor, **said):
 
 
 def fast_descent(self, fit, carry, since, times):
-    return PlainDescent().advance(fit, carry, 1.3 * since, [1.3 * time for time in times])
+    return PlainDescent.advance(self, fit, carry, 1.3 * since, [1.3 * time for time in times])
 
 
 def of_truth(self, fit, carry, since, times):
@@ -188,7 +188,7 @@ WRONG = {
         (wrong((FilterFlow, HasLeverage), leverage=half_leverage), {}),
     ],
     "optimizer_keeps_the_clock": [
-        (wrong(Optimizer, advance=fast_descent), {"model": Plane()}),
+        (wrong(PlainDescent, advance=fast_descent), {"model": Plane()}),
         (
             wrong(PlainDescent, reached=lambda self, times: tuple(1.3 * time for time in times)),
             {"model": Plane()},
