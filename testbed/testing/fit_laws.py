@@ -301,7 +301,7 @@ def optimizer_keeps_the_clock(case: Case) -> None:
     or twice that time; with small steps, if the optimizer has a step size, than to the flow a sixth
     earlier or later."""
     asked = case.times[len(case.times) // 2]
-    factor = 1.2 if names_with(case.optimizer, "step_size") else 2.0
+    factor = 1.2 if _step_sizes(case.optimizer) else 2.0
     case = _with_small_steps(case)
     (time,) = case.optimizer.reached((asked,))
     fit = predictions(evolve(case, times=(asked,)))
@@ -318,14 +318,17 @@ def optimizer_keeps_the_clock(case: Case) -> None:
     )
 
 
+def _step_sizes(optimizer: Any) -> dict[str, float]:
+    """The step sizes that an optimizer is given."""
+    values = {name: getattr(optimizer, name) for name in names_with(optimizer, "step_size")}
+    return {name: size for name, size in values.items() if isinstance(size, float)}
+
+
 def _with_small_steps(case: Case) -> Case:
     """The case with steps that are a tenth as long, if its optimizer has a step size."""
     optimizer: Any = case.optimizer
-    for name in names_with(optimizer, "step_size"):
-        size = getattr(optimizer, name)
-        if isinstance(size, float):
-            optimizer = evolve(optimizer, **{name: size / 10})
-    return evolve(case, optimizer=optimizer)
+    smaller = {name: size / 10 for name, size in _step_sizes(optimizer).items()}
+    return evolve(case, optimizer=evolve(optimizer, **smaller))
 
 
 def _trains(case: Case) -> bool:

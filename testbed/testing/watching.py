@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from testbed.contract.components import Component, Metric, Model, Optimizer
 from testbed.contract.shape import contract_methods
+from testbed.layers.fit_predict import HasFit
 from testbed.testing.cases import recast
 from testbed.testing.global_state import global_state, plain_tensors
 
@@ -39,11 +40,13 @@ def watched(component: Watched, effects: list[Effect]) -> Watched:
     Components written for one replicate run one by one, so that arguments are plain tensors.
     """
     cls = type(component)
+    # joblib, which other libraries use, takes names from Python's generator
+    ignored = {"the global generator of random"} if isinstance(component, HasFit) else set[str]()
     members: dict[str, Callable[..., object]] = {}
     for name in contract_methods(cls):
         method = inspect.getattr_static(cls, name)
         if inspect.isfunction(method):
-            members[name] = _watching(name, method, effects)
+            members[name] = _watching(name, method, effects, ignored)
     return recast(component, **(members | _one_by_one(component)))
 
 
@@ -59,7 +62,9 @@ def _one_by_one(component: Component) -> dict[str, Callable[..., object]]:
     return {"facts": lambda self: facts}
 
 
-def _watching(name: str, method: Callable[..., Any], effects: list[Effect]) -> Callable[..., Any]:
+def _watching(
+    name: str, method: Callable[..., Any], effects: list[Effect], ignored: set[str]
+) -> Callable[..., Any]:
     """The method, which adds what it changes to the list of effects."""
     _, *parts = inspect.signature(method).parameters.values()
     words = [part.name for part in parts if part.kind is not part.VAR_POSITIONAL]
@@ -80,7 +85,7 @@ def _watching(name: str, method: Callable[..., Any], effects: list[Effect]) -> C
             changed = [what for what, leaf, old in kept if _differs(leaf, old)]
             effects.extend(Effect(name, what, True) for what in changed)
             after = global_state()
-            moved = [what for what in after if after[what] != before[what]]
+            moved = [what for what in set(after) - ignored if after[what] != before[what]]
             effects.extend(Effect(name, what, False) for what in moved)
 
     return call
