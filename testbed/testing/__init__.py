@@ -19,8 +19,8 @@ reason, `expected={"times_stack": "the schedule knows the last time"}`, and must
 `thorough=True` also trains under changed data: other labels and orders of rows, autograd against
 `gradient`, Gram matrices against the training, the clock, theory against simulation.
 `laws_of(make_case(component))` lists the laws one by one, for parametrized tests. `testbed
-check-plugin` uses `testing.distributions`, which tries every component of a distribution, and the
-tests of the kit use `testing.check`, which says what is broken.
+check-plugin` uses `testing.distributions`, which tries every component of a distribution,
+`testing.check`, which says whether time ran out, and `testing.limits`, which ends what is stuck.
 """
 
 from __future__ import annotations

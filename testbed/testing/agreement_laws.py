@@ -63,9 +63,9 @@ def basis_belongs_to_gram(case: Case) -> None:
         return
     gram = model.gram(prepared, params, problem.train.x, "features").detach()
     spectrum = model.spectrum(prepared, params, problem, "features", "train")
-    found = basis.mT @ (root[:, None] * gram * root) @ basis
+    computed = basis.mT @ (root[:, None] * gram * root) @ basis
     expected = torch.diag(spectrum.eigenvalue.detach())
-    close(found, expected, 1e-6, "basisᵀ √w gram √w basis against the eigenvalues of spectrum")
+    close(computed, expected, 1e-6, "basisᵀ √w gram √w basis against the eigenvalues of spectrum")
 
 
 def coefficients_belong_to_the_basis(case: Case) -> None:
@@ -79,13 +79,13 @@ def coefficients_belong_to_the_basis(case: Case) -> None:
     root = data.weight.sqrt()
     spectrum = model.spectrum(prepared, params, problem, "features", "train")
     for name, values in (("observed", data.y), ("truth", data.truth), ("estimate", fitted)):
-        found = getattr(spectrum, name).detach()
-        close(found, basis.mT @ (root * values), 1e-6, f"{name} of spectrum on basis")
+        computed = getattr(spectrum, name).detach()
+        close(computed, basis.mT @ (root * values), 1e-6, f"{name} of spectrum on basis")
     outside = (data.weight * data.truth.square()).sum() - spectrum.truth.square().sum()
     scale = float((data.weight * data.truth.square()).sum())
-    found = float(spectrum.outside)
-    assert abs(found - float(outside)) <= 1e-6 * scale, (
-        f"found outside = {found:.6g}, expected {float(outside):.6g}: Σ weight·f*² − Σ truth²"
+    computed = float(spectrum.outside)
+    assert abs(computed - float(outside)) <= 1e-6 * scale, (
+        f"found outside = {computed:.6g}, expected {float(outside):.6g}: Σ weight·f*² − Σ truth²"
     )
 
 
@@ -97,7 +97,7 @@ def descent_is_that_of_gradient(case: Case) -> None:
     model, prepared, params, problem = moment(case)
     rows = torch.tensor([[0, 1], [2, 3], [1, 4]])
     for momentum, batches in ((0.0, None), (0.5, None), (0.0, rows)):
-        found = model.descend(prepared, params, problem, 0.01, 3, momentum, None, batches).params
+        computed = model.descend(prepared, params, problem, 0.01, 3, momentum, None, batches).params
         expected, velocity = params, None
         for step in range(3):
             chosen = None if batches is None else batches[step]
@@ -107,7 +107,7 @@ def descent_is_that_of_gradient(case: Case) -> None:
                 push = tree_map(lambda p, v: p + momentum * v, push, velocity)  # noqa: B023
             velocity, expected = push, tree_map(torch.add, expected, push)
         words = f"momentum {momentum:g}, {'all rows' if batches is None else 'batches'}"
-        pairs = zip(leaves_of(found), leaves_of(expected), strict=True)
+        pairs = zip(leaves_of(computed), leaves_of(expected), strict=True)
         for ours, theirs in pairs:
             close(ours, theirs, 1e-8, f"descend of 3 steps against gradient ({words})")
 
@@ -120,11 +120,11 @@ def leaves_of(tree: Any) -> list[Any]:
 def leverage_is_the_smoothers(case: Case) -> None:
     """`leverage` is ∂f(x_i)/∂y_i of the fitted function."""
     small = evolve(case, replicates=case.replicates[:1])
-    found = small.walk()[0].need(NEEDS["leverage"])[0].detach()  # (times, n)
+    computed = small.walk()[0].need(NEEDS["leverage"])[0].detach()  # (times, n)
     plain = _fitted(small)
-    for row in range(0, found.shape[-1], 3):
+    for row in range(0, computed.shape[-1], 3):
         moved = _fitted(evolve(small, change=_raised(row)))
-        ours, theirs = found[:, row], (moved - plain)[:, row]
+        ours, theirs = computed[:, row], (moved - plain)[:, row]
         if bool(torch.isfinite(ours).all()):
             close(ours, theirs, 1e-6, f"leverage of point {row} against ∂f/∂y")
 
@@ -204,12 +204,12 @@ def start_has_its_covariance(case: Case) -> None:
         parts = [initial.need(NEEDS[name])[:, 0] for name in ("train_predictions", "predictions")]
     values = torch.cat(parts, 1).double().numpy()
     expected = case.model.initial_covariance(first)  # type: ignore[attr-defined]
-    found = values.T @ values / len(values)
+    computed = values.T @ values / len(values)
     spread = 6 * np.sqrt((np.outer(np.diag(expected), np.diag(expected)) + expected**2) / 400)
-    worst = np.unravel_index(int((np.abs(found - expected) - spread).argmax()), found.shape)
-    assert (np.abs(found - expected) <= spread + 1e-12).all(), (
+    worst = np.unravel_index(int((np.abs(computed - expected) - spread).argmax()), computed.shape)
+    assert (np.abs(computed - expected) <= spread + 1e-12).all(), (
         f"found initial_covariance = {expected[worst]:.6g} at points {tuple(map(int, worst))}, "
-        f"expected {found[worst]:.6g} ± {spread[worst]:.1g}, that of 400 starts"
+        f"expected {computed[worst]:.6g} ± {spread[worst]:.1g}, that of 400 starts"
     )
 
 
@@ -226,10 +226,10 @@ def population_risk_is_the_test_risk(case: Case) -> None:
     tested = (data.weight[:, None] * residual**2).sum(-1).double().numpy()
     gap = tested - risk.value.detach().double().numpy()
     mean, error = gap.mean(0), gap.std(0, ddof=1) / 8
-    for time, found, spread, level in zip(case.times, mean, error, tested.mean(0), strict=True):
-        assert abs(found) <= 6 * spread + 1e-3 * level, (
-            f"found population risks that differ by {-found:.4g} from those at test points at time "
-            f"{time:g}, expected no more than {6 * spread:.2g}; the risk is {level:.4g}"
+    for time, computed, spread, level in zip(case.times, mean, error, tested.mean(0), strict=True):
+        assert abs(computed) <= 6 * spread + 1e-3 * level, (
+            f"found population risks that differ by {-computed:.4g} from those at test points at "
+            f"time {time:g}, expected no more than {6 * spread:.2g}; the risk is {level:.4g}"
         )
 
 

@@ -185,10 +185,10 @@ def values_are_pointwise(case: Case) -> None:
         ]
     for words, x, expected in parts:
         try:
-            found = case.target.values(drawn, x)
+            computed = case.target.values(drawn, x)
         except UnsuitableError:
             continue  # a sequence too short for this truth, which says so
-        close(found, expected, 1e-12, f"f* at {words}")
+        close(computed, expected, 1e-12, f"f* at {words}")
 
 
 TARGET_LAWS = (

@@ -300,11 +300,11 @@ def optimizer_keeps_the_clock(case: Case) -> None:
     """At a time t the fit is nearer to gradient flow at the time reached than to the flow at half
     or twice that time; with small steps, if the optimizer has a step size, than to the flow a sixth
     earlier or later."""
-    asked = case.times[len(case.times) // 2]
+    target_time = case.times[len(case.times) // 2]
     factor = 1.2 if _step_sizes(case.optimizer) else 2.0
     case = _with_small_steps(case)
-    (time,) = case.optimizer.reached((asked,))
-    fit = predictions(evolve(case, times=(asked,)))
+    (time,) = case.optimizer.reached((target_time,))
+    fit = predictions(evolve(case, times=(target_time,)))
     smooth = case.model.facts().smooth  # adaptive integration stops at every jump of a gradient
     flow = NumericFlow() if smooth else PlainDescent(learning_rate=time / 400)
     flows = evolve(case, optimizer=flow, times=(time / factor, time, factor * time))

@@ -120,7 +120,9 @@ def watching_the_stuck(report: Callable[[str], None]) -> Iterator[None]:
 
     def watch() -> None:
         while not ended.wait(1.0):
-            late = any(each.watch.seconds() > each.seconds + GRACE for each in list(_present))
+            late = any(
+                running.watch.seconds() > running.seconds + GRACE for running in list(_present)
+            )
             if late:
                 report(_place())
                 return

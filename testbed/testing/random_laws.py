@@ -159,9 +159,9 @@ def noise_is_independent(case: Case) -> None:
     ])  # fmt: skip
     pairs = (noise[:, 1:] * noise[:, :-1]).mean(1)
     for words, values in (("mean", noise.mean(1)), ("mean product of neighbours", pairs)):
-        found, error = float(values.mean()), float(values.std(ddof=1)) / 200**0.5
-        assert abs(found) <= 6 * error + 1e-15, (
-            f"found noise with a {words} of {found:.3g}, expected 0 ± {6 * error:.1g}: "
+        mean, error = float(values.mean()), float(values.std(ddof=1)) / 200**0.5
+        assert abs(mean) <= 6 * error + 1e-15, (
+            f"found noise with a {words} of {mean:.3g}, expected 0 ± {6 * error:.1g}: "
             "rng('noise').standard_normal(n)"
         )
 

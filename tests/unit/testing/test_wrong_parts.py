@@ -89,11 +89,11 @@ def risk_of(design, target, times):
     return ((kept * truth) ** 2 + (1 - kept) ** 2 * noise).sum(1)
 
 
-def theory(factor, **said):
+def theory(factor, **statement):
     def predict(self, cell, times, problem=None):
         return {"risk": factor(np.asarray(times)) * risk_of(cell.design, cell.target, times)}
 
-    variables = {"risk": Variable("expected risk", predicts="excess_risk", **said)}
+    variables = {"risk": Variable("expected risk", predicts="excess_risk", **statement)}
     return wrong(Theory, variables=variables, predict=predict)
 
 
