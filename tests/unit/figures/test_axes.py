@@ -1,4 +1,4 @@
-"""Axes of sweeps with many values: what they show, and what drawing them costs."""
+"""Axes of sweeps with drawn values: what they show, and what drawing them costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.helpers.trees import WIDTHS, group, tree
 
 
 def ticks(count: int) -> dict[float, str]:
-    """The ticks of a sweep over so many values, with their labels."""
+    """The ticks of a sweep over so drawn values, with their labels."""
     axes = Figure().add_subplot()
     sweep_axis(axes, np.linspace(1.0, 2.0, count), "gamma")
     labels = [label.get_text() for label in axes.get_xticklabels()]
@@ -27,9 +27,9 @@ def test_every_value_of_a_sweep_has_a_tick(count):
 
 
 def test_ticks_that_would_touch_are_left_out_and_labels_stay():
-    many = ticks(10 * MOST_TICKS)
-    assert 3 <= len(many) < 30 and many[1.0] == "1"
-    assert all(text == number(value) for value, text in many.items())
+    drawn = ticks(10 * MOST_TICKS)
+    assert 3 <= len(drawn) < 30 and drawn[1.0] == "1"
+    assert all(text == number(value) for value, text in drawn.items())
 
 
 def test_without_the_sweep_no_learning_curve_is_made(monkeypatch):
