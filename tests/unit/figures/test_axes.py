@@ -1,4 +1,4 @@
-"""Axes of sweeps with drawn values: what they show, and what drawing them costs."""
+"""Axes of sweeps with many values: what they show, and what drawing them costs."""
 
 from __future__ import annotations
 
