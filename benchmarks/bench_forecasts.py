@@ -76,7 +76,7 @@ def larger(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tried(file: Path, folder: Path) -> Forecast | None:
-    """The forecast of a scenario's larger run, after its smaller one."""
+    """The forecast of a scenario's larger run, after its smaller forecast."""
     document = tomllib.loads(file.read_text(encoding="utf-8"))
     os.environ[FOLDER] = str(folder / "cache" / file.stem)
     small = Scenario.from_dict(reduced.reduced(file.stem, document))
@@ -100,22 +100,22 @@ def table(forecasts: Sequence[Forecast]) -> str:
         "| expected MiB | measured MiB |",
         "|---|---|---|---|---|---|",
     ]
-    for one in forecasts:
-        ratio = one.measured / one.expected
+    for row in forecasts:
+        ratio = row.measured / row.expected
         lines.append(
-            f"| {one.scenario} | {one.expected:.2g} | {one.measured:.2g} | {ratio:.2f} "
-            f"| {one.expected_memory / 2**20:.0f} | {one.measured_memory / 2**20:.0f} |"
+            f"| {row.scenario} | {row.expected:.2g} | {row.measured:.2g} | {ratio:.2f} "
+            f"| {row.expected_memory / 2**20:.0f} | {row.measured_memory / 2**20:.0f} |"
         )
     return "\n".join(lines) + "\n\n" + summary(forecasts)
 
 
 def summary(forecasts: Sequence[Forecast]) -> str:
     """The errors of the forecasts as factors: exp |log(measured / expected)|."""
-    long = [one for one in forecasts if one.measured >= SHORT]
+    long = [row for row in forecasts if row.measured >= SHORT]
     if not long:
         return "No run took long enough."
-    factors = np.exp(np.abs(np.log([one.measured / one.expected for one in long])))
-    memory = np.exp(np.abs(np.log([one.measured_memory / one.expected_memory for one in long])))
+    factors = np.exp(np.abs(np.log([row.measured / row.expected for row in long])))
+    memory = np.exp(np.abs(np.log([row.measured_memory / row.expected_memory for row in long])))
     return (
         f"Of {len(long)} runs of at least {SHORT:g} s: half are within a factor of "
         f"{np.median(factors):.2f}, nine in ten within {np.quantile(factors, 0.9):.2f}, the worst "

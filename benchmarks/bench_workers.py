@@ -71,8 +71,8 @@ def main() -> None:
     )
     for workers in counts:
         small, large = (best[cells, workers] for cells in CELLS)
-        each = 1000 * (large - small) / (CELLS[1] - CELLS[0])
-        print(f"| {workers} | {small:.1f} | {large:.1f} | {each:.1f} |")
+        further = 1000 * (large - small) / (CELLS[1] - CELLS[0])
+        print(f"| {workers} | {small:.1f} | {large:.1f} | {further:.1f} |")
     print("\n" + conditions("torch"))
 
 

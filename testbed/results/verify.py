@@ -63,8 +63,8 @@ def _complete(tree: xr.DataTree) -> Iterator[Verdict]:
             yield Verdict(False, f"{name}: {stale} replicates come from code that changed since")
         if (status == STATUS["ok"]).all() and not bad and not stale:
             count, points = status.sizes["replicate"], status.size // status.sizes["replicate"]
-            at = f" at each of {points} points" if points > 1 else ""
-            yield Verdict(True, f"{name}: {count} replicates{at}, all ok")
+            where = f" at each of {points} points" if points > 1 else ""
+            yield Verdict(True, f"{name}: {count} replicates{where}, all ok")
 
 
 def _origin(tree: xr.DataTree) -> Iterator[Verdict]:

@@ -167,8 +167,9 @@ class Dispatch:
 
     def _answers(self, futures: Sequence[Future[Answer]]) -> list[Answer | None]:
         """What tasks returned, fetched together; None for those that were lost."""
-        whole = [future for future in futures if future.status == "finished"]
-        fetched = dict(zip(whole, self._client.gather(whole), strict=True)) if whole else {}
+        finished = [future for future in futures if future.status == "finished"]
+        answers = self._client.gather(finished) if finished else []
+        fetched = dict(zip(finished, answers, strict=True))
         return [fetched.get(future) for future in futures]
 
     def _lost(self, future: Future[Answer], cells: Sequence[Cell], last: bool) -> list[CellResult]:

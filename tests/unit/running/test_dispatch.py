@@ -44,10 +44,10 @@ class Answering(Processes):
     """A worker that answers at once; its cells claim to have taken so many seconds."""
 
     seconds = 0.0
-    seen: list[tuple[str, str]] = []  # noqa: RUF012  (worker, cell)
+    answered: list[tuple[str, str]] = []  # noqa: RUF012  (worker, cell)
 
     def run(self, job):
-        self.seen.append((threading.current_thread().name, job.key))
+        self.answered.append((threading.current_thread().name, job.key))
         result = CellResult(job.key, np.zeros(1, np.int8), seconds=self.seconds)
         return pickle.dumps(result)
 
@@ -55,7 +55,7 @@ class Answering(Processes):
 @contextmanager
 def dispatching(cells, seconds):
     """A dispatch on a cluster in this process; also the sizes of the tasks that it sends."""
-    Answering.seconds, Answering.seen[:] = seconds, []
+    Answering.seconds, Answering.answered[:] = seconds, []
     quiet = {"dashboard_address": None, "worker_dashboard_address": None}
     with (
         LocalCluster(
@@ -98,7 +98,7 @@ def test_cells_of_a_group_follow_one_another(cells):
     groups = [list(cells[start : start + 10]) for start in range(0, 100, 10)]
     with dispatching(cells, 0.01) as (dispatch, _):
         assert len(list(dispatch.results(groups))) == 100
-    keys = [key for _, key in Answering.seen]
+    keys = [key for _, key in Answering.answered]
     for group in groups:
         places = [keys.index(cell.key) for cell in group]
         assert places == sorted(places)
