@@ -206,9 +206,23 @@ def read_document(
     for key, stand_in in _STAND_INS.items():
         values.setdefault(key, stand_in)
     scenario = Scenario(**values, place="$", path=path)
+    mistakes = [_displaced(mistake) for mistake in mistakes]
     return scenario, [*mistakes, *_inconsistencies(scenario, document)]
 
 
+def _displaced(mistake: Mistake) -> Mistake:
+    """The same mistake; of a key that belongs above all tables, with that advice."""
+    key = mistake.where.rpartition(".")[2]
+    unknown = mistake.found == f"found the unknown key {key!r}"
+    if not unknown or key not in ABOVE_TABLES or mistake.where == f"$.{key}":
+        return mistake
+    return attrs.evolve(
+        mistake, advice=f"{key} is a key of the scenario: write it above the first table"
+    )
+
+
+ABOVE_TABLES = ("format", "name", "title", "description", "references", "seed", "replicates")
+"""Keys that TOML counts to a table if they are written below it."""
 _STAND_INS: dict[str, Any] = {
     "format": FORMAT, "name": "unreadable", "design": (), "target": (), "estimator": (),
 }  # fmt: skip

@@ -22,6 +22,7 @@ LANGUAGES = ("python", "sh", "toml", "text", "yaml")
 HERE = "integration/test_pages.py"
 EXECUTED = {
     "README.md": {"toml": "unit/test_docs.py", "python": HERE, "sh": HERE},
+    "add-metrics.md": {"python": HERE, "toml": HERE, "sh": HERE},
     "analysis.md": {"python": "unit/test_analysis_page.py"},
     "claims.md": {"toml": HERE},
     "clusters.md": {"toml": HERE},
@@ -46,7 +47,10 @@ EXECUTED = {
     "report.md": {"python": "unit/test_analysis_page.py", "sh": HERE},
     "running.md": {"sh": HERE},
     "scenario-reference.md": {"toml": HERE, "python": HERE},
-    "soundness.md": {"python": "unit/test_soundness.py", "toml": "unit/test_soundness.py"},
+    "soundness.md": {
+        "python": "unit/soundness/test_findings.py",
+        "toml": "unit/soundness/test_findings.py",
+    },
     "sweeps.md": {"toml": HERE, "python": HERE, "sh": HERE},
     "theories.md": {"python": "unit/theories/test_assumptions.py"},
 }

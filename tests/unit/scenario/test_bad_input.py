@@ -7,6 +7,7 @@ import pytest
 from testbed.contract.parameters import Parameter
 from testbed.errors import Mistake, ScenarioError
 from testbed.planning.files import load_scenario
+from testbed.scenario.scenario import ABOVE_TABLES
 from tests.helpers.planned_components import (
     DESIGN,
     HEAD,
@@ -35,6 +36,13 @@ def test_unknown_key_is_named_with_the_nearest_known_one():
         "s.toml: $.estimator[0].model.gama: found the unknown key 'gama'; did you mean 'gamma'?"
     )
     assert "'replicats'; did you mean 'replicates'?" in only(text(head=HEAD + "replicats = 3"))
+
+
+@pytest.mark.parametrize("key", ABOVE_TABLES)
+def test_a_key_below_a_table_is_told_where_it_belongs(key):
+    """TOML counts what is written below [design] to that table."""
+    message = only(text(design=f"{DESIGN}\n{key} = 3"))
+    assert f"{key} is a key of the scenario: write it above the first table" in message
 
 
 def test_unknown_component_is_named_with_the_nearest_known_one():
