@@ -88,7 +88,7 @@ def _verdict(
         claim=claim.name,
         that=claim.that,
         point=in_words(point),
-        statement=statement(claim),
+        statement=_statement(claim, kinds),
         source=_source(claim, sources.published),
         verdict=judgement.verdict,
         estimate=judgement.estimate,
@@ -99,6 +99,15 @@ def _verdict(
         level=level,
         reason=judgement.reason,
     )
+
+
+def _statement(claim: ClaimTable, kinds: Mapping[str, ClaimKind]) -> str:
+    """The claim in words; without its plugin's sentence if that cannot be filled in."""
+    sentence = kinds[claim.that].sentence if claim.that in kinds else ""
+    try:
+        return statement(claim, sentence)
+    except (KeyError, ValueError, IndexError, AttributeError):
+        return statement(claim)
 
 
 def _open(reason: str) -> Judgement:

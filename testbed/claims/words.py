@@ -31,10 +31,11 @@ PAIRED = {"slope": "slopes", "share": "paired share"}
 """Sentences of kinds that may compare two variables."""
 
 
-def statement(claim: ClaimTable) -> str:
-    """The claim in words: what, along what, and where."""
+def statement(claim: ClaimTable, sentence: str = "") -> str:
+    """The claim in words: what, along what, and where. `sentence` is that of a plugin's kind."""
     kind = PAIRED.get(claim.that, claim.that) if claim.than else claim.that
-    text = TEMPLATES.get(kind, "{of}: {that} {around}").format(**_facts(claim))
+    template = sentence or TEMPLATES.get(kind, "{of}: {that} {around}")
+    text = template.format(**_facts(claim))
     places = [in_words(claim.at)] if claim.at else []
     places += [f"than at {in_words(claim.than_at)}"] if claim.than_at else []
     if claim.range:

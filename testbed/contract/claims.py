@@ -66,11 +66,17 @@ class Judgement:
 
 @frozen
 class ClaimKind:
-    """A kind of claim; `name` is the value of the key `that`."""
+    """A kind of claim; `name` is the value of the key `that`.
+
+    `sentence` states the claim in reports: "{of} reaches {expect}". It may name of, than, along,
+    expect, within, percent (of `within`), least (1 − `within` in percent), around (expect ± within)
+    and side ("above 2").
+    """
 
     name: str
     help: str
     judge: Callable[[Evidence], Judgement]
     requires: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()  # dimensions that it needs whole, beside `along`: ("time",)
+    sentence: str = ""
     everywhere: bool = False  # whether it holds at every point of what a claim leaves open

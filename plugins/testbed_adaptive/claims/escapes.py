@@ -28,4 +28,5 @@ ESCAPES = ClaimKind(
     judge_escapes,
     requires=("expect", "within"),
     takes=("time",),
+    sentence="at least {least} of replicates have {of} reach {expect}",
 )

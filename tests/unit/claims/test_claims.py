@@ -180,6 +180,8 @@ within = 0.01
     verdicts = read_verdicts(run(read_scenario(text), tmp_path))
     words = [verdict.verdict for verdict in verdicts]
     assert words == ["supported", "refuted", "inconclusive"]
+    reach = "at least 60% of replicates have fixed/training_loss reach 1e+09"
+    assert verdicts[1].statement.startswith(reach)
     # all of 16, at 98.33%: Clopper and Pearson's lower limit is (0.0167/2)^(1/16)
     assert verdicts[0].lower == pytest.approx((0.05 / 3 / 2) ** (1 / 16))
 
