@@ -62,9 +62,11 @@ def _risk(risk: xr.DataArray) -> Iterator[str]:
     best = oracle(risk)
     points = _points(best["estimate"])
     name = str(risk.name).replace("_", " ")
-    yield f"  {name} at the best stopping time ({100 * best.attrs['level']:g}% interval)"
+    trained = risk.sizes["time"] > 1  # models that are fitted at once have one time, 0
+    when = " at the best stopping time" if trained else ""
+    yield f"  {name}{when} ({100 * best.attrs['level']:g}% interval)"
     for point in points[:RESULT_LINES]:
-        yield f"    {in_words(point):<24} {_best_risk(best.sel(point))}"
+        yield f"    {in_words(point):<24} {_best_risk(best.sel(point), trained)}"
     if len(points) > RESULT_LINES:
         yield f"    … and {len(points) - RESULT_LINES} more points"
     if "n" in risk.dims and risk.sizes["n"] > 2:
@@ -80,12 +82,14 @@ def _points(values: xr.DataArray) -> list[Point]:
     return [dict(zip(dims, point, strict=True)) for point in stacked]
 
 
-def _best_risk(row: xr.Dataset) -> str:
-    """A mean with its limits, its time and its reservations; or why there is none."""
+def _best_risk(row: xr.Dataset, trained: bool) -> str:
+    """A mean with its limits, its time if it was trained, and its reservations; or why there is
+    none."""
     estimate, reason = float(row["estimate"]), str(row["reason"].item())
     if np.isnan(estimate):
         return f"no best risk: {reason}"
-    text = f"{estimate:.4g}{_limits(row, '.3g')}  at τ = {float(row['time']):.3g}"
+    when = f"  at τ = {float(row['time']):.3g}" if trained else ""
+    text = f"{estimate:.4g}{_limits(row, '.3g')}{when}"
     return "   ".join(filter(None, [text, end_note(row), reason]))
 
 
