@@ -124,7 +124,7 @@ def workshop(tmp_path_factory):
     small = small.replace("8000", "200")
     assert small.count("\n") == text.count("\n") and "3000" not in small
     (folder / QUESTION).write_text(small, encoding="utf-8")
-    rates = small.replace('"my-question"', '"rates"')
+    rates = small.replace('"my-question"', '"rates"') + "\n[compute]\nkeep_states = true\n"
     (folder / "rates.toml").write_text(rates, encoding="utf-8")
     for name in ("rates", "quickstart", "width", "a"):
         testbed.run(folder / "rates.toml", folder / "runs" / name)
@@ -140,9 +140,6 @@ def workshop(tmp_path_factory):
 )
 def test_the_commands_on_runs_end_well(page, position, workshop, monkeypatch):
     monkeypatch.chdir(workshop)
-    if page == "debugging.md":  # its points are others than those that the claims speak of
-        text = Path(QUESTION).read_text(encoding="utf-8")
-        Path(QUESTION).write_text(without(text, "[[claim]]"), encoding="utf-8")
     type_block(page, position)
 
 
