@@ -209,7 +209,10 @@ def test_nan_in_data_fails_the_cell_and_names_the_data(where, bad, tmp_path):
         (evolve(DIGITS, classes=(3, 11)), r"classes \[11\] .* at least two of \[0, 1, 2"),
         (evolve(DIABETES, classes=(1, 2)), "whose labels are numbers, expected none"),
         (evolve(DIABETES, grayscale=True), "expected images"),
-        (Dataset(data="file", path="none.npz", n=2), "none.npz, expected a .npz file"),
+        (
+            Dataset(data="file", path="none.npz", n=2),
+            "found no file none.npz in .*, expected a .npz",
+        ),
     ],
 )
 def test_what_the_data_cannot_give_is_refused(design, message):
