@@ -207,11 +207,12 @@ def _copy(value: object, package: str) -> Any:
     """A component whose class, and those of its parameters, are imported anew."""
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple(_copy(part, package) for part in value)
-    if not has(type(value)) or type(value).__module__.partition(".")[0] != package:
+    original = type(value)
+    if not has(original) or original.__module__.partition(".")[0] != package:
         return value
-    cls = getattr(importlib.import_module(type(value).__module__), type(value).__qualname__)
+    cls = getattr(importlib.import_module(original.__module__), original.__qualname__)
     twin = object.__new__(cls)
-    for field in fields(type(value)):
+    for field in fields(original):
         object.__setattr__(twin, field.name, _copy(getattr(value, field.name), package))
     return twin
 
