@@ -217,6 +217,15 @@ def _copy(value: object, package: str) -> Any:
     return twin
 
 
+_hidden: list[str] = []
+
+
+def imports_again() -> bool:
+    """Whether a law is importing a package a second time: its modules then try no laws, since that
+    would never end."""
+    return bool(_hidden)
+
+
 @contextmanager
 def hidden_modules(package: str) -> Iterator[None]:
     """Hide the modules of a package, so that an import reads them again; restore them at the end.
@@ -230,9 +239,11 @@ def hidden_modules(package: str) -> Iterator[None]:
     }
     for name in kept:
         del sys.modules[name]
+    _hidden.append(package)
     try:
         yield
     finally:
+        _hidden.pop()
         for name in [name for name in sys.modules if package and name.startswith(package)]:
             if name == package or name.startswith(f"{package}."):
                 del sys.modules[name]
