@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
+import itertools
+import pkgutil
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,15 +14,28 @@ from pathlib import Path
 from gallery import examples_page
 
 import testbed
+import testbed.numerics
 from testbed.console.describe import PLURAL, component_parts, first_sentence
 from testbed.console.tables import Table
 from testbed.loading import Offer, Registry, load_registry
+
+PACKAGES = (
+    "testbed.analysis",
+    "testbed.claims",
+    "testbed.testing",
+    *(
+        f"testbed.numerics.{module.name}"
+        for module in pkgutil.iter_modules(testbed.numerics.__path__)
+    ),
+)
+"""What plugins and analyses import beside `testbed` itself."""
 
 
 def write_pages(folder: Path) -> None:
     """Write every generated page below `folder`."""
     registry = load_registry()
-    pages = {"names.md": names_page(), "components/index.md": index_page(registry)}
+    pages = {"names.md": names_page(), "packages.md": packages_page()}
+    pages["components/index.md"] = index_page(registry)
     pages["worked-examples.md"] = examples_page()
     for kind, plural in PLURAL.items():
         pages[f"components/{plural}.md"] = kind_page(registry, kind)
@@ -79,14 +96,90 @@ def component_section(offer: Offer, registry: Registry) -> list[str]:
 
 
 def names_page() -> str:
-    """The public names of `testbed` with their signatures and docstrings."""
+    """The public names of `testbed`: how each is called, what it means, and its members."""
     parts = ["# Python names", "What `import testbed` offers: all that a plugin or an analysis "
              "needs of it."]  # fmt: skip
     for name in testbed.__all__:
-        value = getattr(testbed, name)
-        parts += [f"## `testbed.{name}`", f"```python\n{signature(name, value)}\n```"]
-        parts.append(docstring(inspect.getdoc(value) or ""))
+        parts += entry("testbed", name, getattr(testbed, name), testbed._HOME.get(name, "testbed"))
     return "\n\n".join(parts) + "\n"
+
+
+def packages_page() -> str:
+    """The public names of the packages that plugins and analyses also import."""
+    parts = ["# Names in packages", "What plugins and analyses also import."]
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        parts.append(f"## `{package}`")
+        parts.append(docstring(inspect.getdoc(module) or ""))
+        for name in names_of(package, module):
+            value = getattr(module, name)
+            home = getattr(value, "__module__", package)
+            parts += entry(package, name, value, home, level="###")
+    return "\n\n".join(parts) + "\n"
+
+
+def names_of(package: str, module: object) -> list[str]:
+    """The names that a package lists; else those that a module defines."""
+    listed = getattr(module, "__all__", None)
+    defined = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == package
+    ]
+    return list(listed) if listed is not None else defined
+
+
+def entry(package: str, name: str, value: object, home: str, level: str = "##") -> list[str]:
+    """A name's section. What is no class and no function is shown as it is written."""
+    heading = f"{level} `{package}.{name}`"
+    called = inspect.isclass(value) or inspect.isroutine(value)
+    if not called or getattr(value, "__module__", "").partition(".")[0] != "testbed":
+        return [heading, f"```python\n{name} = {written(value)}\n```", stated(home, name)]
+    section = [heading, f"```python\n{signature(name, value)}\n```"]
+    section.append(docstring(inspect.getdoc(value) or ""))
+    return section + (bases(value) + members(value) if inspect.isclass(value) else [])
+
+
+def bases(cls: type) -> list[str]:
+    """Which classes of testbed a class derives from, whose members it has too."""
+    names = [base.__name__ for base in cls.__bases__ if base.__module__.startswith("testbed")]
+    return [f"Derived from {', '.join(f'`{name}`' for name in names)}."] if names else []
+
+
+def members(cls: type) -> list[str]:
+    """The public methods and properties that a class defines itself."""
+    lines = []
+    for name, member in vars(cls).items():
+        function = member.fget if isinstance(member, property) else member
+        function = getattr(function, "__func__", function)
+        if name.startswith("_") or not inspect.isfunction(function):
+            continue
+        text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+        head = name if isinstance(member, property) else signature(name, function)
+        lines.append(f"- `{head}`" + (f": {escaped(text)}" if text else ""))
+    return ["\n".join(lines)] if lines else []
+
+
+def written(value: object) -> str:
+    """A value as code shows it."""
+    if isinstance(value, dict) and any(map(callable, value.values())):
+        return "{" + ", ".join(f"{key!r}: {key}" for key in value) + "}"
+    text = value.__name__ if inspect.isclass(value) else repr(value)
+    for module in ("typing.", "collections.abc.", "testbed.contract.needs."):
+        text = text.replace(module, "")
+    return text
+
+
+def stated(home: str, name: str) -> str:
+    """The sentence that stands below the definition of a name in its module."""
+    module = importlib.import_module(home)
+    body = ast.parse(inspect.getsource(module)).body if hasattr(module, "__file__") else []
+    for statement, following in itertools.pairwise(body):
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        if [getattr(target, "id", "") for target in targets] == [name]:
+            text = getattr(getattr(following, "value", None), "value", "")
+            return docstring(inspect.cleandoc(text)) if text and isinstance(text, str) else ""
+    return ""
 
 
 def signature(name: str, value: object) -> str:
@@ -95,7 +188,13 @@ def signature(name: str, value: object) -> str:
         text = str(inspect.signature(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return name
-    return f"{name}{text}".replace("'", "")
+    return plain(f"{name}{text}")
+
+
+def plain(text: str) -> str:
+    """A signature without the marks of types that are named before they are defined."""
+    text = re.sub(r"ForwardRef\((\"[^\"]*\"|'[^']*'|[^()]*)\)", r"\1", text)
+    return text.replace("'", "").replace('"', "")
 
 
 # --- Markdown -----------------------------------------------------------------------------------
