@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import testbed
 from testbed.contract import hooks
 from testbed.loading import load_registry
 
@@ -90,3 +91,18 @@ def test_the_gallery_is_that_of_scenarios_verdicts_and_notes(monkeypatch):
     assert set(images) <= stems and max(images.values()) <= 100_000
     (deep,) = (part for part in fresh.split("\n## ") if "`deep-linear`" in part.partition("\n")[0])
     assert "images/deep-linear.png" in deep and "Claims: " in deep
+
+
+def test_the_reference_of_names_shows_members_and_what_aliases_mean(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import generate
+
+    names, packages = generate.names_page(), generate.packages_page()
+    for name in testbed.__all__:
+        assert f"## `testbed.{name}`" in names
+    for builtin in ("ForwardRef", "unconstrained type", "Built-in immutable", "-> new empty"):
+        assert builtin not in names + packages
+    gram = names.partition("## `testbed.HasGram`")[2].partition("\n## ")[0]
+    assert "`gram(self, prepared: Prepared, params: Parameters, x: Tensor, kernel: str)" in gram
+    assert "CF flag values" in names.partition("## `testbed.STATUS`")[2].partition("\n## ")[0]
+    assert "### `testbed.analysis.slope`" in packages
