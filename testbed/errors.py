@@ -143,6 +143,15 @@ def one_of(allowed: Iterable[object], word: object) -> str:
     )
 
 
+def with_article(noun: str) -> str:
+    """The noun with "a" or "an".
+
+    >>> with_article("optimizer")
+    'an optimizer'
+    """
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """The nearest of the allowed words, or the list of them when none is near.
 
@@ -150,11 +159,16 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     "did you mean 'linear'?"
     >>> did_you_mean("mine.kernel", ["linear", "ntk.relu"])
     "no installed plugin has the namespace 'mine'; install the one that does (`testbed plugins`)"
+    >>> did_you_mean("ntk.cosine", ["linear", "ntk.relu"])
+    "known in 'ntk': ntk.relu"
     """
     allowed = sorted(allowed)
-    near = get_close_matches(word, allowed, n=1, cutoff=0.6)
-    advice = [f"did you mean {near[0]!r}?"] if near else []
     space, dot, _ = word.partition(".")
+    siblings = [name for name in allowed if dot and name.startswith(f"{space}.")]
+    near = get_close_matches(word, siblings or allowed, n=1, cutoff=0.6)
+    if siblings and not near:
+        return f"known in {space!r}: " + ", ".join(siblings)
+    advice = [f"did you mean {near[0]!r}?"] if near else []
     spaces = {name.partition(".")[0] for name in allowed if "." in name}
     if dot and spaces and space not in spaces:
         absent = f"no installed plugin has the namespace {space!r}"

@@ -64,7 +64,8 @@ def _ends(word: str, numbers: Sequence[Any]) -> tuple[float, float, int]:
     if count != int(count) or count < 1:
         raise ParameterError(problem, "[first, last, count] with a whole count of at least 1")
     if word == "geom" and (first <= 0 or last <= 0):
-        raise ParameterError(problem, "first and last above 0")
+        advice = "for times, include = [0.0] adds the start" if first == 0 else ""
+        raise ParameterError(problem, "first and last above 0", advice)
     return first, last, int(count)
 
 

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from testbed.contract.components import Component
 from testbed.contract.grids import MOST, Grid
-from testbed.errors import Mistake, ParameterError, did_you_mean, one_of, shown
+from testbed.errors import Mistake, ParameterError, did_you_mean, one_of, shown, with_article
 from testbed.scenario.component import Reference, Spec
 from testbed.scenario.declaration import (
     Field,
@@ -341,7 +341,9 @@ def _class_of(
     component = registry.get(kind, use)
     if component is None:
         kinds = [kind_name for kind_name in KIND_NAMES if registry.get(kind_name, use) is not None]
-        advice = f"it is a {kinds[0]}" if kinds else did_you_mean(use, registry.names(kind))
+        advice = (
+            f"it is {with_article(kinds[0])}" if kinds else did_you_mean(use, registry.names(kind))
+        )
         return None, [Mistake(f"{place}.use", f"found {shown(use)}", expected, advice)]
     return component, []
 
