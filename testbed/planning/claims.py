@@ -60,7 +60,7 @@ class _Catalogue:
         for key in kind.requires:
             if getattr(claim, key) in (None, ""):
                 text = f"found no {key!r}, which that = {claim.that!r} needs"
-                yield Mistake(where, text, kind.help)
+                yield Mistake(where, text, "", f"add {key} = …")
         if claim.that in FINDINGS:
             name = claim.of.split("/")[0]
             if name not in self.shapes:
@@ -191,5 +191,11 @@ def _open(
     for dim in dims:
         inner = dim != "time" and dim not in shape.sweeps
         if dim not in settled and (inner or shape.longer(dim)):
-            advice = f"name it in at, each or along{', or say time = oracle' * (dim == 'time')}"
-            yield Mistake(where, f"found that {dim!r} is left open", "one dimension, along", advice)
+            value = '"oracle"' if dim == "time" else "…"
+            advice = (
+                f'hold it with at = {{ {dim} = {value} }}, or ask at each value: each = ["{dim}"]'
+            )
+            expected = (
+                f"every dimension but {claim.along!r} settled" if claim.along else "it settled"
+            )
+            yield Mistake(where, f"found that {dim!r} is left open", expected, advice)
