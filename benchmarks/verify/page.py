@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.claims import Verdict, read_verdicts
-from testbed.contract.claims import FINDINGS
+from testbed.claims.words import allowed_text, found_text, level_text
 from testbed.results.groups import estimators
 
 HEAD = """# Results
@@ -18,9 +18,9 @@ HEAD = """# Results
 What the shipped scenarios find beside what is published or derived: the verdicts on the claims that
 they state ([claims.md](claims.md)). `make verify` runs every scenario at the size below and writes
 this page from the results. A refuted claim makes it exit with 1. Levels of intervals are corrected
-for the number of verdicts of a scenario; intervals at the best stopping time include the choice of
-that time. Sources that end with "settings ours" state what is claimed in other settings than those
-of the scenario.
+for the number of verdicts of a scenario that chance moves; intervals at the best stopping time
+include the choice of that time. Sources that end with "settings ours" state what is claimed in
+other settings than those of the scenario.
 """
 BEFORE = "*Measured by checks of version 0.2.0 that were written before claims.*"
 """The mark of a section that older checks wrote."""
@@ -46,7 +46,9 @@ def section(
     if image:
         parts.append(f"![{tree.attrs['title']}](images/{name}.png)")
     parts.append(table(verdicts))
-    parts.append(textwrap.fill(f"*{level(verdicts)} Measured with {versions(tree)}.*", 100))
+    parts.append(
+        textwrap.fill(f"*{sentence_on_level(verdicts)}Measured with {versions(tree)}.*", 100)
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,41 +56,18 @@ def table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts; one that is not supported stands out."""
     lines = ["| claim | source | allowed | found | verdict |", "|---|---|---|---|---|"]
     for verdict in verdicts:
-        claim = (
-            f"{verdict.claim}{' ' + verdict.point if verdict.point else ''}: {verdict.statement}"
-        )
+        claim = f"{verdict.title}: {verdict.statement}"
         mark = verdict.verdict if verdict.verdict == "supported" else f"**{verdict.verdict}**"
         mark += f": {verdict.reason}" if verdict.reason else ""
-        cells = (claim, verdict.source, allowed(verdict), found_text(verdict), mark)
+        cells = (claim, verdict.source, allowed_text(verdict), found_text(verdict), mark)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 
-def allowed(verdict: Verdict) -> str:
-    """The values that a claim allows, in words."""
-    if verdict.that in FINDINGS:
-        return "a finding" if verdict.that == "flagged" else "no finding"
-    low, high = (f"{value:.4g}" for value in (verdict.lowest, verdict.highest))
-    if np.isnan(verdict.lowest):
-        return ""
-    if np.isinf(verdict.lowest):
-        return f"≤ {high}"
-    return f"≥ {low}" if np.isinf(verdict.highest) else f"{low} … {high}"
-
-
-def found_text(verdict: Verdict) -> str:
-    """The estimate with its interval."""
-    if verdict.that in FINDINGS:
-        return "found" if verdict.estimate else "nothing found"
-    if np.isnan(verdict.estimate):
-        return ""
-    return f"{verdict.estimate:.4g} [{verdict.lower:.4g}, {verdict.upper:.4g}]"
-
-
-def level(verdicts: Sequence[Verdict]) -> str:
-    """The level of the intervals in a sentence."""
-    least = min(verdict.level for verdict in verdicts)
-    return f"Intervals at {100 * least:.4g}%, corrected for {len(verdicts)} verdicts."
+def sentence_on_level(verdicts: Sequence[Verdict]) -> str:
+    """The level of the intervals in a sentence; empty where no claim has one."""
+    text = level_text(verdicts)
+    return f"{text[:1].upper()}{text[1:]}. " if text else ""
 
 
 def versions(tree: xr.DataTree) -> str:

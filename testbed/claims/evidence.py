@@ -10,7 +10,7 @@ import xarray as xr
 
 from testbed import analysis
 from testbed.claims.published import beside, published_number, selected
-from testbed.contract.claims import DIVERGED, Evidence
+from testbed.contract.claims import DIVERGED, FINDINGS, Evidence
 from testbed.contract.names import in_words
 from testbed.contract.published import PublishedTable
 
@@ -56,6 +56,24 @@ def evidence_of(claim: ClaimTable, point: Point, sources: Sources, level: float)
         looks=int(dataset["status"].attrs.get("looks", 1)) if "status" in dataset else 1,
         survivors=claim.survivors,
     )
+
+
+def moved_by_chance(claim: ClaimTable, tree: xr.DataTree) -> bool:
+    """Whether a claim has an interval: theory beside theory has none, nor has a finding."""
+    if claim.that in FINDINGS:
+        return False
+    group = tree[claim.of.partition("/")[0]].to_dataset()
+    theory = claim.expect if isinstance(claim.expect, str) else ""
+    if theory in group and "replicate" in group[theory].dims:
+        return True
+    return any(_is_simulated(name, tree) for name in (claim.of, claim.than) if name)
+
+
+def _is_simulated(name: str, tree: xr.DataTree) -> bool:
+    """Whether a variable has replicates; one that is not there would have them, a theory's not."""
+    estimator, _, variable = name.partition("/")
+    group = tree[estimator].to_dataset()
+    return "replicate" in group[variable].dims if variable in group else "__" not in variable
 
 
 def _source(text: str, tree: xr.DataTree) -> tuple[xr.Dataset, str]:

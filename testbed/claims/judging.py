@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from testbed.claims.evidence import Sources, Unjudged, evidence_of
+from testbed.claims.evidence import Sources, Unjudged, evidence_of, moved_by_chance
 from testbed.claims.kinds import KINDS
 from testbed.claims.verdicts import Verdict
 from testbed.claims.words import statement
@@ -38,8 +38,9 @@ def judge_claims(
     kinds: Mapping[str, ClaimKind],
     published: Mapping[str, PublishedTable] | None = None,
 ) -> list[Verdict]:
-    """The verdicts on all claims. Levels are corrected for their number (Bonferroni): the chance
-    that any true claim of the scenario is refuted is at most 1 − confidence."""
+    """The verdicts on all claims. Levels are corrected for the number of those that chance moves
+    (Bonferroni): the chance that any true claim of the scenario is refuted is at most
+    1 − confidence."""
     judged = judge_each(claims, tree, findings, kinds, published or {})
     return [verdict for _, _, verdict in judged]
 
@@ -54,8 +55,9 @@ def judge_each(
     """Every claim and every point of its `each` with the verdict there."""
     sources = Sources(tree, published)
     pairs = [(claim, point) for claim in claims for point in points_of(claim, tree)]
+    count = sum(moved_by_chance(claim, tree) for claim, _ in pairs)
     for claim, point in pairs:
-        level = 1 - (1 - claim.confidence) / len(pairs)
+        level = 1 - (1 - claim.confidence) / count if moved_by_chance(claim, tree) else math.nan
         yield claim, point, _verdict(claim, point, sources, findings, kinds, level)
 
 
@@ -78,7 +80,8 @@ def _verdict(
         if claim.that in FINDINGS:
             judgement = _flagged(claim, findings)
         else:
-            judgement = kinds[claim.that].judge(evidence_of(claim, point, sources, level))
+            used = claim.confidence if math.isnan(level) else level
+            judgement = kinds[claim.that].judge(evidence_of(claim, point, sources, used))
     except Unjudged as reason:
         judgement = _open(str(reason))
     except Exception as error:  # a claim that cannot be judged leaves the verdicts on other claims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -9,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from testbed.claims.verdicts import Verdict
+from testbed.claims.words import allowed_text, found_text, level_text
 
 GROUP = "claims"
 LABELS = {
@@ -23,7 +25,7 @@ LABELS = {
     "upper": "upper confidence limit",
     "lowest": "least value that the claim allows",
     "highest": "largest value that the claim allows",
-    "level": "level of the interval, corrected for the number of verdicts",
+    "level": "level of the interval, corrected for the number of verdicts; NaN without chance",
     "reason": "why there is no verdict",
 }
 NUMBERS = ("estimate", "lower", "upper", "lowest", "highest", "level")
@@ -47,10 +49,17 @@ def read_verdicts(tree: xr.DataTree) -> list[Verdict]:
         return []
     table = tree[GROUP].to_dataset()
     names = [field.name for field in attrs.fields(Verdict)]
-    empty = [""] * table.sizes.get("row", 0)  # of columns that older results do not have
-    columns = [table[name].values.tolist() if name in table else empty for name in names]
+    columns = [
+        table[name].values.tolist() if name in table else _missing(name, table) for name in names
+    ]
     rows = zip(*columns, strict=True)
     return [Verdict(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _missing(name: str, table: xr.Dataset) -> list[float] | list[str]:
+    """A column that results of an older version do not have."""
+    count = table.sizes.get("row", 0)
+    return [math.nan] * count if name in NUMBERS else [""] * count
 
 
 def verdicts_text(tree: xr.DataTree) -> str:
@@ -61,13 +70,9 @@ def verdicts_text(tree: xr.DataTree) -> str:
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
-        name = " ".join(filter(None, [verdict.claim, verdict.point]))
-        line = f"  {verdict.verdict:<12} {name}: "
-        if np.isfinite(verdict.estimate):
-            line += f"{verdict.estimate:.4g} [{verdict.lower:.4g}, {verdict.upper:.4g}], "
-        line += f"allowed [{verdict.lowest:.4g}, {verdict.highest:.4g}]"
+        found, allowed = found_text(verdict), allowed_text(verdict)
+        parts = [found, f"allowed {allowed}" if allowed else ""]
+        line = f"  {verdict.verdict:<12} {verdict.title}: {', '.join(filter(None, parts))}"
         yield line + (f"   {verdict.reason}" if verdict.reason else "")
-    if len(verdicts) > 1:
-        level = min(verdict.level for verdict in verdicts)
-        text = f"corrected for {len(verdicts)} verdicts (Bonferroni)"
-        yield f"  intervals at {100 * level:.4g}%: {text}"
+    if level := level_text(verdicts):
+        yield f"  {level}"

@@ -20,5 +20,10 @@ class Verdict:
     upper: float
     lowest: float  # the least value that the claim allows
     highest: float
-    level: float  # of the interval, corrected for the number of verdicts
+    level: float  # of the interval, corrected for the number of verdicts; NaN without chance
     reason: str
+
+    @property
+    def title(self) -> str:
+        """The claim's name and its point: `falls gamma=1.5`."""
+        return f"{self.claim} {self.point}" if self.point else self.claim

@@ -1,9 +1,12 @@
-"""A claim as a sentence."""
+"""A claim, and the verdict on it, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isinf, isnan
 from typing import TYPE_CHECKING
 
+from testbed.claims.verdicts import Verdict
 from testbed.contract.claims import FINDINGS
 from testbed.contract.names import in_words
 
@@ -60,3 +63,39 @@ def _facts(claim: ClaimTable) -> dict[str, str]:
         "percent": f"{100 * (claim.within or 0):g}%",
         "direction": claim.side,
     }
+
+
+# --- verdicts -----------------------------------------------------------------------------------
+
+
+def allowed_text(verdict: Verdict) -> str:
+    """The values that a claim allows."""
+    if verdict.that in FINDINGS:
+        return "a finding" if verdict.that == "flagged" else "no finding"
+    low, high = (f"{value:.4g}" for value in (verdict.lowest, verdict.highest))
+    if isnan(verdict.lowest):
+        return ""
+    if isinf(verdict.lowest):
+        return f"≤ {high}"
+    return f"≥ {low}" if isinf(verdict.highest) else f"{low} … {high}"
+
+
+def found_text(verdict: Verdict) -> str:
+    """The estimate with its interval; without chance the estimate alone."""
+    if isnan(verdict.estimate):
+        return ""
+    if verdict.that in FINDINGS:
+        return "found" if verdict.estimate else "nothing found"
+    if isnan(verdict.level) and verdict.lower == verdict.upper:
+        return f"{verdict.estimate:.4g}"
+    return f"{verdict.estimate:.4g} [{verdict.lower:.4g}, {verdict.upper:.4g}]"
+
+
+def level_text(verdicts: Sequence[Verdict]) -> str:
+    """The level of the intervals and the correction in a clause; empty without chance."""
+    levels = [verdict.level for verdict in verdicts if not isnan(verdict.level)]
+    if not levels:
+        return ""
+    text = f"intervals at {100 * min(levels):.4g}%"
+    count = len(levels)
+    return f"{text}, corrected for {count} verdicts (Bonferroni)" if count > 1 else text

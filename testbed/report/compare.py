@@ -42,7 +42,7 @@ def _versions(tree: xr.DataTree) -> dict[str, str]:
 
 
 def _verdicts(tree: xr.DataTree) -> dict[str, str]:
-    return {row.claim: row.verdict for row in verdicts(tree)}
+    return {row.title: row.verdict for row in verdicts(tree)}
 
 
 def _changes(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[str]:

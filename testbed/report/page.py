@@ -13,6 +13,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader
 
+from testbed.claims.words import allowed_text, found_text, level_text
 from testbed.figures import Table, fill, one_line, stored_figures, table_problems, tables_of
 from testbed.report import tables
 from testbed.report.citations import arxiv_links, citations
@@ -125,7 +126,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"settings": settings, "citations": citations}
-    environment.filters["versions"] = versions
+    environment.filters |= {
+        "versions": versions,
+        "found": found_text,
+        "allowed": allowed_text,
+        "level": level_text,
+    }
     return environment
 
 

@@ -10,12 +10,14 @@ import xarray as xr
 
 from testbed.analysis import oracle, simulated
 from testbed.analysis.stopping import end_note
+from testbed.claims import Verdict, read_verdicts
+from testbed.contract.claims import INCONCLUSIVE, REFUTED, SUPPORTED
 from testbed.contract.figures import RISKS
 from testbed.contract.names import in_words
 from testbed.results.groups import estimators
 
 ROWS = 24  # most rows of a table; the rest is counted
-VERDICTS = ("refuted", "inconclusive", "supported")  # the worst first
+VERDICTS = (REFUTED, INCONCLUSIVE, SUPPORTED)  # the worst first
 Row = list[str]
 
 
@@ -35,44 +37,10 @@ def cut(header: Row, rows: list[Row]) -> Table:
     return Table([header[i] for i in filled], narrow, max(0, len(rows) - ROWS))
 
 
-class Verdict(NamedTuple):
-    """A claim and what became of it."""
-
-    claim: str
-    verdict: str
-    details: str
-
-
 def verdicts(tree: xr.DataTree) -> list[Verdict]:
     """The claims of a result, refuted ones first; none if it has no table of claims."""
-    if "claims" not in tree.children:
-        return []
-    table = tree["claims"].to_dataset()
-    if "verdict" not in table or table["verdict"].ndim != 1:
-        return []
-    rows = [
-        _verdict(table.isel({table["verdict"].dims[0]: i})) for i in range(table["verdict"].size)
-    ]
     order = {word: i for i, word in enumerate(VERDICTS)}
-    return sorted(rows, key=lambda row: order.get(row.verdict, 0))
-
-
-def _verdict(row: xr.Dataset) -> Verdict:
-    texts = {
-        str(name): _text(row[name].values[()])
-        for name in (*row.coords, *row.data_vars)
-        if row[name].ndim == 0
-    }
-    name = texts.pop("name", "") or texts.pop("claim", "")
-    verdict = texts.pop("verdict")
-    details = "; ".join(f"{key.replace('_', ' ')}: {text}" for key, text in texts.items() if text)
-    return Verdict(name, verdict, details)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else f"{value:.4g}"
-    return str(value)
+    return sorted(read_verdicts(tree), key=lambda row: order.get(row.verdict, 0))
 
 
 def verdict_counts(tree: xr.DataTree) -> str:

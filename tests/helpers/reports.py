@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
+from testbed.claims import Verdict, with_verdicts
+from testbed.claims.table import LABELS, NUMBERS
 from tests.helpers.trees import WIDTHS, group, tree
 
 SCENARIO = """
@@ -52,10 +53,12 @@ def result(title="A title", **changes):
 
 
 def with_claims(made, **columns):
-    count = len(next(iter(columns.values())))
-    data = {name: ("claim", np.array(values, dtype=object)) for name, values in columns.items()}
-    assert count
-    return made.assign({"claims": xr.DataTree(xr.Dataset(data))})
+    """The result with a verdict for each entry of the columns; what is not given is empty."""
+    empty = {name: "" for name in LABELS} | dict.fromkeys(NUMBERS, np.nan)
+    rows = zip(*columns.values(), strict=True)
+    return with_verdicts(
+        made, [Verdict(**empty | dict(zip(columns, row, strict=True))) for row in rows]
+    )
 
 
 def stored(made, folder):

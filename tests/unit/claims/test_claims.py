@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from attrs import evolve
 
-from testbed.claims import Verdict, judge_claims, read_verdicts, with_verdicts
+from testbed.claims import Verdict, judge_claims, read_verdicts, verdicts_text, with_verdicts
 from testbed.claims.kinds import KINDS
 from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
@@ -77,6 +78,33 @@ def test_a_run_supports_refutes_and_leaves_open(tmp_path):
     ]
     assert all(verdict.level == pytest.approx(0.99) for verdict in verdicts)
     assert read_verdicts(read_tree(tmp_path)) == verdicts
+
+
+EXACT = """
+[[claim]]
+name = "theory-falls"
+that = "monotone"
+of = "fixed/excess_risk__expected_risk"
+along = "n"
+at = { time = "oracle", gamma = 1.5 }
+side = "decreasing"
+[[claim]]
+name = "silent"
+that = "unflagged"
+of = "fixed"
+expect = "divergence"
+"""
+
+
+def test_claims_that_chance_does_not_move_widen_no_interval(tmp_path):
+    tree = run(read_scenario(SCENARIO + EXACT), tmp_path)
+    *others, theory, finding = read_verdicts(tree)
+    assert all(verdict.level == pytest.approx(0.99) for verdict in others)
+    assert np.isnan([theory.level, finding.level]).all()
+    assert theory.verdict == finding.verdict == "supported" and theory.lower == theory.upper
+    lines = verdicts_text(tree).splitlines()
+    assert lines[-1] == "  intervals at 99%, corrected for 5 verdicts (Bonferroni)"
+    assert lines[-3].endswith(f"theory-falls: {theory.estimate:.4g}, allowed ≤ 0")
 
 
 def test_refuted_claims_have_an_exit_code_if_asked(tmp_path, invoke):

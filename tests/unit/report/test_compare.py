@@ -38,8 +38,8 @@ def changed():
 
 
 def test_what_changed_is_named_with_both_values(changed):
-    first = with_claims(result(), name=["falls", "gone"], verdict=["supported", "refuted"])
-    second = with_claims(changed, name=["falls"], verdict=["refuted"])
+    first = with_claims(result(), claim=["falls", "gone"], verdict=["supported", "refuted"])
+    second = with_claims(changed, claim=["falls"], verdict=["refuted"])
     parts = sections(comparison(first, second))
     assert "$.title: 'A title' → 'Another'" in parts["scenario"]
     assert any(line.startswith("$.estimator[network].model.width") for line in parts["scenario"])

@@ -29,7 +29,7 @@ FINDING = Finding(
 def page(tmp_path_factory):
     made = with_findings(result(), [FINDING])
     made = with_claims(
-        made, name=["falls", "equal", "open"], verdict=["supported", "refuted", "inconclusive"],
+        made, claim=["falls", "equal", "open"], verdict=["supported", "refuted", "inconclusive"],
         estimate=[-0.5, 0.1, np.nan], reason=["", "", "two replicates are too few"],
     )  # fmt: skip
     folder = stored(made, tmp_path_factory.mktemp("report") / "run")
@@ -95,7 +95,7 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path):
         check=HOSTILE, estimator=HOSTILE, cell=HOSTILE, observation=HOSTILE, advice=HOSTILE
     )
     made = with_claims(
-        with_findings(made, [finding]), name=[HOSTILE], verdict=[HOSTILE], reason=[HOSTILE]
+        with_findings(made, [finding]), claim=[HOSTILE], verdict=[HOSTILE], reason=[HOSTILE]
     )
     folder = stored(made, tmp_path / 'a "b" <c>')
     text = write_report([folder], tmp_path / "page.html").read_text()
@@ -147,7 +147,7 @@ def test_numbers_of_the_tables():
 
 
 def test_verdicts_are_counted_the_worst_first():
-    made = with_claims(result(), name=list("abc"), verdict=["supported", "refuted", "supported"])
+    made = with_claims(result(), claim=list("abc"), verdict=["supported", "refuted", "supported"])
     assert verdict_counts(made) == "1 refuted, 2 supported"
     assert [row.claim for row in verdicts(made)] == ["b", "a", "c"]
     assert verdict_counts(result()) == "" and verdicts(result()) == []
