@@ -213,19 +213,22 @@ def adaptive_rate(kind: str, law: str, trials: int) -> Rate:
         facts = evidence(kind, drawn, margin)
         words = np.full(trials, INCONCLUSIVE, dtype=object)
         for count in LOOKS:
-            part = {name: _first(value, count) for name, value in facts.items()}
+            waiting = np.flatnonzero(words == INCONCLUSIVE)
+            if not len(waiting):
+                break
+            part = {name: _seen(value, count, waiting) for name, value in facts.items()}
             with np.errstate(all="ignore"):
                 verdicts = _measured(kind, part, 1 - 0.05 / len(LOOKS)).verdicts()
-            words = np.where(words == INCONCLUSIVE, verdicts, words)
+            words[waiting] = verdicts.values
         shares.append(float((words == REFUTED).mean()))
     return Rate(kind, law, LOOKS[-1], *shares, trials)
 
 
-def _first(value: object, count: int) -> object:
-    """The first replicates of an array; anything else as it is."""
-    if isinstance(value, xr.DataArray) and "replicate" in value.dims:
-        return value.isel(replicate=slice(0, count))
-    return value
+def _seen(value: object, count: int, waiting: np.ndarray) -> object:
+    """The first replicates of the trials that wait for a verdict; what is no array as it is."""
+    if not isinstance(value, xr.DataArray):
+        return value
+    return value.isel(replicate=slice(0, count), trial=waiting, missing_dims="ignore")
 
 
 def stopped_coverage(law: str, trials: int, accounted: bool = True) -> float:

@@ -87,25 +87,28 @@ def best_exponents(size: Floats, curve: Floats, rows: Floats) -> Floats:
 
 def _searched(size: Floats, curve: Floats, usable: Booleans, rows: Floats) -> Floats:
     """Exponents and spreads of sets of curves whose values are missing at the same places."""
-    spreads = np.stack([_spread(size, curve, usable, rows, e) for e in EXPONENTS], -1)
+    values = rows[:, usable]
+    spreads = np.stack([_spread(size, curve, usable, values, e) for e in EXPONENTS], -1)
     answers = np.full((len(rows), 2), np.nan)
     if not np.isfinite(spreads).any():
         return answers
     best = np.nanargmin(spreads, -1)
     for place in np.unique(best):
         chosen = best == place
-        answers[chosen] = _refined(size, curve, usable, rows[chosen], EXPONENTS[place])
+        answers[chosen] = _refined(size, curve, usable, values[chosen], EXPONENTS[place])
     return answers
 
 
-def _refined(size: Floats, curve: Floats, usable: Booleans, rows: Floats, centre: float) -> Floats:
+def _refined(
+    size: Floats, curve: Floats, usable: Booleans, values: Floats, centre: float
+) -> Floats:
     """The minimum of a parabola through the three best exponents near `centre`."""
     width = EXPONENTS[1] - EXPONENTS[0]
     fine = np.linspace(centre - width, centre + width, REFINED)
-    near = np.stack([_spread(size, curve, usable, rows, exponent) for exponent in fine], -1)
+    near = np.stack([_spread(size, curve, usable, values, exponent) for exponent in fine], -1)
     place = np.nanargmin(near, -1)
     inner = np.clip(place, 1, REFINED - 2)
-    row = np.arange(len(rows))
+    row = np.arange(len(values))
     before, here, after = (near[row, inner + step] ** 2 for step in (-1, 0, 1))
     curvature = before - 2 * here + after
     with np.errstate(all="ignore"):
@@ -114,25 +117,46 @@ def _refined(size: Floats, curve: Floats, usable: Booleans, rows: Floats, centre
     return np.stack([fine[place] + np.where(moved, step, 0.0), near[row, place]], -1)
 
 
-def _spread(size: Floats, curve: Floats, usable: Booleans, rows: Floats, exponent: float) -> Floats:
-    """Root mean square distance of the shifted curves from their mean where all overlap."""
+def _spread(
+    size: Floats, curve: Floats, usable: Booleans, values: Floats, exponent: float
+) -> Floats:
+    """Root mean square distance of the shifted curves from their mean where all overlap; of sets
+    of curves (set, usable value)."""
+    distances = _distances(size, curve, usable, exponent)
+    if distances is None:
+        return np.full(len(values), np.nan)
+    if len(values) > len(distances):  # a triangular map keeps lengths and has fewer columns
+        distances = np.linalg.qr(distances.T, mode="r").T
+    residuals = values @ distances
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", residuals, residuals)))
+
+
+def _distances(size: Floats, curve: Floats, usable: Booleans, exponent: float) -> Floats | None:
+    """The linear map (usable value, point of a curve) from values to the distances of the shifted
+    curves from their mean, so scaled that their squares sum to the mean square; None where the
+    curves overlap too little. One product then serves all sets of curves."""
     places = [
         curve[here] - move
         for here, move in zip(usable, exponent * (size - size.mean()), strict=True)
     ]
     first, last = max(x[0] for x in places), min(x[-1] for x in places)
     if last - first < 0.3 * (curve[-1] - curve[0]):
-        return np.full(len(rows), np.nan)
+        return None
     axis = np.linspace(first, last, POINTS)
-    lines = [
-        _interpolated(axis, x, rows[:, i, here])
-        for i, (x, here) in enumerate(zip(places, usable, strict=True))
-    ]
-    return np.asarray(np.sqrt(np.var(lines, axis=0).mean(-1)))
+    lines = np.zeros((usable.sum(), len(size), POINTS))
+    start = 0
+    for number, x in enumerate(places):
+        lines[start : start + len(x), number] = _interpolation(axis, x)
+        start += len(x)
+    lines -= lines.mean(1, keepdims=True)
+    return lines.reshape(len(lines), -1) / np.sqrt(len(size) * POINTS)
 
 
-def _interpolated(axis: Floats, x: Floats, y: Floats) -> Floats:
-    """Linear interpolation of many curves (curve, point) that share their places."""
+def _interpolation(axis: Floats, x: Floats) -> Floats:
+    """Linear interpolation from values at `x` to points of `axis`, as a matrix (value, point)."""
     place = np.clip(np.searchsorted(x, axis, side="right") - 1, 0, len(x) - 2)
     weight = np.clip((axis - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
-    return np.asarray(y[:, place] * (1 - weight) + y[:, place + 1] * weight)
+    matrix = np.zeros((len(x), len(axis)))
+    points = np.arange(len(axis))
+    matrix[place, points], matrix[place + 1, points] = 1 - weight, weight
+    return matrix
