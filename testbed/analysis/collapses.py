@@ -126,7 +126,7 @@ def _spread(
     if distances is None:
         return np.full(len(values), np.nan)
     if len(values) > len(distances):  # a triangular map keeps lengths and has fewer columns
-        distances = np.linalg.qr(distances.T, mode="r").T
+        distances = np.asarray(np.linalg.qr(distances.T, mode="r")).T
     residuals = values @ distances
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", residuals, residuals)))
 
