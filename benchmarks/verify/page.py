@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from testbed.claims import Verdict, read_verdicts
-from testbed.claims.words import allowed_text, found_text, level_text
+from testbed.claims import Verdict, allowed_text, found_text, level_text, read_verdicts
 from testbed.results.groups import estimators
 
 HEAD = """# Results

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader
 
-from testbed.claims.words import allowed_text, found_text, level_text
+from testbed.claims import allowed_text, found_text, level_text
 from testbed.figures import Table, fill, one_line, stored_figures, table_problems, tables_of
 from testbed.report import tables
 from testbed.report.citations import arxiv_links, citations

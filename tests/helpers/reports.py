@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from testbed.claims import Verdict, with_verdicts
-from testbed.claims.table import LABELS, NUMBERS
 from tests.helpers.trees import WIDTHS, group, tree
 
 SCENARIO = """
@@ -54,7 +54,7 @@ def result(title="A title", **changes):
 
 def with_claims(made, **columns):
     """The result with a verdict for each entry of the columns; what is not given is empty."""
-    empty = {name: "" for name in LABELS} | dict.fromkeys(NUMBERS, np.nan)
+    empty = {field.name: np.nan if field.type == "float" else "" for field in attrs.fields(Verdict)}
     rows = zip(*columns.values(), strict=True)
     return with_verdicts(
         made, [Verdict(**empty | dict(zip(columns, row, strict=True))) for row in rows]
