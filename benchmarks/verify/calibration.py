@@ -216,7 +216,7 @@ def adaptive_rate(kind: str, law: str, trials: int) -> Rate:
             waiting = np.flatnonzero(words == INCONCLUSIVE)
             if not len(waiting):
                 break
-            part = {name: _seen(value, count, waiting) for name, value in facts.items()}
+            part = {name: _shown(value, count, waiting) for name, value in facts.items()}
             with np.errstate(all="ignore"):
                 verdicts = _measured(kind, part, 1 - 0.05 / len(LOOKS)).verdicts()
             words[waiting] = verdicts.values
@@ -224,7 +224,7 @@ def adaptive_rate(kind: str, law: str, trials: int) -> Rate:
     return Rate(kind, law, LOOKS[-1], *shares, trials)
 
 
-def _seen(value: object, count: int, waiting: np.ndarray) -> object:
+def _shown(value: object, count: int, waiting: np.ndarray) -> object:
     """The first replicates of the trials that wait for a verdict; what is no array as it is."""
     if not isinstance(value, xr.DataArray):
         return value

@@ -70,8 +70,8 @@ def verdicts_text(tree: xr.DataTree) -> str:
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
-        found, allowed = found_text(verdict), allowed_text(verdict)
-        parts = [found, f"allowed {allowed}" if allowed else ""]
+        estimate, allowed = found_text(verdict), allowed_text(verdict)
+        parts = [estimate, f"allowed {allowed}" if allowed else ""]
         line = f"  {verdict.verdict:<12} {verdict.title}: {', '.join(filter(None, parts))}"
         yield line + (f"   {verdict.reason}" if verdict.reason else "")
     if level := level_text(verdicts):

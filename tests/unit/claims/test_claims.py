@@ -98,8 +98,8 @@ expect = "divergence"
 
 def test_claims_that_chance_does_not_move_widen_no_interval(tmp_path):
     tree = run(read_scenario(SCENARIO + EXACT), tmp_path)
-    *others, theory, finding = read_verdicts(tree)
-    assert all(verdict.level == pytest.approx(0.99) for verdict in others)
+    *moved, theory, finding = read_verdicts(tree)
+    assert all(verdict.level == pytest.approx(0.99) for verdict in moved)
     assert np.isnan([theory.level, finding.level]).all()
     assert theory.verdict == finding.verdict == "supported" and theory.lower == theory.upper
     lines = verdicts_text(tree).splitlines()
