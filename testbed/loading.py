@@ -25,6 +25,11 @@ from testbed.contract import hooks
 from testbed.contract.border import GROUP
 from testbed.contract.claims import ClaimKind
 from testbed.contract.components import KINDS, Component, Theory
+from testbed.contract.declarations import (
+    declaration_objection,
+    measured_variables,
+    prediction_objection,
+)
 from testbed.contract.findings import Finding
 from testbed.contract.published import PublishedTable, read_published
 from testbed.contract.shape import shape_objection
@@ -203,7 +208,23 @@ def make_registry(sources: list[tuple[Plugin, Any]]) -> Registry:
             rows.append(evolve(plugin, error=text))
         else:
             rows.append(evolve(plugin, components=tuple(c.name for c in components)))
+    rows = [_with_known_predictions(manager, offers, row) for row in rows]
     return Registry(tuple(rows), offers, manager)
+
+
+def _with_known_predictions(manager: Any, offers: dict[str, Offer], plugin: Plugin) -> Plugin:
+    """The plugin, or its error if it predicts a variable whose name is misspelt. All metrics have
+    to be known for that, so it is seen last."""
+    measured = measured_variables(offer.component for offer in offers.values())
+    for name in plugin.components:
+        objection = prediction_objection(offers[name].component, measured)
+        if objection:
+            for lost in plugin.components:
+                del offers[lost]
+            _forget(manager, plugin)
+            error = f"{PluginError.__name__}: {plugin}: {objection}"
+            return evolve(plugin, error=error, components=())
+    return plugin
 
 
 def _contract(plugin: Plugin, module: object) -> int | None:
@@ -342,7 +363,7 @@ def _objection(offers: dict[str, Offer], plugin: Plugin, component: type[Compone
         )
     if name in offers:
         return f"the name {name!r} is taken by {offers[name].plugin}"
-    return shape_objection(component)
+    return shape_objection(component) or declaration_objection(component)
 
 
 def _forget(manager: Any, plugin: Plugin) -> None:

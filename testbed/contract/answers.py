@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from testbed.contract.border import ComponentFault, calling
+from testbed.contract.component import Statement
 from testbed.contract.components import Component, Metric, Optimizer, Theory, Variable
 from testbed.contract.names import RESERVED_OWN_DIMS, is_identifier
+from testbed.errors import one_of
 
 
 def reason_of(component: Component, method: str, answer: object) -> str | None:
@@ -29,14 +31,14 @@ def variables_of(owner: Metric | Theory | Optimizer) -> Mapping[str, Variable]:
     if not isinstance(declared, Mapping):
         raise ComponentFault(owner, "found variables that are not a dict from names to Variable")
     for name, variable in declared.items():
-        reason = _misdeclared(name, variable)
+        reason = misdeclared(name, variable)
         if reason:
             raise ComponentFault(owner, reason)
     checked: Mapping[str, Variable] = declared
     return checked
 
 
-def _misdeclared(name: object, variable: object) -> str:
+def misdeclared(name: object, variable: object) -> str:
     """The mistake in one declaration; empty if it is right."""
     if not is_identifier(name):
         return f"found the variable {name!r}, expected letters, digits and '_', a letter first"
@@ -52,6 +54,18 @@ def _misdeclared(name: object, variable: object) -> str:
             return f"found {name} along {dim!r}, expected letters, digits and '_', a letter first"
     if len(set(variable.dims)) < len(variable.dims):
         return f"found {name} with dims {variable.dims}, expected each once"
+    if variable.states not in get_args(Statement):
+        expected = one_of(get_args(Statement), variable.states)
+        return f"found {name} with states = {variable.states!r}, expected {expected}"
+    told: object = variable.predicts
+    if told is not None and not is_identifier(told):
+        return f"found {name} with predicts = {told!r}, expected the name of a metric's variable"
+    moves: object = variable.time
+    if not isinstance(moves, bool):
+        return f"found {name} with time = {moves!r}, expected True or False"
+    share: object = variable.accuracy
+    if not isinstance(share, int | float) or share < 0:
+        return f"found {name} with accuracy = {share!r}, expected a share of at least 0"
     texts: dict[str, object] = {"units": variable.units, "long_name": variable.long_name}
     for key, value in texts.items():
         if not isinstance(value, str):

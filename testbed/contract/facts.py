@@ -6,9 +6,14 @@ component that wraps another can return the inner one's record, or `evolve` a fi
 
 from __future__ import annotations
 
-from typing import Literal
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
 
 from attrs import frozen
+
+from testbed.errors import one_of
 
 Batching = Literal["vmap", "batch", "loop"]
 """How core maps a component over replicates.
@@ -19,8 +24,36 @@ Batching = Literal["vmap", "batch", "loop"]
 """
 
 
+class Facts:
+    """Base of the records of facts. A value that a fact cannot have is a ValueError."""
+
+    def __attrs_post_init__(self) -> None:
+        record: type = type(self)
+        for name, allowed in _types(record).items():
+            value = getattr(self, name)
+            objection = _objection(value, allowed)
+            if objection:
+                raise ValueError(f"{name}: found {value!r}, expected {objection}")
+
+
+@cache
+def _types(record: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(record)
+
+
+def _objection(value: object, allowed: Any) -> str:
+    """What a fact of this type may be, where the value is something else; empty otherwise."""
+    words = typing.get_args(allowed)
+    if typing.get_origin(allowed) is Literal:
+        return "" if value in words else one_of(words, value)
+    if typing.get_origin(allowed) is tuple:
+        right = isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
+        return "" if right else 'a tuple of names such as ("jumps",)'
+    return "" if isinstance(value, allowed) else allowed.__name__
+
+
 @frozen(kw_only=True)
-class TargetFacts:
+class TargetFacts(Facts):
     """Facts about a target."""
 
     truth_known: bool = True
@@ -30,7 +63,7 @@ class TargetFacts:
 
 
 @frozen(kw_only=True)
-class ModelFacts:
+class ModelFacts(Facts):
     """Facts about a model."""
 
     batching: Batching = "vmap"
@@ -58,7 +91,7 @@ class ModelFacts:
 
 
 @frozen(kw_only=True)
-class OptimizerFacts:
+class OptimizerFacts(Facts):
     """Facts about an optimizer."""
 
     batching: Batching = "vmap"
@@ -75,14 +108,14 @@ class OptimizerFacts:
 
 
 @frozen(kw_only=True)
-class MetricFacts:
+class MetricFacts(Facts):
     """Facts about a metric."""
 
     batching: Batching = "vmap"
 
 
 @frozen(kw_only=True)
-class TheoryFacts:
+class TheoryFacts(Facts):
     """Facts about a theory."""
 
     conditional: bool = False

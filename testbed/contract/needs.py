@@ -12,7 +12,7 @@ its own, and lists the row itself instead of a name: `needs = (NORM, NORM.initia
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
@@ -63,6 +63,18 @@ class Need:
     """True: the value is a matrix of all points by all points, which the memory bound counts."""
     of_state: bool = False
     """True: `method` is core's own function of a state, in `running/paths.py`."""
+
+    def __attrs_post_init__(self) -> None:
+        unknown = [word for word in self.arguments if word not in get_args(Argument)]
+        if unknown:
+            expected = one_of(get_args(Argument), unknown[0])
+            raise ValueError(f"{self.name}: found the argument {unknown[0]!r}, expected {expected}")
+        owner = self.optimizer or self.capability
+        if self.of_state or owner is None:
+            return
+        if not callable(getattr(owner, self.method, None)):
+            problem = f"{self.name}: found the method {self.method!r}"
+            raise ValueError(f"{problem}, expected one that {owner.__name__} declares")
 
     @property
     def now(self) -> Asked:

@@ -82,10 +82,11 @@ def _objections(component: type[Component]) -> Iterator[str]:
                     f"base class testbed.{capability.__name__}, or another name"
                 )
         near = get_close_matches(word, members, n=1, cutoff=NEAR)
-        if near and near[0] not in written and _is_method(component, word):
+        if near and near[0] not in written:
+            what = "method" if _is_method(component, word) else "class attribute"
             yield (
-                f"found the method {word!r} in {name}; did you mean {near[0]!r}? Expected that "
-                "name or, for a method of another meaning, a less similar one"
+                f"found the {what} {word!r} in {name}; did you mean {near[0]!r}? Expected that "
+                f"name or, for a {what} of another meaning, a less similar one"
             )
     yield from _signature_objections(component, written & set(members))
     for missing in sorted(getattr(component, "__abstractmethods__", ())):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from testbed.contract.border import title
+from testbed.contract.border import ComponentFault, calling, title
 from testbed.contract.components import Estimator, Model
+from testbed.contract.declarations import answer_objection
 from testbed.errors import Mistake, ParameterError, did_you_mean
 from testbed.planning.expansion import Expansion, Expansions
 from testbed.scenario.component import Spec, UnbuildableError
@@ -37,12 +38,19 @@ class Builder:
 
     def _new(self, spec: Spec, point: Mapping[str, int]) -> Built:
         try:
-            return spec.build(point, self.model_of), []
+            component = spec.build(point, self.model_of)
+            with calling(component, "facts"):
+                objection = answer_objection(component)
         except UnbuildableError as error:
             return None, [error.mistake]
+        except ComponentFault as fault:
+            return None, [Mistake(spec.path, str(fault))]
         except Exception as error:  # a component's own code runs while it is built
             text = f"{title(spec.component)} raised {type(error).__name__} when built: {error}"
             return None, [Mistake(spec.path, text)]
+        if objection:
+            return None, [Mistake(spec.path, f"{title(component)}: {objection}")]
+        return component, []
 
     def model_of(self, name: str) -> Model:
         """The model of `"estimator:NAME"`, which may not be swept; ParameterError without one."""
