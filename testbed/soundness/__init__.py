@@ -21,6 +21,7 @@ from testbed.loading import Fresh
 from testbed.results.groups import without_scalars
 from testbed.results.read_only import read_only
 from testbed.soundness.agreement import agreement
+from testbed.soundness.blow_up import blow_up_findings, blown_up, without_blown_up
 from testbed.soundness.divergence import divergence
 from testbed.soundness.failure import failure
 from testbed.soundness.features import collapse, misalignment
@@ -54,6 +55,8 @@ CHECKS: dict[str, Check] = {
     "overfitting": overfitting,
 }
 """Core's checks, by the name in their findings."""
+OF_STATUS = ("failure", "divergence")
+"""Checks that tell of lost replicates; the others leave out those that have blown up."""
 
 
 def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> list[Finding]:
@@ -64,8 +67,15 @@ def examine(plan: Plan, tree: xr.DataTree, registry: Registry | None = None) -> 
     """
     findings: list[Finding] = []
     swept = without_scalars(tree)
+    try:
+        shares = blown_up(plan, swept)
+        findings += blow_up_findings(shares)
+        sane = without_blown_up(swept, shares)
+    except Exception as error:
+        findings.append(_not_made("divergence", error))
+        sane = swept
     for name, check in CHECKS.items():
-        findings += _made(name, check, swept)
+        findings += _made(name, check, swept if name in OF_STATUS else sane)
     if registry is not None:
         failures: list[str] = []
         hook = registry.hook("testbed_check_results", failures)
@@ -81,7 +91,12 @@ def _made(name: str, check: Check, tree: xr.DataTree) -> list[Finding]:
     try:
         return list(check(tree))
     except Exception as error:
-        return [_failed(name, f"the check could not be made: {type(error).__name__}: {error}")]
+        return [_not_made(name, error)]
+
+
+def _not_made(name: str, error: Exception) -> Finding:
+    """The finding that says which error a check of core raised."""
+    return _failed(name, f"the check could not be made: {type(error).__name__}: {error}")
 
 
 def _failed(name: str, text: str) -> Finding:

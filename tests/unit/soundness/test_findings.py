@@ -15,6 +15,7 @@ from testbed.loading import Plugin, PluginWarning, load_registry, make_registry
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed.results.files import read_tree, write_tree
+from testbed.running.execute import draw_problem
 from testbed.runs import run
 from testbed.scenario.tables import Expectation
 from testbed.soundness import CHECKS, examine, findings_text, read_findings, with_findings
@@ -71,6 +72,58 @@ def test_a_run_stores_what_it_finds_and_other_runs_find_the_same(tmp_path):
 
 def test_a_sound_run_finds_nothing(tmp_path):
     assert read_findings(run(read_scenario(SCENARIO), tmp_path)) == []
+
+
+STEPS = """
+format = 1
+name = "steps"
+replicates = 3
+[design]
+use = "gaussian"
+n = 20
+n_test = 50
+dim = 3
+noise = 0.1
+[target]
+use = "linear"
+[[estimator]]
+name = "net"
+model = { use = "networks.two-layer", width = 8, activation = "tanh" }
+optimizer = { use = "gradient-descent", learning_rate = { values = [0.1, 100.0] }, times = [100.0] }
+[[metric]]
+use = "excess-risk"
+"""
+
+
+def test_descent_that_blew_up_within_finite_numbers_is_found(tmp_path):
+    """The activation is bounded, so that nothing overflows and the loss is not measured."""
+    tree = run(read_scenario(STEPS), tmp_path)
+    assert (tree["net"]["status"] == 0).all()
+    (blown,) = (f for f in read_findings(tree) if f.check == "divergence")
+    assert (blown.severity, blown.cell, blown.points) == ("problem", "learning_rate=100", 1)
+    assert "of 3 replicates is over 10 times that of the function 0" in blown.observation
+    widths = [f for f in read_findings(tree) if f.check == "wide-mean"]
+    assert not any("learning_rate=100" in finding.cell for finding in widths)
+
+
+def test_the_risk_of_the_function_zero_is_that_of_the_truth():
+    """For a linear truth and Gaussian points it is the mean of f*² over the test points."""
+    from testbed.soundness.blow_up import blown_up
+
+    plan = make_plan(read_scenario(STEPS))
+    risk = np.full((2, 3, 1), 3.0)
+    net = xr.Dataset(
+        {
+            "excess_risk": (("learning_rate", "replicate", "time"), risk),
+            "status": ("replicate", [0] * 3),
+        },
+        {"learning_rate": [0.1, 100.0], "time": [100.0]},
+    )
+    shares = blown_up(plan, xr.DataTree.from_dict({"/net": net}))["net"]
+    cell = plan.cells[0]
+    truth = np.asarray(draw_problem(cell, 0).test.truth)
+    assert shares.dims == ("learning_rate", "replicate")
+    np.testing.assert_allclose(shares, 3.0 / np.square(truth).mean(), rtol=1e-12)
 
 
 def registry(*functions):
