@@ -35,12 +35,12 @@ def blown_up(plan: Plan, tree: xr.DataTree) -> dict[str, xr.DataArray]:
             continue
         dims = next(planned.dims for planned in plan.estimators if planned.name == name)
         zero = np.full([len(dim.coordinate) for dim in dims], np.nan)
-        known: dict[tuple[int, int], float] = {}
+        risks: dict[tuple[int, int], float] = {}
         for cell in cells:
             parts = id(cell.design), id(cell.target)
-            if parts not in known:
-                known[parts] = _risk_of_zero(cell)
-            zero[cell.index] = known[parts]
+            if parts not in risks:
+                risks[parts] = _risk_of_zero(cell)
+            zero[cell.index] = risks[parts]
         best = simulated(dataset, RISK).min("time")
         shares[name] = best / xr.DataArray(zero, dims=[dim.name for dim in dims])
     return shares
