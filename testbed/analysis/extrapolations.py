@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
@@ -11,7 +14,8 @@ from testbed.analysis.limits import Floats
 from testbed.analysis.replicates import Presence, aside_scalars, bare, path_presence
 from testbed.analysis.stopping import least
 
-RATES = np.linspace(0.1, 3.0, 117)  # of approach, among which the best is chosen
+RATES = np.linspace(0.1, 3.0, 117)  # of approach, among which the best is chosen and refined
+REFINEMENTS = 3
 
 
 @aside_scalars
@@ -25,7 +29,7 @@ def extrapolation(
 ) -> xr.Dataset:
     """The limit L of mean = L + c·size^{−rate} as the size grows, with its interval.
 
-    Without `rate` the best of 0.1 … 3 by least squares is taken, chosen again for each replicate
+    Without `rate` the best from 0.1 to 3 by least squares is taken, chosen again for each replicate
     left out; `rate` and its limits are in the result. Relative errors are taken to be equal at all
     points. With a dimension `time`, means are those at best times. Needs three points, or four if
     the rate is free.
@@ -46,7 +50,7 @@ def extrapolation(
     tables = []
     for part, text in enumerate(("limit of the {}", "rate of approach of the {}")):
         statistic = jackknife(kept, approach(part), core)
-        table = interval(statistic, "student", level, present)
+        table = interval(statistic, "skewed", level, present)
         if not survivors:
             for name in ("estimate", "lower", "upper"):
                 table[name] = table[name].where(~lost)
@@ -58,27 +62,61 @@ def extrapolation(
     return limit.assign({new: approach_rate[old] for old, new in names.items()})
 
 
+class Line(NamedTuple):
+    """Least squares of means on size^{−rate}: weighted sum of squares, and limit; (…) each."""
+
+    residual: Floats
+    limit: Floats
+
+
 def fitted(size: Floats, means: Floats, rates: Floats) -> tuple[Floats, Floats]:
-    """Limit and rate of the best L + c·size^{−rate} by weighted least squares, (…, size) → (…)."""
+    """Limit and rate of the best L + c·size^{−rate} by weighted least squares, (…, size) → (…).
+
+    The best of the rates is refined: on a grid most replicates left out would share a rate, and the
+    jackknife would miss how uncertain it is.
+    """
     needed = 3 if len(rates) == 1 else 4
     here = np.isfinite(means) & (means != 0)
     weight = np.where(here, 1 / np.where(here, means, 1.0) ** 2, 0.0)
     filled = np.where(here, means, 0.0)
-    best = np.full(means.shape[:-1], np.inf)
-    limit, rate = np.full_like(best, np.nan), np.full_like(best, np.nan)
+
+    def line(rate: Floats) -> Line:
+        return _line((size / size.min()) ** -rate[..., None], weight, filled)
+
+    best, rate = np.full(means.shape[:-1], np.inf), np.full(means.shape[:-1], np.nan)
     for candidate in rates:
-        power = (size / size.min()) ** -candidate
-        total, first, second = (
-            (weight * part).sum(-1) for part in (np.ones_like(power), power, power**2)
-        )
-        plain, cross = (weight * filled).sum(-1), (weight * filled * power).sum(-1)
-        scale = total * second - first**2
-        with np.errstate(all="ignore"):
-            level = (second * plain - first * cross) / scale
-            slope = (total * cross - first * plain) / scale
-        residual = (weight * (filled - level[..., None] - slope[..., None] * power) ** 2).sum(-1)
+        residual = line(np.asarray(candidate)).residual
         better = residual < best
-        best = np.where(better, residual, best)
-        limit, rate = np.where(better, level, limit), np.where(better, candidate, rate)
+        best, rate = np.where(better, residual, best), np.where(better, candidate, rate)
+    if len(rates) > 1:
+        rate = _refined(rate, rates, lambda tried: line(tried).residual)
     enough = here.sum(-1) >= needed
-    return np.where(enough, limit, np.nan), np.where(enough, rate, np.nan)
+    return np.where(enough, line(rate).limit, np.nan), np.where(enough, rate, np.nan)
+
+
+def _line(power: Floats, weight: Floats, values: Floats) -> Line:
+    """Values on their power of the size, (…, size) each; powers may be shared."""
+    total, first, second = (
+        (weight * part).sum(-1) for part in (np.ones_like(power), power, power**2)
+    )
+    plain, cross = (weight * values).sum(-1), (weight * values * power).sum(-1)
+    scale = total * second - first**2
+    with np.errstate(all="ignore"):
+        limit = (second * plain - first * cross) / scale
+        slope = (total * cross - first * plain) / scale
+    left = values - limit[..., None] - slope[..., None] * power
+    return Line((weight * left**2).sum(-1), limit)
+
+
+def _refined(rate: Floats, rates: Floats, residual: Callable[[Floats], Floats]) -> Floats:
+    """The least residual near the best of evenly spaced rates: steps to the vertex of a parabola,
+    narrower each time."""
+    width = rates[1] - rates[0]
+    for _ in range(REFINEMENTS):
+        before, here, after = (residual(rate + move * width) for move in (-1, 0, 1))
+        curvature = before - 2 * here + after
+        with np.errstate(all="ignore"):
+            step = 0.5 * width * (before - after) / curvature
+        step = np.clip(np.where(curvature > 0, step, 0.0), -width, width)
+        rate, width = np.clip(rate + step, rates[0], rates[-1]), width / 8
+    return rate
