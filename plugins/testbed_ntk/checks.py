@@ -40,7 +40,8 @@ FORMS = 2  # of float64 in addition, for the risk under the law of the sphere
 def objections(plan: Plan) -> list[Mistake]:
     """Reasons against a plan, without repetition."""
     cells = [cell for cell in plan.cells if cell.replicates]
-    reasons = [_oversized(plan, cell) for cell in cells]
+    points = {(cell.estimator, cell.index): cell for cell in cells}  # replicates need the same
+    reasons = [_oversized(plan, cell) for cell in points.values()]
     distinct = {(id(cell.model), design_dim(cell.design)): cell for cell in cells}
     reasons += [_misfit(plan, cell) for cell in distinct.values()]
     return list(dict.fromkeys(reason for reason in reasons if reason))

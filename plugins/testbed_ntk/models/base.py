@@ -118,8 +118,8 @@ class FormulaKernel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProf
 
     def trace(self, design: Design) -> float:
         """∫ k(x, x), the sum of all eigenvalues under the design's law."""
-        profile = self._profile_on(design)
-        return float(profile.value(np.ones(1))[0])
+        self._profile_on(design)
+        return _value_at_one(self, design_dim(design))
 
     def _profile_on(self, design: Design) -> Profile:
         profile = self.profile(design_dim(design)) if population(design) == "sphere" else None
@@ -134,6 +134,14 @@ class FormulaKernel(DualModel, HasPopulationSpectrum, HasPopulationRisk, HasProf
     def known_on(self) -> str:
         """The designs that `population_spectrum` covers."""
         return "sphere"
+
+
+@functools.lru_cache(maxsize=64)
+def _value_at_one(model: FormulaKernel, dim: int) -> float:
+    """k(x, x) for unit inputs, computed once."""
+    profile = model.profile(dim)
+    assert profile is not None  # as the model has made sure
+    return float(profile.value(np.ones(1))[0])
 
 
 @functools.lru_cache(maxsize=64)

@@ -151,19 +151,24 @@ def expect_cosine_kernel(model: Model, dim: int) -> None:
 def expect_fixed_profile(model: Model, dim: int) -> None:
     """DoesNotApply where a kernel of unit inputs is another function of the cosine, up to a factor,
     in higher dimensions: its eigenvalues then fall faster with d than d^{−k}."""
-    try:
-        curves = [declared(model, HasProfile).profile(d) for d in (dim, 4 * dim)]
-    except UnsuitableError:
-        return  # it has a profile, but no computable spectrum
-    low, high = (
-        curve.value(COSINES) / curve.value(np.ones(1)) for curve in curves if curve is not None
-    )
-    if not np.allclose(low, high, rtol=1e-6, atol=1e-9):
+    if not _has_fixed_profile(model, dim):
         raise DoesNotApply(
             f"it needs a kernel that is one function of the cosine for all d; {model.name} with "
             "these parameters changes with d, as networks do whose first layer is divided by d; "
             "give first_variance"
         )
+
+
+@functools.lru_cache(maxsize=64)
+def _has_fixed_profile(model: Model, dim: int) -> bool:
+    try:
+        curves = [declared(model, HasProfile).profile(d) for d in (dim, 4 * dim)]
+    except UnsuitableError:
+        return True  # it has a profile, but no computable spectrum
+    low, high = (
+        curve.value(COSINES) / curve.value(np.ones(1)) for curve in curves if curve is not None
+    )
+    return np.allclose(low, high, rtol=1e-6, atol=1e-9)
 
 
 def sphere_dim(cell: Cell) -> int:
