@@ -33,6 +33,15 @@ class Agreement:
     files: Mapping[str, tuple[Path, FileState | None]] = field(factory=dict)
     libraries: Mapping[str, str] = field(factory=dict)
 
+    def covers(self, other: Agreement) -> bool:
+        """Whether a process that keeps this agreement keeps the other one too."""
+        pairs = (
+            (self.code, other.code),
+            (self.files, other.files),
+            (self.libraries, other.libraries),
+        )
+        return all(part.items() <= whole.items() for whole, part in pairs)
+
 
 def agreement_of(cells: Iterable[Cell]) -> Agreement:
     """The code that these cells are planned with."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
 
 from testbed.contract.cells import Cell, CellResult, Compute, Dask
 from testbed.errors import TestbedError
@@ -18,6 +20,7 @@ from testbed.planning.agreement import Agreement
 from testbed.running.cluster_worker import Processes
 from testbed.running.dispatch import Dispatch
 from testbed.running.executors import Workplace, groups_of, worker_count
+from testbed.running.pool import Pool
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,10 +39,12 @@ def clustered(
     """
     shared, alone = groups_of(cells)
     jobs = cells[0].compute.dask
-    with connected(place, cells[0].compute) as client:
-        name = f"testbed-{uuid.uuid4().hex[:12]}"
-        _prepare(client, Processes(agreement), name)
-        dispatch = Dispatch(client, name, jobs.jobs * jobs.cores if jobs else 1, place.tell)
+    with Pool() if place.pool is None else nullcontext(place.pool) as pool:
+        cluster = pool.cluster
+        if cluster is None or not cluster.agreement.covers(agreement):
+            cluster = pool.connect(prepared(place, cells[0].compute, agreement))
+        expected = jobs.jobs * jobs.cores if jobs else 1
+        dispatch = Dispatch(cluster.client, cluster.name, expected, place.tell)
         try:
             yield from dispatch.results(shared)
             yield from dispatch.results(alone, most=1)
@@ -47,6 +52,27 @@ def clustered(
             yield from dispatch.results(suspects, last=True)
         finally:
             dispatch.cancel()
+
+
+@frozen
+class Cluster:
+    """A client of a scheduler whose workers have processes for cells, and the name under which they
+    have them."""
+
+    client: Client
+    name: str
+    agreement: Agreement
+
+
+@contextmanager
+def prepared(place: Workplace, compute: Compute, agreement: Agreement) -> Iterator[Cluster]:
+    """A cluster whose workers start processes, which end with the context."""
+    with connected(place, compute) as client:
+        name = f"testbed-{uuid.uuid4().hex[:12]}"
+        _prepare(client, Processes(agreement), name)
+        try:
+            yield Cluster(client, name, agreement)
+        finally:
             with suppress(Exception):  # the cluster may be gone
                 client.unregister_worker_plugin(name)
 

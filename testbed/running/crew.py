@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
 from testbed.contract.cells import Cell, CellResult
-from testbed.planning.agreement import Agreement
 from testbed.running.admission import Admission
 from testbed.running.interrupts import expect_none
 from testbed.running.jobs import Job, job_of
@@ -18,38 +17,34 @@ PATIENCE = 0.2  # seconds between looks at time limits
 
 class Crew:
     """Worker processes that take groups of cells. Cells of a group, which share preparations, run
-    one after another in one worker."""
+    one after another in one worker. A worker that has not finished when the results are given up
+    still has its job."""
 
     def __init__(
         self,
         groups: Sequence[Sequence[Cell]],
-        agreement: Agreement,
         admission: Admission,
-        environments: Sequence[Mapping[str, str]],
+        workers: Sequence[Worker],
     ) -> None:
         self._waiting = deque(groups)
         self._admission = admission
-        self._workers = [Worker(agreement, environment=variables) for variables in environments]
+        self._workers = workers
         self._todo: dict[Worker, deque[Cell]] = {}
         self._held: dict[Worker, float] = {}
 
     def results(self) -> Iterator[CellResult]:
         """The results of all cells as they come; OtherCodeError from a worker with other code."""
-        try:
-            while True:
-                yield from self._hand_out()
-                busy = [worker for worker in self._workers if worker.job is not None]
-                if not busy:
-                    return
-                wait([worker.pipe for worker in busy], timeout=PATIENCE)
-                expect_none()
-                for worker in busy:
-                    result = worker.outcome()
-                    if result is not None:
-                        yield result
-        finally:
-            for worker in self._workers:
-                worker.retire()
+        while True:
+            yield from self._hand_out()
+            busy = [worker for worker in self._workers if worker.job is not None]
+            if not busy:
+                return
+            wait([worker.pipe for worker in busy], timeout=PATIENCE)
+            expect_none()
+            for worker in busy:
+                result = worker.outcome()
+                if result is not None:
+                    yield result
 
     def _hand_out(self) -> Iterator[CellResult]:
         """Give every idle worker its next cell; the failures of cells that cannot be sent."""

@@ -6,7 +6,8 @@ All executors give the same numbers, bit for bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from attrs import field, frozen
 
 from testbed.contract.cells import Cell, CellResult
 from testbed.errors import TestbedError
-from testbed.planning.agreement import Agreement, Witness, agreement_of
-from testbed.running.admission import SHARE, Admission, free_memory
+from testbed.planning.agreement import Witness, agreement_of
+from testbed.running.admission import Admission
 from testbed.running.crew import Crew
 from testbed.running.devices import worker_environments
 from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
+from testbed.running.pool import Pool
 from testbed.running.postponed import load_postponed
 
 __all__ = ["EXECUTORS", "Workplace", "failed", "processes", "results_of", "serial"]
@@ -43,6 +45,8 @@ class Workplace:
     """Called with what the user should know while the run goes on."""
     memory: Callable[[Cell], float | None] = lambda cell: None
     """The bytes of a process that runs a cell, as far as they are known."""
+    pool: Pool | None = None
+    """Processes that stay when these cells have run; by default they end then."""
 
 
 def results_of(
@@ -63,18 +67,20 @@ def results_of(
     elif place.executor == "processes":
         sizes = {cell.key: place.memory(cell) for cell in cells}
         expected = {key: size for key, size in sizes.items() if size is not None}
-        admission = Admission(SHARE * free_memory(), expected)
-        yield from processes(cells, worker_count(place.workers), admission=admission)
+        yield from processes(cells, worker_count(place.workers), place.pool, expected)
     else:
-        yield from processes([cell for cell in cells if cell.key in isolated], 1)
-        yield from serial([cell for cell in cells if cell.key not in isolated], note)
+        yield from processes([cell for cell in cells if cell.key in isolated], 1, place.pool)
+        usual = [cell for cell in cells if cell.key not in isolated]
+        yield from serial(usual, note, place.pool)
 
 
-def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[CellResult]:
+def serial(
+    cells: Sequence[Cell], note: Note = lambda key: None, pool: Pool | None = None
+) -> Iterator[CellResult]:
     """Run cells one after another in this process. Cells with a time limit run in one worker, since
     nothing can end a cell that runs in this process."""
     if any(cell.compute.time_limit is not None for cell in cells):
-        yield from processes(cells, 1)
+        yield from processes(cells, 1, pool)
         return
     if not cells:
         return
@@ -101,23 +107,28 @@ def serial(cells: Sequence[Cell], note: Note = lambda key: None) -> Iterator[Cel
 def processes(
     cells: Sequence[Cell],
     workers: int,
-    agreement: Agreement | None = None,
-    admission: Admission | None = None,
+    pool: Pool | None = None,
+    memory: Mapping[str, float] | None = None,
 ) -> Iterator[CellResult]:
     """Run cells on worker processes, group by group, yielding each result as it comes.
 
     A worker that dies (kill −9, out of memory) costs one try of the cell it had; a cell that
     exceeds its time limit is ended with its worker and recorded as failed. Cells whose model takes
-    all threads run while no other does.
+    all threads run while no other does. `memory` holds the bytes of cells by key, where they are
+    known.
     """
-    agreement = agreement or agreement_of(cells)
-    admission = admission or Admission(SHARE * free_memory())
+    if not cells:
+        return
+    agreement = agreement_of(cells)
     shared, alone = groups_of(cells)
-    for part, count in ((shared, workers), (alone, 1)):
-        if part:
-            device = part[0][0].compute.device
-            environments = worker_environments(device, min(count, len(part)))
-            yield from Crew(part, agreement, admission, environments).results()
+    with Pool() if pool is None else nullcontext(pool) as lender:
+        admission = Admission(lender.capacity, memory or {})
+        for part, count in ((shared, workers), (alone, 1)):
+            if part:
+                device = part[0][0].compute.device
+                environments = worker_environments(device, min(count, len(part)))
+                with lender.lent(agreement, environments) as lent:
+                    yield from Crew(part, admission, lent).results()
 
 
 def groups_of(cells: Sequence[Cell]) -> tuple[list[list[Cell]], list[list[Cell]]]:

@@ -38,8 +38,8 @@ class Worker:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.job: Job | None = None
-        self._agreement, self._elsewhere = agreement, elsewhere
-        self._environment = environment or {}
+        self.agreement, self.environment = agreement, environment or {}
+        self._elsewhere = elsewhere
         self._begun: float | None = None
         self._tries = 0
         self._retired = False
@@ -49,9 +49,9 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, end = context.Pipe()
         main = threading.current_thread() is threading.main_thread()
-        arguments = pickle.dumps((self._agreement, self._elsewhere))
+        arguments = pickle.dumps((self.agreement, self._elsewhere))
         self._process = context.Process(target=begin, args=(end, main, arguments), daemon=True)
-        with _interrupts_ignored(main), _may_have_children(), _set(self._environment):
+        with _interrupts_ignored(main), _may_have_children(), _set(self.environment):
             self._process.start()
         end.close()
 

@@ -39,6 +39,7 @@ from testbed.results.store import EARLIER, RunFolder
 from testbed.running.calibration import Calibration, Measured, expected_seconds
 from testbed.running.executors import EXECUTORS, Workplace, results_of
 from testbed.running.notebooks import in_notebook, progress_bar
+from testbed.running.pool import Pool
 from testbed.runs.answers import answered, checked_plan
 from testbed.runs.keeping import KeptStates
 from testbed.runs.options import Options, Outcome, RunWarning, Watcher
@@ -166,6 +167,7 @@ class _Run:
     calibration: Calibration = field(factory=Calibration.load)
     measured: list[Measured] = field(factory=list)
     kept: list[KeptStates] = field(factory=list)  # one, once the journal has been read
+    pool: Pool = field(factory=Pool)
 
     def outcome(self) -> Outcome:
         missing = self._resume()
@@ -176,7 +178,8 @@ class _Run:
         self._announce(first if tree is None else self._kept_cells(), missing)
         self._tell_notes()
         self.registry.hook("testbed_run_started")(plan=self.plan, folder=self.store.path)
-        stopped = self._run_rounds(first, rounds, {cell.key for cell in missing})
+        with self.pool:
+            stopped = self._run_rounds(first, rounds, {cell.key for cell in missing})
         if self.measured:
             self.calibration.learn(self.measured)
             self.calibration.save()
@@ -351,6 +354,7 @@ class _Run:
             self.store.path,
             self._tell,
             self.calibration.memory,
+            self.pool,
         )
 
     def _part(self) -> Plan:

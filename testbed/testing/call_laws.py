@@ -63,24 +63,25 @@ def _of_a_target(case: Case) -> Calls:
 
 def _of_a_model(case: Case) -> Calls:
     twin: Any = case.component
-    for optimizer in dict.fromkeys([case.optimizer, *FLOWS]):
-        if optimizer.accepts(twin) is None and optimizer.name != "testing.numeric-flow":
+    states: list[States] = []
+    yield lambda: states.extend(evolve(case, model=twin).walk())
+    for optimizer in FLOWS:
+        fits = optimizer != case.optimizer and optimizer.accepts(twin) is None
+        if fits and optimizer.name != "testing.numeric-flow":
             yield evolve(case, model=twin, optimizer=optimizer).walk
     untrained = evolve(case, model=twin).path()
     yield from _of_a_state(untrained.initial)
-    states: list[States] = []
-    yield lambda: states.extend(evolve(case, model=twin).walk())
     if states:
         yield from _of_a_state(states[0])
 
 
 def _of_a_state(states: States) -> Calls:
-    """Every need of a state, and the methods that no need names."""
+    """Every need that a method of the model computes, and the methods that no need names."""
     model: Any = Single(states.path.model.model)
     served = [
         need
         for need in NEEDS.values()
-        if need.capability is None or lack(model, need.capability) is None
+        if need.capability and not need.of_state and lack(model, need.capability) is None
     ]
     for need in served:
         for kernel in ("features", "tangent"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from testbed.planning.agreement import Agreement
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed.running.admission import Admission, free_memory
@@ -19,7 +18,7 @@ class Idle:
 
 
 def crew(capacity, groups, expected):
-    planned = Crew(groups, Agreement(), Admission(capacity, expected), [])
+    planned = Crew(groups, Admission(capacity, expected), [])
     return planned, [Idle() for _ in groups]
 
 
