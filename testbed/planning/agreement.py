@@ -33,14 +33,13 @@ class Agreement:
     files: Mapping[str, tuple[Path, FileState | None]] = field(factory=dict)
     libraries: Mapping[str, str] = field(factory=dict)
 
-    def covers(self, other: Agreement) -> bool:
-        """Whether a process that keeps this agreement keeps the other one too."""
-        pairs = (
-            (self.code, other.code),
-            (self.files, other.files),
-            (self.libraries, other.libraries),
+    def covers(self, asked: Agreement) -> bool:
+        """Whether a process that keeps this agreement keeps what is asked, too."""
+        return (
+            asked.code.items() <= self.code.items()
+            and asked.files.items() <= self.files.items()
+            and asked.libraries.items() <= self.libraries.items()
         )
-        return all(part.items() <= whole.items() for whole, part in pairs)
 
 
 def agreement_of(cells: Iterable[Cell]) -> Agreement:

@@ -62,5 +62,5 @@ def test_other_code_asks_for_another_worker(cells):
             assert same is worker
         with pool.lent(part, [{"CUDA_VISIBLE_DEVICES": "0"}]) as (elsewhere,):
             assert elsewhere is not worker
-        with pool.lent(changed, [{}]) as (other,):
-            assert other is not worker
+        with pool.lent(changed, [{}]) as (replaced,):
+            assert replaced is not worker
