@@ -33,12 +33,12 @@ class Agreement:
     files: Mapping[str, tuple[Path, FileState | None]] = field(factory=dict)
     libraries: Mapping[str, str] = field(factory=dict)
 
-    def covers(self, asked: Agreement) -> bool:
-        """Whether a process that keeps this agreement keeps what is asked, too."""
+    def covers(self, needed: Agreement) -> bool:
+        """Whether a process that keeps this agreement keeps the needed one too."""
         return (
-            asked.code.items() <= self.code.items()
-            and asked.files.items() <= self.files.items()
-            and asked.libraries.items() <= self.libraries.items()
+            needed.code.items() <= self.code.items()
+            and needed.files.items() <= self.files.items()
+            and needed.libraries.items() <= self.libraries.items()
         )
 
 
