@@ -11,13 +11,13 @@ import xarray as xr
 from testbed import analysis
 from testbed.claims.published import beside, published_number, selected
 from testbed.contract.claims import DIVERGED, FINDINGS, Evidence
+from testbed.contract.figures import ORACLE
 from testbed.contract.names import in_words
 from testbed.contract.published import PublishedTable
 
 if TYPE_CHECKING:
     from testbed.scenario.tables import ClaimTable
 
-ORACLE = "oracle"
 COPIES = 3  # equal replicates of a value that no chance changes: intervals of no width
 Point = Mapping[str, object]
 

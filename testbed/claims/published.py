@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from testbed.contract.figures import ORACLE
 from testbed.contract.published import PublishedTable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _interpolated(published: xr.DataArray, dim: str, wanted: xr.DataArray) -> xr
 def selected(published: xr.DataArray, point: Mapping[str, object]) -> xr.DataArray:
     """The numbers at a point, as far as they depend on it."""
     for dim, wanted in point.items():
-        if dim in published.dims and wanted != "oracle":
+        if dim in published.dims and wanted != ORACLE:
             numeric = published[dim].dtype.kind in "fiu"
             published = published.sel({dim: wanted}, method="nearest" if numeric else None)
     return published

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isinf, isnan
 from typing import TYPE_CHECKING
 
 from testbed.claims.verdicts import Verdict
 from testbed.contract.claims import FINDINGS
+from testbed.contract.figures import ORACLE
 from testbed.contract.names import in_words
 
 if TYPE_CHECKING:
@@ -38,12 +39,37 @@ def statement(claim: ClaimTable, sentence: str = "") -> str:
     """The claim in words: what, along what, and where. `sentence` is that of a plugin's kind."""
     kind = PAIRED.get(claim.that, claim.that) if claim.than else claim.that
     template = sentence or TEMPLATES.get(kind, "{of}: {that} {around}")
-    text = template.format(**_facts(claim))
-    places = [in_words(claim.at)] if claim.at else []
-    places += [f"than at {in_words(claim.than_at)}"] if claim.than_at else []
+    facts = _facts(claim)
+    if claim.than:
+        facts |= _sides(claim, facts["of"])
+    shared = {dim: value for dim, value in claim.at.items() if dim not in claim.than_at}
+    places = [place_in_words(shared)] if shared else []
     if claim.range:
         places.append(f"{claim.along} from {claim.range[0]:g} to {claim.range[1]:g}")
+    text = template.format(**facts)
     return f"{text} ({', '.join(places)})" if places else text
+
+
+def place_in_words(held: Mapping[str, object]) -> str:
+    """Where dimensions are held: `at the best time, n=100`."""
+    time = held.get("time")
+    if not isinstance(time, str):
+        return f"at {in_words(held)}"
+    chosen = "the best time" if time == ORACLE else f"the time of the least {time}"
+    rest = {dim: value for dim, value in held.items() if dim != "time"}
+    return f"at {chosen}, {in_words(rest)}" if rest else f"at {chosen}"
+
+
+def _sides(claim: ClaimTable, name: str) -> dict[str, str]:
+    """The two variables of a comparison, with the places at which they differ."""
+    than = "the same" if claim.than == claim.of else claim.than
+    if not claim.than_at:
+        return {"of": name, "than": than}
+    first = {dim: claim.at[dim] for dim in claim.than_at if dim in claim.at}
+    return {
+        "of": f"{name} {place_in_words(first)}" if first else name,
+        "than": f"{than} {place_in_words(claim.than_at)}",
+    }
 
 
 def _facts(claim: ClaimTable) -> dict[str, str]:

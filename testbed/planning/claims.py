@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from testbed.contract.claims import DIVERGED, FINDINGS, ClaimKind
-from testbed.contract.figures import GroupShape, Shapes, holds, position
+from testbed.contract.figures import ORACLE, GroupShape, Shapes, holds, position
 from testbed.contract.published import PublishedTable
 from testbed.errors import Mistake, one_of
 from testbed.planning.shapes import shapes_of
@@ -16,8 +16,6 @@ from testbed.planning.shapes import shapes_of
 if TYPE_CHECKING:
     from testbed.planning.plan import Plan
     from testbed.scenario.tables import ClaimTable
-
-ORACLE = "oracle"
 
 
 def unsuitable_claims(

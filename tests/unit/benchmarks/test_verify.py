@@ -64,10 +64,10 @@ def test_a_section_shows_every_verdict_with_its_source(page, tmp_path):
     assert "`testbed run scenarios/claimed.toml --set replicates=4`" in text
     assert "Set-up: ours." in text and "(images/claimed.png)" in text
     falls, impossible = read_verdicts(tree)
-    assert falls.statement == "fixed/excess_risk is decreasing along n (time=oracle)"
+    assert falls.statement == "fixed/excess_risk is decreasing along n (at the best time)"
     assert "| a paper | ≤ 0 |" in text
     assert impossible.verdict == "refuted" and "| ≤ 1e-09 |" in text and "**refuted**" in text
-    assert "Intervals at 97.5%, corrected for 2 verdicts." in text
+    assert "Intervals at 97.5%, corrected for 2 verdicts (Bonferroni)." in text
     assert page.sections_of(f"# Results\n\n{text}") == {"claimed": text}
 
 

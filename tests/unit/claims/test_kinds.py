@@ -145,7 +145,7 @@ expect = "truncation"
         "supported", "supported", "refuted", "supported",
     ]  # fmt: skip
     assert verdicts[0].statement == (
-        "at least 60% of replicates have linearised/diverged above 0.5 (edge=1.5)"
+        "at least 60% of replicates have linearised/diverged above 0.5 (at edge=1.5)"
     )
 
 
