@@ -171,8 +171,10 @@ def plan_text(
     plan: Plan,
     costs: Mapping[str, Cost] | None = None,
     forecasts: Mapping[str, Forecast] | None = None,
+    begun: str = "",
 ) -> str:
-    """A plan in words, with the costs if it was tried, or those that earlier runs let expect."""
+    """A plan in words, with the costs if it was tried, or those that earlier runs let expect of the
+    cells that are to run. `begun` says which cells are finished."""
     scenario = plan.scenario
     made, served = plan.preparations
     adaptive = not isinstance(scenario.replicates, int)
@@ -182,6 +184,7 @@ def plan_text(
         f"about {plan.bytes / 2**20:.1f} MiB of results before compression, at most "
         f"{scenario.compute.memory:g} GiB of memory a cell",
     ]
+    lines += filter(None, [begun])
     if served:
         lines.append(f"data and kernel matrices: prepared {made} times, shared by {served} cells")
     if plan.states is not None:
@@ -203,7 +206,7 @@ def plan_text(
             lines.append(f"  predicted: {', '.join(theories)}")
         if costs:
             lines.append(f"  costs:     {costs[estimator.name]}")
-        elif forecasts:
+        elif forecasts and estimator.name in forecasts:
             lines.append(f"  expected:  {forecasts[estimator.name]}")
         lines += [f"  note:      {words}" for words in foreign_kernels(cells)]
         for omission in plan.omissions:

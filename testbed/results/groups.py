@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.contract.cells import STATUS
 from testbed.contract.names import RESERVED_GROUPS
 
 if TYPE_CHECKING:
@@ -35,12 +34,3 @@ def without_scalars(tree: xr.DataTree) -> xr.DataTree:
 def without_tables(tree: xr.DataTree) -> xr.DataTree:
     """The tree with the groups of estimators alone."""
     return tree.drop_nodes(sorted(RESERVED_GROUPS), errors="ignore")
-
-
-def statuses(tree: xr.DataTree) -> dict[str, int]:
-    """The number of replicates with each status, over all groups of a result."""
-    counts = dict.fromkeys(STATUS, 0)
-    for group in estimators(tree).values():
-        for word, value in STATUS.items():
-            counts[word] += int((group["status"] == value).sum())
-    return {word: count for word, count in counts.items() if count}

@@ -51,7 +51,9 @@ class ProgressWatcher:
         self._total, self._done = len(plan.cells), len(plan.cells) - len(missing)
         done = self._done
         note = f" ({done} of them are in the journal already)" if done else ""
-        self.console.print(f"{plan.scenario.name}: {self._total} cells{note}", highlight=False)
+        adaptive = not isinstance(plan.scenario.replicates, int)
+        what = f"{self._total} cells{' in the first round' if adaptive else ''}{note}"
+        self.console.print(f"{plan.scenario.name}: {what}", highlight=False)
         if self.console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=self.console)

@@ -236,7 +236,7 @@ def test_exit_codes_tell_failed_cells_from_wrong_requests_and_faults(tmp_path, m
     failing = [*run, "--set", 'estimator.f.model.fault="raise"']
     assert invoke(*run).exit_code == 0
     result = invoke(*failing)
-    assert result.exit_code == 1 and "replicates: 3 ok, 1 failed" in result.output
+    assert result.exit_code == 1 and "3 of 4 replicates ok, 1 failed" in result.output
     assert "f(rate=0.5) on sequence.gaussian" in result.output and "boom" in result.output
     assert invoke(*run, "--set", "replicates=0").exit_code == 2
 

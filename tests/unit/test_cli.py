@@ -39,13 +39,41 @@ def place(tmp_path, monkeypatch):
 def test_run_leaves_results_figures_and_a_summary(place, invoke):
     result = invoke("run", "small.toml")
     assert result.exit_code == 0, result.output
-    assert "slope in n" in result.output and "replicates: 9 ok" in result.output
+    assert (
+        "slope in n" in result.output
+        and "9 of 9 replicates ok (3 at each of 3 points)" in result.output
+    )
     assert (place / "runs/small/results.nc").exists()
     assert (place / "runs/small/figures/excess_risk-against-n.png").stat().st_size > 5000
     again = invoke("run", "small.toml")
     assert "3 of them are in the journal" in again.output
     assert "slope in n" in invoke("show", "runs/small").output
     assert "excess_risk-against-n.png" in invoke("plot", "runs/small/results.nc").output
+
+
+def test_a_plan_says_what_is_finished_in_its_folder_and_what_more_replicates_cost(place, invoke):
+    more = ("plan", "small.toml", "--set", "replicates=20")
+    assert "are finished" not in invoke(*more).output
+    invoke("run", "small.toml", "--no-figures", "--set", "replicates=16")
+    assert "runs/small: 3 of 6 cells are finished; to run: 3 missing" in invoke(*more).output
+    assert "to run: none" in invoke("plan", "small.toml", "--set", "replicates=16").output
+    assert "are finished" not in invoke(*more, "-o", "runs/elsewhere").output
+    assert "expected:" not in invoke("plan", "small.toml", "--set", "replicates=16").output
+
+
+def test_an_adaptive_run_says_with_how_many_replicates_it_ended(place, invoke):
+    until = "replicates = { until = { standard_error = 9.0 }, at_most = 64 }"
+    text = SCENARIO.replace("replicates = 3", until)
+    assert text != SCENARIO
+    (place / "small.toml").write_text(text)
+    output = invoke("run", "small.toml", "--no-figures").output
+    assert "small: 3 cells in the first round" in output
+    assert "24 of 24 replicates ok (8 at each of 3 points)" in output
+    assert "adaptive: 8 replicates were enough at 3 of 3 points, of at most 64" in output
+    never = text.replace("9.0", "1e-9").replace("64", "12")
+    (place / "small.toml").write_text(never)
+    output = invoke("run", "small.toml", "--no-figures").output
+    assert "adaptive: 3 of 3 points took all 12 replicates" in output
 
 
 def test_plan_check_and_dry_run_compute_nothing(place, invoke):

@@ -89,9 +89,9 @@ def run(
     if options.executor != "dask" and scenario.compute.dask is None:
         _leave_out_unused()
     outcome = _outcome(functools.partial(execute_run, scenario, output), options)
-    _show(outcome.tree, outcome.folder, scenario.figures, draw=not no_figures)
+    _show(outcome, scenario.figures, draw=not no_figures)
     if outcome.failed:
-        show_failures(outcome.failed, outcome.stopped, traceback, pdb)
+        show_failures(outcome, traceback, pdb)
         sys.exit(CELLS_FAILED)
     if require_claims:
         _expect_claims(outcome.tree)
@@ -147,12 +147,13 @@ def _outcome(execute: Callable[[Options, Watcher], Outcome], options: Options) -
         return _outcome(execute, evolve(options, mix_versions=True))
 
 
-def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool) -> None:
+def _show(outcome: Outcome, figures: Sequence[Figure], draw: bool) -> None:
     """Draw the figures if asked to, print the summary and where everything is."""
+    from testbed.console.replicates import replicates_text
     from testbed.console.summary import summary
     from testbed.figures import draw_figures, remove_stale_figures
-    from testbed.results.groups import statuses
 
+    tree, folder = outcome.tree, outcome.folder
     paths: Sequence[Path] = ()
     if not draw:
         remove_stale_figures(tree, folder / "figures", figures)
@@ -161,8 +162,7 @@ def _show(tree: xr.DataTree, folder: Path, figures: Sequence[Figure], draw: bool
         for problem in problems:
             click.echo(problem, err=True)
     click.echo(summary(tree))
-    counted = ", ".join(f"{count} {word}" for word, count in statuses(tree).items())
-    click.echo(f"replicates: {counted}")
+    click.echo(f"\n{replicates_text(tree, outcome.plan.scenario.replicates)}")
     click.echo(f"results: {folder / 'results.nc'}")
     for path in paths:
         click.echo(f"figure:  {path}")
@@ -216,21 +216,26 @@ def measure(
         measure_only=True,
     )
     outcome = _outcome(functools.partial(execute_run, chosen, folder), options)
-    _show(outcome.tree, outcome.folder, chosen.figures, draw=not no_figures)
+    _show(outcome, chosen.figures, draw=not no_figures)
     if outcome.failed:
-        show_failures(outcome.failed, outcome.stopped, False, False)
+        show_failures(outcome)
         sys.exit(CELLS_FAILED)
 
 
 @click.command()
 @click.argument("file")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Run folder; runs/NAME unless given."
+)
 @overrides_option
 @click.option(
     "--costs", is_flag=True, help="Try a few replicates, and say how long the run will take."
 )
 @explained
-def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
-    """Show what a scenario FILE would do: cells, dimensions, sizes, omissions, costs."""
+def plan(file: str, output: Path | None, overrides: tuple[str, ...], costs: bool) -> None:
+    """Show what a scenario FILE would do: cells, dimensions, sizes, omissions, costs; and how many
+    of the cells are finished in the run folder."""
+    from testbed.console.begun import begun
     from testbed.console.describe import plan_text
     from testbed.planning.files import load_scenario
     from testbed.running.calibration import expected_costs
@@ -242,7 +247,8 @@ def plan(file: str, overrides: tuple[str, ...], costs: bool) -> None:
         from testbed.running.costs import costs_of
 
         estimated = costs_of(made)
-    click.echo(plan_text(made, estimated, expected_costs(made.cells)))
+    ready = begun(made, output or Path("runs") / made.scenario.name)
+    click.echo(plan_text(made, estimated, expected_costs(ready.missing), ready.text))
 
 
 @click.command()

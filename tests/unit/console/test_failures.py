@@ -70,6 +70,14 @@ def test_the_line_of_the_plugin_is_shown_once_for_all_cells(invoke):
     assert "2 cells failed at " in done.output and "test_failures.py:" in done.output
     assert '\n    raise RuntimeError("the ice is thin")\n' in done.output
     assert "--traceback shows more" in done.output and "Traceback" not in done.output
+    assert "2 cells failed; their errors are in the results" in done.output
+
+
+def test_cells_that_lack_a_variable_alone_are_no_failed_cells(invoke):
+    done = invoke(METRIC)
+    assert done.exit_code == 1
+    assert "1 cell without ice; their errors are in the results" in done.output
+    assert "cells failed, " not in done.output and "replicates ok" in done.output
 
 
 def test_traceback_shows_all_of_it(invoke):
