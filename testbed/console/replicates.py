@@ -27,7 +27,7 @@ def replicates_text(tree: xr.DataTree, replication: int | Replication) -> str:
 
 
 def _counted(name: str, group: xr.DataTree) -> str:
-    status = group["status"]
+    status = group.to_dataset()["status"]
     counts = {word: int((status == value).sum()) for word, value in STATUS.items()}
     ran = _per_point(status)
     if not ran.size:
@@ -51,7 +51,7 @@ def _range(counts: np.ndarray) -> str:
 
 def _ended(tree: xr.DataTree, at_most: int) -> Iterator[str]:
     """With how many replicates the points of an adaptive run were left."""
-    counts = [_per_point(group["status"]) for group in estimators(tree).values()]
+    counts = [_per_point(group.to_dataset()["status"]) for group in estimators(tree).values()]
     every = np.concatenate([part for part in counts if part.size] or [np.zeros(0)])
     if not every.size:
         return
