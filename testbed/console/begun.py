@@ -8,9 +8,9 @@ from pathlib import Path
 from attrs import frozen
 
 from testbed.contract.cells import Cell
+from testbed.errors import ResultError
 from testbed.planning.plan import Plan
-from testbed.results.journal import JOURNAL, Journal
-from testbed.results.status import cell_states
+from testbed.results.status import cell_states, open_journal
 
 
 @frozen
@@ -23,9 +23,10 @@ class Begun:
 
 def begun(plan: Plan, folder: Path) -> Begun:
     """What the journal of a run folder holds of a plan; all is missing where there is none."""
-    if not (folder / JOURNAL).is_file():
+    try:
+        journal = open_journal(folder)
+    except ResultError:
         return Begun(plan.cells)
-    journal = Journal(folder)
     try:
         states = list(cell_states(plan, journal))
     finally:
