@@ -56,8 +56,8 @@ def place_in_words(held: Mapping[str, object]) -> str:
     if not isinstance(time, str):
         return f"at {in_words(held)}"
     chosen = "the best time" if time == ORACLE else f"the time of the least {time}"
-    rest = {dim: value for dim, value in held.items() if dim != "time"}
-    return f"at {chosen}, {in_words(rest)}" if rest else f"at {chosen}"
+    point = {dim: value for dim, value in held.items() if dim != "time"}
+    return f"at {chosen}, {in_words(point)}" if point else f"at {chosen}"
 
 
 def _sides(claim: ClaimTable, name: str) -> dict[str, str]:
