@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -276,6 +277,11 @@ def section(trials: int = 2000) -> tuple[str, bool]:
         for count in REPLICATES
     )
     stopped = " and ".join(f"{100 * stopped_coverage(law, trials):.1f} ({law})" for law in LAWS)
+    together = (
+        f"Of {CLAIMS} true claims judged together any is refuted in per cent of trials: "
+        f"{families}. Intervals of means hold the truth, where replicates are added until a "
+        f"standard error is reached, in per cent: {stopped}."
+    )
     text = f"""## Verdicts
 
 Of {trials} claims that are true, at the edge of what they allow: per cent refuted, which is to be
@@ -285,10 +291,7 @@ Adaptive runs double the replicates until a claim is decided.
 
 {chr(10).join(lines)}
 
-Of {CLAIMS} true claims judged together any is refuted in per cent of trials:
-{families}.
-Intervals of means hold the truth, where replicates are added until a standard error is reached, in
-per cent: {stopped}.
+{textwrap.fill(together, 100)}
 """
     return text, all(row.holds for row in rows)
 
