@@ -42,7 +42,7 @@ class Worker:
         self._elsewhere = elsewhere
         self._begun: float | None = None
         self._tries = 0
-        self._retired = False
+        self._retired = self._ended = False
         self._hire()
 
     def _hire(self) -> None:
@@ -54,10 +54,13 @@ class Worker:
         with _interrupts_ignored(main), _may_have_children(), _set(self.environment):
             self._process.start()
         end.close()
+        self._ended = False
 
     def take(self, job: Job) -> None:
-        """Send a job."""
+        """Send a job, to a new process if the one before had to be ended."""
         self.job, self._tries = job, 0
+        if self._ended:
+            self._hire()
         self._send(job)
 
     def _send(self, job: Job) -> None:
@@ -68,8 +71,8 @@ class Worker:
             self.pipe.close()  # the worker has died: `outcome` will say so
 
     def outcome(self) -> CellResult | None:
-        """The result of the current job, or None while it runs. A dead worker is replaced, and the
-        job tried again; OtherCodeError from a worker with other code."""
+        """The result of the current job, or None while it runs. A dead worker is replaced as long
+        as the job is to be tried again; OtherCodeError from a worker with other code."""
         assert self.job is not None
         answer = self._answer()
         if not isinstance(answer, str):
@@ -79,11 +82,10 @@ class Worker:
         job, seconds, late = self.job, self.seconds(), self.overdue()
         self._tries += 1
         self.end()
-        if not self._retired:
+        if not self._retired and self._tries < TRIES and not late:
             self._hire()
-            if self._tries < TRIES and not late:
-                self._send(job)
-                return None
+            self._send(job)
+            return None
         self.job = None
         return failed(job, answer, seconds)
 
@@ -122,6 +124,7 @@ class Worker:
 
     def end(self) -> None:
         """End the process."""
+        self._ended = True
         self.pipe.close()
         self._process.kill()
         self._process.join()

@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 
 from testbed.claims import Verdict, with_verdicts
+from testbed.results.files import RESULTS, write_tree
 from tests.helpers.trees import WIDTHS, group, tree
 
 SCENARIO = """
@@ -63,5 +64,5 @@ def with_claims(made, **columns):
 
 def stored(made, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    made.to_netcdf(folder / "results.nc")
+    write_tree(made, folder / RESULTS)
     return folder

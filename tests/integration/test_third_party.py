@@ -112,7 +112,7 @@ def test_a_strangers_model_and_metric_run_and_are_right(serial):
 
 
 def test_processes_load_the_strangers_plugin_too(installed, serial, tmp_path):
-    options = ("--executor", "processes", "--workers", "2", "--no-figures")
+    options = ("--executor", "processes", "--workers", "1", "--no-figures")
     parallel = run(tmp_path, BOTH, *options, beside=[installed["good"]])
     for name in ("excess_risk", "readout_norm"):
         np.testing.assert_array_equal(serial["theirs"][name], parallel["theirs"][name])

@@ -39,8 +39,6 @@ FILES = tuple(
     for name in (
         "analysis/test_analysis",
         "contract/test_grids",
-        "numerics/test_integrate",
-        "numerics/test_krylov",
         "numerics/test_products",
         "scenario/test_reader",
         "test_batching",

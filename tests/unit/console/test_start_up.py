@@ -78,7 +78,7 @@ def test_torch_is_loaded_by_the_first_cell_and_never_by_figures_or_show(small, t
     code, names = _loaded(small)[0]
     assert code == 0 and "torch" in names
     assert not {"dask", "distributed", "pyarrow", "scipy.stats", "matplotlib"} & set(names)
-    code, drawn = _loaded(["plot", str(tmp_path / "run")])[0]
-    assert code == 0 and "matplotlib" in drawn and "torch" not in drawn
-    code, shown = _loaded(["show", str(tmp_path / "run")])[0]
+    commands = [["show", str(tmp_path / "run")], ["plot", str(tmp_path / "run")]]
+    (code, shown), (drawing, drawn) = _loaded(*commands)
     assert code == 0 and not {"torch", "dask", "pyarrow", "matplotlib", "sklearn"} & set(shown)
+    assert drawing == 0 and "matplotlib" in drawn and "torch" not in drawn
