@@ -70,7 +70,8 @@ class ModelFacts(Facts):
     time_batching: Literal["vmap", "loop"] = "vmap"
     """How a state's methods are mapped over recorded times, whatever `batching` is."""
     threads: Literal["one", "all"] = "one"
-    """"all" gives the model's cells every core, and runs them while no other cell runs."""
+    """"all" gives the model's cells of more than 1024 observations every core, and runs them while
+    no other cell runs."""
     reads: Literal["problem", "inputs"] = "problem"
     """"inputs" promises that `draw` and `prepare` never look at y or the truth: core then shares
     the preparation between targets, noise levels and optimizers."""

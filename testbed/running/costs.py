@@ -55,16 +55,16 @@ def _cost(cells: Sequence[Cell]) -> Cost:
     simulated = [cell for cell in cells if cell.replicates]
     predicted = [cell for cell in cells if not cell.replicates]
     seconds, memory = 0.0, 0.0
-    with threads_of(cells[0].model.facts().threads):
-        if simulated:
-            tried(simulated[0], 1)  # a first run, not timed, pays the costs of first calls
-            ends = [_simulation(cell) for cell in (simulated[0], simulated[-1])]
-            seconds = len(simulated) * sum(end[0] for end in ends) / 2
-            memory = max(end[1] for end in ends)
-        for cell in predicted[-1:]:
-            started = time.perf_counter()
+    if simulated:
+        tried(simulated[0], 1)  # a first run, not timed, pays the costs of first calls
+        ends = [_simulation(cell) for cell in (simulated[0], simulated[-1])]
+        seconds = len(simulated) * sum(end[0] for end in ends) / 2
+        memory = max(end[1] for end in ends)
+    for cell in predicted[-1:]:
+        started = time.perf_counter()
+        with threads_of(cell):
             execute_cell(cell)
-            seconds += len(predicted) * (time.perf_counter() - started)
+        seconds += len(predicted) * (time.perf_counter() - started)
     return Cost(seconds, memory)
 
 

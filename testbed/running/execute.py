@@ -21,6 +21,7 @@ from testbed.running.draws import draw_problem
 from testbed.running.predictions import predict, predict_given, until_divergence
 from testbed.running.preparations import PreparationCache
 from testbed.running.simulation import Simulation
+from testbed.running.threads import threads_of
 
 __all__ = ["PreparationCache", "draw_problem", "execute_cell", "execute_openly", "tried"]
 
@@ -97,7 +98,7 @@ def tried(cell: Cell, count: int) -> tuple[float, float]:
     """Simulate the cell's first replicates; return the seconds and the bytes of the whole cell."""
     replicates, total = cell.replicates[:count], len(cell.replicates)
     started = time.perf_counter()
-    with torch.no_grad():
+    with torch.no_grad(), threads_of(cell):
         problems = [draw_problem(cell, replicate) for replicate in replicates]
         total = min(total, chunk_size(cell, problems[0]))
         simulation = Simulation(cell, replicates, problems, PreparationCache())

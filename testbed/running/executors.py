@@ -23,6 +23,7 @@ from testbed.running.guarded import failed, guarded
 from testbed.running.interrupts import expect_none
 from testbed.running.pool import Pool
 from testbed.running.postponed import load_postponed
+from testbed.running.threads import takes_all_threads
 
 __all__ = ["EXECUTORS", "Workplace", "failed", "processes", "results_of", "serial"]
 
@@ -113,8 +114,8 @@ def processes(
     """Run cells on worker processes, group by group, yielding each result as it comes.
 
     A worker that dies (kill −9, out of memory) costs one try of the cell it had; a cell that
-    exceeds its time limit is ended with its worker and recorded as failed. Cells whose model takes
-    all threads run while no other does. `memory` holds the bytes of cells by key, where they are
+    exceeds its time limit is ended with its worker and recorded as failed. Cells that take all
+    threads run while no other does. `memory` holds the bytes of cells by key, where they are
     known.
     """
     if not cells:
@@ -132,11 +133,11 @@ def processes(
 
 
 def groups_of(cells: Sequence[Cell]) -> tuple[list[list[Cell]], list[list[Cell]]]:
-    """Groups of cells that share preparations: those that run beside others, and those whose model
-    takes all threads."""
+    """Groups of cells that share preparations: those that run beside others, and those that take
+    all threads."""
     groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
-    alone = [group for group in groups if group[0].model.facts().threads == "all"]
-    shared = [group for group in groups if group[0].model.facts().threads != "all"]
+    alone = [group for group in groups if takes_all_threads(group[0])]
+    shared = [group for group in groups if not takes_all_threads(group[0])]
     return shared, alone
 
 

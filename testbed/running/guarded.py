@@ -29,7 +29,7 @@ def guarded(cell: Cell, cache: PreparationCache) -> CellResult:
 
     try:
         forget_peak()
-        with _without_exit(), threads_of(cell.model.facts().threads):
+        with _without_exit(), threads_of(cell):
             result = execute_cell(cell, cache)
         return evolve(result, memory=peak())
     except Interrupted:

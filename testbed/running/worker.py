@@ -54,9 +54,9 @@ def _make_ready(limited: bool) -> None:
     """Load what cells need, for seconds, before time limits count; also what the first gradient
     needs, if there is a limit."""
     import testbed.running.execute  # noqa: F401
-    from testbed.running.threads import threads_of
+    from testbed.running.threads import limited_threads
 
-    with threads_of("one"):
+    with limited_threads(1):
         if limited:
             import torch
 
