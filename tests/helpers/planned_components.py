@@ -307,3 +307,10 @@ def planned(toml: str, *overrides: str) -> Plan:
 def mistakes(toml: str, *overrides: str) -> list[str]:
     """What reading and planning object to, mistake by mistake."""
     return mistakes_of(lambda: planned(toml, *overrides))
+
+
+def only(toml: str, *overrides: str) -> str:
+    """The one mistake of a scenario."""
+    listed = mistakes(toml, *overrides)
+    assert len(listed) == 1, listed
+    return listed[0]

@@ -12,26 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.folders import TRAINING, changed
+
 HERE = Path(__file__).parent / "disks"
-SCENARIO = """
-format = 1
-name = "disks"
-seed = 4
-replicates = 1
-[design]
-use = "sequence.gaussian"
-n = { values = [50, 100] }
-modes = 2
-[target]
-use = "sequence.power"
-p = 1.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow", times = [1.0, 2.0] }
-[[metric]]
-use = "eigenvalues"
-"""
+SMALLER = {'"folders"': '"disks"', "replicates = 4": "replicates = 1", "modes = 20": "modes = 2"}
+SCENARIO = f'{changed(TRAINING, SMALLER)}[[metric]]\nuse = "eigenvalues"\n'
 
 
 @pytest.fixture(scope="module")
