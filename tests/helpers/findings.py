@@ -9,27 +9,18 @@ import xarray as xr
 
 from testbed import Finding
 from testbed.soundness import CHECKS
+from tests.helpers.sequences import BLOCK, sequence_scenario
 
 ROOT = Path(__file__).parents[2]
 TIMES = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
-SCENARIO = """
-format = 1
-name = "looked-at"
-replicates = 6
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 200, 400] }
-modes = 40
-[target]
-use = "sequence.block"
-count = 4
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow", times = { geom = [1.0, 300.0, 30] } }
-[[metric]]
-use = "excess-risk"
-"""
+SCENARIO = sequence_scenario(
+    "looked-at",
+    head="replicates = 6",
+    n="{ values = [100, 200, 400] }",
+    modes=40,
+    target=BLOCK,
+    times="{ geom = [1.0, 300.0, 30] }",
+)
 
 
 def group(status=0, replicates=8, **variables) -> xr.Dataset:

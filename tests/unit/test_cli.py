@@ -8,25 +8,15 @@ import sys
 
 import pytest
 
-SCENARIO = """
-format = 1
-name = "small"
-replicates = 3
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 200, 400] }
-modes = 60
-[target]
-use = "sequence.sparse-power"
-p = 1.0
-q = 2.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow", times = { geom = [1.0, 1e4, 12] } }
-[[metric]]
-use = "excess-risk"
-"""
+from tests.helpers.sequences import SPARSE, sequence_scenario
+
+SCENARIO = sequence_scenario(
+    "small",
+    head="replicates = 3",
+    n="{ values = [100, 200, 400] }",
+    target=SPARSE,
+    times="{ geom = [1.0, 1e4, 12] }",
+)
 
 
 @pytest.fixture

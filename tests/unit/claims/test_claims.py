@@ -12,26 +12,17 @@ from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree, write_tree
 from testbed.runs import run
+from tests.helpers.sequences import sequence_scenario
 
-SCENARIO = """
-format = 1
-name = "claimed"
-replicates = 16
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 400, 1600] }
-modes = 60
-[target]
-use = "sequence.power"
-p = 1.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = { values = [1.5, 3.0] } }
-optimizer = { use = "gradient-flow", times = { geom = [1.0, 1e5, 25] } }
-[[metric]]
-use = "excess-risk"
-[[theory]]
-use = "sequence.expected-risk"
+SCENARIO = (
+    sequence_scenario(
+        "claimed",
+        head="replicates = 16",
+        models={"fixed": 'use = "sequence.fixed", gamma = { values = [1.5, 3.0] }'},
+        times="{ geom = [1.0, 1e5, 25] }",
+        more='[[theory]]\nuse = "sequence.expected-risk"\n',
+    )
+    + """
 [[claim]]
 name = "falls"
 that = "monotone"
@@ -63,6 +54,7 @@ at = { gamma = 1.5, n = 1600 }
 expect = "excess_risk__expected_risk"
 within = 4.0
 """
+)
 
 
 def test_a_run_supports_refutes_and_leaves_open(tmp_path):

@@ -8,32 +8,15 @@ from testbed.claims import judge_claims
 from testbed.claims.kinds import KINDS
 from testbed.planning.files import read_scenario
 from testbed.runs import run
+from tests.helpers.sequences import FIXED, LEARNED, sequence_scenario
 
-CLAIMED = """
-format = 1
-name = "claimed"
-replicates = 12
-times = { geom = [1.0, 1e4, 9] }
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 400, 1600] }
-modes = 40
-[target]
-use = "sequence.power"
-p = 1.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow" }
-[[estimator]]
-name = "learned"
-model = { use = "sequence.diagonal", gamma = 1.5 }
-optimizer = { use = "gradient-flow" }
-[[metric]]
-use = "excess-risk"
-[[theory]]
-use = "sequence.expected-risk"
-"""
+CLAIMED = sequence_scenario(
+    "claimed",
+    head="replicates = 12\ntimes = { geom = [1.0, 1e4, 9] }",
+    modes=40,
+    models={"fixed": FIXED, "learned": LEARNED},
+    more='[[theory]]\nuse = "sequence.expected-risk"\n',
+)
 KEYS = {
     "slope": 'along = "n"\nat = { time = "oracle" }\nexpect = -0.5\nwithin = 0.2',
     "order": 'than = "learned/excess_risk"\nat = { time = "oracle", n = 100 }',

@@ -14,6 +14,7 @@ from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree
 from testbed.runs import checked_plan, run
+from tests.helpers.sequences import SPARSE, sequence_scenario
 
 FIGURE = "2409.00894_figure-1"
 
@@ -97,24 +98,17 @@ def test_a_file_that_is_no_table_is_named_in_one_line(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
-SCENARIO = """
-format = 1
-name = "published"
-replicates = 8
-[design]
-use = "sequence.gaussian"
-n = { values = [2000, 6000, 10000] }
-modes = 4000
-[target]
-use = "sequence.sparse-power"
-p = 1.0
-q = 2.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = { values = [1.5, 3.0] } }
-optimizer = { use = "gradient-flow", times = { geom = [10.0, 1e9, 41] } }
-[[metric]]
-use = "excess-risk"
+SCENARIO = (
+    sequence_scenario(
+        "published",
+        head="replicates = 8",
+        n="{ values = [2000, 6000, 10000] }",
+        modes=4000,
+        target=SPARSE,
+        models={"fixed": 'use = "sequence.fixed", gamma = { values = [1.5, 3.0] }'},
+        times="{ geom = [10.0, 1e9, 41] }",
+    )
+    + """
 [[claim]]
 name = "slope"
 that = "slope"
@@ -132,6 +126,7 @@ at = { time = "oracle", gamma = 1.5 }
 expect = "2409.00894_figure-1-lines/fixed_risk"
 within = 0.5
 """
+)
 
 
 def test_a_claim_takes_the_number_of_its_point_and_the_result_keeps_it(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from testbed.console.summary import summary
 from testbed.planning.files import read_scenario
 from testbed.runs import run
+from tests.helpers.sequences import FIXED, LEARNED, SPARSE, sequence_scenario
 
 DIVERGING = """
 format = 1
@@ -38,50 +39,16 @@ times = { linspace = [1.0, 40.0, 40] }
 [[metric]]
 use = "excess-risk"
 """
-SWEPT = """
-format = 1
-name = "swept"
-title = "Something to look at"
-replicates = 4
-times = { geom = [1.0, 1e3, 9], include = [0.0] }
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 400, 1600] }
-modes = 60
-[target]
-use = "sequence.sparse-power"
-p = 1.0
-q = 2.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow" }
-[[estimator]]
-name = "adaptive"
-model = { use = "sequence.diagonal", gamma = 1.5, depth = { values = [0, 1] } }
-optimizer = { use = "gradient-flow" }
-[[metric]]
-use = "excess-risk"
-"""
-ALONE = """
-format = 1
-name = "alone"
-seed = 1
-times = [1.0, 10.0]
-[design]
-use = "sequence.gaussian"
-n = { linspace = [100, 130, 31] }
-modes = 4
-[target]
-use = "sequence.power"
-p = 1.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow" }
-[[metric]]
-use = "excess-risk"
-"""
+SWEPT = sequence_scenario(
+    "swept",
+    head='title = "Something to look at"\nreplicates = 4\n'
+    "times = { geom = [1.0, 1e3, 9], include = [0.0] }",
+    target=SPARSE,
+    models={"fixed": FIXED, "adaptive": f"{LEARNED}, depth = {{ values = [0, 1] }}"},
+)
+ALONE = sequence_scenario(
+    "alone", head="seed = 1\ntimes = [1.0, 10.0]", n="{ linspace = [100, 130, 31] }", modes=4
+)
 
 
 @pytest.mark.parametrize(("rate", "left"), [(0.1, 2), (0.2, 0)])

@@ -17,40 +17,17 @@ from testbed.figures.sweeps import sweeps
 from testbed.planning.files import read_scenario
 from testbed.runs import run
 from testbed.soundness import read_findings
+from tests.helpers.sequences import FIXED, LEARNED, SPARSE, sequence_scenario
 
-SCENARIO = """
-format = 1
-name = "drawn"
-title = "Something to look at"
-replicates = 4
-times = { geom = [1.0, 1e3, 9], include = [0.0] }
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 400, 1600] }
-modes = 60
-[target]
-use = "sequence.sparse-power"
-p = 1.0
-q = 2.0
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow" }
-[[estimator]]
-name = "adaptive"
-model = { use = "sequence.diagonal", gamma = 1.5, depth = { values = [0, 1] } }
-optimizer = { use = "gradient-flow" }
-[[metric]]
-use = "excess-risk"
-[[metric]]
-use = "eigenvalues"
-[[metric]]
-use = "span-profile"
-[[metric]]
-use = "top-projection"
-[[theory]]
-use = "sequence.expected-risk"
-"""
+SCENARIO = sequence_scenario(
+    "drawn",
+    head='title = "Something to look at"\nreplicates = 4\n'
+    "times = { geom = [1.0, 1e3, 9], include = [0.0] }",
+    target=SPARSE,
+    models={"fixed": FIXED, "adaptive": f"{LEARNED}, depth = {{ values = [0, 1] }}"},
+    more='[[metric]]\nuse = "eigenvalues"\n[[metric]]\nuse = "span-profile"\n'
+    '[[metric]]\nuse = "top-projection"\n[[theory]]\nuse = "sequence.expected-risk"\n',
+)
 
 
 @pytest.fixture(scope="module")

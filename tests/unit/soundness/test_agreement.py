@@ -16,6 +16,7 @@ from testbed.runs import run
 from testbed.soundness import read_findings
 from testbed.soundness.agreement import agreement
 from testbed_sequence.theories.sequences import ExpectedRisk
+from tests.helpers.sequences import BLOCK, sequence_scenario
 
 ROOT = Path(__file__).resolve().parents[3]
 N, TIME = np.array([100.0, 200, 400]), np.geomspace(1, 30, 8)
@@ -107,26 +108,15 @@ def test_lost_replicates_are_not_compared():
     assert list(agreement(tree)) == []
 
 
-SCENARIO = """
-format = 1
-name = "compared"
-replicates = 6
-[design]
-use = "sequence.gaussian"
-n = { values = [100, 400] }
-modes = 40
-[target]
-use = "sequence.block"
-count = 4
-[[estimator]]
-name = "fixed"
-model = { use = "sequence.fixed", gamma = 1.5 }
-optimizer = { use = "gradient-flow", times = { geom = [1.0, 300.0, 12] } }
-[[metric]]
-use = "excess-risk"
-[[theory]]
-use = "sequence.expected-risk"
-"""
+SCENARIO = sequence_scenario(
+    "compared",
+    head="replicates = 6",
+    n="{ values = [100, 400] }",
+    modes=40,
+    target=BLOCK,
+    times="{ geom = [1.0, 300.0, 12] }",
+    more='[[theory]]\nuse = "sequence.expected-risk"\n',
+)
 
 
 @pytest.mark.parametrize("factor", [1, 2])
