@@ -18,7 +18,7 @@ from testbed import analysis
 N = np.array([100.0, 200, 400, 800, 1600])
 TIMES = np.array([0.0, 0.5, 1, 2, 3, 4, 5, 6, 8])
 RIDGE = np.array([0.1, 1.0, 10.0])
-CHUNKS = {"n": 2, "ridge": 1, "replicate": 3, "time": 4}
+CHUNKS = {"n": 3, "ridge": 2, "replicate": 5, "time": 5}
 
 
 def dataset() -> xr.Dataset:
@@ -77,7 +77,7 @@ def stored(full: xr.Dataset) -> tuple[xr.Dataset, dict[str, Reads]]:
         for name in reads
     }
     auxiliary = (
-        full.drop_vars(list(reads)).reset_coords(["epsilon", "step"]).chunk({"n": 2, "time": 4})
+        full.drop_vars(list(reads)).reset_coords(["epsilon", "step"]).chunk({"n": 3, "time": 5})
     )
     return full.assign(chunked).assign_coords(auxiliary.data_vars), reads
 
