@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("counting")
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_an_added_metric_is_measured_without_training_and_to_the_bit(tmp_path, executor):
     """`counting.size` reads parameters, `training-loss` predictions; the references train."""
-    place = {"executor": executor, "workers": 2 if executor == "processes" else None}
+    place = {"executor": executor, "workers": 1 if executor == "processes" else None}
     run(tmp_path / "kept", **place)
     assert trained(tmp_path) == 4  # two points, two blocks of replicates
     tree = measure(

@@ -172,8 +172,8 @@ name = "turning"
 model = { use = "sequence.orthogonal", gamma = 1.5, form = "matrix" }
 optimizer = { use = "gradient-flow", times = [0.0, 1.0] }
 """
-    text = SCENARIO.replace("replicates = 4", "replicates = 2") + extra
-    tree = run(read_scenario(text), tmp_path)
+    smaller = ["replicates=2", "design.n={ values = [100] }", "design.modes=12"]
+    tree = run(read_scenario(SCENARIO + extra, overrides=smaller), tmp_path)
     assert "eigenvector_overlap" in tree["turning"]
     assert "eigenvector_overlap" not in tree["flow"]
     assert "eigenvectors: sequence.diagonal has no eigenvectors" in tree["flow"].attrs["omitted"]

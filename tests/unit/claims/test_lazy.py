@@ -43,7 +43,7 @@ def test_claims_on_chunked_results_have_the_same_verdicts(tmp_path):
     tree = run(scenario, tmp_path, figures=False)
     expected = judge_claims(scenario.claims, tree, [], KINDS)
     assert not any("could not be judged" in verdict.reason for verdict in expected)
-    lazy = tree.chunk({"n": 1, "replicate": 5, "time": 4})
+    lazy = tree.chunk({"n": 2, "replicate": 7, "time": 5})
     assert lazy["fixed"]["excess_risk"].chunks
     verdicts = judge_claims(scenario.claims, lazy, [], KINDS)
     for verdict, reference in zip(verdicts, expected, strict=True):
