@@ -15,6 +15,8 @@ DASHES: tuple[Dash, ...] = (
     "-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)),
 )  # fmt: skip
 ESTIMATOR = "estimator"
+SEEN = 2.2  # contrast to white of the lightest shade
+DARKER = 0.35  # share of black in the darkest shade
 
 Key = Mapping[str, object]  # a curve: its estimator, and a point of its sweep
 
@@ -64,11 +66,33 @@ def _positions(keys: Sequence[Key], names: Sequence[str]) -> list[int]:
 
 
 def shades(colour: str, count: int) -> list[str]:
-    """Lighter to full shades of a colour, for ordered values."""
-    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    strengths = [1.0] if count == 1 else [0.35 + 0.65 * i / (count - 1) for i in range(count)]
-    mixed = [[round(255 + (c - 255) * strength) for c in channels] for strength in strengths]
-    return ["#" + "".join(f"{channel:02X}" for channel in channels) for channels in mixed]
+    """From a lighter to a darker shade of a colour, for ordered values; all are seen on white."""
+    if count == 1:
+        return [colour]
+    channels = _channels(colour)
+    strengths = (step / 20 for step in range(7, 21))  # up to the colour itself
+    tints = ([255 + (c - 255) * strength for c in channels] for strength in strengths)
+    light = next((tint for tint in tints if contrast(tint) >= SEEN), channels)
+    dark = [c * (1 - DARKER) for c in channels]
+    mixed = [
+        [round(a + (b - a) * i / (count - 1)) for a, b in zip(light, dark, strict=True)]
+        for i in range(count)
+    ]
+    return ["#" + "".join(f"{channel:02X}" for channel in shade) for shade in mixed]
+
+
+def _channels(colour: str) -> list[float]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def contrast(channels: Sequence[float]) -> float:
+    """The contrast of a colour to white, from 1 to 21, as the guidelines of W3C define it."""
+    linear = [
+        c / 255 / 12.92 if c <= 0.04045 * 255 else ((c / 255 + 0.055) / 1.055) ** 2.4
+        for c in channels
+    ]
+    red, green, blue = linear
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
 def label(key: Key) -> str:

@@ -279,7 +279,7 @@ def _shade(axes: Axes, line: Line, band: Band, times: TimeAxis) -> None:
     low, high = low[band.measured], band.upper[band.measured]
     recorded = low["time"].values
     below, above, finite = low.values, high.values, np.isfinite(recorded)
-    style: dict[str, Any] = {"color": line.look.colour, "alpha": 0.2, "lw": 0}
+    style: dict[str, Any] = {"color": line.look.colour, "alpha": 0.2, "lw": 0, "zorder": 1}
     axes.fill_between(recorded[finite], below[finite], above[finite], **style)
     for i in np.nonzero(~finite)[0]:
         axes.vlines(times.infinity, below[i], above[i], color=line.look.colour, lw=1)

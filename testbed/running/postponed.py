@@ -128,6 +128,13 @@ def go_without(name: str) -> None:
         sys.modules.setdefault(name, cast(ModuleType, None))  # how Python is told so
 
 
+def no_longer_without(name: str) -> None:
+    """Let a library be found again that this process went without: scikit-learn takes what it finds
+    under that name among the loaded modules for the library itself."""
+    if sys.modules.get(name, name) is None:
+        del sys.modules[name]
+
+
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
     """For a while do as if a library that is postponed were not there. Matplotlib looks among the

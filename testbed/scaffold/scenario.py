@@ -7,15 +7,22 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from testbed.contract.capabilities import HasEigensystem, HasFlow
 from testbed.contract.components import Component
 from testbed.contract.examples import PLAIN, Values
 from testbed.contract.grids import Grid
 from testbed.contract.parameters import fields_of, parameter_of
 from testbed.errors import TestbedError, did_you_mean
 from testbed.loading import Registry
+from testbed.planning.files import read_scenario
+from testbed.planning.plan import make_plan
 from testbed.scenario.example import complete_tables, inline
 
-TIMES: Values = {"geom": [1.0, 100.0, 9]}
+TIMES: Values = {"geom": [1.0, 1000.0, 13]}
+LATE_TIMES: Values = {"geom": [1.0, 1e5, 21]}  # of models whose flow is known in closed form
+SAMPLES = (40, 80, 160)  # numbers of observations, which the scenario sweeps
+SIZES = {"modes": 200, "width": 64, "trees": 50}
+"""Sizes of an experiment, where examples have those of a test and there is no default."""
 _ORDER = ("model", "theory", "metric", "target", "design", "optimizer")
 LONGEST = 100
 _WIDTH = 40  # of the column before a comment
@@ -28,9 +35,9 @@ format = 1
 name = {name}
 title = {title}
 seed = 1
-replicates = 8                          # independent draws of data, noise and start
+replicates = 16                         # independent draws of data, noise and start
 
-# Any number can become a dimension of the result: n = {{ values = [50, 100] }}, or
+# Any number can become a dimension of the result: noise = {{ values = [0.1, 0.2] }}, or
 # n = {{ geom = [50, 800, 5] }}. `testbed check FILE` shows every mistake, `testbed plan FILE` what
 # would be computed, `testbed run FILE` computes it."""
 
@@ -38,20 +45,40 @@ replicates = 8                          # independent draws of data, noise and s
 def scenario_text(name: str, chosen: Mapping[str, Sequence[str]], registry: Registry) -> str:
     """The text of a scenario with these components, by kind; the rest is chosen to fit them.
 
-    Of models and metrics there can be several; each model becomes an estimator.
+    Of models and metrics there can be several; each model becomes an estimator. Sizes are those of
+    an experiment, with several numbers of observations; where the components do not allow them,
+    those of their examples.
     """
+    for enlarged in (("design", "model", "optimizer"), ("design",)):
+        text = _text(name, chosen, registry, enlarged)
+        try:
+            make_plan(read_scenario(text, f"{name}.toml"))
+        except TestbedError:
+            continue
+        return text
+    return _text(name, chosen, registry, ())
+
+
+def _text(
+    name: str, chosen: Mapping[str, Sequence[str]], registry: Registry, enlarged: Sequence[str]
+) -> str:
+    """The text with the sizes of an experiment in the tables of these kinds."""
     classes = {kind: [_class(kind, word, registry) for word in chosen[kind]] for kind in chosen}
     classes = {kind: listed for kind, listed in classes.items() if listed}
     if not classes:
         classes = {"model": [_class("model", PLAIN["model"], registry)]}
-    tables = _tables(classes, registry)
+
+    def fitting(parts: Mapping[str, list[type[Component]]]) -> dict[str, Values]:
+        tables = _tables(parts, registry)
+        large = {kind: _enlarged(table, registry) for kind, table in tables.items()}
+        return {**tables, **{kind: large[kind] for kind in enlarged if kind in large}}
+
+    tables = fitting(classes)
     head = _HEAD.format(name=inline(name), title=inline(name.replace("-", " ").capitalize()))
     parts = [head, *(_table(f"[{kind}]", tables[kind], registry) for kind in ("design", "target"))]
     models = classes.get("model", [])
     for position, model in enumerate(models or [None]):
-        fitted = dict(tables) if not position or model is None else _tables(
-            {**classes, "model": [model]}, registry
-        )  # fmt: skip
+        fitted = tables if not position or model is None else fitting({**classes, "model": [model]})
         parts.append(_estimator(fitted["model"], fitted["optimizer"], registry))
     listed = [("metric", word) for word in chosen.get("metric", ())] or [("metric", "")]
     listed += [("theory", word) for word in chosen.get("theory", ())]
@@ -79,11 +106,31 @@ def _tables(classes: Mapping[str, list[type[Component]]], registry: Registry) ->
     return complete_tables(first, tables, registry)
 
 
+def _enlarged(table: Values, registry: Registry) -> Values:
+    """A component's table with the sizes of an experiment: its own defaults where they are larger,
+    usual sizes where it has none, and a sweep over the number of observations."""
+    component = registry.find(str(table["use"])).component
+    large = dict(table)
+    for part in fields_of(component):
+        info, key = parameter_of(part), part.alias or part.name
+        given = table.get(key)
+        if isinstance(given, bool) or not isinstance(given, int):
+            continue
+        if info.role == "sample_size":
+            large[key] = {"values": list(SAMPLES)}
+        else:
+            usual = part.default if isinstance(part.default, int) else SIZES.get(key, 0)
+            large[key] = max(given, usual)
+    return large
+
+
 def _estimator(model: Values, optimizer: Values, registry: Registry) -> str:
     name = str(model["use"]).rpartition(".")[2]
     fitted = registry.find(str(optimizer["use"])).component
     timed = any(field.name == "times" for field in fields_of(fitted))
-    optimizer = {**optimizer, "times": TIMES} if timed else optimizer
+    trained = registry.find(str(model["use"])).component
+    times = LATE_TIMES if issubclass(trained, HasFlow | HasEigensystem) else TIMES
+    optimizer = {**optimizer, "times": times} if timed else optimizer
     head = f"[[estimator]]\nname = {inline(name)}"
     tables = {"[estimator.model]": model, "[estimator.optimizer]": optimizer}
     return "\n\n".join([head, *(_table(key, table, registry) for key, table in tables.items())])

@@ -66,6 +66,43 @@ def test_an_adaptive_run_says_with_how_many_replicates_it_ended(place, invoke):
     assert "adaptive: 3 of 3 points took all 12 replicates" in output
 
 
+FOREST = """
+format = 1
+name = "forest"
+replicates = 2
+[design]
+use = "gaussian"
+dim = 2
+n = 12
+n_test = 8
+[target]
+use = "linear"
+[[estimator]]
+name = "forest"
+model = { use = "random-forest", trees = 3 }
+optimizer = { use = "fit" }
+[[metric]]
+use = "excess-risk"
+"""
+
+
+def test_models_of_outside_libraries_run_in_the_process_of_the_command(place):
+    """scikit-learn looks among the loaded modules for libraries that the command goes without."""
+    (place / "forest.toml").write_text(FOREST)
+    code = (
+        "import sys, testbed.loading as l; from attrs import evolve\n"
+        "own = [pair for pair in l.entry_points() if pair[0].distribution == l.BARE[0]]\n"
+        "l.entry_points = lambda: own\n"
+        "from testbed.console import cli\n"
+        "sys.argv = ['testbed', 'run', 'forest.toml', '--no-figures']\n"
+        "cli.main(standalone_mode=False)\n"
+        "assert sys.modules.get('dask', 0) is None and not sys.modules.get('pyarrow')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 replicates ok" in done.stdout
+
+
 def test_plan_check_and_dry_run_compute_nothing(place, invoke):
     for command in (("plan",), ("check",), ("run", "--dry-run")):
         result = invoke(*command, "small.toml", "--set", "replicates=5")

@@ -101,11 +101,14 @@ def _leave_out_unused() -> None:
     """Do without libraries that xarray and pandas load to ask whether a value is theirs: a fifth of
     the time of a short run. Plugins of others may use them."""
     from testbed.loading import BARE, load_registry
-    from testbed.running.postponed import ASKED, go_without
+    from testbed.running.postponed import ASKED, go_without, no_longer_without
 
     if {plugin.distribution for plugin in load_registry().plugins} == {BARE[0]}:
         for name in ASKED:
             go_without(name)
+        import pandas  # noqa: F401  (which asks for pyarrow while it is loaded)
+
+        no_longer_without("pyarrow")
 
 
 def _executor(name: str | None, scheduler: str, workers: int | None) -> str:

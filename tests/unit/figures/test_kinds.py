@@ -11,7 +11,7 @@ from testbed.figures.axes import TimeAxis, roomy, spaced
 from testbed.figures.canvas import panel_title, plain, styled
 from testbed.figures.facets import facets
 from testbed.figures.learning_curves import learning_curves
-from testbed.figures.looks import looks, shades
+from testbed.figures.looks import COLOURS, contrast, looks, shades
 from testbed.figures.paths import paths
 from testbed.figures.profiles import profiles
 from testbed.figures.spectra import spectra
@@ -136,9 +136,19 @@ def test_colours_tell_estimators_apart_and_print_without_colours():
     assert looks([{"estimator": "fixed"}])[0].dash == "-" and looks([]) == []
 
 
-def test_shades_run_from_light_to_the_full_colour():
-    light, middle, full = shades("#0072B2", 3)
-    assert full == "#0072B2" and light > middle > full
+@pytest.mark.parametrize("colour", [*COLOURS, "#404040"])
+def test_shades_run_from_light_to_dark_and_the_lightest_is_seen_on_white(colour):
+    light, middle, dark = shades(colour, 3)
+    contrasts = [
+        contrast([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (light, middle, dark)
+    ]
+    assert shades(colour, 1) == [colour] and light >= middle >= dark
+    assert contrasts == sorted(contrasts) and contrasts[0] > 2
+    assert contrasts[2] > 1.3 * contrasts[0]  # the ends can be told apart
+
+
+def test_the_contrast_of_black_is_21_and_of_white_1():
+    assert contrast([0, 0, 0]) == pytest.approx(21) and contrast([255] * 3) == pytest.approx(1)
 
 
 def test_labels_never_lie_on_each_other():

@@ -12,6 +12,7 @@ from testbed.loading import load_registry
 from testbed.planning.files import read_scenario
 from testbed.runs import checked_plan
 from testbed.scaffold import scenario_text
+from testbed.scaffold.scenario import SAMPLES
 
 CHOICES = [
     {},
@@ -35,6 +36,26 @@ def test_a_scenario_from_chosen_components_has_no_mistake(chosen):
     assert models == chosen.get("model", models)
     assert checked_plan(read_scenario(text, "my-question.toml")).cells
     assert "# " in text and max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("design", load_registry().names("design"))
+def test_sizes_are_those_of_an_experiment(design):
+    """Each kind of design is swept over n, and tested on as many points as it has by default."""
+    text = scenario_text("my-question", {"design": [design]}, load_registry())
+    plan = checked_plan(read_scenario(text, "my-question.toml"))
+    (sizes,) = {tuple(dim.coordinate) for part in plan.estimators for dim in part.dims}
+    assert sizes == SAMPLES
+    table = tomllib.loads(text)["design"]
+    assert table.get("n_test", 200) >= 200 and table.get("modes", 200) == 200
+
+
+def test_models_have_the_sizes_of_an_experiment_and_keep_what_is_no_size():
+    text = scenario_text("my-question", {"model": ["networks.two-layer"]}, load_registry())
+    assert tomllib.loads(text)["estimator"][0]["model"]["width"] == 64
+    chosen = {"model": ["adaptive.directional"], "target": ["single-index"]}
+    text = scenario_text("my-question", chosen, load_registry())
+    assert tomllib.loads(text)["estimator"][0]["model"]["eigenvalues"] == [1.0, 1.0]
+    assert checked_plan(read_scenario(text, "my-question.toml")).cells
 
 
 def test_the_comments_name_defaults_that_can_be_written():
