@@ -113,14 +113,14 @@ def _enlarged(table: Values, registry: Registry) -> Values:
     large = dict(table)
     for part in fields_of(component):
         info, key = parameter_of(part), part.alias or part.name
-        given = table.get(key)
-        if isinstance(given, bool) or not isinstance(given, int):
+        value = table.get(key)
+        if isinstance(value, bool) or not isinstance(value, int):
             continue
         if info.role == "sample_size":
             large[key] = {"values": list(SAMPLES)}
         else:
             usual = part.default if isinstance(part.default, int) else SIZES.get(key, 0)
-            large[key] = max(given, usual)
+            large[key] = max(value, usual)
     return large
 
 
