@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from attrs import evolve, fields, has
 
+from testbed.contract.border import line_of
 from testbed.contract.capabilities import lack
 from testbed.contract.cells import PlannedTheory
 from testbed.contract.needs import NEEDS
@@ -25,7 +27,7 @@ from testbed.running.execute import draw_problem, execute_cell
 from testbed.running.paths import States
 from testbed.testing.cases import Case, observed, planned
 from testbed.testing.global_state import unusual_state
-from testbed.testing.laws import Law, close
+from testbed.testing.laws import KitWarning, Law, close
 from testbed.testing.partners import FLOWS
 from testbed.testing.snippets import PARTS
 from testbed.testing.watching import Effect, watched
@@ -160,13 +162,22 @@ def remembers_nothing(case: Case) -> None:
     """Numbers do not depend on what the component has computed before, on other data."""
     fresh, used = imported_again(case), imported_again(case)
     if fresh is None or used is None:
-        return  # its module cannot be imported a second time
+        _untried(case, "its package cannot be imported a second time")
+        return
     try:
         alone = numbers(evolve(fresh, seed=case.seed + 1))
-    except Exception:
-        return  # parts of two imports need not fit together; what raises breaks other laws
+    except Exception as error:  # parts of two imports need not fit together
+        why = f"{type(error).__name__}: {error}{line_of(case.component, error)}"
+        _untried(case, f"a second import of its package raised {why}")
+        return
     numbers(evolve(used, seed=case.seed + 2))
     close(numbers(evolve(used, seed=case.seed + 1)), alone, 0.0, "numbers after others")
+
+
+def _untried(case: Case, reason: str) -> None:
+    """Warn that the law says nothing about a component, and why."""
+    text = f"remembers_nothing was not tried on {case.component.name}: {reason}"
+    warnings.warn(text, KitWarning, stacklevel=3)
 
 
 def numbers(case: Case) -> np.ndarray:

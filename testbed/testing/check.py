@@ -15,7 +15,7 @@ from testbed.testing.cases import Case, make_case
 from testbed.testing.data_laws import DESIGN_LAWS, EVERY, TARGET_LAWS
 from testbed.testing.fit_laws import FIT_LAWS, FITTING_LAWS
 from testbed.testing.global_state import settings_restored
-from testbed.testing.laws import Law
+from testbed.testing.laws import KitWarning, Law
 from testbed.testing.limits import (
     COMPONENT_SECONDS,
     LAW_SECONDS,
@@ -168,6 +168,9 @@ def broken_by(
     try:
         with limited(limit), settings_restored(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*torch.jit.script.*", DeprecationWarning)  # torch's
+            warnings.filterwarnings(
+                "always", category=KitWarning
+            )  # never an error of the component
             law.check(case)
     except (AssertionError, TestbedError) as error:
         return str(error)

@@ -19,6 +19,10 @@ from testbed.testing.partners import NumericFlow
 ROUNDING = 1e-8
 
 
+class KitWarning(UserWarning):
+    """A law that says less about a component than it should, or nothing, and why."""
+
+
 def _always(case: Case) -> bool:
     return True
 

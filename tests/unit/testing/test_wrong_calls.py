@@ -21,7 +21,8 @@ from testbed import (
     TheoryFacts,
     Variable,
 )
-from testbed.testing import Points, Sequence, SequenceModel
+from testbed.testing import Points, Sequence, SequenceModel, call_laws, make_case
+from testbed.testing.laws import KitWarning
 from testbed.testing.partners import PlainDescent
 from tests.helpers.remembering import Remembering
 from tests.helpers.wrong import Linear, broken_laws, objection, slope, wrong
@@ -188,6 +189,22 @@ def test_a_call_that_moves_global_state_is_found(method):
 
 def test_a_model_that_remembers_the_first_data_is_found():
     assert "remembers_nothing" in broken_laws(Remembering())
+
+
+def test_what_cannot_be_imported_again_is_not_said_to_remember_nothing(monkeypatch):
+    """The second import of the package gives numbers that cannot be computed."""
+
+    def raising(case):
+        raise RuntimeError("the class is another one")
+
+    monkeypatch.setattr(call_laws, "numbers", raising)
+    monkeypatch.setattr(call_laws, "imported_again", lambda case: case)
+    case = make_case(wrong(Linear))
+    with pytest.warns(KitWarning, match="not tried on .*: the class is another one"):
+        call_laws.remembers_nothing(case)
+    monkeypatch.setattr(call_laws, "imported_again", lambda case: None)
+    with pytest.warns(KitWarning, match="its package cannot be imported a second time"):
+        call_laws.remembers_nothing(case)
 
 
 def test_a_right_model_changes_and_remembers_nothing():

@@ -25,8 +25,10 @@ from testbed.testing import (
     check_component,
     laws_of,
     make_case,
+    measure_laws,
 )
 from testbed.testing.check import broken_by
+from testbed.testing.laws import KitWarning
 from testbed.testing.partners import Plane
 from tests.helpers.wrong import Linear, slope, wrong
 
@@ -224,6 +226,21 @@ WRONG = {
 }
 
 
+def test_the_laws_of_a_metric_quote_what_measure_raised():
+    """The law about variables says why there are none."""
+
+    def measure(self, problem, predictions):
+        return {"x": torch.tensor(predictions.sum().item())}
+
+    metric = wrong(Metric, variables={"x": Variable("x")}, needs=("predictions",), measure=measure)
+    (law,) = [law for law in laws_of(make_case(metric)) if law.name == "variables_are_declared"]
+    objection = str(broken_by(law, make_case(metric)))
+    assert "measure raised RuntimeError" in objection and "without .item()" in objection
+
+
+NEAR = "theory_is_near_the_simulation"
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_the_law_of_that_name_finds_the_wrong_component(name):
     component, partners = WRONG[name]
@@ -248,6 +265,26 @@ def test_the_law_of_that_name_finds_the_wrong_component(name):
 )
 def test_right_components_pass(right, partners):
     check_component(right, thorough=True, **partners)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.2])
+def test_a_theory_that_is_off_by_a_fifth_is_found(factor):
+    """The law allows 8% and six standard errors of at most 10% together, fixed seeds: a fifth is
+    beyond that by more than one standard error."""
+    case = make_case(expected_risk(factor), **SEQUENCE)
+    (law,) = [law for law in laws_of(case, thorough=True) if law.name == NEAR]
+    assert "the mean of excess_risk over" in str(broken_by(law, case))
+
+
+def test_the_kit_says_how_far_off_a_theory_must_be_where_time_does_not_suffice(monkeypatch):
+    monkeypatch.setattr(measure_laws, "BUDGET", 0.0)
+    monkeypatch.setattr(measure_laws, "PRECISE", 0.001)
+    case = make_case(expected_risk(1.0), **SEQUENCE)
+    (law,) = [law for law in laws_of(case, thorough=True) if law.name == NEAR]
+    with pytest.warns(
+        KitWarning, match=r"with 64 replicates, .* is caught only if it is off by \d+%"
+    ):
+        assert broken_by(law, case) is None
 
 
 def test_a_right_theory_is_near_its_simulation():
