@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Real
 
 from attrs import frozen
 
@@ -129,18 +130,34 @@ class DoesNotApply(TestbedError):
     """Raised by a theory whose assumptions do not hold in a cell, with the reason."""
 
 
+LISTED = 10  # allowed words that a message lists although one of them resembles what was found
+
+
 def one_of(allowed: Iterable[object], word: object) -> str:
-    """The allowed words, and the allowed word that a misspelt word resembles.
+    """The allowed words, and the one that a misspelt word resembles, or the number nearest to a
+    number; of many allowed words that one alone.
 
     >>> one_of(["relu", "tanh"], "rleu")
     "one of 'relu', 'tanh'; did you mean 'relu'?"
+    >>> one_of([float(number) for number in range(100)], 12.4)
+    'one of 100 numbers from 0 to 99; the nearest is 12'
     """
     allowed = tuple(allowed)
+    if len(allowed) > LISTED and _is_number(word) and all(map(_is_number, allowed)):
+        numbers: list[float] = sorted(float(str(option)) for option in allowed)
+        nearest = min(numbers, key=lambda number: abs(number - float(str(word))))
+        span = f"from {numbers[0]:g} to {numbers[-1]:g}"
+        return f"one of {len(allowed)} numbers {span}; the nearest is {nearest:g}"
     words = [option for option in allowed if isinstance(option, str)]
     near = get_close_matches(word, words, n=1, cutoff=0.6) if isinstance(word, str) else []
-    return f"one of {', '.join(map(repr, allowed))}" + "".join(
-        f"; did you mean {option!r}?" for option in near
-    )
+    listed = ", ".join(map(repr, allowed))
+    if near and len(allowed) > LISTED:
+        listed = f"{len(allowed)} words"
+    return f"one of {listed}" + "".join(f"; did you mean {option!r}?" for option in near)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def with_article(noun: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -10,7 +11,7 @@ from attrs import evolve, frozen
 from testbed.contract.claims import DIVERGED, FINDINGS, ClaimKind
 from testbed.contract.figures import ORACLE, GroupShape, Shapes, holds, position
 from testbed.contract.published import PublishedTable
-from testbed.errors import Mistake, one_of
+from testbed.errors import LISTED, Mistake, one_of
 from testbed.planning.shapes import shapes_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Catalogue:
             missing = [value for value in points if position(values, value) is None]
             if missing:
                 text = f"found {dim} = {missing[0]!r}, for which nothing is published"
-                yield Mistake(where, text, one_of(map(str, values), str(missing[0])))
+                yield Mistake(where, text, _one_value(values, missing[0]))
             elif dim not in {*claim.at, *claim.each, *open_dims} and claim.that != "agrees":
                 text = f"found that its coordinate {dim!r} is left open"
                 yield Mistake(where, text, "a value", "name it in at or each")
@@ -140,8 +141,7 @@ class _Catalogue:
                     names = [ORACLE, *shape.variables]
                     yield Mistake(place, f"found {wanted!r}", one_of(names, wanted))
             elif holds(dim, shape.values(dim), wanted) is None:
-                values = [f"{v:g}" if isinstance(v, float) else str(v) for v in shape.values(dim)]
-                yield Mistake(place, f"found {wanted!r}", one_of(values, str(wanted)))
+                yield Mistake(place, f"found {wanted!r}", _one_value(shape.values(dim), wanted))
         if key == "of":
             for word, named in (("along", (claim.along,)), ("each", claim.each)):
                 for dim in named:
@@ -197,3 +197,10 @@ def _open(
                 f"every dimension but {claim.along!r} settled" if claim.along else "it settled"
             )
             yield Mistake(where, f"found that {dim!r} is left open", expected, advice)
+
+
+def _one_value(values: Sequence[object], wanted: object) -> str:
+    """The values that `at` may name, or of many numbers the nearest."""
+    if len(values) > LISTED and isinstance(wanted, Real):
+        return one_of(values, wanted)
+    return one_of([f"{v:g}" if isinstance(v, float) else str(v) for v in values], str(wanted))
