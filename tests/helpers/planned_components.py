@@ -269,6 +269,9 @@ model = { use = "lines" }
 optimizer = { use = "flow" }
 """
 METRIC = '[[metric]]\nuse = "risk"\n'
+SHAPES = 'use = "shapes", seed_size = 1'
+LAW = '[[theory]]\nuse = "tiny.sharp-law"\n'
+SWEPT = DESIGN + "n = { values = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100] }"
 
 
 def text(

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from testbed.contract.seeds import Streams
 from testbed.errors import UnsuitableError
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed.running.execute import execute_cell
 from testbed.testing import Points, Sequence, check_component
-from testbed_basics.designs.points import Gaussian, Hypercube, Sphere, Torus
+from testbed_basics.designs.points import Sphere, Torus
 from testbed_basics.metrics.labels import TestError
 from testbed_basics.optimizers.gradient_flow import GradientFlow
 from testbed_basics.targets.gegenbauer import Gegenbauer
@@ -23,16 +22,13 @@ from testbed_basics.targets.indicator import IndicatorProduct
 from testbed_basics.targets.kernel_function import KernelFunction
 from testbed_basics.targets.linear import Linear
 from testbed_basics.targets.polynomial import Polynomial
-from testbed_basics.targets.source import Source, source_levels
+from testbed_basics.targets.source import Source
 from testbed_basics.targets.trigonometric import Trigonometric
 from testbed_basics.targets.zonal import coordinate_rule, gegenbauer, multiplicity
 from tests.helpers.kernels import NoSpectrum, SphereKernel, TorusKernel
 from tests.helpers.planned_components import Tiny
+from tests.helpers.targets import GAUSSIAN, HYPERCUBE, SPHERE, TORUS, drawn, energies, points_of
 
-SPHERE = Sphere(dim=7, n=12, n_test=9)
-GAUSSIAN = Gaussian(dim=7, n=12, n_test=9, scale=0.5)
-HYPERCUBE = Hypercube(dim=7, n=12, n_test=9)
-TORUS = Torus(dim=2, n=12, n_test=9)
 CUBIC = Polynomial(exponents=((1, 1), (0, 0, 3), (2,), (0,)), coefficients=(1.0, -2.0, 3.0, -0.5))
 WAVES = Trigonometric(
     frequencies=((7.5, 1.0), (1.0, 2.0), (-1.0, -2.0)), sine=(1.0, 0.5, 0.2), cosine=(0.3, 0.3, 0.1)
@@ -69,23 +65,6 @@ PAIRS = [
     *((target, design) for target in EVERYWHERE for design in (GAUSSIAN, HYPERCUBE)),
 ]
 IDS = [f"{target.name}-{design.name}-{i}" for i, (target, design) in enumerate(PAIRS)]
-
-
-def drawn(target, design, replicate=0):
-    """What a target draws, with its sample and its expansion."""
-    rng = Streams(5, replicate)
-    sample = design.draw(rng)._replace(design=design)
-    result = target.draw(rng, sample)
-    return result, sample, target.expansion(result, sample)
-
-
-def energies(target, design):
-    _, _, expansion = drawn(target, design)
-    return dict(zip(expansion["degree"].tolist(), expansion["energy"].tolist(), strict=True))
-
-
-def points_of(design, count, seed=9):
-    return design.points(np.random.Generator(np.random.Philox(seed)), count)
 
 
 @pytest.mark.parametrize(("target", "design"), PAIRS, ids=IDS)
@@ -255,72 +234,6 @@ def test_values_by_hand():
     np.testing.assert_allclose(
         Trigonometric().values(None, x), np.sin(7.5 * np.pi * 0.5), rtol=1e-14
     )
-
-
-# --- targets of a kernel --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("smoothness", [0.5, 1.0, 3.0])
-def test_source_energies_are_those_of_the_definition(smoothness):
-    """E_k ∝ λ_k^s N_k/J_k by a loop over single modes, on the sphere and on the torus."""
-    cases = [(SphereKernel(levels=4), Sphere(dim=3, n=2)), (TorusKernel(), TORUS)]
-    for kernel, design in cases:
-        reference = energies(Source(kernel=kernel, smoothness=smoothness, energy=1.5), design)
-        spectrum = kernel.population_spectrum(design)
-        levels = sorted(zip(*spectrum, strict=True), reverse=True)
-        modes, wanted = 0, {}
-        for eigenvalue, multiplicity_, degree in levels:
-            modes += multiplicity_
-            wanted[degree] = eigenvalue**smoothness * multiplicity_ / modes
-        total = sum(wanted.values())
-        for degree, energy in wanted.items():
-            assert math.isclose(reference[degree], 1.5 * energy / total, rel_tol=1e-12)
-
-
-def test_source_lies_on_the_border_of_its_space():
-    """Per mode f_j² = λ_j^s/j: the energy beyond a mode falls like λ^s, up to a constant."""
-    kernel, design = SphereKernel(levels=400, decay=3.0), Sphere(dim=3, n=2)
-    levels = source_levels(kernel.population_spectrum(design), 1.5)
-    beyond = levels.energy[::-1].cumsum()[::-1]
-    slope = np.polyfit(np.log(levels.degree[20:100] + 1), np.log(beyond[20:100]), 1)[0]
-    assert abs(slope + 3.0 * 1.5) < 0.1
-
-
-def test_source_in_large_dimension_follows_the_eigenvalues():
-    """N_k/J_k → 1: E_k/E_0 → λ_k^s, whatever the dimension."""
-    kernel, design = SphereKernel(levels=4), Sphere(dim=10_000, n=2, n_test=2)
-    reference = energies(Source(kernel=kernel, smoothness=1.0), design)
-    for k in range(4):
-        assert math.isclose(reference[k] / reference[0], (1 + k) ** -3.0, rel_tol=1e-3)
-
-
-def test_source_leaves_out_what_the_kernel_cannot_see():
-    class Odd(SphereKernel):
-        def population_spectrum(self, design):
-            spectrum = super().population_spectrum(design)
-            return spectrum._replace(eigenvalue=spectrum.eigenvalue * (spectrum.degree != 3))
-
-    reference = energies(Source(kernel=Odd(), smoothness=1.0), SPHERE)
-    assert 3.0 not in reference and math.isclose(sum(reference.values()), 1.0)
-
-
-def test_kernel_function_has_the_norm_asked_for():
-    """‖f‖_H² = Σ_k E_k/λ_k, from the energies by degree."""
-    for kernel, design in ((SphereKernel(), SPHERE), (TorusKernel(), TORUS)):
-        reference = energies(KernelFunction(kernel=kernel, norm=3.0), design)
-        spectrum = kernel.population_spectrum(design)
-        norm = sum(
-            reference[degree] / value
-            for value, degree in zip(spectrum.eigenvalue, spectrum.degree, strict=True)
-        )
-        assert math.isclose(norm, 9.0, rel_tol=1e-9)
-
-
-def test_kernel_function_takes_any_kernel_and_any_design():
-    target = KernelFunction(kernel=NoSpectrum(), centres=4)
-    assert drawn(target, GAUSSIAN)[2] == {} and drawn(target, SPHERE)[2] == {}
-    result, sample, _ = drawn(target, Points(n=6, dim=2))
-    assert np.array_equal(result["centres"], sample.x[:4])
 
 
 # --- what does not fit ----------------------------------------------------------------------------
