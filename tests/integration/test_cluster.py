@@ -184,7 +184,7 @@ def test_a_killed_run_leaves_no_process_and_its_short_cells_go_on_to_the_same_bi
     process.kill()
     process.wait()
     until(lambda: not any(Path(f"/proc/{number}").exists() for number in started), 20)
-    outcome = execute_run(scenario(*MANY), folder, Options(executor="dask", workers=2))
+    outcome = execute_run(scenario(*MANY), folder, Options(executor="dask", workers=1))
     assert 8 <= outcome.reused < 60 and not outcome.failed
     expect_same(outcome.tree, execute_run(scenario(*MANY), tmp_path / "serial").tree)
 

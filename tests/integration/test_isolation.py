@@ -105,7 +105,7 @@ def test_faults_in_workers_cost_their_cells_and_leave_no_process(tmp_path):
 def test_a_time_limit_counts_the_cell_alone_and_holds_on_every_executor(tmp_path, executor):
     """A worker takes seconds to start; the limit does not see them."""
     scenario = faulty("loop", "compute={time_limit=5.0}")
-    outcome = execute_run(scenario, tmp_path, Options(executor, 2))
+    outcome = execute_run(scenario, tmp_path, Options(executor, 1))
     assert list(errors(outcome)) == [0.5]
     assert "took more than 5 s" in errors(outcome)[0.5]
 
