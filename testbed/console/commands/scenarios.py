@@ -57,15 +57,11 @@ def run(
     workers: int | None,
     overrides: tuple[str, ...],
     dry_run: bool,
-    fresh: bool,
     no_figures: bool,
-    mix_versions: bool,
-    keep_stale: bool,
-    keep_failed: bool,
-    fail_fast: bool,
     require_claims: bool,
     traceback: bool,
     pdb: bool,
+    **choices: bool,
 ) -> None:
     """Run a scenario FILE: cells, results.nc, figures, a summary."""
     from testbed.console.describe import plan_text
@@ -80,11 +76,7 @@ def run(
         executor=_executor(executor, scheduler, workers),
         workers=workers,
         scheduler=scheduler,
-        fresh=fresh,
-        mix_versions=mix_versions,
-        keep_stale=keep_stale,
-        keep_failed=keep_failed,
-        fail_fast=fail_fast,
+        **choices,  # of cells to keep or to run again, named as the fields of Options
     )
     if options.executor != "dask" and scenario.compute.dask is None:
         _leave_out_unused()
