@@ -21,8 +21,6 @@ for the number of verdicts of a scenario that chance moves; intervals at the bes
 include the choice of that time. Sources that end with "settings ours" state what is claimed in
 other settings than those of the scenario.
 """
-BEFORE = "*Measured by checks of version 0.2.0 that were written before claims.*"
-"""The mark of a section that older checks wrote."""
 _SECTION = re.compile(r"^## ", re.M)
 _NAME = re.compile(r"testbed run scenarios/([a-z0-9-]+)\.toml")
 
@@ -107,5 +105,5 @@ def renewed(page: str, new: dict[str, str], order: Sequence[str]) -> str:
     """The page with new sections; those of scenarios that were not run stay as they are."""
     sections = {**sections_of(page), **new}
     names = [name for name in order if name in sections]
-    names += [name for name in sections if name not in names and not name.startswith("Measured")]
+    names += [name for name in sections if name not in names]
     return "\n".join([HEAD, *(sections[name] for name in names)])
