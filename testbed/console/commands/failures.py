@@ -45,7 +45,7 @@ def show_failures(outcome: Outcome, full: bool = False, debugger: bool = False) 
         click.echo(f"… and {len(groups) - MOST} more errors", err=True)
     text = f"{_counted(outcome)}; their errors are in the results"
     text += "; stopped at the first, as asked" if outcome.stopped else ""
-    text += "" if full or debugger else "; --traceback shows more, --pdb stops at the first"
+    text += "" if full or debugger else "; --traceback shows more, --pdb stops there"
     click.echo(text, err=True)
 
 

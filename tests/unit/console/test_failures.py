@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -78,6 +80,11 @@ def test_cells_that_lack_a_variable_alone_are_no_failed_cells(invoke):
     assert done.exit_code == 1
     assert "1 cell without ice; their errors are in the results" in done.output
     assert "cells failed, " not in done.output and "replicates ok" in done.output
+    page = (Path(__file__).parents[3] / "docs" / "debugging.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r"```text\n(.*?)```", page, re.S)
+    place = re.compile(r"at .*:\d+")
+    printed = place.sub("at …", done.output).splitlines()
+    assert set(place.sub("at …", sample).splitlines()) <= set(printed)
 
 
 def test_traceback_shows_all_of_it(invoke):
