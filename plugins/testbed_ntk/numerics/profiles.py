@@ -7,6 +7,7 @@ these, and must not inherit a mistake of the simulation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +40,9 @@ class Profile(NamedTuple):
     missing: float = 0.0  # Σ |a_j| of the terms that `coefficients` leaves out
 
 
+@lru_cache(maxsize=64)
 def network_profile(
-    weight: Sequence[float], bias: Sequence[float], tangent: bool, activation: str = "relu"
+    weight: tuple[float, ...], bias: tuple[float, ...], tangent: bool, activation: str = "relu"
 ) -> Profile:
     """Σ^L or Θ^L of a network on unit inputs; `weight` and `bias` from input to output."""
     if activation != "relu":

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from testbed_ntk.numerics.profiles import Profile
+from testbed_ntk.numerics.profiles import Elementwise, Profile
 
 TERMS = 4096  # of the power series
 SAMPLES = 16 * TERMS  # of the profile on the circle that gives them
@@ -135,12 +135,20 @@ def taylor_coefficients(profile: Profile) -> tuple[np.ndarray, float]:
     """
     if profile.coefficients is not None:
         return profile.coefficients, 0.0
+    return _on_circle(profile.value)
+
+
+@lru_cache(maxsize=8)
+def _on_circle(profile: Elementwise) -> tuple[np.ndarray, float]:
+    """The coefficients of a function, which spheres of all dimensions share; read-only."""
     radius = 10 ** (-1 / TERMS)
     circle = radius * np.exp(2j * np.pi * np.arange(SAMPLES) / SAMPLES)
-    values = profile.value(circle)
+    values = profile(circle)
     coefficients = np.fft.fft(values).real[:TERMS] / SAMPLES / radius ** np.arange(TERMS)
     noise = 40 * EPS * float(np.abs(values).max())
-    return np.where(np.abs(coefficients) > noise, coefficients, 0.0), noise
+    coefficients = np.where(np.abs(coefficients) > noise, coefficients, 0.0)
+    coefficients.flags.writeable = False
+    return coefficients, noise
 
 
 def by_series(profile: Profile, dim: int, degrees: int) -> tuple[np.ndarray, np.ndarray]:
