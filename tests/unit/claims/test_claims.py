@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from attrs import evolve
@@ -12,7 +14,10 @@ from testbed.errors import ScenarioError
 from testbed.planning.files import read_scenario
 from testbed.results.files import read_tree, write_tree
 from testbed.runs import run
+from tests.helpers.reports import result, with_claims
 from tests.helpers.sequences import sequence_scenario
+
+ROOT = Path(__file__).resolve().parents[3]
 
 SCENARIO = (
     sequence_scenario(
@@ -97,6 +102,22 @@ def test_claims_that_chance_does_not_move_widen_no_interval(tmp_path):
     lines = verdicts_text(tree).splitlines()
     assert lines[-1] == "  intervals at 99%, corrected for 5 verdicts (Bonferroni)"
     assert lines[-3].endswith(f"theory-falls: {theory.estimate:.4g}, allowed ≤ 0")
+
+
+def test_the_page_on_claims_shows_what_a_terminal_shows():
+    made = with_claims(
+        result(),
+        claim=["smooth-wins", "rough-wins", "rate"],
+        verdict=["supported", "refuted", "inconclusive"],
+        estimate=[-0.0035756, 0.0035756, -0.83924],
+        lower=[-0.0046391, 0.0021911, -1.06881],
+        upper=[-0.0021911, 0.0046391, -0.60981],
+        lowest=[-np.inf, -np.inf, -0.69],
+        highest=[0.0, 0.0, -0.65],
+        level=[1 - 0.05 / 3] * 3,
+    )
+    page = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    assert verdicts_text(made) in page
 
 
 def test_refuted_claims_have_an_exit_code_if_asked(tmp_path, invoke):
