@@ -260,7 +260,11 @@ def _facts_objection(component: type[Component]) -> str | None:
     if hasattr(component, "__attrs_post_init__") or inspect.isabstract(component):
         return None  # making it may take long, or may need other parameters
     try:
-        return answer_objection(component())
+        made = component()
+    except Exception:
+        return None  # its defaults do not fit together, which a scenario may change
+    try:
+        return answer_objection(made)
     except Exception as error:
         return f"facts() raised {type(error).__name__}: {error}"
 

@@ -159,6 +159,24 @@ def test_parameters_cannot_have_defaults_that_they_refuse():
     assert "found the pattern '(' of word" in str(declaration_objection(Patterned))
 
 
+def test_defaults_that_do_not_fit_together_are_left_to_the_scenario():
+    @frozen(kw_only=True)
+    class Refusing(Target):
+        name = "own.refusing"
+        low: float = parameter(1.0, help="low end")
+        high: float = parameter(0.0, help="high end")
+
+        @high.validator
+        def _in_order(self, attribute, value):
+            if value < self.low:
+                raise ValueError("the ends are the wrong way round")
+
+        def values(self, drawn, x):
+            return x
+
+    assert declaration_objection(Refusing) is None
+
+
 def test_needs_that_depend_on_parameters_are_checked_with_their_values():
     @frozen(kw_only=True)
     class Either(Metric):
