@@ -11,7 +11,6 @@ folder, which hold what was expected of them before they ran.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import tomllib
@@ -27,18 +26,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(Path(__file__).parent)]
 
 import reduced  # noqa: E402
+from bench_overhead import quietly  # noqa: E402
 from side_by_side import conditions  # noqa: E402
 
 from testbed.contract.cells import STATUS  # noqa: E402
 from testbed.planning.cache import FOLDER  # noqa: E402
 from testbed.results.files import read_tree  # noqa: E402
 from testbed.results.groups import estimators  # noqa: E402
-from testbed.runs import run  # noqa: E402
 from testbed.scenario.scenario import Scenario  # noqa: E402
 
 GROWTH = 1.5  # of the samples from the first run to the second
 REPLICATES = 3
-SHORT = 0.05  # seconds of a run below which a ratio says nothing
+SHORT = 1.0  # seconds: in a shorter run the first calls of libraries, half a second, decide
 
 
 class Forecast(NamedTuple):
@@ -78,11 +77,18 @@ def larger(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
 def tried(file: Path, folder: Path) -> Forecast | None:
     """The forecast of a scenario's larger run, after its smaller forecast."""
     document = tomllib.loads(file.read_text(encoding="utf-8"))
-    os.environ[FOLDER] = str(folder / "cache" / file.stem)
-    small = Scenario.from_dict(reduced.reduced(file.stem, document))
-    run(small, folder / file.stem / "small")
-    tree = run(Scenario.from_dict(larger(file.stem, document)), folder / file.stem / "large")
-    return forecast_of(file.stem, tree)
+    documents = {
+        "small": reduced.reduced(file.stem, document),
+        "large": larger(file.stem, document),
+    }
+    for word, made in documents.items():  # in new processes, which hold nothing of the run before
+        place = folder / file.stem / word
+        place.mkdir(parents=True)
+        Scenario.from_dict(made).save(place / "scenario.toml")
+        command = [sys.executable, "-m", "testbed", "run", str(place / "scenario.toml")]
+        environment = {FOLDER: str(folder / "cache" / file.stem)}
+        quietly([*command, "-o", str(place / "run"), "--no-figures"], **environment)
+    return forecast_of(file.stem, read_tree(folder / file.stem / "large" / "run" / "results.nc"))
 
 
 def finished(folder: Path) -> Iterator[Forecast]:

@@ -53,11 +53,9 @@ def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
     groups = groups_of(tree, held_values)
     for of, shown in drawn_variables(groups, options):
         values = [g.dataset[by].values.tolist() for g in shown if by in g.dataset[of].dims]
+        curves = curves_of(shown, of, x, held_values.get("time", ORACLE))
         panels = [
-            Facet(
-                value,
-                curves_of(_groups_with(shown, by, value), of, x, held_values.get("time", ORACLE)),
-            )
+            Facet(value, list(_curves_at(curves, by, value)))
             for value in dict.fromkeys(v for coordinates in values for v in coordinates)
         ]
         panels = _looked(panels, str(options.get("colour", "")))
@@ -65,15 +63,13 @@ def facets(tree: xr.DataTree, options: Options) -> Iterator[Drawn]:
             yield _figure(tree, shown, of, x, by, panels, options)
 
 
-def _groups_with(groups: Sequence[Group], by: str, value: object) -> list[Group]:
-    """The groups at a value of `by`; those without it are references in every panel."""
-    kept = []
-    for group in groups:
-        if by not in group.dataset.dims:
-            kept.append(group)
-        elif value in group.dataset[by].values:
-            kept.append(evolve(group, dataset=group.dataset.sel({by: value})))
-    return kept
+def _curves_at(curves: Sequence[Curve], by: str, value: object) -> Iterator[Curve]:
+    """The curves at a value of `by`; those without it are references in every panel."""
+    for curve in curves:
+        if by not in curve.key:
+            yield curve
+        elif curve.key[by] == value:
+            yield evolve(curve, key={k: v for k, v in curve.key.items() if k != by})
 
 
 def _looked(panels: Sequence[Facet], colour: str) -> list[Facet]:

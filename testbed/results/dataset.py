@@ -183,7 +183,7 @@ class GroupRecord:
         self._error = np.full(shape, "", dtype=object)
         self._duration = np.full(shape, np.nan)
         self._memory = 0.0  # bytes of the largest process
-        self._seconds = 0.0  # of all cells
+        self._seconds = 0.0  # of all cells, those of theories included
         self._diverged = np.full(shape, np.nan)
         self._stale = np.zeros(shape, dtype=np.int8)
         for cell in self.cells:
@@ -195,6 +195,8 @@ class GroupRecord:
 
     def _fill_statuses(self, cell: Cell, result: CellResult) -> None:
         """status, error, duration, diverged_at and stale of a cell's replicates."""
+        self._memory = max(self._memory, result.memory)
+        self._seconds += result.seconds
         if not cell.replicates:
             if result.error:
                 self._error[cell.index] = f"theory: {result.error}"
@@ -203,8 +205,6 @@ class GroupRecord:
         self._status[place] = result.status
         self._error[place] = result.error
         self._duration[place] = result.seconds
-        self._memory = max(self._memory, result.memory)
-        self._seconds += result.seconds
         self._stale[place] = result.key in self.stale
         if result.diverged_at is not None:
             self._diverged[place] = result.diverged_at

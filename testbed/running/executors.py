@@ -68,7 +68,9 @@ def results_of(
     elif place.executor == "processes":
         sizes = {cell.key: place.memory(cell) for cell in cells}
         expected = {key: size for key, size in sizes.items() if size is not None}
-        yield from processes(cells, worker_count(place.workers), place.pool, expected)
+        # more processes than cores would take each other's caches, and start for seconds
+        workers = min(worker_count(place.workers), os.cpu_count() or 1)
+        yield from processes(cells, workers, place.pool, expected)
     else:
         yield from processes([cell for cell in cells if cell.key in isolated], 1, place.pool)
         usual = [cell for cell in cells if cell.key not in isolated]
