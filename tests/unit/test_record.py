@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from attrs import evolve
 
 from testbed.contract.cells import STATUS
 from testbed.planning.files import read_scenario
 from testbed.planning.plan import make_plan
 from testbed.results.record import record
+from testbed.running.executors import serial
 from testbed.runs import run
 from testbed_basics.designs.pools import ABOUT
 
@@ -163,6 +165,16 @@ def test_a_theory_that_does_not_apply_says_why(folder):
     assert reasons.dims == ("n", "learning_rate")
     assert all("it covers gradient flow" in str(reason) for reason in reasons.values.flat)
     assert steps.attrs["omitted"].startswith("sequence.expected-risk: it covers gradient flow")
+
+
+def test_what_a_run_took_counts_the_cells_of_theories():
+    plan = make_plan(read_scenario(SCENARIO.replace('[[metric]]\nuse = "eigenvectors"\n', "")))
+    results = [evolve(result, seconds=2.0**-i) for i, result in enumerate(serial(plan.cells))]
+    tree = record(plan, results)
+    for name in ("flow", "steps"):
+        parts = [r.seconds for c, r in zip(plan.cells, results, strict=True) if c.estimator == name]
+        assert tree[name]["duration"].attrs["measured_seconds"] == pytest.approx(sum(parts))
+    assert any(not cell.replicates for cell in plan.cells)
 
 
 def test_what_makes_no_sense_for_an_estimator_is_omitted_with_its_reason(tmp_path):
