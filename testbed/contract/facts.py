@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from attrs import frozen
@@ -29,11 +29,21 @@ class Facts:
 
     def __attrs_post_init__(self) -> None:
         record: type = type(self)
-        for name, allowed in _types(record).items():
-            value = getattr(self, name)
-            objection = _objection(value, allowed)
-            if objection:
-                raise ValueError(f"{name}: found {value!r}, expected {objection}")
+        values = [getattr(self, name) for name in _types(record)]
+        try:
+            _expect_allowed(record, *values)
+        except TypeError:  # a value that cannot be hashed, and is wrong
+            _expect_allowed.__wrapped__(record, *values)
+
+
+@lru_cache(typed=True)
+def _expect_allowed(record: type, *values: object) -> None:
+    """ValueError for a value that a fact cannot have. A component returns the same facts many times
+    in every cell: equal ones are looked at once."""
+    for value, (name, allowed) in zip(values, _types(record).items(), strict=True):
+        objection = _objection(value, allowed)
+        if objection:
+            raise ValueError(f"{name}: found {value!r}, expected {objection}")
 
 
 @cache
