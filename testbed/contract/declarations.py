@@ -261,8 +261,8 @@ def _facts_objection(component: type[Component]) -> str | None:
         return None  # making it may take long, or may need other parameters
     try:
         made = component()
-    except Exception:
-        return None  # its defaults do not fit together, which a scenario may change
+    except Exception:  # its defaults do not fit together, which a scenario may change
+        return None
     try:
         return answer_objection(made)
     except Exception as error:

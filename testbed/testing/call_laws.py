@@ -207,7 +207,7 @@ def imported_again(case: Case) -> Case | None:
     with hidden_modules(package):
         try:
             copies = {kind: _copy(part, package) for kind, part in parts.items()}
-        except Exception:
+        except Exception:  # whatever a second import of foreign code raises: the law warns
             return None
     kind = case.component.kind
     if kind in PARTS:

@@ -300,7 +300,7 @@ def _with_far_times(case: Case) -> Case:
     more = evolve(case, times=(first / 10, *(t for t in case.times if t > 0), 10 * last))
     try:
         _predicted(more)
-    except Exception:
+    except Exception:  # it does not apply there, or another law says what is wrong
         return case
     return more
 
@@ -313,6 +313,8 @@ def _beside(case: Case, name: str, seconds: float) -> tuple[np.ndarray, np.ndarr
     told = str(theory.variables[name].predicts)
     metric = _metric_of(told, case)
     assert metric is not None  # _comparable has found it
+    conditional = theory.facts().conditional
+    shared = None if conditional else _predicted(case)[name]  # one prediction for all replicates
     began = time.process_time()
     simulated: list[np.ndarray] = []
     predicted: list[np.ndarray] = []
@@ -320,9 +322,10 @@ def _beside(case: Case, name: str, seconds: float) -> tuple[np.ndarray, np.ndarr
         block = tuple(range(len(simulated) * LEAST, (len(simulated) + 1) * LEAST))
         result = measured(evolve(case, component=metric, replicates=block))
         simulated.append(result.variables[told])
-        drawn = block if theory.facts().conditional else block[:1]
-        rows = [_predicted(case, replicate=replicate)[name] for replicate in drawn]
-        predicted.append(np.broadcast_to(np.stack(rows), simulated[-1].shape))
+        rows = shared
+        if rows is None:
+            rows = np.stack([_predicted(case, replicate=replicate)[name] for replicate in block])
+        predicted.append(np.broadcast_to(rows, simulated[-1].shape))
         values, expected = np.concatenate(simulated), np.concatenate(predicted)
         precise = 6 * _error(expected - values) <= PRECISE * np.abs(values.mean(0))
         spent = time.process_time() - began
@@ -355,7 +358,7 @@ def _metric_of(name: str, case: Case) -> Metric | None:
             fits = name in metric.declared() and not metric.applies(case.cell)
             if fits and not planned(evolve(case, component=metric))[1]:
                 return metric
-        except Exception:
+        except Exception:  # a metric of another plugin that cannot be made or asked here
             continue
     return None
 

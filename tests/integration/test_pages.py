@@ -147,7 +147,9 @@ def test_the_readmes_code_reads_the_result_of_its_scenario(workshop, monkeypatch
     monkeypatch.chdir(workshop)
     testbed.run(QUESTION)
     (code,) = blocks("../README.md", "python")
-    exec(compile(code, "README.md", "exec"), {})
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["risk"].dims == ("n", "replicate", "time") and names["best"].dims == ("n",)
 
 
 def test_the_commands_of_the_first_scenario_end_well(tutorial, monkeypatch):
